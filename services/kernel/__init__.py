@@ -1,0 +1,1 @@
+"""What money, days and law mean to every service. Standard library only; no I/O, no async."""

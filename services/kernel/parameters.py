@@ -1,0 +1,136 @@
+"""The law's numbers: dated, provincial, sourced; read from TOML, found along two time axes.
+
+A value is found by the day of the event (`since`) and by what had been published when the
+decision was taken (`published`): a wage published in May applies to January's cases from May on,
+and until then the value before it is used.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from services.kernel.identifiers import province_of
+from services.kernel.law import ParameterVersion, Tag
+from services.kernel.money import Fen
+
+NATIONAL = "CN"
+
+
+class ParameterNotFound(LookupError):
+    """No value is in force; names the parameter, the day and who asked."""
+
+    def __init__(self, name: str, day: date, jurisdiction: str) -> None:
+        """Say what was asked for."""
+        super().__init__(
+            f"{name} has no value in force on {day} in {jurisdiction}; "
+            f"add one to {name}.toml with its source"
+        )
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a parameter: from which day, where, since when known, and on whose word."""
+
+    since: date
+    jurisdiction: str
+    published: date
+    value: Any
+    source: str
+    tag: Tag
+    parameter: str
+
+    @property
+    def decimal(self) -> Decimal:
+        """The value as a decimal."""
+        return Decimal(self.value)
+
+    @property
+    def fen(self) -> Fen:
+        """The value, written in yuan, as fen."""
+        return Fen.of_yuan(self.value)
+
+    def at(self, *keys: str) -> Decimal:
+        """A decimal inside a table value: `value.at("full")`."""
+        found = self.value
+        for key in keys:
+            found = found[key]
+        return Decimal(found)
+
+    @property
+    def version(self) -> ParameterVersion:
+        """What a finding keeps of it."""
+        return ParameterVersion(
+            self.parameter, self.since, self.jurisdiction, _text(self.value), self.source, self.tag
+        )
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """All values of one parameter."""
+
+    name: str
+    unit: str
+    values: tuple[Value, ...]
+
+    def on(self, day: date, where: str = NATIONAL, known: date | None = None) -> Value:
+        """The value in force on a day in a place, as published by the day `known`.
+
+        `where` is a division code, a platform's credit code followed by `@` and a division, or
+        `CN`. The most specific place that has any value in force wins: platform, pooling area,
+        province, country. Raises ParameterNotFound.
+        """
+        for place in places(where):
+            in_force = [
+                value
+                for value in self.values
+                if value.jurisdiction == place
+                and value.since <= day
+                and (known is None or value.published <= known)
+            ]
+            if in_force:
+                return max(in_force, key=lambda value: (value.since, value.published))
+        raise ParameterNotFound(self.name, day, where)
+
+
+def places(where: str) -> list[str]:
+    """The jurisdictions to look in, most specific first."""
+    if where == NATIONAL:
+        return [NATIONAL]
+    platform, _, division = where.rpartition("@")
+    province = province_of(division)
+    found = [f"{platform}@{division}", f"{platform}@{province}"] if platform else []
+    return list(dict.fromkeys([*found, division, province, NATIONAL]))
+
+
+def load(path: Path) -> Parameter:
+    """Read one parameter file."""
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    values = tuple(
+        Value(
+            since=row["since"],
+            jurisdiction=row.get("in", NATIONAL),
+            published=row.get("published", row["since"]),
+            value=row["value"],
+            source=row["source"],
+            tag=Tag(row["tag"]),
+            parameter=path.stem,
+        )
+        for row in content["values"]
+    )
+    return Parameter(path.stem, content["unit"], values)
+
+
+def load_folder(folder: Path) -> dict[str, Parameter]:
+    """All parameters of a folder, by name."""
+    return {path.stem: load(path) for path in sorted(folder.glob("*.toml"))}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    return str(value)

@@ -1,0 +1,113 @@
+"""Days and months as the scheme counts them: civil days of Asia/Shanghai, half-open spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+MONTHS_PER_YEAR = 12
+
+
+@dataclass(frozen=True, order=True)
+class Month:
+    """A calendar month in Asia/Shanghai."""
+
+    year: int
+    month: int
+
+    def __post_init__(self) -> None:
+        """Refuse a month outside 1..12."""
+        if not 1 <= self.month <= MONTHS_PER_YEAR:
+            message = f"{self.month} is not a month"
+            raise ValueError(message)
+
+    @classmethod
+    def of(cls, day: date) -> Month:
+        """The month a civil day lies in. For a moment, use `Month.of(civil_day(moment))`."""
+        return cls(day.year, day.month)
+
+    @classmethod
+    def parse(cls, text: str) -> Month:
+        """`Month.parse("2025-07")`; raises ValueError for anything else."""
+        day = date.fromisoformat(f"{text}-01")
+        return cls(day.year, day.month)
+
+    @property
+    def first_day(self) -> date:
+        """The first day of the month."""
+        return date(self.year, self.month, 1)
+
+    @property
+    def last_day(self) -> date:
+        """The last day of the month."""
+        return self.plus(1).first_day - timedelta(days=1)
+
+    @property
+    def days(self) -> Span:
+        """The month as a half-open span of days."""
+        return Span(self.first_day, self.plus(1).first_day)
+
+    @property
+    def moments(self) -> tuple[datetime, datetime]:
+        """The month as a half-open pair of UTC moments."""
+        return first_moment(self.first_day), first_moment(self.plus(1).first_day)
+
+    def plus(self, months: int) -> Month:
+        """The month so many months later (earlier if negative)."""
+        index = self.year * MONTHS_PER_YEAR + self.month - 1 + months
+        return Month(index // MONTHS_PER_YEAR, index % MONTHS_PER_YEAR + 1)
+
+    def until(self, end: Month) -> Iterator[Month]:
+        """The months from this one up to but not including `end`."""
+        month = self
+        while month < end:
+            yield month
+            month = month.plus(1)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days from `start` up to but not including `end`; without an end it goes on."""
+
+    start: date
+    end: date | None = None
+
+    def __contains__(self, day: date) -> bool:
+        return self.start <= day and (self.end is None or day < self.end)
+
+    @property
+    def day_count(self) -> int:
+        """How many days; raises ValueError for a span without an end."""
+        if self.end is None:
+            message = "a span without an end has no number of days"
+            raise ValueError(message)
+        return max(0, (self.end - self.start).days)
+
+
+def civil_day(moment: datetime) -> date:
+    """The day in Asia/Shanghai on which a moment falls."""
+    return moment.astimezone(SHANGHAI).date()
+
+
+def first_moment(day: date) -> datetime:
+    """The first moment of a day in Asia/Shanghai, in UTC."""
+    return datetime.combine(day, time.min, SHANGHAI).astimezone(UTC)
+
+
+def age_on(birth: date, day: date) -> int:
+    """Completed years of age; someone born on 29 February has the birthday on 1 March."""
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+def birthday(birth: date, age: int) -> date:
+    """The day on which an age is reached; 29 February gives 1 March in other years."""
+    try:
+        return birth.replace(year=birth.year + age)
+    except ValueError:
+        return date(birth.year + age, 3, 1)

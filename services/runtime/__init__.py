@@ -1,0 +1,1 @@
+"""How every service runs: database, events, RPC, clock, logs. It knows no service."""

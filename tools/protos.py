@@ -1,0 +1,63 @@
+"""Generate the protobuf code, or lint the protos with buf.
+
+Generation needs no network: google's common types come from the installed packages.
+"""
+
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "protos"
+TARGET = SOURCE / "gen"
+COMMON = ROOT / "build" / "googleapis"
+PLUGINS = ("python", "grpc_python", "mypy", "mypy_grpc")
+
+
+def site_packages() -> Path:
+    """Where google/type/*.proto is installed."""
+    spec = find_spec("google.type")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(next(iter(spec.submodule_search_locations))).parent.parent
+
+
+def well_known() -> Path:
+    """Where google/protobuf/*.proto is installed."""
+    spec = find_spec("grpc_tools")
+    assert spec is not None
+    assert spec.origin
+    return Path(spec.origin).parent / "_proto"
+
+
+def generate() -> None:
+    """Write protos/gen anew, so that nothing stale stays behind."""
+    shutil.rmtree(TARGET, ignore_errors=True)
+    TARGET.mkdir(parents=True)
+    files = [str(path.relative_to(SOURCE)) for path in sorted(SOURCE.glob("oip/**/*.proto"))]
+    command = [sys.executable, "-m", "grpc_tools.protoc"]
+    command += [f"-I{SOURCE}", f"-I{site_packages()}", f"-I{well_known()}"]
+    scripts = Path(sys.executable).parent
+    command += [f"--plugin=protoc-gen-{name}={scripts / f'protoc-gen-{name}'}" for name in PLUGINS[2:]]
+    command += [f"--{name}_out={TARGET}" for name in PLUGINS]
+    subprocess.run([*command, *files], check=True, cwd=SOURCE)
+    for folder in [TARGET / "oip", *(TARGET / "oip").glob("**/")]:
+        (folder / "__init__.py").touch()
+        (folder / "py.typed").touch()
+
+
+def lint() -> int:
+    """Run buf over the protos, with google's common types beside them."""
+    folder = COMMON / "google" / "type"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(site_packages() / "google" / "type" / "date.proto", folder)
+    buf = Path(sys.executable).parent / "buf"
+    return subprocess.run([buf, "lint"], check=False, cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    if "--lint" in sys.argv:
+        sys.exit(lint())
+    generate()
