@@ -1,0 +1,50 @@
+"""Named places where a test makes the program die, fail or wait; nothing in normal life.
+
+`OIP_FAILPOINT=relay.after_publish:kill` makes the process kill itself the first time it comes
+there; `:raise` raises, `:sleep` waits `OIP_FAILPOINT_SECONDS` (default 1). `NAMES` is the list
+that the crash tests walk through, so a new place has to be entered here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+NAMES = (
+    "requests.before_commit",  # the change is written, not committed
+    "requests.after_commit",  # committed, the caller has no answer yet
+    "relay.after_number",  # events have their numbers, none is published
+    "relay.after_publish",  # published, not marked as sent
+    "relay.after_mark",  # marked as sent
+    "bus.before_commit",  # an event is handled, not committed
+    "bus.after_commit",  # committed, not acknowledged
+)
+VARIABLE = "OIP_FAILPOINT"
+
+
+class FailpointError(Exception):
+    """Raised at a failpoint set to `raise`."""
+
+
+async def failpoint(name: str) -> None:
+    """Do what the environment asks for at this place; normally nothing."""
+    wanted = os.environ.get(VARIABLE)
+    if not wanted:
+        return
+    assert name in NAMES, f"enter {name} in failpoints.NAMES"
+    place, _, action = wanted.partition(":")
+    if place == name:
+        await _act(name, action)
+
+
+async def _act(name: str, action: str) -> None:
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "raise":
+        raise FailpointError(name)
+    elif action == "sleep":
+        await asyncio.sleep(float(os.environ.get(f"{VARIABLE}_SECONDS", "1")))
+    else:
+        message = f"{VARIABLE}: {action!r} is not kill, raise or sleep"
+        raise ValueError(message)

@@ -1,0 +1,89 @@
+"""Settings from the environment, all with the prefix `OIP_`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Environment(Enum):
+    """Where the system runs. Development makes its own keys and shows more of itself."""
+
+    DEV = "dev"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """What may differ from one deployment to another.
+
+    Without `database_url` or `nats_url` a server from the wheels is started for the one that is
+    missing (services/runtime/embedded). Files default to places below `state_dir`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="OIP_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    environment: Environment = Environment.DEV
+    state_dir: Path = Path(".local")
+    quiet: bool = False
+
+    database_url: str = ""
+    enrolment_database_url: str = ""
+    orders_database_url: str = ""
+    premiums_database_url: str = ""
+    claims_database_url: str = ""
+    grading_database_url: str = ""
+    benefits_database_url: str = ""
+    fund_database_url: str = ""
+    pool_size: int = 8
+
+    nats_url: str = ""
+    # Where the server's monitoring answers; default: port 8222 of the first server's host.
+    nats_monitor_url: str = ""
+    nats_replicas: int = 1
+
+    enrolment_address: str = "127.0.0.1:51001"
+    orders_address: str = "127.0.0.1:51002"
+    premiums_address: str = "127.0.0.1:51003"
+    claims_address: str = "127.0.0.1:51004"
+    grading_address: str = "127.0.0.1:51005"
+    benefits_address: str = "127.0.0.1:51006"
+    fund_address: str = "127.0.0.1:51007"
+
+    # Keys of encrypted columns and of the blind index (crypto.py).
+    keys_file: Path | None = None
+    # Public keys that tokens are checked against, and the private one that development signs with.
+    jwks_file: Path | None = None
+    signing_key_file: Path | None = None
+    # Transport security of the gRPC servers; all three together mean mutual TLS.
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_client_authority_file: Path | None = None
+
+    def database_of(self, service: str) -> str:
+        """The database URL of a service: its own, or the common one."""
+        own: str = getattr(self, f"{service}_database_url", "")
+        return own or self.database_url
+
+    def address_of(self, service: str) -> str:
+        """Where a service listens, `host:port`."""
+        address: str = getattr(self, f"{service}_address")
+        return address
+
+    @property
+    def keys_path(self) -> Path:
+        """The file of column keys."""
+        return self.keys_file or self.state_dir / "keys" / "columns.json"
+
+    @property
+    def jwks_path(self) -> Path:
+        """The file of public token keys."""
+        return self.jwks_file or self.state_dir / "keys" / "jwks.json"
+
+    @property
+    def signing_key_path(self) -> Path:
+        """The file of the private token key."""
+        return self.signing_key_file or self.state_dir / "keys" / "signing.json"
