@@ -1,0 +1,245 @@
+"""What stands between the wire and a handler: errors, access, deadlines; in this order.
+
+Each is a context around the handler, so that the four streaming kinds need one piece of code. The
+outermost also wraps the deserialiser: gRPC would send an exception's class and text to the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import grpc
+from grpc_status import rpc_status
+
+from services.kernel.problems import Kind, Problem
+from services.runtime import access
+from services.runtime.access import Unauthenticated
+from services.runtime.log import logger
+from services.runtime.refusals import Unreadable, is_away, problem_behind, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from services.runtime.tokens import Verifier
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Handler = grpc.RpcMethodHandler[Any, Any] | None
+    Around = Callable[[Context], AbstractAsyncContextManager[None]]
+    Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+
+log = logger("rpc")
+
+# Time on the wire and rounding of `grpc-timeout` may add a little to what the caller set.
+DEADLINE_SLACK_SECONDS = 1.0
+
+_deadline: ContextVar[float] = ContextVar("deadline")
+
+
+class DeadlineMissing(Problem):
+    """The call has no deadline."""
+
+    kind, reason = Kind.MALFORMED, "DEADLINE_MISSING"
+    words = "The call has no deadline; set one of at most {most_seconds} seconds."
+    words_zh = "请求未设置超时时间; 请设置不超过 {most_seconds} 秒的超时。"
+
+
+class DeadlineTooLong(Problem):
+    """The call has a deadline beyond what the method allows."""
+
+    kind, reason = Kind.MALFORMED, "DEADLINE_TOO_LONG"
+    words = "The call's deadline is too long; set one of at most {most_seconds} seconds."
+    words_zh = "请求超时时间过长; 请设置不超过 {most_seconds} 秒的超时。"
+
+
+def seconds_left() -> float | None:
+    """What is left of the deadline of the RPC being handled; None outside of one."""
+    moment = _deadline.get(None)
+    return None if moment is None else moment - asyncio.get_running_loop().time()
+
+
+class _Unread:
+    """Stands for a message that could not be deserialised, until a handler asks for it."""
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Outermost: every exception leaves as a google.rpc.Status with a fixed text."""
+
+    def __init__(self, service: str) -> None:
+        """The service's name is the domain of the errors it answers with."""
+        self._service = service
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Wrap the handler and its deserialiser."""
+        method = handler_call_details.method
+
+        @asynccontextmanager
+        async def answering(context: Context) -> AsyncIterator[None]:
+            try:
+                yield
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the one place that answers for all of them
+                _log(error, method)
+                status = rpc_status.to_status(status_of(error, self._service))
+                await context.abort_with_status(status)
+
+        return _surround(await continuation(handler_call_details), answering, read=_reading)
+
+
+class AccessInterceptor(grpc.aio.ServerInterceptor):
+    """Checks the token and the method's access rule; sets the caller."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        """Trust the tokens that this verifier holds true."""
+        self._verifier = verifier
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Wrap the handler unless its service is one of the few that are open."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if method.split("/")[1] in access.OPEN_SERVICES | access.REFLECTION_SERVICES:
+            return handler
+
+        @asynccontextmanager
+        async def permitted(context: Context) -> AsyncIterator[None]:
+            who = self._verifier.verify(_bearer(context))
+            access.check(access.rule_of(method), who)
+            access.set_caller(who)
+            yield
+
+        return _surround(handler, permitted)
+
+
+class DeadlineInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses calls without a deadline, or with one beyond the method's cap."""
+
+    exempt: ClassVar = access.OPEN_SERVICES | access.REFLECTION_SERVICES
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Wrap the handler; a health watch and reflection may last."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        exempt = method.split("/")[1] in self.exempt
+        cap = access.deadline_cap(access.rule_of(method))
+
+        @asynccontextmanager
+        async def in_time(context: Context) -> AsyncIterator[None]:
+            left: float | None = context.time_remaining()
+            if left is None and not exempt:
+                raise DeadlineMissing(field="deadline", most_seconds=cap)
+            if left is not None and not exempt:
+                if left > cap + DEADLINE_SLACK_SECONDS:
+                    raise DeadlineTooLong(field="deadline", most_seconds=cap)
+                _deadline.set(asyncio.get_running_loop().time() + left)
+            yield
+
+        return _surround(handler, in_time, take=_kind_of_reading(handler))
+
+
+def _bearer(context: Context) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization":
+            text = value if isinstance(value, str) else value.decode("ascii", "replace")
+            scheme, _, token = text.partition(" ")
+            if scheme.lower() == "bearer" and token:
+                return token.strip()
+    raise Unauthenticated(what="there is no token")
+
+
+def _log(error: Exception, method: str) -> None:
+    problem = problem_behind(error)
+    if problem is not None:
+        log.info("call_refused", method=method, reason=problem.reason)
+    elif is_away(error):
+        log.warning("call_unavailable", method=method, error=type(error).__name__)
+    else:
+        log.error("call_failed", method=method, exc_info=error)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _surround(
+    handler: Handler,
+    around: Around,
+    *,
+    read: Callable[[Any], Any] = _same,
+    take: Callable[[Any], Any] = _same,
+) -> Handler:
+    """A handler of the same streaming kind whose behaviour runs inside `around`.
+
+    `read` wraps the deserialiser, `take` the request or the stream of requests. A method that
+    nobody serves has no handler; gRPC answers it with UNIMPLEMENTED.
+    """
+    if handler is None:
+        return None
+    build, behaviour = _kind(handler)
+    deserializer = read(handler.request_deserializer)
+
+    async def single(request: Any, context: Context) -> Any:
+        async with around(context):
+            return await behaviour(take(request), context)
+
+    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+        async with around(context):
+            answers = behaviour(take(request), context)
+            if inspect.isawaitable(answers):  # the handler writes to the context by itself
+                await answers
+                return
+            async with aclosing(answers):
+                async for answer in answers:
+                    yield answer
+
+    return build(  # type: ignore[no-any-return]
+        stream if handler.response_streaming else single,
+        request_deserializer=deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _kind(handler: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The function that builds a handler of this kind, and the handler's behaviour."""
+    if handler.request_streaming:
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler, handler.stream_stream
+        return grpc.stream_unary_rpc_method_handler, handler.stream_unary
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler, handler.unary_stream
+    return grpc.unary_unary_rpc_method_handler, handler.unary_unary
+
+
+def _kind_of_reading(handler: Handler) -> Callable[[Any], Any]:
+    """Refuses what could not be read; innermost, so that it says so to no stranger."""
+    return _readable_stream if handler and handler.request_streaming else _readable
+
+
+def _reading(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def read(raw: bytes) -> Any:
+        try:
+            return deserializer(raw)
+        except Exception:  # noqa: BLE001 - whatever a library raises on bad bytes
+            return _Unread()
+
+    return read
+
+
+def _readable(request: Any) -> Any:
+    if isinstance(request, _Unread):
+        raise Unreadable(field="request")
+    return request
+
+
+async def _readable_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _readable(request)

@@ -1,0 +1,247 @@
+"""Values as messages carry them, both ways; and the tokens of paged lists.
+
+What comes in is checked here, so that commands meet only whole values: a field that cannot be read
+is refused as Malformed with its name and what to write instead.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import date_pb2
+from oip.type.v1 import type_pb2
+
+from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag
+from services.kernel.money import Fen
+from services.kernel.periods import Month
+from services.kernel.problems import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+PAGE_SIZE = 100
+PAGE_SIZE_MAX = 1000
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+# Far beyond any sum of the scheme, and sums of a million such amounts still fit 63 bits.
+FEN_MAX = 9_000_000_000_000
+
+
+def fen_from_wire(count: int, field: str, *, signed: bool = False) -> Fen:
+    """An amount in fen; refuses a negative one unless `signed`, and one beyond any real sum."""
+    if count < 0 and not signed:
+        raise Malformed.of(field, "write an amount of 0 fen or more")
+    if abs(count) > FEN_MAX:
+        raise Malformed.of(field, "the amount is larger than the scheme can hold")
+    return Fen(count)
+
+
+def fen_to_wire(amount: Fen) -> int:
+    """An amount as `int64 ..._fen` carries it."""
+    return amount.count
+
+
+def date_to_wire(day: date) -> date_pb2.Date:
+    """A civil day as `google.type.Date`."""
+    return date_pb2.Date(year=day.year, month=day.month, day=day.day)
+
+
+def date_from_wire(message: date_pb2.Date, field: str) -> date:
+    """A whole civil day; refuses one with a part missing or outside 1900 to 2200."""
+    try:
+        day = date(message.year, message.month, message.day)
+    except ValueError:
+        raise Malformed.of(field, "write a whole date with year, month and day") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise Malformed.of(field, f"write a date between {FIRST_YEAR} and {LAST_YEAR}")
+    return day
+
+
+def moment_to_wire(moment: datetime) -> Timestamp:
+    """An aware moment as a Timestamp; microseconds are kept."""
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def moment_from_wire(message: Timestamp, field: str) -> datetime:
+    """A moment in UTC; refuses a missing one (1970-01-01T00:00:00Z counts as missing)."""
+    if not message.seconds and not message.nanos:
+        raise Malformed.of(field, "write a moment, for example 2025-07-01T08:30:00Z")
+    nanos_ok = 0 <= message.nanos < 1_000_000_000
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
+            seconds=message.seconds, microseconds=message.nanos // 1000
+        )
+    except OverflowError:
+        moment = datetime(1, 1, 1, tzinfo=UTC)
+    if not nanos_ok or not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise Malformed.of(field, f"write a moment between {FIRST_YEAR} and {LAST_YEAR}")
+    return moment
+
+
+def month_to_wire(month: Month) -> type_pb2.Month:
+    """A month as a message."""
+    return type_pb2.Month(year=month.year, month=month.month)
+
+
+def month_from_wire(message: type_pb2.Month, field: str) -> Month:
+    """A month; refuses a missing one and one outside 1900 to 2200."""
+    try:
+        month = Month(message.year, message.month)
+    except ValueError:
+        month = Month(1, 1)
+    if not FIRST_YEAR <= month.year <= LAST_YEAR:
+        raise Malformed.of(field, "write it as year and month, for example 2025 and 7")
+    return month
+
+
+def provision_to_wire(provision: Provision) -> type_pb2.Provision:
+    """A provision as a message."""
+    return type_pb2.Provision(
+        instrument=provision.instrument, article=provision.article, tag=provision.tag.value
+    )
+
+
+def finding_to_wire(finding: Finding) -> type_pb2.Finding:
+    """A finding with all it stands on."""
+    return type_pb2.Finding(
+        provision=provision_to_wire(finding.provision),
+        outcome=type_pb2.Finding.Outcome.Value(finding.outcome.name),
+        inputs=[type_pb2.Fact(name=name, value=value) for name, value in finding.inputs],
+        outputs=[type_pb2.Fact(name=name, value=value) for name, value in finding.outputs],
+        parameters=[
+            type_pb2.ParameterVersion(
+                name=version.name,
+                since_date=date_to_wire(version.since),
+                jurisdiction=version.jurisdiction,
+                value=version.value,
+                source=version.source,
+            )
+            for version in finding.parameters
+        ],
+        arithmetic=finding.arithmetic,
+        text=finding.text,
+        text_zh=finding.text_zh,
+    )
+
+
+def findings_to_wire(findings: Iterable[Finding]) -> list[type_pb2.Finding]:
+    """Findings as messages, in their order."""
+    return [finding_to_wire(finding) for finding in findings]
+
+
+def findings_to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Findings as a JSONB column holds them."""
+    return [
+        {
+            "provision": [
+                finding.provision.instrument,
+                finding.provision.article,
+                finding.provision.tag.value,
+            ],
+            "outcome": finding.outcome.name,
+            "text": finding.text,
+            "text_zh": finding.text_zh,
+            "inputs": [list(pair) for pair in finding.inputs],
+            "outputs": [list(pair) for pair in finding.outputs],
+            "parameters": [
+                {
+                    "name": version.name,
+                    "since": version.since.isoformat(),
+                    "in": version.jurisdiction,
+                    "value": version.value,
+                    "source": version.source,
+                    "tag": version.tag.value,
+                }
+                for version in finding.parameters
+            ],
+            "arithmetic": finding.arithmetic,
+        }
+        for finding in findings
+    ]
+
+
+def findings_from_json(rows: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
+    """The findings that `findings_to_json` wrote."""
+    return tuple(_finding_from_json(row) for row in rows)
+
+
+def _finding_from_json(row: Mapping[str, Any]) -> Finding:
+    instrument, article, tag = row["provision"]
+    return Finding(
+        provision=Provision(instrument, article, Tag(tag)),
+        outcome=Outcome[row["outcome"]],
+        text=row["text"],
+        text_zh=row["text_zh"],
+        inputs=tuple((name, value) for name, value in row["inputs"]),
+        outputs=tuple((name, value) for name, value in row["outputs"]),
+        parameters=tuple(
+            ParameterVersion(
+                version["name"],
+                date.fromisoformat(version["since"]),
+                version["in"],
+                version["value"],
+                version["source"],
+                Tag(version["tag"]),
+            )
+            for version in row["parameters"]
+        ),
+        arithmetic=row["arithmetic"],
+    )
+
+
+class PagedRequest(Protocol):
+    """Any list request."""
+
+    @property
+    def page_size(self) -> int:
+        """At most this many; 0 means 100."""
+
+    @property
+    def page_token(self) -> str:
+        """From the answer before; empty for the first page."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a list: how many rows, and the key of the last row of the page before."""
+
+    size: int
+    after: tuple[str, ...] = ()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the list starts here."""
+        return not self.after
+
+
+def page_of(request: PagedRequest) -> Page:
+    """The page a list request asks for; refuses a negative size and a token not of our making."""
+    if request.page_size < 0:
+        raise Malformed.of("page_size", f"write 1 to {PAGE_SIZE_MAX}, or 0 for {PAGE_SIZE}")
+    size = min(request.page_size or PAGE_SIZE, PAGE_SIZE_MAX)
+    return Page(size, _after(request.page_token))
+
+
+def next_token(values: Iterable[object]) -> str:
+    """The token of the page that follows the row with this key."""
+    text = json.dumps([str(value) for value in values], ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _after(token: str) -> tuple[str, ...]:
+    if not token:
+        return ()
+    try:
+        values = json.loads(base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True))
+    except (binascii.Error, UnicodeError, ValueError):
+        values = None
+    if not isinstance(values, list) or not values or not all(isinstance(v, str) for v in values):
+        raise Malformed.of("page_token", "send the token of the page before, unchanged")
+    return tuple(values)

@@ -1,0 +1,156 @@
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey
+from oip.type.v1 import type_pb2
+
+from services.runtime.access import Unauthenticated, role_names, role_of
+from services.runtime.clock import SetClock
+from services.runtime.tokens import Issuer, Verifier, file_source
+
+NOON = datetime(2025, 7, 1, 4, tzinfo=UTC)
+CODE = "91350100M000100Y43"
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock(NOON)
+
+
+@pytest.fixture
+def issuer(tmp_path: Path, clock: SetClock) -> Issuer:
+    return Issuer.at(tmp_path / "keys" / "signing.json", tmp_path / "keys" / "jwks.json", clock)
+
+
+def test_a_token_names_its_subject_roles_and_platform(issuer: Issuer) -> None:
+    who = issuer.verifier().verify(issuer.issue("waimai", ["platform"], CODE))
+
+    assert who.subject == "waimai"
+    assert who.roles == {type_pb2.Access.PLATFORM}
+    assert who.platform == who.scope == CODE
+
+
+def test_someone_who_is_no_platform_sees_everything(issuer: Issuer) -> None:
+    who = issuer.verifier().verify(issuer.issue("li", ["adjudicator", "appraiser"]))
+
+    assert who.scope == "*"
+
+
+def test_an_expired_token_is_refused(issuer: Issuer, clock: SetClock) -> None:
+    verifier = issuer.verifier()
+    token = issuer.issue("li", ["adjudicator"], lifetime=timedelta(minutes=5))
+    verifier.verify(token)
+
+    clock.set(NOON + timedelta(minutes=6))
+
+    with pytest.raises(Unauthenticated, match="expired"):
+        verifier.verify(token)
+
+
+def test_a_token_not_valid_yet_is_refused(issuer: Issuer, clock: SetClock) -> None:
+    clock.set(NOON + timedelta(days=1))
+    token = issuer.issue("li", ["adjudicator"])
+    clock.set(NOON)
+
+    with pytest.raises(Unauthenticated):
+        issuer.verifier().verify(token)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "someone-else"},
+        {"aud": None},
+        {"exp": None},
+        {"sub": None},
+        {"roles": ["king"]},
+        {"roles": "administrator"},
+        {"roles": ["role_unspecified"]},
+        {"platform": 7},
+    ],
+)
+def test_a_token_with_a_wrong_claim_is_refused(
+    issuer: Issuer, tmp_path: Path, claims: dict[str, object]
+) -> None:
+    key = OKPKey.import_key(json.loads((tmp_path / "keys" / "signing.json").read_text()))
+    good = {"sub": "li", "aud": "oip", "exp": int(NOON.timestamp()) + 60, "roles": ["appraiser"]}
+    merged = {k: v for k, v in {**good, **claims}.items() if v is not None}
+    token = jwt.encode({"alg": "Ed25519", "kid": key.kid}, merged, key, algorithms=["Ed25519"])
+
+    with pytest.raises(Unauthenticated):
+        issuer.verifier().verify(token)
+
+
+def test_a_token_of_another_key_is_refused(issuer: Issuer, clock: SetClock) -> None:
+    stranger = Issuer(OKPKey.generate_key("Ed25519", auto_kid=True), clock)
+
+    with pytest.raises(Unauthenticated):
+        issuer.verifier().verify(stranger.issue("li", ["administrator"]))
+
+
+def test_an_unsigned_token_and_a_shared_secret_are_refused(issuer: Issuer, tmp_path: Path) -> None:
+    public = (tmp_path / "keys" / "jwks.json").read_text()
+    secret = OctKey.import_key(public)
+    claims = {"sub": "x", "aud": "oip", "exp": int(NOON.timestamp()) + 60, "roles": []}
+    shared = jwt.encode({"alg": "HS256"}, dict(claims), secret, algorithms=["HS256"])
+    unsigned = "eyJhbGciOiJub25lIn0." + shared.split(".")[1] + "."
+
+    for token in (shared, unsigned, "", "a.b.c", "é.é.é"):
+        with pytest.raises(Unauthenticated):
+            issuer.verifier().verify(token)
+
+
+def test_keys_of_the_other_pinned_algorithm_are_taken_from_a_file(
+    tmp_path: Path, clock: SetClock
+) -> None:
+    key = ECKey.generate_key("P-256", auto_kid=True)
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps(KeySet([key]).as_dict(private=False)))
+    claims = {"sub": "wang", "aud": ["oip", "x"], "exp": int(NOON.timestamp()) + 9, "roles": []}
+    token = jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key, algorithms=["ES256"])
+
+    assert Verifier.from_file(path, clock).verify(token).subject == "wang"
+
+
+def test_the_key_is_made_once_and_nobody_else_can_read_it(
+    issuer: Issuer, tmp_path: Path, clock: SetClock
+) -> None:
+    path = tmp_path / "keys" / "signing.json"
+    again = Issuer.at(path, tmp_path / "keys" / "jwks.json", clock)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert issuer.verifier().verify(again.issue("li", ["appraiser"])).subject == "li"
+    assert '"d"' not in (tmp_path / "keys" / "jwks.json").read_text()
+
+
+def test_a_source_renews_its_token_before_it_expires(issuer: Issuer, clock: SetClock) -> None:
+    token = issuer.source("orders", ["service"], lifetime=timedelta(minutes=10))
+    first = token()
+    clock.set(NOON + timedelta(minutes=4))
+    assert token() == first
+    clock.set(NOON + timedelta(minutes=6))
+    assert token() != first
+    clock.set(NOON - timedelta(days=30))
+
+    assert issuer.verifier().verify(token()).subject == "orders"
+
+
+def test_a_file_source_reads_what_was_rotated_in(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("one\n")
+    token = file_source(path)
+    assert token() == "one"
+    path.write_text("two\n")
+
+    assert token() == "two"
+
+
+def test_roles_are_written_in_lower_case() -> None:
+    assert "fund_approver" in role_names()
+    assert role_of("fund_approver") == type_pb2.Access.FUND_APPROVER
+    with pytest.raises(ValueError, match="is not a role"):
+        role_of("role_unspecified")
