@@ -50,9 +50,10 @@ def generate() -> None:
 
 def lint() -> int:
     """Run buf over the protos, with google's common types beside them."""
-    folder = COMMON / "google" / "type"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(site_packages() / "google" / "type" / "date.proto", folder)
+    for name in ("type/date.proto", "rpc/status.proto"):
+        target = COMMON / "google" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(site_packages() / "google" / name, target)
     buf = Path(sys.executable).parent / "buf"
     return subprocess.run([buf, "lint"], check=False, cwd=ROOT).returncode
 
