@@ -40,7 +40,9 @@ def generate() -> None:
     command = [sys.executable, "-m", "grpc_tools.protoc"]
     command += [f"-I{SOURCE}", f"-I{site_packages()}", f"-I{well_known()}"]
     scripts = Path(sys.executable).parent
-    command += [f"--plugin=protoc-gen-{name}={scripts / f'protoc-gen-{name}'}" for name in PLUGINS[2:]]
+    command += [
+        f"--plugin=protoc-gen-{name}={scripts / f'protoc-gen-{name}'}" for name in PLUGINS[2:]
+    ]
     command += [f"--{name}_out={TARGET}" for name in PLUGINS]
     subprocess.run([*command, *files], check=True, cwd=SOURCE)
     for folder in [TARGET / "oip", *(TARGET / "oip").glob("**/")]:

@@ -35,9 +35,7 @@ def is_citizen_number(text: str) -> bool:
 
 def birth_date(citizen_number: str) -> date:
     """The birth date in a valid citizen number."""
-    return date(
-        int(citizen_number[6:10]), int(citizen_number[10:12]), int(citizen_number[12:14])
-    )
+    return date(int(citizen_number[6:10]), int(citizen_number[10:12]), int(citizen_number[12:14]))
 
 
 def credit_check(body: str) -> str:

@@ -21,7 +21,7 @@ from services.kernel.money import Fen
 NATIONAL = "CN"
 
 
-class ParameterNotFound(LookupError):
+class ParameterNotFound(LookupError):  # noqa: N818 - named for what is missing
     """No value is in force; names the parameter, the day and who asked."""
 
     def __init__(self, name: str, day: date, jurisdiction: str) -> None:

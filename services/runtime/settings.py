@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     environment: Environment = Environment.DEV
     state_dir: Path = Path(".local")
     quiet: bool = False
+    # The division code of the province that this deployment serves.
+    province: str = "440000"
 
     database_url: str = ""
     enrolment_database_url: str = ""

@@ -11,8 +11,9 @@ import binascii
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2
 from oip.type.v1 import type_pb2
@@ -31,6 +32,9 @@ FIRST_YEAR, LAST_YEAR = 1900, 2200
 # Far beyond any sum of the scheme, and sums of a million such amounts still fit 63 bits.
 FEN_MAX = 9_000_000_000_000
 
+# What a handler gets beside its request; the handlers of this project do not touch it.
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
 
 def fen_from_wire(count: int, field: str, *, signed: bool = False) -> Fen:
     """An amount in fen; refuses a negative one unless `signed`, and one beyond any real sum."""
@@ -44,6 +48,11 @@ def fen_from_wire(count: int, field: str, *, signed: bool = False) -> Fen:
 def fen_to_wire(amount: Fen) -> int:
     """An amount as `int64 ..._fen` carries it."""
     return amount.count
+
+
+def enum_number(value: int) -> Any:
+    """A number of ours as a protobuf enum takes it; the stubs want a type of their own."""
+    return value
 
 
 def date_to_wire(day: date) -> date_pb2.Date:

@@ -1,0 +1,1 @@
+"""Enrolment (参保登记): who is insured through which platform."""

@@ -1,0 +1,11 @@
+"""Enrolment hears nobody: it is where the system begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from google.protobuf.message import Message
+
+from services.runtime.running import Handler
+
+LISTENS: Mapping[str, Mapping[type[Message], Handler]] = {}

@@ -1,0 +1,53 @@
+"""What a service has at hand while it runs, and what it says of itself to be run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.message import Message
+
+from services.runtime.channels import Channels
+from services.runtime.clock import Clock
+from services.runtime.crypto import ColumnCipher
+from services.runtime.database import Database, Transaction
+
+Handler: TypeAlias = Callable[[Transaction, Any, datetime], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Running:
+    """One service, running. `wake` tells the relay that there is something to publish."""
+
+    service: str
+    database: Database
+    clock: Clock
+    cipher: ColumnCipher
+    channels: Channels
+    # The division code of the province served.
+    province: str = "440000"
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One invariant, re-computed: its name (`I1`), what it says, whether it holds, the count."""
+
+    invariant: str
+    text: str
+    holds: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service says of itself: its servicers, what it hears, how it checks itself."""
+
+    name: str
+    register: Callable[[grpc.aio.Server, Running], None]
+    listens: Mapping[str, Mapping[type[Message], Handler]]
+    verify: Callable[[Transaction], Awaitable[list[Check]]]
