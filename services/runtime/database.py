@@ -1,0 +1,268 @@
+"""Transactions on a service's own schema, under its own role, with every wait bounded.
+
+Rules P1 to P14 of the reliability notes: a fixed pool, time limits in each session, no transaction
+that outlives its caller, and a refusal to run on a database that may forget a commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias, TypeVar
+
+import structlog
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.kernel.problems import Kind, Problem
+
+Transaction: TypeAlias = AsyncConnection
+R = TypeVar("R")
+
+EVERYTHING = "*"
+
+POOL_WAIT_SECONDS = 2
+RECYCLE_SECONDS = 1800
+CONNECT_SECONDS = 5
+END_SECONDS = 10
+STATEMENT_SECONDS = 60
+TRANSACTION_SECONDS = 120
+# `transaction_timeout` came with PostgreSQL 17; on 15 and 16 the other limits have to do.
+TRANSACTION_TIMEOUT_SINCE = 170000
+SESSION = {
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "15s",
+    # A caller that is cancelled twice leaves its query running, and its locks held, without this.
+    "client_connection_check_interval": "2s",
+    "timezone": "UTC",
+}
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+
+RETRY_COUNT_MAX = 5
+RETRY_FIRST_SECONDS = 0.02
+_SERIALISATION = {"40001", "40P01"}
+_LOCKED = {"55P03"}
+_FULL = {"53100", "53200", "53300"}
+
+log = structlog.get_logger(part="database")
+
+
+class Overloaded(Problem):
+    """More work has come than the service takes at a time."""
+
+    kind, reason = Kind.OVERLOADED, "OVERLOADED"
+    words = "The {service} service is busy; wait a moment and send the same request again."
+    words_zh = "{service} 服务繁忙; 请稍候用同一请求重试。"
+
+
+class RecordBusy(Problem):
+    """Another change holds the same record."""
+
+    kind, reason = Kind.RACED, "RECORD_BUSY"
+    words = "Another change to the same record is under way; send the same request again."
+    words_zh = "同一记录正在被另一操作修改; 请用同一请求重试。"
+
+
+class NotDurableError(RuntimeError):
+    """The database may lose a commit that it has confirmed."""
+
+    def __init__(self, setting: str) -> None:
+        super().__init__(
+            f"PostgreSQL runs with {setting} off, so a confirmed payment could be lost; "
+            f"set {setting} = on for the server, the database and the role"
+        )
+
+
+class Database:
+    """A pool of connections to one service's schema under one role."""
+
+    def __init__(
+        self, url: str, service: str, *, role: str | None = None, pool_size: int = 8
+    ) -> None:
+        self.service = service
+        self._engine = _engine(url, service, role or f"oip_{service}", pool_size)
+
+    @asynccontextmanager
+    async def begin(
+        self,
+        platform: str = EVERYTHING,
+        *,
+        serializable: bool = False,
+        seconds: int | None = None,
+    ) -> AsyncIterator[Transaction]:
+        """A transaction that sees one platform's rows, or everything.
+
+        It commits when the block ends and rolls back when the block raises; both happen even if
+        the caller is cancelled meanwhile. `seconds` lifts the time limits for a long piece of
+        work. Raises Overloaded if no connection is free within two seconds.
+        """
+        connection = await self._connect()
+        try:
+            if serializable:
+                await connection.execution_options(isolation_level="SERIALIZABLE")
+            await connection.begin()
+            await _prepare(connection, platform, seconds)
+            yield connection
+        except BaseException as error:
+            await _finish(_end(connection, commit=False))
+            problem = _as_problem(error, self.service)
+            if problem is not None:
+                raise problem from error
+            raise
+        try:
+            await _finish(_end(connection, commit=True))
+        except DBAPIError as error:
+            problem = _as_problem(error, self.service)
+            if problem is not None:
+                raise problem from error
+            raise
+
+    async def check(self) -> None:
+        """Connect once; raises NotDurableError, or what keeps the database from answering."""
+        async with self.begin() as tx:
+            await tx.execute(text("select 1"))
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._engine.dispose()
+
+    @property
+    def checked_out_count(self) -> int:
+        """Connections in use now."""
+        count: int = self._engine.pool.checkedout()  # type: ignore[attr-defined]
+        return count
+
+    async def _connect(self) -> AsyncConnection:
+        try:
+            return await self._engine.connect()
+        except PoolTimeoutError as error:
+            raise Overloaded(service=self.service) from error
+
+
+async def retrying(work: Callable[[], Awaitable[R]]) -> R:
+    """Run a whole transaction again when PostgreSQL refuses its order or finds a deadlock.
+
+    At most five times, with a growing random pause. `work` opens the transaction itself.
+    """
+    for attempt in range(1, RETRY_COUNT_MAX + 1):
+        try:
+            return await work()
+        except DBAPIError as error:
+            if sqlstate(error) not in _SERIALISATION or attempt == RETRY_COUNT_MAX:
+                raise
+            log.info("transaction_repeated", attempt=attempt, sqlstate=sqlstate(error))
+        pause = RETRY_FIRST_SECONDS * 2**attempt
+        await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads, hides nothing
+    raise AssertionError("the last attempt returns or raises")
+
+
+def sqlstate(error: BaseException) -> str:
+    """PostgreSQL's code of an error, or nothing."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
+def as_psycopg(url: str) -> URL:
+    """A PostgreSQL URL in the form SQLAlchemy wants for psycopg."""
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
+def _engine(url: str, service: str, role: str, pool_size: int) -> AsyncEngine:
+    session = {**SESSION, "role": role, "search_path": service}
+    engine = create_async_engine(
+        as_psycopg(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_pre_ping=True,
+        pool_recycle=RECYCLE_SECONDS,
+        connect_args={
+            "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+            "application_name": f"oip_{service}",
+            "connect_timeout": CONNECT_SECONDS,
+        },
+    )
+    event.listen(engine.sync_engine, "connect", _check_session)
+    return engine
+
+
+def _check_session(connection: Any, _record: object) -> None:
+    """Refuse a session whose commits may be lost; set what only newer servers know."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(
+            "select "
+            + ", ".join(f"current_setting('{name}')" for name in DURABLE)
+            + ", current_setting('server_version_num')::int"
+        )
+        *values, version = cursor.fetchone()
+        for name, value in zip(DURABLE, values, strict=True):
+            if value == "off":
+                raise NotDurableError(name)
+        if version >= TRANSACTION_TIMEOUT_SINCE:
+            cursor.execute(f"set transaction_timeout = '{TRANSACTION_SECONDS}s'")
+    finally:
+        cursor.close()
+    connection.commit()
+
+
+async def _prepare(connection: AsyncConnection, platform: str, seconds: int | None) -> None:
+    """Scope the transaction, and lift its limits if asked: all of it ends with the transaction."""
+    await connection.execute(
+        text("select set_config('oip.platform', :platform, true)"), {"platform": platform}
+    )
+    if seconds is not None:
+        await connection.execute(
+            text(
+                "select set_config(name, :limit, true) from pg_settings"
+                " where name in ('statement_timeout', 'transaction_timeout')"
+            ),
+            {"limit": f"{seconds}s"},
+        )
+
+
+async def _end(connection: AsyncConnection, *, commit: bool) -> None:
+    """Commit or roll back, and give the connection back; one that does not answer is dropped."""
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            if commit:
+                await connection.commit()
+            else:
+                await connection.rollback()
+    except BaseException as error:
+        log.warning("connection_dropped", error=type(error).__name__, committing=commit)
+        await connection.invalidate()
+        if commit:
+            raise
+    finally:
+        await connection.close()
+
+
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end whatever happens to the caller; cancellation is passed on afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        task.exception()
+        raise cancelled
+    task.result()
+
+
+def _as_problem(error: BaseException, service: str) -> Problem | None:
+    code = sqlstate(error)
+    if code in _LOCKED:
+        return RecordBusy()
+    if code in _FULL:
+        log.error("database_full", service=service, sqlstate=code)
+        return Overloaded(service=service)
+    return None

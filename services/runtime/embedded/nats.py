@@ -1,0 +1,157 @@
+"""The nats-server of the wheel, with JetStream in a store of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import structlog
+
+from services.runtime.embedded.processes import (
+    CannotStartError,
+    free_port,
+    start,
+    stop,
+    stop_leftovers,
+    tail,
+    wait,
+)
+
+USER = "oip"
+START_ATTEMPTS = 3
+READY_SECONDS = 60
+STOP = ((signal.SIGINT, 10.0),)
+
+CONFIGURATION = """\
+server_name: oip
+listen: "127.0.0.1:{port}"
+http: "127.0.0.1:{monitor_port}"
+authorization {{ user: {user}, password: "{password}" }}
+max_payload: 1MB
+jetstream {{
+  store_dir: {store}
+  sync_interval: {sync_interval}
+  max_memory_store: 64MB
+  max_file_store: 32GB
+}}
+"""
+
+log = structlog.get_logger(part="nats")
+
+
+class NatsServer:
+    """One server on one store folder. `sync_interval` differs from `always` only in tests."""
+
+    def __init__(self, folder: Path, *, sync_interval: str = "always") -> None:
+        self._folder = folder.resolve()
+        self._log = self._folder.with_name(f"{folder.name}.log")
+        self._sync_interval = sync_interval
+        self._process: subprocess.Popen[bytes] | None = None
+        self._password = ""
+        self.port = 0
+        self.monitor_port = 0
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"nats://{USER}:{self._password}@127.0.0.1:{self.port}"
+
+    @property
+    def monitor_url(self) -> str:
+        """Where the monitoring answers."""
+        return f"http://127.0.0.1:{self.monitor_port}"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
+    async def start(self) -> str:
+        """Start it; after `kill` on the ports it had before, so that clients find it again."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if left := await stop_leftovers(self._folder, "nats-server"):
+            log.warning("leftovers_stopped", processes=left)
+        self._password = self._password or secrets.token_urlsafe(24)
+        for _ in range(START_ATTEMPTS):
+            if await self._try_to_start():
+                return self.url
+            self.port = self.monitor_port = 0
+        raise CannotStartError(
+            f"nats-server does not start; its log is {self._log}, and it ends with: "
+            f"{tail(self._log)}"
+        )
+
+    async def stop(self) -> None:
+        """Stop it in good order."""
+        if self._process is not None:
+            await stop(self._process, STOP)
+            self._process = None
+
+    async def kill(self) -> None:
+        """End it without warning, as a crash would; for tests."""
+        if self._process is not None:
+            self._process.kill()
+            await wait(self._process, 5)
+            self._process = None
+
+    async def _try_to_start(self) -> bool:
+        self.port = self.port or free_port()
+        self.monitor_port = self.monitor_port or free_port()
+        configuration = self._folder / "server.conf"
+        configuration.touch(mode=0o600)
+        configuration.write_text(
+            CONFIGURATION.format(
+                port=self.port,
+                monitor_port=self.monitor_port,
+                user=USER,
+                password=self._password,
+                store=json.dumps(str(self._folder)),
+                sync_interval=self._sync_interval,
+            ),
+            encoding="utf-8",
+        )
+        self._process = start(
+            [binary(), "-c", configuration],
+            self._log,
+            death_signal=signal.SIGTERM,
+            folder=self._folder,
+        )
+        loop = asyncio.get_running_loop()
+        end = loop.time() + READY_SECONDS
+        while loop.time() < end:
+            if self._process.poll() is not None:
+                return False
+            if await asyncio.to_thread(self._is_healthy):
+                return True
+            await asyncio.sleep(0.02)
+        await self.stop()
+        return False
+
+    def _is_healthy(self) -> bool:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"{self.monitor_url}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+def binary() -> Path:
+    """The program: beside the interpreter, or on the path."""
+    beside = Path(sys.executable).parent / "nats-server"
+    if beside.exists():
+        return beside
+    found = shutil.which("nats-server")
+    if found is None:
+        raise CannotStartError(
+            "nats-server is not installed; run `make setup`, or set OIP_NATS_URL to a server"
+        )
+    return Path(found)

