@@ -1,0 +1,144 @@
+"""The accidents of the month: at which moments, and what came of each.
+
+Chosen from the orders at hand by their times alone, so that the made-up province and real records
+yield the same nine cases: within an order, between two, before the first, within two at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+LONG_ENOUGH = timedelta(minutes=6)
+APART = timedelta(minutes=8)
+TOGETHER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Trip:
+    """An order that was taken in and ended: whose it is, and from when to when it ran."""
+
+    worker: str
+    platform: str
+    order_no: str
+    accept_time: datetime
+    end_time: datetime
+    place: str
+
+
+@dataclass(frozen=True)
+class Accident:
+    """What happened to one worker, and what the enquiry and the panel will find."""
+
+    title: str
+    trip: Trip
+    moment: datetime
+    impairment: str = ""
+    care_items: int = 0
+    drunk: bool = False
+    fatal: bool = False
+    treatment_fen: int = 0
+
+
+class TooFewCasesError(ValueError):
+    """The orders do not hold every kind of case."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"the orders hold no case of the kind '{title}'; use a larger file")
+
+
+def choose(trips: Iterable[Trip], last_day: date) -> list[Accident]:
+    """Nine accidents of nine workers, up to a day; raises TooFewCasesError."""
+    days = _by_worker(trips, last_day)
+    taken: set[str] = set()
+    return [
+        _overlapping(days, taken),
+        _between(days, taken),
+        _before_first(days, taken),
+        _within(days, taken, "drunk driver", drunk=True, treatment_fen=420_000),
+        _within(days, taken, "death", fatal=True, treatment_fen=3_861_240),
+        _within(
+            days,
+            taken,
+            "grade 3 with care",
+            impairment="LA0301",
+            care_items=2,
+            treatment_fen=12_480_350,
+        ),
+        _within(days, taken, "grade 5", impairment="LA0501", treatment_fen=8_120_000),
+        _within(days, taken, "grade 9", impairment="LA0901", treatment_fen=2_310_075),
+        _within(days, taken, "healed", treatment_fen=86_400),
+    ]
+
+
+def _by_worker(trips: Iterable[Trip], last_day: date) -> dict[str, list[Trip]]:
+    found: dict[str, list[Trip]] = defaultdict(list)
+    for trip in trips:
+        if trip.end_time.date() <= last_day:
+            found[trip.worker].append(trip)
+    for own in found.values():
+        own.sort(key=lambda trip: (trip.accept_time, trip.end_time, trip.order_no))
+    return dict(sorted(found.items()))
+
+
+def _overlapping(days: dict[str, list[Trip]], taken: set[str]) -> Accident:
+    title = "within two orders"
+    for worker, trips in days.items():
+        for first, second in itertools.pairwise(trips):
+            end = min(first.end_time, second.end_time)
+            if first.accept_time < second.accept_time and end - second.accept_time >= TOGETHER:
+                taken.add(worker)
+                moment = second.accept_time + (end - second.accept_time) / 2
+                return Accident(title, second, _whole(moment), treatment_fen=154_000)
+    raise TooFewCasesError(title)
+
+
+def _between(days: dict[str, list[Trip]], taken: set[str]) -> Accident:
+    title = "between two orders"
+    for worker, trips in days.items():
+        latest = trips[0].end_time
+        for trip in trips[1:]:
+            gap = trip.accept_time - latest
+            if worker not in taken and APART <= gap <= timedelta(hours=3):
+                taken.add(worker)
+                return Accident(title, trip, _whole(latest + gap / 2))
+            latest = max(latest, trip.end_time)
+    raise TooFewCasesError(title)
+
+
+def _before_first(days: dict[str, list[Trip]], taken: set[str]) -> Accident:
+    for worker, trips in days.items():
+        if worker not in taken:
+            taken.add(worker)
+            moment = trips[0].accept_time - timedelta(minutes=20)
+            return Accident("before the first order", trips[0], _whole(moment))
+    raise TooFewCasesError("before the first order")
+
+
+def _within(
+    days: dict[str, list[Trip]],
+    taken: set[str],
+    title: str,
+    *,
+    impairment: str = "",
+    care_items: int = 0,
+    drunk: bool = False,
+    fatal: bool = False,
+    treatment_fen: int = 0,
+) -> Accident:
+    for worker, trips in days.items():
+        trip = trips[0]
+        alone = all(other.accept_time >= trip.end_time for other in trips[1:])
+        if worker in taken or not alone or trip.end_time - trip.accept_time < LONG_ENOUGH:
+            continue
+        taken.add(worker)
+        moment = _whole(trip.accept_time + (trip.end_time - trip.accept_time) / 2)
+        return Accident(title, trip, moment, impairment, care_items, drunk, fatal, treatment_fen)
+    raise TooFewCasesError(title)
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)

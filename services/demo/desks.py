@@ -1,0 +1,64 @@
+"""The people of the month at their desks: each with an own token, as in real offices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import grpc
+
+from services.kernel.periods import SHANGHAI
+from services.runtime.channels import Channels
+from services.runtime.clock import SetClock
+from services.runtime.tokens import Issuer
+
+Stub = TypeVar("Stub")
+
+
+class Desks:
+    """Channels by who sits there; the scenario's name makes every request id its own."""
+
+    def __init__(
+        self, addresses: Mapping[str, str], issuer: Issuer, clock: SetClock, scenario: str
+    ) -> None:
+        self._addresses = addresses
+        self._issuer = issuer
+        self._clock = clock
+        self._scenario = scenario
+        self._open: dict[tuple[str, str, str], Channels] = {}
+
+    def at(
+        self,
+        stub: Callable[[grpc.aio.Channel], Stub],
+        service: str,
+        role: str,
+        *,
+        person: str = "",
+        platform: str = "",
+    ) -> Stub:
+        """A stub of a service as someone with this role calls it."""
+        subject = person or f"{role}-1"
+        key = (subject, role, platform)
+        if key not in self._open:
+            token = self._issuer.source(subject, [role], platform)
+            self._open[key] = Channels(self._addresses, token)
+        return self._open[key].stub(stub, service)
+
+    def request_id(self, *parts: object) -> str:
+        """The same id for the same step, however often the month is run."""
+        return "-".join((self._scenario, *map(str, parts)))
+
+    def turn_to(self, moment: datetime) -> None:
+        """Set the clock of the month."""
+        self._clock.set(moment)
+
+    async def close(self) -> None:
+        """Close all channels."""
+        for channels in self._open.values():
+            await channels.close()
+
+
+def noon(year: int, month: int, day: int, hour: int = 12) -> datetime:
+    """An hour of a day in Asia/Shanghai."""
+    return datetime(year, month, day, hour, tzinfo=SHANGHAI)

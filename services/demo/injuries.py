@@ -1,0 +1,234 @@
+"""Claims, appraisals and benefits of the month's accidents, each step at its own desk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
+from oip.claims.v1 import claims_pb2, claims_pb2_grpc
+from oip.grading.v1 import grading_pb2, grading_pb2_grpc
+
+from services.demo.cases import Accident
+from services.demo.desks import Desks, noon
+from services.kernel.periods import civil_day
+from services.runtime.wire import date_to_wire, enum_number, moment_to_wire
+
+Progress = Callable[[], None]
+
+DETERMINED_AT = noon(2025, 7, 21, 10)
+PANEL_AT = noon(2025, 7, 24, 9)
+CONCLUDED_AT = noon(2025, 7, 30, 15)
+BILLS_AT = noon(2025, 7, 31, 9)
+ALCOHOL_MG_PER_100ML = 132
+SPECIALISTS = ("bones and joints", "nerves", "eyes", "surgery", "rehabilitation", "ears")
+
+
+@dataclass(frozen=True)
+class Filed:
+    """An accident with the claim that was filed for it."""
+
+    accident: Accident
+    claim: str
+
+
+async def file_claims(
+    desks: Desks, accidents: list[Accident], workers: Mapping[str, int], done: Progress
+) -> list[Filed]:
+    """Report each accident, file the claim, add the documents, and accept it."""
+    return [await _file(desks, one, workers[one.trip.worker], done) for one in accidents]
+
+
+async def determine_claims(desks: Desks, filed: list[Filed], done: Progress) -> None:
+    """Determine each claim on the orders found and the documents added."""
+    claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+    for number, one in enumerate(filed):
+        desks.turn_to(DETERMINED_AT + timedelta(minutes=20 * number))
+        claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=one.claim))
+        if claim.state == claims_pb2.Claim.ACCEPTED:
+            await claims.DetermineClaim(
+                claims_pb2.DetermineClaimRequest(
+                    request_id=desks.request_id("determine", one.claim),
+                    name=one.claim,
+                    revision=claim.revision,
+                    enquiry=_enquiry(one.accident),
+                )
+            )
+        done()
+
+
+async def conclude_appraisals(desks: Desks, filed: list[Filed], done: Progress) -> None:
+    """Draw a panel for each appraisal that was opened, take its opinions, and conclude."""
+    grading = desks.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
+    desks.turn_to(PANEL_AT)
+    for number, field in enumerate(SPECIALISTS, 1):
+        await grading.RegisterSpecialist(
+            grading_pb2.RegisterSpecialistRequest(
+                request_id=desks.request_id("specialist", number),
+                specialist_number=f"S{number:03d}",
+                field=field,
+            )
+        )
+    by_claim = {one.claim: one.accident for one in filed}
+    opened = await grading.ListAppraisals(grading_pb2.ListAppraisalsRequest(page_size=1000))
+    for appraisal in sorted(opened.appraisals, key=lambda appraisal: appraisal.name):
+        accident = by_claim.get(appraisal.claim)
+        if accident is not None:
+            await _appraise(desks, appraisal.name, accident)
+        done()
+
+
+async def grant_expenses(desks: Desks, filed: list[Filed], done: Progress) -> None:
+    """Hand in the bill for treatment of every confirmed injury."""
+    desks.turn_to(BILLS_AT)
+    claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+    benefits = desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+    for one in filed:
+        claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=one.claim))
+        confirmed = claim.determination.outcome == claims_pb2.Determination.CONFIRMED
+        if confirmed and one.accident.treatment_fen:
+            await benefits.GrantExpense(
+                benefits_pb2.GrantExpenseRequest(
+                    request_id=desks.request_id("treatment", one.claim),
+                    claim=one.claim,
+                    kind=benefits_pb2.MEDICAL_BENEFIT,
+                    expense_date=date_to_wire(civil_day(one.accident.moment)),
+                    allowed_cost_fen=one.accident.treatment_fen,
+                )
+            )
+        done()
+
+
+async def _file(desks: Desks, accident: Accident, worker: int, done: Progress) -> Filed:
+    claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "worker_agent")
+    key = accident.title.replace(" ", "-")
+    name = f"workers/{worker}"
+    desks.turn_to(accident.moment + timedelta(minutes=25))
+    report = await claims.ReportAccident(
+        claims_pb2.ReportAccidentRequest(
+            request_id=desks.request_id("report", key),
+            worker=name,
+            accident_time=moment_to_wire(accident.moment),
+            place_of_injury=accident.trip.place,
+            description="Collision at a crossing.",
+        )
+    )
+    desks.turn_to(accident.moment + timedelta(hours=20))
+    claim = await claims.CreateClaim(_claim_request(desks, accident, key, name, report.name))
+    for kind, title in _documents(accident):
+        await claims.AddEvidence(
+            claims_pb2.AddEvidenceRequest(
+                request_id=desks.request_id("document", key, kind),
+                claim=claim.name,
+                kind=enum_number(kind),
+                title=title,
+                content_hash=hashlib.sha256(f"{key} {title}".encode()).digest(),
+            )
+        )
+    desks.turn_to(accident.moment + timedelta(hours=44))
+    desk = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+    await desk.AcceptClaim(
+        claims_pb2.AcceptClaimRequest(request_id=desks.request_id("accept", key), name=claim.name)
+    )
+    done()
+    return Filed(accident, claim.name)
+
+
+def _claim_request(
+    desks: Desks, accident: Accident, key: str, worker: str, report: str
+) -> claims_pb2.CreateClaimRequest:
+    died = accident.moment + timedelta(hours=9)
+    kin = claims_pb2.NEXT_OF_KIN if accident.fatal else claims_pb2.WORKER
+    request = claims_pb2.CreateClaimRequest(
+        request_id=desks.request_id("claim", key),
+        accident_report=report,
+        claimant_kind=kin,
+        worker=worker,
+        accident_time=moment_to_wire(accident.moment),
+        place_of_injury=accident.trip.place,
+        situation=claims_pb2.ORDER_EXECUTION,
+        description="Hurt in a collision while delivering.",
+        survivors=_survivors() if accident.fatal else [],
+    )
+    if accident.fatal:
+        request.death_date.CopyFrom(date_to_wire(civil_day(died)))
+    return request
+
+
+def _survivors() -> list[claims_pb2.Survivor]:
+    kin = (
+        ("spouse", claims_pb2.Survivor.SPOUSE, date(1969, 5, 2), True),
+        ("child-1", claims_pb2.Survivor.CHILD, date(2014, 9, 17), False),
+        ("child-2", claims_pb2.Survivor.CHILD, date(2019, 2, 28), True),
+    )
+    return [
+        claims_pb2.Survivor(
+            survivor_id=survivor,
+            relation=relation,
+            birth_date=date_to_wire(born),
+            male=male,
+            # A spouse below the age of support is supported only if wholly unable to work.
+            totally_disabled=survivor == "spouse",
+        )
+        for survivor, relation, born, male in kin
+    ]
+
+
+def _documents(accident: Accident) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = [
+        (claims_pb2.Evidence.DIAGNOSIS, "diagnosis"),
+        (claims_pb2.Evidence.TRAFFIC_CERTIFICATE, "certificate of the traffic police"),
+    ]
+    if accident.drunk:
+        found.append((claims_pb2.Evidence.INTOXICATION_REPORT, "blood test"))
+    if accident.fatal:
+        found.append((claims_pb2.Evidence.DEATH_CERTIFICATE, "death certificate"))
+        found.append((claims_pb2.Evidence.KINSHIP_PROOF, "household register"))
+    return found
+
+
+def _enquiry(accident: Accident) -> claims_pb2.DetermineClaimRequest.Enquiry:
+    request = claims_pb2.DetermineClaimRequest
+    return request.Enquiry(
+        harm_established=True,
+        exclusions=[request.INTOXICATION] if accident.drunk else [],
+        blood_alcohol_mg_per_100ml=ALCOHOL_MG_PER_100ML if accident.drunk else 0,
+        disability_expected=bool(accident.impairment),
+    )
+
+
+async def _appraise(desks: Desks, name: str, accident: Accident) -> None:
+    grading = desks.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
+    desks.turn_to(PANEL_AT)
+    drawn = await grading.DrawPanel(
+        grading_pb2.DrawPanelRequest(request_id=desks.request_id("panel", name), name=name)
+    )
+    for specialist in drawn.panel:
+        await grading.RecordOpinion(
+            grading_pb2.RecordOpinionRequest(
+                request_id=desks.request_id("opinion", name, specialist.name),
+                name=name,
+                opinion=grading_pb2.Opinion(
+                    specialist=specialist.name,
+                    impairments=[grading_pb2.Opinion.Impairment(item=accident.impairment)],
+                    care_items=[enum_number(item) for item in range(1, accident.care_items + 1)],
+                ),
+            )
+        )
+    desks.turn_to(CONCLUDED_AT)
+    appraisal = await grading.GetAppraisal(grading_pb2.GetAppraisalRequest(name=name))
+    if appraisal.state == grading_pb2.Appraisal.PANEL_DRAWN:
+        await grading.ConcludeAppraisal(
+            grading_pb2.ConcludeAppraisalRequest(
+                request_id=desks.request_id("conclude", name),
+                name=name,
+                revision=appraisal.revision,
+            )
+        )
+
+
+def last_accident_day(month_start: datetime) -> date:
+    """Accidents after the middle of the month would not be determined within it."""
+    return civil_day(month_start) + timedelta(days=13)

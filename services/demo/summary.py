@@ -1,0 +1,191 @@
+"""The month's figures, asked of the services, in the form of `build/demo/summary.json`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
+from oip.claims.v1 import claims_pb2, claims_pb2_grpc
+from oip.fund.v1 import fund_pb2, fund_pb2_grpc
+from oip.grading.v1 import grading_pb2, grading_pb2_grpc
+from oip.orders.v1 import orders_pb2, orders_pb2_grpc
+from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
+from oip.type.v1 import type_pb2
+
+from services.demo.desks import Desks
+from services.kernel.periods import Month
+from services.runtime.wire import enum_number, moment_from_wire, month_from_wire, month_to_wire
+
+PAGE = 1000
+
+
+async def pages(call: Callable[[Any], Any], request: Any, rows: str) -> list[Any]:
+    """All rows of a paged list."""
+    found: list[Any] = []
+    request.page_size = PAGE
+    while True:
+        answer = await call(request)
+        found.extend(getattr(answer, rows))
+        if not answer.next_page_token:
+            return found
+        request.page_token = answer.next_page_token
+
+
+async def summarise(
+    desks: Desks, platforms: Iterable[str], batches: set[str], months: list[Month], month: Month
+) -> dict[str, Any]:
+    """Everything but the seconds. `batches` are the ids of the batches that the month has sent."""
+    return {
+        "orders": await _orders(desks, platforms, batches),
+        "premium_lines": await _premium_lines(desks, months),
+        "claims": await _claims(desks),
+        "appraisals": await _appraisals(desks),
+        "awards": await _awards(desks),
+        "payments": await _payments(desks),
+        "ledger": await _ledger(desks),
+        "settlement": await _settlement(desks, month),
+    }
+
+
+async def _orders(desks: Desks, platforms: Iterable[str], batches: set[str]) -> dict[str, Any]:
+    orders = desks.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
+    total: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
+    for platform in platforms:
+        request = orders_pb2.ListOrderBatchesRequest(platform=platform)
+        for batch in await pages(orders.ListOrderBatches, request, "order_batches"):
+            if batch.name.rsplit("/", 1)[1] in batches:
+                total["received"] += batch.received_count
+                total["created"] += batch.created_count
+                total["exists"] += batch.exists_count
+                total["conflict"] += batch.conflict_count
+                for reason in batch.rejected_by_reason:
+                    name = orders_pb2.OrderRejection.Status.Name(reason.status)
+                    rejected[name.lower()] += reason.row_count
+    counts = ("received", "created", "exists", "conflict")
+    return {name: total[name] for name in counts} | {"rejected": dict(sorted(rejected.items()))}
+
+
+async def _premium_lines(desks: Desks, months: list[Month]) -> list[dict[str, Any]]:
+    premiums = desks.at(premiums_pb2_grpc.PremiumServiceStub, "premiums", "fund_officer")
+    lines = []
+    for month in months:
+        listed = premiums_pb2.ListPremiumBillsRequest(month=month_to_wire(month))
+        for bill in await pages(premiums.ListPremiumBills, listed, "bills"):
+            whole = await premiums.GetPremiumBill(
+                premiums_pb2.GetPremiumBillRequest(name=bill.name)
+            )
+            lines += [
+                {
+                    "platform": line.platform,
+                    "pooling_area": line.pooling_area,
+                    "industry": type_pb2.Industry.Name(line.industry),
+                    "month": str(month_from_wire(line.month, "month")),
+                    "order_count": line.order_count,
+                    "premium_fen": line.premium_fen,
+                }
+                for line in whole.lines
+            ]
+    keys = ("month", "platform", "pooling_area", "industry")
+    return sorted(lines, key=lambda line: [line[key] for key in keys])
+
+
+async def _claims(desks: Desks) -> list[dict[str, Any]]:
+    claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+    listed = await pages(claims.ListClaims, claims_pb2.ListClaimsRequest(), "claims")
+    found = []
+    for row in listed:
+        claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=row.name))
+        findings = claim.determination.findings
+        outcome = enum_number(claim.determination.outcome)
+        found.append(
+            {
+                "name": claim.name,
+                "accident_time": moment_from_wire(claim.accident_time, "accident_time").isoformat(),
+                "outcome": claims_pb2.Determination.Outcome.Name(outcome),
+                "provisions": list(
+                    dict.fromkeys(
+                        f"{one.provision.instrument} {one.provision.article}".strip()
+                        for one in findings
+                    )
+                ),
+                "order_nos": sorted(order.order.rsplit("/", 1)[1] for order in claim.orders),
+            }
+        )
+    return sorted(found, key=lambda claim: (claim["accident_time"], claim["name"]))
+
+
+async def _appraisals(desks: Desks) -> list[dict[str, Any]]:
+    grading = desks.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
+    listed = await pages(grading.ListAppraisals, grading_pb2.ListAppraisalsRequest(), "appraisals")
+    return sorted(
+        (
+            {
+                "claim": one.claim,
+                "grade": one.grade,
+                "care_dependence": grading_pb2.CareDependence.Name(one.care_dependence),
+            }
+            for one in listed
+        ),
+        key=lambda one: (one["grade"], one["claim"]),
+    )
+
+
+async def _awards(desks: Desks) -> list[dict[str, Any]]:
+    benefits = desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+    listed = await pages(benefits.ListAwards, benefits_pb2.ListAwardsRequest(), "awards")
+    rows = [
+        (
+            one.claim,
+            benefits_pb2.BenefitKind.Name(one.kind),
+            one.beneficiary,
+            {
+                "claim": one.claim,
+                "kind": benefits_pb2.BenefitKind.Name(one.kind),
+                "amount_fen": one.amount_fen,
+                "first_month": str(month_from_wire(one.first_month, "first_month")),
+            },
+        )
+        for one in listed
+    ]
+    return [row[-1] for row in sorted(rows, key=lambda row: row[:3])]
+
+
+async def _payments(desks: Desks) -> dict[str, int]:
+    benefits = desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+    request = benefits_pb2.ListPaymentInstructionsRequest()
+    listed = await pages(benefits.ListPaymentInstructions, request, "payment_instructions")
+    return {"count": len(listed), "sum_fen": sum(one.amount_fen for one in listed)}
+
+
+async def _ledger(desks: Desks) -> dict[str, int]:
+    fund = desks.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
+    balance = await fund.GetTrialBalance(fund_pb2.GetTrialBalanceRequest())
+    return {
+        "transactions": balance.transaction_count,
+        "postings": balance.posting_count,
+        "sum_fen": balance.sum_fen,
+    }
+
+
+async def _settlement(desks: Desks, month: Month) -> dict[str, Any]:
+    fund = desks.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
+    period = await fund.GetSettlementPeriod(
+        fund_pb2.GetSettlementPeriodRequest(name=f"settlementPeriods/{month}")
+    )
+    return {
+        "month": str(month),
+        "pools": [
+            {
+                "pooling_area": pool.pooling_area,
+                "income_fen": pool.income_fen,
+                "spending_fen": pool.spending_fen,
+                "equalisation_fen": pool.equalisation_fen,
+                "closing_fen": pool.closing_fen,
+            }
+            for pool in period.pools
+        ],
+        "hash": period.hash.hex(),
+    }
