@@ -108,8 +108,11 @@ class Channels:
         token_source: Callable[[], str],
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        """`addresses` gives `host:port` by service; `token_source` a valid token each time."""
-        self._addresses = dict(addresses)
+        """`addresses` gives `host:port` by service; `token_source` a valid token each time.
+
+        An address is looked up at the first call, so that it may become known later.
+        """
+        self._addresses = addresses
         self._token = token_source
         self._credentials = credentials
         self._open: dict[str, _CarefulChannel] = {}

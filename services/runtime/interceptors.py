@@ -85,7 +85,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             except grpc.aio.AbortError:
                 raise
             except Exception as error:  # noqa: BLE001 - the one place that answers for all of them
-                _log(error, method)
+                _log(error, method, self._service)
                 status = rpc_status.to_status(status_of(error, self._service))
                 await context.abort_with_status(status)
 
@@ -156,8 +156,8 @@ def _bearer(context: Context) -> str:
     raise Unauthenticated(what="there is no token")
 
 
-def _log(error: Exception, method: str) -> None:
-    problem = problem_behind(error)
+def _log(error: Exception, method: str, service: str) -> None:
+    problem = problem_behind(error, service)
     if problem is not None:
         log.info("call_refused", method=method, reason=problem.reason)
     elif is_away(error):

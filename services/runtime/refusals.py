@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy import exc
 
 from services.kernel.problems import Kind, Problem
+from services.runtime.database import Overloaded, sqlstate
 
 RETRY_SECONDS = 1
 # A status travels in trailing metadata, which gRPC limits to 8 KiB.
@@ -26,14 +27,6 @@ INTERNAL_TEXT_ZH = "服务内部出错, 已记录日志; 请稍后再试。"
 _RACED = frozenset({"40001", "40P01", "55P03"})
 _BUSY = frozenset({"57014", "53100", "53200", "53300", "53400"})
 _AWAY = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
-
-
-class Overloaded(Problem):
-    """There is more work than the service takes on."""
-
-    kind, reason = Kind.OVERLOADED, "OVERLOADED"
-    words = "The service is busy: {what}; repeat the call with the same request id in a second."
-    words_zh = "服务繁忙: {what}; 请稍后以相同的请求编号重试。"
 
 
 class Raced(Problem):
@@ -54,7 +47,7 @@ class Unreadable(Problem):
 
 def status_of(error: BaseException, service: str) -> status_pb2.Status:
     """The answer to an exception that came out of a handler of `service`."""
-    problem = problem_behind(error)
+    problem = problem_behind(error, service)
     if problem is not None:
         return _status_of_problem(problem, service)
     if is_away(error):
@@ -69,17 +62,15 @@ def status_of(error: BaseException, service: str) -> status_pb2.Status:
     return _status(code, "INTERNAL", INTERNAL_TEXT, INTERNAL_TEXT_ZH, service=service)
 
 
-def problem_behind(error: BaseException) -> Problem | None:
+def problem_behind(error: BaseException, service: str) -> Problem | None:
     """The refusal that an exception stands for; None if it is a fault."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, exc.TimeoutError):
-        return Overloaded(what="all database connections are in use")
-    state = sql_state(error)
+    state = sqlstate(error)
     if state in _RACED:
         return Raced()
     if state in _BUSY:
-        return Overloaded(what="the database took too long")
+        return Overloaded(service=service)
     return None
 
 
@@ -93,18 +84,11 @@ def is_away(error: BaseException) -> bool:
         }
     if not isinstance(error, exc.DBAPIError):
         return False
-    state = sql_state(error)
+    state = sqlstate(error)
     if error.connection_invalidated or state in _AWAY or state.startswith("08"):
         return True
     # psycopg gives no SQLSTATE when the server did not answer at all.
     return isinstance(error, exc.OperationalError) and not state
-
-
-def sql_state(error: BaseException) -> str:
-    """The SQLSTATE of a database error; empty if there is none."""
-    if not isinstance(error, exc.DBAPIError):
-        return ""
-    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def _status_of_problem(problem: Problem, service: str) -> status_pb2.Status:

@@ -55,11 +55,16 @@ class Settings(BaseSettings):
     benefits_address: str = "127.0.0.1:51006"
     fund_address: str = "127.0.0.1:51007"
 
+    # The host to listen on, where it is not the one that others call.
+    listen_host: str = ""
+
     # Keys of encrypted columns and of the blind index (crypto.py).
     keys_file: Path | None = None
     # Public keys that tokens are checked against, and the private one that development signs with.
     jwks_file: Path | None = None
     signing_key_file: Path | None = None
+    # The token this process calls other services with; an orchestrator writes and renews it.
+    token_file: Path | None = None
     # Transport security of the gRPC servers; all three together mean mutual TLS.
     tls_certificate_file: Path | None = None
     tls_key_file: Path | None = None
@@ -69,6 +74,12 @@ class Settings(BaseSettings):
         """The database URL of a service: its own, or the common one."""
         own: str = getattr(self, f"{service}_database_url", "")
         return own or self.database_url
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where every service listens, `host:port` by its name."""
+        fields = [name for name in type(self).model_fields if name.endswith("_address")]
+        return {name.removesuffix("_address"): getattr(self, name) for name in fields}
 
     def address_of(self, service: str) -> str:
         """Where a service listens, `host:port`."""

@@ -1,0 +1,89 @@
+"""`python -m services`: the whole system in one process, for development.
+
+PostgreSQL and nats-server come from their wheels unless OIP_DATABASE_URL and OIP_NATS_URL name
+others. It keeps running until SIGINT or SIGTERM and then stops everything it started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from services.runtime import log as logs
+from services.runtime.bus import NotSyncedError
+from services.runtime.database import NotDurableError
+from services.runtime.embedded import CannotStartError, StateInUseError
+from services.runtime.running import Service
+from services.runtime.serve import EXIT_FAILED, arm_watchdog, stop_signal
+from services.runtime.settings import Settings
+from services.runtime.stack import Stack, stack
+
+# A stack starts producers before those who hear them.
+NAMES = ("enrolment", "orders", "premiums", "claims", "grading", "benefits", "fund")
+
+console = Console()
+
+
+def all_services() -> tuple[Service, ...]:
+    """Every service of the scheme, in the order in which events flow."""
+    return tuple(importlib.import_module(f"services.{name}.__main__").SERVICE for name in NAMES)
+
+
+async def serve() -> int:
+    """Run until told to stop; the exit code."""
+    settings = Settings()
+    stop = stop_signal()
+    crashed: list[str] = []
+
+    def on_crash(part: str, _error: BaseException) -> None:
+        crashed.append(part)
+        stop.set()
+
+    with console.status("starting") as waiting:
+
+        def on_stage(stage: str) -> None:
+            waiting.update(f"starting: {stage}")
+
+        running = stack(all_services(), settings, on_crash=on_crash, on_stage=on_stage)
+        made = await running.__aenter__()
+    try:
+        _show(made)
+        await stop.wait()
+        console.print("stopping")
+        arm_watchdog()
+    finally:
+        await running.__aexit__(None, None, None)
+    return EXIT_FAILED if crashed else 0
+
+
+def _show(made: Stack) -> None:
+    table = Table("service", "gRPC address")
+    for name, address in made.addresses.items():
+        table.add_row(name, address)
+    console.print(table)
+    console.print(f"PostgreSQL  {_without_password(made.settings.database_url)}", soft_wrap=True)
+    console.print(f"NATS        {_without_password(made.settings.nats_url)}", soft_wrap=True)
+    console.print("A token:    oip token --role adjudicator", soft_wrap=True)
+    console.print("Stop with Ctrl+C.")
+
+
+def _without_password(url: str) -> str:
+    start, _, rest = url.partition("://")
+    return f"{start}://{rest.rpartition('@')[2]}"
+
+
+def main() -> None:
+    """Start, and say in one sentence why if that is not possible."""
+    logs.configure(quiet=True)
+    try:
+        sys.exit(asyncio.run(serve()))
+    except (CannotStartError, NotDurableError, NotSyncedError, StateInUseError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

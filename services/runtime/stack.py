@@ -1,0 +1,117 @@
+"""Everything in one process: the servers from their wheels, all schemas, all services.
+
+This is what `python -m services`, the demonstration and the whole-system tests stand on. The file
+`running.json` in the state folder says where the services listen, for the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.runtime import delivery
+from services.runtime.bus import connect
+from services.runtime.channels import Channels
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.embedded import embedded
+from services.runtime.migrate import migrate
+from services.runtime.running import Running, Service
+from services.runtime.serve import GRACE_SECONDS, OnCrash, serving_all
+from services.runtime.settings import Settings
+from services.runtime.tokens import Issuer
+
+RUNNING_FILE = "running.json"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that runs: its settings with the servers' URLs, addresses, services, an issuer."""
+
+    settings: Settings
+    clock: Clock
+    running: Mapping[str, Running]
+    issuer: Issuer
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """`host:port` by service."""
+        return {name: one.channels.addresses[name] for name, one in self.running.items()}
+
+    def channels(self, subject: str, *roles: str, platform: str = "") -> Channels:
+        """Channels to all services with tokens of this subject; close them after use."""
+        return Channels(self.addresses, self.issuer.source(subject, roles, platform))
+
+    async def settled(self, seconds: float = 60.0) -> None:
+        """Wait until all events have been heard by all who listen; see `delivery.settled`."""
+        channels = self.channels("stack", "administrator")
+        try:
+            await delivery.settled(channels, self.running, seconds)
+        finally:
+            await channels.close()
+
+
+@asynccontextmanager
+async def stack(
+    services: Iterable[Service],
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    any_port: bool = False,
+    grace: float = GRACE_SECONDS,
+    on_crash: OnCrash | None = None,
+    on_stage: Callable[[str], None] = lambda _stage: None,
+) -> AsyncIterator[Stack]:
+    """Start the servers that no URL is set for, migrate, serve; stop all of it in reverse.
+
+    `any_port` takes free ports instead of those of the settings. `on_stage` is told what comes
+    next, for people who wait.
+    """
+    wanted = tuple(services)
+    clock = clock or SystemClock()
+    addresses = {one.name: "127.0.0.1:0" for one in wanted} if any_port else None
+    on_stage("servers")
+    async with embedded(settings) as filled:
+        on_stage("schemas")
+        for one in wanted:
+            await migrate(filled.database_of(one.name), [one.name])
+        on_stage("services")
+        bus = await connect(filled, "stack")
+        try:
+            async with serving_all(
+                wanted, filled, clock, bus, addresses=addresses, grace=grace, on_crash=on_crash
+            ) as running:
+                issuer = Issuer.at(filled.signing_key_path, filled.jwks_path, clock)
+                made = Stack(filled, clock, running, issuer)
+                with announced(filled.state_dir, made.addresses):
+                    yield made
+        finally:
+            await bus.close()
+
+
+@contextmanager
+def announced(state_dir: Path, addresses: Mapping[str, str]) -> Iterator[None]:
+    """Say in the state folder where the services listen (mode 0600), as long as they do."""
+    path = state_dir / RUNNING_FILE
+    draft = path.with_suffix(f".{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump({"pid": os.getpid(), "addresses": dict(addresses)}, file, indent=2)
+    draft.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def addresses_running(state_dir: Path) -> dict[str, str]:
+    """Where the stack of a state folder listens; empty if none runs there."""
+    try:
+        content = json.loads((state_dir / RUNNING_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    addresses: dict[str, str] = content["addresses"]
+    return addresses
