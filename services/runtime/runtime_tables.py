@@ -91,34 +91,57 @@ TABLES = (
         primary key (platform, request_id)
     )
     """,
+    # Rows are linked into the chain shortly after their transaction; see audit.py.
     """
     create table audit (
-        seq bigint primary key check (seq > 0),
+        id bigint generated always as identity primary key,
         time timestamptz not null,
         actor text not null,
         action text not null,
         resource text not null,
         request_hash bytea not null,
-        prev_hash bytea not null,
-        hash bytea not null
+        seq bigint unique check (seq > 0),
+        prev_hash bytea,
+        hash bytea,
+        check (num_nulls(seq, prev_hash, hash) in (0, 3))
     )
     """,
-    # The newest link of the chain; its row lock puts changes in one order.
+    "create index audit_unlinked on audit (id) where seq is null",
+    """
+    create function refuse_audit_change() returns trigger language plpgsql as $$
+    begin
+        if old.seq is not null or new.seq is null or
+            (old.id, old.time, old.actor, old.action, old.resource, old.request_hash) is distinct
+            from (new.id, new.time, new.actor, new.action, new.resource, new.request_hash)
+        then
+            raise exception 'audit is append-only' using errcode = 'restrict_violation';
+        end if;
+        return new;
+    end
+    $$
+    """,
+    """
+    create trigger linked_once before update on audit
+        for each row execute function refuse_audit_change()
+    """,
+    """
+    create trigger append_only before delete or truncate on audit
+        for each statement execute function refuse_change()
+    """,
+    # The newest link of the chain; whoever links holds its row lock.
     """
     create table audit_head (
         single boolean primary key default true check (single),
         seq bigint not null,
-        prev_hash bytea not null,
         hash bytea not null
     )
     """,
     """
-    insert into audit_head (seq, prev_hash, hash)
-        values (0, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'))
+    insert into audit_head (seq, hash) values (0, decode(repeat('00', 32), 'hex'))
     """,
 )
 
-APPEND_ONLY = ("inbox", "command", "audit")
+APPEND_ONLY = ("inbox", "command")
 
 GRANTS = {
     "outbox": ("SELECT", "INSERT", "UPDATE (epoch, pub_seq, send_time)"),
@@ -127,7 +150,7 @@ GRANTS = {
     "inbox_mark": ("SELECT", "INSERT", "UPDATE (whole_seq)"),
     "dead_letter": ("SELECT", "INSERT", "UPDATE (settle_time)"),
     "command": ("SELECT", "INSERT"),
-    "audit": ("SELECT", "INSERT"),
-    "audit_head": ("SELECT", "UPDATE (seq, prev_hash, hash)"),
+    "audit": ("SELECT", "INSERT", "UPDATE (seq, prev_hash, hash)"),
+    "audit_head": ("SELECT", "UPDATE (seq, hash)"),
 }
 NAMES = tuple(GRANTS)
