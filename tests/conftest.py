@@ -1,0 +1,61 @@
+"""What tests of every service stand on: a real PostgreSQL, a real nats-server, a set clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from services.runtime.clock import SetClock
+from services.runtime.database import Database
+from services.runtime.embedded import NatsServer, embedded
+from services.runtime.settings import Settings
+from tests.support.databases import Databases
+
+OpenDatabase: TypeAlias = Callable[[str], Awaitable[Database]]
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Settings]:
+    """Settings with the URLs of both servers, which run for the whole session."""
+    async with embedded(Settings(state_dir=tmp_path_factory.mktemp("state"))) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def databases(stack: Settings) -> Databases:
+    """Makes databases: `await databases.fresh("claims", "orders")` is the URL of a new one."""
+    return Databases(stack.database_url)
+
+
+@pytest.fixture(scope="module")
+async def database(databases: Databases) -> AsyncIterator[OpenDatabase]:
+    """`await database("claims")`: the service's migrated database, one for the test file."""
+    opened: dict[str, Database] = {}
+
+    async def open_database(service: str) -> Database:
+        if service not in opened:
+            opened[service] = Database(await databases.fresh(service), service)
+        return opened[service]
+
+    yield open_database
+    await asyncio.gather(*(one.close() for one in opened.values()))
+
+
+@pytest.fixture
+async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    """A nats-server of the test's own."""
+    server = NatsServer(tmp_path / "nats")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    """A clock that stands at 1 July 2025, 09:00 in Shanghai, until it is set."""
+    return SetClock(datetime(2025, 7, 1, 1, 0, tzinfo=UTC))

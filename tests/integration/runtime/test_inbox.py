@@ -1,0 +1,90 @@
+"""The inbox: an event counts once, and what is missing shows."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from services.runtime import inbox
+from services.runtime.carried import Carried
+from services.runtime.clock import SetClock
+from services.runtime.database import Database
+from services.runtime.inbox import Heard
+
+
+def event(seq: int, producer: str = "toy", epoch: str = "e1") -> Carried:
+    return Carried(producer, epoch, seq, f"oip.{producer}.v1.BellRang", b"%d" % seq)
+
+
+async def hear(echoes: Database, clock: SetClock, *events: Carried) -> list[bool]:
+    async with echoes.begin() as tx:
+        return [await inbox.is_first(tx, one, clock.now()) for one in events]
+
+
+async def test_an_event_is_first_once(echoes: Database, clock: SetClock) -> None:
+    assert await hear(echoes, clock, event(1), event(1), event(2)) == [True, False, True]
+    assert await hear(echoes, clock, event(1), event(1, epoch="e2")) == [False, True]
+
+
+async def test_of_two_at_once_one_is_first(echoes: Database, clock: SetClock) -> None:
+    first = await asyncio.gather(*(hear(echoes, clock, event(1)) for _ in range(4)))
+
+    assert sorted(first) == [[False], [False], [False], [True]]
+
+
+async def test_a_rolled_back_effect_was_not_heard(echoes: Database, clock: SetClock) -> None:
+    async def fail() -> None:
+        async with echoes.begin() as tx:
+            assert await inbox.is_first(tx, event(1), clock.now())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
+    assert await hear(echoes, clock, event(1)) == [True]
+
+
+async def test_figures_name_each_producer_and_epoch(echoes: Database, clock: SetClock) -> None:
+    await hear(echoes, clock, event(1), event(3), event(1, "claims"))
+
+    async with echoes.begin() as tx:
+        assert await inbox.heard(tx) == [Heard("claims", "e1", 1, 1), Heard("toy", "e1", 2, 3)]
+
+
+async def test_gaps_are_found_whatever_the_order(echoes: Database, clock: SetClock) -> None:
+    chance = random.Random(7)
+    missing = 40
+    coming = [seq for seq in range(1, 101) if seq != missing]
+    chance.shuffle(coming)
+    for start in range(0, len(coming), 9):
+        await hear(echoes, clock, *(event(seq) for seq in coming[start : start + 9]))
+        async with echoes.begin() as tx:
+            (found,) = await inbox.progress(tx, "toy")
+        got = set(coming[: start + 9])
+        whole = next(seq for seq in range(1, 200) if seq not in got) - 1
+        assert (found.whole_seq, found.max_seq) == (whole, max(got))
+    assert (found.whole_seq, found.has_gap) == (missing - 1, True)
+
+    await hear(echoes, clock, event(missing))
+
+    async with echoes.begin() as tx:
+        (found,) = await inbox.progress(tx, "toy")
+    assert (found.whole_seq, found.has_gap) == (100, False)
+
+
+async def test_progress_lists_epochs_in_the_order_they_were_heard(
+    echoes: Database, clock: SetClock
+) -> None:
+    await hear(echoes, clock, event(1, epoch="zz"))
+    clock.set(clock.now().replace(hour=2))
+    await hear(echoes, clock, event(2, epoch="aa"), event(1, "claims"))
+
+    async with echoes.begin() as tx:
+        found = await inbox.progress(tx, "toy")
+
+    assert [(one.epoch, one.whole_seq, one.max_seq) for one in found] == [
+        ("zz", 1, 1),
+        ("aa", 0, 2),
+    ]

@@ -1,0 +1,231 @@
+"""The relay: dense numbers in commit order, nothing lost, nothing sent under two numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from services.runtime import inbox, outbox
+from services.runtime.carried import Carried
+from services.runtime.clock import SetClock, SystemClock
+from services.runtime.database import Database
+from services.runtime.failpoints import FailpointError
+from services.runtime.outbox import Relay
+from tests.support import toy
+
+Heard = list[Carried]
+
+
+def relay_into(toys: Database, heard: Heard) -> Relay:
+    async def publish(carried: Carried) -> None:
+        heard.append(carried)
+
+    return Relay(toys, publish, SystemClock(), asyncio.Event())
+
+
+async def test_events_get_dense_numbers_and_are_marked_sent(
+    toys: Database, clock: SetClock
+) -> None:
+    async with toys.begin() as tx:
+        for _ in range(5):
+            await toy.ring(tx, "a", clock.now())
+    heard: Heard = []
+
+    assert await relay_into(toys, heard).once() == 5
+
+    assert [carried.pub_seq for carried in heard] == [1, 2, 3, 4, 5]
+    assert {carried.subject for carried in heard} == {"oip.toy.v1.BellRang"}
+    async with toys.begin() as tx:
+        told = await outbox.published(tx)
+    assert (told.written_count, told.published_seq, told.unsent_count) == (5, 5, 0)
+
+
+async def test_an_event_that_commits_late_is_not_passed_over(
+    toys: Database, clock: SetClock
+) -> None:
+    heard: Heard = []
+    relay = relay_into(toys, heard)
+    async with toys.begin() as late:
+        await toy.ring(late, "late", clock.now())
+        async with toys.begin() as early:
+            await toy.ring(early, "early", clock.now())
+        await relay.once()
+    await relay.once()
+
+    assert [toy.BellRang.FromString(carried.payload).name for carried in heard] == [
+        "early",
+        "late",
+    ]
+    assert [carried.pub_seq for carried in heard] == [1, 2]
+
+
+async def test_a_rolled_back_change_tells_nothing(toys: Database, clock: SetClock) -> None:
+    heard: Heard = []
+
+    async def fail() -> None:
+        async with toys.begin() as tx:
+            await toy.ring(tx, "a", clock.now())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
+    assert await relay_into(toys, heard).once() == 0
+    assert await toy.rings(toys) == {}
+
+
+@pytest.mark.parametrize("place", ["relay.after_number", "relay.after_publish", "relay.after_mark"])
+async def test_a_failure_anywhere_sends_the_same_event_under_the_same_number(
+    toys: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    heard: Heard = []
+    relay = relay_into(toys, heard)
+    async with toys.begin() as tx:
+        for name in "abc":
+            await toy.ring(tx, name, clock.now())
+    monkeypatch.setenv("OIP_FAILPOINT", f"{place}:raise")
+    with pytest.raises(FailpointError):
+        await relay.once()
+    monkeypatch.delenv("OIP_FAILPOINT")
+    async with toys.begin() as tx:
+        await toy.ring(tx, "d", clock.now())
+    while await relay.once():
+        pass
+
+    content = {carried.pub_seq: carried.content_hash for carried in heard}
+    assert sorted(content) == [1, 2, 3, 4]
+    assert all(content[carried.pub_seq] == carried.content_hash for carried in heard)
+
+
+async def test_of_two_relays_one_publishes(toys: Database, clock: SetClock) -> None:
+    heard: Heard = []
+    async with toys.begin() as tx:
+        for _ in range(20):
+            await toy.ring(tx, "a", clock.now())
+
+    async def slowly(carried: Carried) -> None:
+        await asyncio.sleep(0.01)
+        heard.append(carried)
+
+    relays = [Relay(toys, slowly, SystemClock(), asyncio.Event()) for _ in range(2)]
+    sent = await asyncio.gather(*(relay.once() for relay in relays))
+
+    assert sorted(sent) == [0, 20]
+    assert [carried.pub_seq for carried in heard] == list(range(1, 21))
+
+
+async def test_the_relay_goes_on_after_the_bus_was_away(
+    toys: Database, clock: SetClock, until: Callable[..., Any]
+) -> None:
+    heard: Heard = []
+    away = True
+
+    async def publish(carried: Carried) -> None:
+        if away:
+            raise TimeoutError
+        heard.append(carried)
+
+    wake = asyncio.Event()
+    task = asyncio.create_task(Relay(toys, publish, SystemClock(), wake).run())
+    async with toys.begin() as tx:
+        await toy.ring(tx, "a", clock.now())
+    await asyncio.sleep(0.3)
+    away = False
+
+    async def came() -> bool:
+        return len(heard) == 1
+
+    await until(came)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_reading_again_gives_every_event_from_a_number_on(
+    toys: Database, clock: SetClock
+) -> None:
+    heard: Heard = []
+    async with toys.begin() as tx:
+        for _ in range(7):
+            await toy.ring(tx, "a", clock.now())
+    await relay_into(toys, heard).once()
+
+    async with toys.begin() as tx:
+        first = await outbox.read_from(tx, "toy", "", 3, limit=2)
+        rest = await outbox.read_from(tx, "toy", first[-1].epoch, first[-1].pub_seq + 1)
+
+    assert [*first, *rest] == heard[2:]
+
+
+async def test_a_restored_database_begins_a_new_sequence_that_replay_leads_to(
+    toys: Database, clock: SetClock
+) -> None:
+    heard: Heard = []
+    relay = relay_into(toys, heard)
+    for epoch in ("", "second"):
+        async with toys.begin() as tx:
+            if epoch:
+                await outbox.begin_epoch(tx, epoch)
+            await toy.ring(tx, "a", clock.now())
+        await relay.once()
+
+    async with toys.begin() as tx:
+        told = await outbox.read_from(tx, "toy", heard[0].epoch, 1)
+        unknown = await outbox.read_from(tx, "toy", "lost with the disk", 40)
+
+    assert [(carried.epoch, carried.pub_seq) for carried in told] == [
+        (heard[0].epoch, 1),
+        ("second", 1),
+    ]
+    assert unknown == told
+
+
+async def test_both_sides_of_a_delivery_agree_on_a_fingerprint(
+    toys: Database, echoes: Database, clock: SetClock
+) -> None:
+    heard: Heard = []
+    async with toys.begin() as tx:
+        for name in "abcd":
+            await toy.ring(tx, name, clock.now())
+    await relay_into(toys, heard).once()
+    async with echoes.begin() as tx:
+        for carried in reversed(heard):
+            await inbox.is_first(tx, carried, clock.now())
+        there = await inbox.fingerprint(tx, "toy", heard[0].epoch, 4)
+        part = await inbox.fingerprint(tx, "toy", heard[0].epoch, 3)
+    async with toys.begin() as tx:
+        here = await outbox.fingerprint(tx, heard[0].epoch, 4)
+
+    assert here is not None
+    assert here == there
+    assert here != part
+
+
+async def test_an_event_too_large_for_the_bus_is_refused_in_the_change(
+    toys: Database, clock: SetClock
+) -> None:
+    with pytest.raises(ValueError, match="split it"):
+        async with toys.begin() as tx:
+            await outbox.add(tx, toy.BellRang(name="x" * 1_000_001), clock.now())
+
+
+async def test_a_backlog_goes_out_in_batches_in_order(toys: Database) -> None:
+    async with toys.begin() as tx:
+        await tx.execute(
+            text(
+                "insert into outbox (subject, payload, create_time)"
+                " select 'oip.toy.v1.BellRang', '', now() from generate_series(1, 450)"
+            )
+        )
+    heard: Heard = []
+    relay = relay_into(toys, heard)
+
+    batches = []
+    while batch := await relay.once():
+        batches.append(batch)
+
+    assert batches == [200, 200, 50]
+    assert [carried.pub_seq for carried in heard] == list(range(1, 451))

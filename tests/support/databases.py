@@ -1,0 +1,58 @@
+"""Fresh databases for tests, each a copy of one that was migrated once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from services.runtime.migrate import SERVICES, migrate
+
+TOY_SERVICES = Path(__file__).resolve().parent / "services"
+
+
+class Databases:
+    """Makes databases on one server."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._templates: dict[tuple[str, ...], str] = {}
+
+    async def empty(self) -> str:
+        """The URL of a database with nothing in it."""
+        return await self._create("template0")
+
+    async def fresh(self, *services: str, root: Path = SERVICES) -> str:
+        """The URL of a database with the services' schemas, migrated and without a row."""
+        key = (str(root), *sorted(services))
+        if key not in self._templates:
+            url = await self._create("template0")
+            await migrate(url, services, root)
+            self._templates[key] = make_url(url).database or ""
+        url = await self._create(self._templates[key])
+        await self._begin_epochs(url, services)
+        return url
+
+    async def _create(self, template: str) -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            await connection.execute(
+                sql.SQL("create database {} template {} strategy file_copy").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        return make_url(self._url).set(database=name).render_as_string(hide_password=False)
+
+    async def _begin_epochs(self, url: str, services: Sequence[str]) -> None:
+        """Copies of one database must not publish under the same numbers."""
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            for service in services:
+                await connection.execute(
+                    sql.SQL("update {}.outbox_counter set epoch = {}").format(
+                        sql.Identifier(service), sql.Literal(secrets.token_hex(6))
+                    )
+                )

@@ -1,0 +1,20 @@
+"""Bells, and how often each was rung."""
+
+from alembic import op
+
+from services.runtime.migrate import allow, create_runtime_tables, enable_platform_isolation
+
+revision = "toy_0001"
+down_revision = None
+branch_labels = ("toy",)
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    create_runtime_tables()
+    op.execute(
+        "create table bell (name text primary key, platform text not null, rings bigint not null)"
+    )
+    allow("bell", "SELECT", "INSERT", "UPDATE (rings)")
+    enable_platform_isolation("bell")

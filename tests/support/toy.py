@@ -1,0 +1,102 @@
+"""Two services small enough to see through: `toy` rings bells, `echo` hears them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import Message
+from sqlalchemy import text
+
+from services.kernel.problems import NotFound
+from services.runtime import outbox
+from services.runtime.carried import Carried
+from services.runtime.database import Database, Transaction
+from services.runtime.listener import Handlers, Replay
+
+FIELD = descriptor_pb2.FieldDescriptorProto
+
+
+def _messages() -> dict[str, type[Message]]:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="oip/toy/v1/events.proto", package="oip.toy.v1", syntax="proto3"
+    )
+    for name in ("BellRang", "BellTuned"):
+        message = file.message_type.add(name=name)
+        for number, (field, kind) in enumerate(
+            (("name", FIELD.TYPE_STRING), ("revision", FIELD.TYPE_INT64)), start=1
+        ):
+            message.field.add(name=field, number=number, type=kind, label=FIELD.LABEL_OPTIONAL)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"oip.toy.v1.{name}"))
+        for name in ("BellRang", "BellTuned")
+    }
+
+
+MESSAGES: dict[str, Any] = dict(_messages())
+BellRang = MESSAGES["BellRang"]
+BellTuned = MESSAGES["BellTuned"]
+
+
+async def ring(tx: Transaction, name: str, now: datetime) -> int:
+    """Ring a bell once more and tell of it; how often it has rung."""
+    result = await tx.execute(
+        text(
+            "insert into bell (name, platform, rings) values (:name, 'P', 1)"
+            " on conflict (name) do update set rings = bell.rings + 1 returning rings"
+        ),
+        {"name": name},
+    )
+    rings = int(result.scalar_one())
+    await outbox.add(tx, BellRang(name=name, revision=rings), now)
+    return rings
+
+
+async def hear(tx: Transaction, event: Any, _now: datetime) -> None:
+    """Count a ring. A bell called `poison` cannot be heard, one called `shy` not yet."""
+    if event.name == "poison":
+        raise ZeroDivisionError
+    if event.name == "shy" and not os.environ.get("TOY_BRAVE"):
+        raise NotFound(name="bells/shy")
+    await tx.execute(
+        text(
+            "insert into echo (name, count, newest_revision) values (:name, 1, :revision)"
+            " on conflict (name) do update set count = echo.count + 1,"
+            " newest_revision = greatest(echo.newest_revision, excluded.newest_revision)"
+        ),
+        {"name": event.name, "revision": event.revision},
+    )
+
+
+HANDLERS: Handlers = {"toy": {BellRang: hear}}
+
+
+def replay_from(database: Database) -> Replay:
+    """What the toy's own Replay answers."""
+
+    async def replay(producer: str, epoch: str, from_seq: int) -> AsyncIterator[Carried]:
+        async with database.begin() as tx:
+            found = await outbox.read_from(tx, producer, epoch, from_seq)
+        for carried in found:
+            yield carried
+
+    return replay
+
+
+async def rings(database: Database) -> dict[str, int]:
+    """How often each bell was rung."""
+    async with database.begin() as tx:
+        rows = await tx.execute(text("select name, rings from bell"))
+        return {row.name: row.rings for row in rows}
+
+
+async def echoes(database: Database) -> dict[str, int]:
+    """How often each bell was heard."""
+    async with database.begin() as tx:
+        rows = await tx.execute(text("select name, count from echo"))
+        return {row.name: row.count for row in rows}

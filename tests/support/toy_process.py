@@ -1,0 +1,44 @@
+"""Both toy services as a process of their own, so that a test can kill it.
+
+The URLs of the two databases and of NATS stand in the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from services.runtime import bus as buses
+from services.runtime.clock import SystemClock
+from services.runtime.database import Database
+from services.runtime.listener import Listener
+from services.runtime.outbox import Relay
+from services.runtime.settings import Settings
+from tests.support import toy
+
+
+async def main() -> None:
+    """Relay and hear until ended."""
+    toys = Database(os.environ["TOY_URL"], "toy", pool_size=4)
+    echoes = Database(os.environ["ECHO_URL"], "echo", pool_size=4)
+    bus = await buses.connect(Settings(), "toy")
+    await bus.declare_stream("toy")
+    listener = Listener(
+        echoes,
+        bus,
+        handlers=toy.HANDLERS,
+        replay=toy.replay_from(toys),
+        clock=SystemClock(),
+        wake=asyncio.Event(),
+        repair_seconds=1.0,
+        gap_seconds=0.3,
+    )
+    relay = Relay(toys, bus.publish, SystemClock(), asyncio.Event())
+    sys.stdout.write("running\n")
+    sys.stdout.flush()
+    await asyncio.gather(relay.run(), listener.run())
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
