@@ -91,6 +91,7 @@ class _Served:
             channels=Channels(
                 ground.addresses, ground.token_source(service.name), _client_credentials(settings)
             ),
+            province=settings.province,
         )
         self._listener = Listener(
             database,
@@ -122,7 +123,8 @@ class _Served:
     def begin(self) -> None:
         """Tell and hear."""
         self._start("relay", self._relay.run())
-        self._start("listener", self._listener.run())
+        if self.service.listens:
+            self._start("listener", self._listener.run())
         self._start("audit", audit.keep_linking(self.running.database))
 
     async def end_hearing(self) -> None:
