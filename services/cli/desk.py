@@ -1,0 +1,126 @@
+"""Where the command line stands: which stack it talks to, as whom, and how it says no.
+
+Exit codes: 0 done, 1 a check failed, 2 refused or used wrongly, 3 a service could not be reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+import typer
+from typer.core import TyperGroup
+
+from services.kernel.problems import Problem
+from services.runtime.channels import Channels, RemoteProblem, problem_of
+from services.runtime.clock import SystemClock
+from services.runtime.settings import Environment, Settings
+from services.runtime.stack import addresses_running
+from services.runtime.tokens import Issuer
+
+R = TypeVar("R")
+
+EXIT_CHECK_FAILED = 1
+EXIT_REFUSED = 2
+EXIT_UNREACHABLE = 3
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is not an error of the program
+    """What the command line itself refuses, in one sentence that says what to do."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The stack to talk to, and the token to show; without one, development issues its own."""
+
+    settings: Settings
+    token: str
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """`host:port` by service: of the stack that runs in the state folder, or as set."""
+        return addresses_running(self.settings.state_dir) or self.settings.addresses
+
+    def issuer(self) -> Issuer:
+        """The issuer of the development stack in the state folder."""
+        settings = self.settings
+        if settings.environment is not Environment.DEV or not settings.signing_key_path.exists():
+            where = settings.state_dir
+            raise Refused(
+                f"There is no development stack in {where} to issue a token; start one with "
+                "`make dev`, name its folder with --state-dir, or give a token with --token."
+            )
+        return Issuer.at(settings.signing_key_path, settings.jwks_path, SystemClock())
+
+    @asynccontextmanager
+    async def channels(self, *roles: str, platform: str = "") -> AsyncIterator[Channels]:
+        """Channels to all services, as the token says or in development with these roles."""
+        if self.token:
+            source: Callable[[], str] = self._given
+        else:
+            source = self.issuer().source(_user(), roles, platform)
+        channels = Channels(self.addresses, source)
+        try:
+            yield channels
+        finally:
+            await channels.close()
+
+    def _given(self) -> str:
+        return self.token
+
+
+class OneSentence(TyperGroup):
+    """The one place where what goes wrong becomes a sentence on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; refusals end it without a trace."""
+        try:
+            return super().invoke(ctx)
+        except grpc.RpcError as error:
+            _end(problem_of(error))
+        except RemoteProblem as problem:
+            _end(problem)
+        except Problem as problem:
+            _say(problem.sentence_zh if _in_chinese() else problem.sentence, EXIT_REFUSED)
+        except Refused as refusal:
+            _say(str(refusal), EXIT_REFUSED)
+
+
+def run(work: Callable[[], Awaitable[R]]) -> R:
+    """Run a command's calls on an event loop of its own."""
+
+    async def running() -> R:
+        return await work()
+
+    return asyncio.run(running())
+
+
+def desk_of(context: typer.Context) -> Desk:
+    """The desk that the options before the command describe."""
+    desk = context.find_root().obj
+    assert isinstance(desk, Desk)
+    return desk
+
+
+def _end(problem: RemoteProblem) -> None:
+    code = EXIT_UNREACHABLE if problem.is_unreachable else EXIT_REFUSED
+    _say(problem.sentence_zh if _in_chinese() else problem.sentence, code)
+
+
+def _say(sentence: str, code: int) -> None:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(code)
+
+
+def _in_chinese() -> bool:
+    language = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
+    return (language or "").startswith("zh")
+
+
+def _user() -> str:
+    return f"oip-{os.environ.get('USER') or os.getuid()}"

@@ -1,0 +1,47 @@
+"""The commands of `oip`, one module each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli import dead_letters
+from services.cli.desk import Desk, OneSentence
+from services.cli.token import token
+from services.cli.verify import verify
+from services.runtime import log
+from services.runtime.settings import Settings
+
+app = typer.Typer(
+    cls=OneSentence,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Occupational injury protection for platform workers (新就业形态人员职业伤害保障).",
+)
+app.command()(token)
+app.command()(verify)
+app.add_typer(dead_letters.app, name="dead-letters")
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the development stack; default OIP_STATE_DIR or .local."),
+    ] = None,
+    token: Annotated[
+        str, typer.Option(envvar="OIP_TOKEN", help="A token to call with; default: issue one.")
+    ] = "",
+) -> None:
+    """Where to call, and as whom."""
+    log.configure(quiet=True)
+    settings = Settings() if state_dir is None else Settings(state_dir=state_dir)
+    context.obj = Desk(settings, token)
+
+
+if __name__ == "__main__":
+    app()
