@@ -1,0 +1,1 @@
+"""Rules of the fund: ledger, equalisation, reserve and loan, settlement. No I/O, no clock."""

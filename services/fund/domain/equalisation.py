@@ -1,0 +1,334 @@
+"""Equalisation between pooling areas (调剂): each rule is a function from pools to transfers.
+
+Transfers are by pooling area, positive for what an area receives, in whole fen, and sum to exactly
+zero: the exact amounts are floored and the fen left over go to the largest remainders, ties to who
+receives more and then to the lower division code. So the order of the pools changes nothing.
+
+M1 deficit compensation, M2 proportional pooling, M3 risk adjustment, M4 the burden sharing of the
+German accident insurance (SGB VII §§ 176-181), the Swiss and the Dutch forms of M3, full pooling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+
+from services.fund.domain.cells import Cells, Costs, add_up, mean_cost
+from services.kernel.money import ZERO, Fen, round_half_up, share, total
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pooling area's month. `opening` is the balance before, `premium` what was assessed."""
+
+    pooling_area: str
+    opening: Fen = ZERO
+    premium: Fen = ZERO
+    surcharge: Fen = ZERO
+    cells: Cells = field(default_factory=dict)
+    # Spending without an industry: it counts in the balance and in no cell.
+    other_spending: Fen = ZERO
+
+    @property
+    def spending(self) -> Fen:
+        """Benefits of the month."""
+        return total(cell.spending for cell in self.cells.values()) + self.other_spending
+
+    @property
+    def income(self) -> Fen:
+        """Premiums assessed and surcharges received."""
+        return self.premium + self.surcharge
+
+    @property
+    def balance(self) -> Fen:
+        """What would be left without any transfer."""
+        return self.opening + self.income - self.spending
+
+    @property
+    def order_count(self) -> int:
+        """Orders of the month."""
+        return sum(cell.order_count for cell in self.cells.values())
+
+
+Workings = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Transfers:
+    """What each pooling area receives, and by which steps it came about (amounts in fen)."""
+
+    amounts: Mapping[str, Fen]
+    workings: Mapping[str, Workings] = field(default_factory=dict)
+
+    def of(self, pooling_area: str) -> Fen:
+        """What an area receives; negative if it pays."""
+        return self.amounts.get(pooling_area, ZERO)
+
+
+def nothing(pools: Sequence[Pool]) -> Transfers:
+    """No transfer between any pools."""
+    return Transfers({pool.pooling_area: ZERO for pool in pools})
+
+
+def risk_adjustment(pools: Sequence[Pool], costs: Costs) -> Transfers:
+    """M3: need less strength. Levels the mix of orders, not bad luck and not bad control.
+
+    Need: the area's orders at the province's cost of their cells. Strength: the sum of all needs in
+    the proportion of premiums; both are whole fen by largest remainder before they are compared.
+    Without premiums there is no measure of strength and no transfer.
+    """
+    need, strength = _need_and_strength(pools, costs)
+    if not strength:
+        return nothing(pools)
+    return Transfers(
+        {area: need[area] - strength[area] for area in need},
+        {area: _in_fen(need=need[area], strength=strength[area]) for area in need},
+    )
+
+
+def swiss(pools: Sequence[Pool], costs: Costs) -> Transfers:
+    """The Swiss form: for each order its cell's cost less the mean cost of all orders."""
+    needs = {pool.pooling_area: _need(pool, costs) for pool in pools}
+    orders = {pool.pooling_area: _orders(pool) for pool in pools}
+    if not sum(orders.values()):
+        return nothing(pools)
+    mean = sum(needs.values(), Fraction(0)) / sum(orders.values())
+    return Transfers(
+        to_fen({area: needs[area] - orders[area] * mean for area in needs}),
+        {area: _shown(need=needs[area], at_mean_cost=orders[area] * mean) for area in needs},
+    )
+
+
+def dutch(pools: Sequence[Pool], costs: Costs, retrospective: Fraction) -> Transfers:
+    """The Dutch form: M3, and a share of what an area spent beyond its need.
+
+    Where the needs of all areas do not add up to the spending (moving costs), the need is scaled
+    to it for the retrospective part, so that this part sums to zero as well.
+    """
+    need, strength = _need_and_strength(pools, costs)
+    if not strength:
+        return nothing(pools)
+    spent = {pool.pooling_area: pool.spending.count for pool in pools}
+    scale = Fraction(sum(spent.values()), total(need.values()).count)
+    beyond = {area: retrospective * (spent[area] - need[area].count * scale) for area in need}
+    return Transfers(
+        to_fen({area: (need[area] - strength[area]).count + beyond[area] for area in need}),
+        {
+            area: {
+                **_in_fen(need=need[area], strength=strength[area]),
+                **_shown(retrospective=beyond[area]),
+            }
+            for area in need
+        },
+    )
+
+
+def proportional_pooling(
+    pools: Sequence[Pool], given: Fraction, *, by_orders: bool = False
+) -> Transfers:
+    """M2: each area gives a share of its premium and draws on the pot by spending, or by orders."""
+    gifts = {pool.pooling_area: given * max(0, pool.premium.count) for pool in pools}
+    claims = {
+        pool.pooling_area: Fraction(_orders(pool) if by_orders else max(0, pool.spending.count))
+        for pool in pools
+    }
+    if not sum(claims.values()):
+        return nothing(pools)
+    pot = sum(gifts.values(), Fraction(0))
+    drawn = _in_proportion(pot, claims)
+    return Transfers(
+        to_fen({area: drawn[area] - gifts[area] for area in gifts}),
+        {area: _shown(given=gifts[area], drawn=drawn[area]) for area in gifts},
+    )
+
+
+def full_pooling(pools: Sequence[Pool]) -> Transfers:
+    """All spending is shared in the proportion of premiums (统收统支)."""
+    premiums = {pool.pooling_area: Fraction(max(0, pool.premium.count)) for pool in pools}
+    if not sum(premiums.values()):
+        return nothing(pools)
+    spent = {pool.pooling_area: Fraction(pool.spending.count) for pool in pools}
+    strength = _in_proportion(sum(spent.values(), Fraction(0)), premiums)
+    return Transfers(
+        to_fen({area: spent[area] - strength[area] for area in spent}),
+        {area: _shown(spending=spent[area], strength=strength[area]) for area in spent},
+    )
+
+
+def deficit_compensation(positions: Mapping[str, Fen]) -> Transfers:
+    """M1: areas below the floor are lifted to it by those above, in proportion to their surplus.
+
+    `positions` are balances less the floor. If all surpluses together are less than all deficits,
+    each deficit is met in the same proportion. No area is brought below the floor by it.
+    """
+    areas = sorted(positions)
+    deficits = {area: max(0, -positions[area].count) for area in areas}
+    surpluses = {area: max(0, positions[area].count) for area in areas}
+    moved = Fen(min(sum(deficits.values()), sum(surpluses.values())))
+    if not moved:
+        return Transfers(dict.fromkeys(areas, ZERO))
+    grants = share(moved, [deficits[area] for area in areas])
+    levies = share(moved, [surpluses[area] for area in areas])
+    return Transfers(
+        {area: grants[i] - levies[i] for i, area in enumerate(areas)},
+        {
+            area: {
+                "position": str(positions[area].count),
+                "all_deficits": str(sum(deficits.values())),
+                "all_surpluses": str(sum(surpluses.values())),
+                "moved": str(moved.count),
+            }
+            for area in areas
+        },
+    )
+
+
+@dataclass(frozen=True)
+class PensionBurden:
+    """What M4 looks at: pensions paid, and pensions first fixed in this and the last four years."""
+
+    pooling_area: str
+    paid: Fen
+    fixed: Fen
+    premium: Fen
+
+
+def burden_factor(pools: Sequence[PensionBurden], own_share: Fraction) -> Fraction:
+    """M4's k for a young scheme: own burdens shall come to `own_share` of what is paid.
+
+    Never so high that own burdens exceed what is paid; 0 while nothing has been fixed.
+    """
+    paid = sum(pool.paid.count for pool in pools)
+    fixed = sum(pool.fixed.count for pool in pools)
+    return min(own_share, Fraction(1)) * Fraction(paid, fixed) if fixed else Fraction(0)
+
+
+def burden_sharing(
+    pools: Sequence[PensionBurden], factor: Fraction, by_fixed: Fraction
+) -> Transfers:
+    """M4: own burden `factor` x pensions fixed; the rest is borne together.
+
+    The excess of pensions paid over own burdens is shared `by_fixed` in proportion to pensions
+    fixed and for the rest in proportion to premiums (in SGB VII: 30 % and 70 % by payroll).
+    """
+    own = {pool.pooling_area: factor * pool.fixed.count for pool in pools}
+    excess = sum(pool.paid.count for pool in pools) - sum(own.values(), Fraction(0))
+    fixed = {pool.pooling_area: Fraction(pool.fixed.count) for pool in pools}
+    premium = {pool.pooling_area: Fraction(pool.premium.count) for pool in pools}
+    if not sum(premium.values()) or not sum(fixed.values()):
+        return Transfers({pool.pooling_area: ZERO for pool in pools})
+    first = _in_proportion(by_fixed * excess, fixed)
+    second = _in_proportion((1 - by_fixed) * excess, premium)
+    exact = {}
+    workings = {}
+    for pool in pools:
+        area = pool.pooling_area
+        burden = own[area] + first[area] + second[area]
+        exact[area] = pool.paid.count - burden
+        workings[area] = _shown(
+            own=own[area], by_fixed=first[area], by_premium=second[area], burden=burden
+        )
+    return Transfers(to_fen(exact), workings)
+
+
+def large_claim_layer(
+    pools: Sequence[Pool], cases: Mapping[str, Sequence[Fen]], threshold: Fen
+) -> Transfers:
+    """What single cases cost beyond the threshold is borne by all in proportion to premiums.
+
+    `cases` are the costs of single cases by pooling area. Applied before the other rules, which
+    then see an area's spending without the layer.
+    """
+    layer = {
+        pool.pooling_area: Fraction(
+            sum(max(0, case.count - threshold.count) for case in cases.get(pool.pooling_area, ()))
+        )
+        for pool in pools
+    }
+    premiums = {pool.pooling_area: Fraction(max(0, pool.premium.count)) for pool in pools}
+    if not sum(premiums.values()):
+        return nothing(pools)
+    borne = _in_proportion(sum(layer.values(), Fraction(0)), premiums)
+    return Transfers(
+        to_fen({area: layer[area] - borne[area] for area in layer}),
+        {area: _shown(layer=layer[area], borne=borne[area]) for area in layer},
+    )
+
+
+def true_up(year: Transfers, provisional: Sequence[Transfers]) -> Transfers:
+    """What is still to move when the year's transfers are known: they less what moved monthly."""
+    areas = set(year.amounts).union(*(month.amounts for month in provisional))
+    return Transfers(
+        {
+            area: year.of(area) - total(month.of(area) for month in provisional)
+            for area in sorted(areas)
+        }
+    )
+
+
+def to_fen(exact: Mapping[str, Fraction]) -> dict[str, Fen]:
+    """Whole fen that sum to zero from exact amounts that do, by largest remainder."""
+    assert sum(exact.values(), Fraction(0)) == 0, "transfers must sum to zero"
+    floors = {area: floor(amount) for area, amount in exact.items()}
+    by_remainder = sorted(exact, key=lambda area: (floors[area] - exact[area], -exact[area], area))
+    for area in by_remainder[: -sum(floors.values())]:
+        floors[area] += 1
+    return {area: Fen(floors[area]) for area in sorted(floors)}
+
+
+def province_cells(pools: Sequence[Pool]) -> Cells:
+    """The cells of all pools, added."""
+    return add_up([pool.cells for pool in pools])
+
+
+def province_mean(pools: Sequence[Pool]) -> Fraction:
+    """The cost of an order over all pools and cells, in fen."""
+    return mean_cost(province_cells(pools))
+
+
+def _need_and_strength(
+    pools: Sequence[Pool], costs: Costs
+) -> tuple[dict[str, Fen], dict[str, Fen]]:
+    """Needs and strengths, by area; no strengths if there is nothing to measure them by."""
+    ordered = sorted(pools, key=lambda pool: pool.pooling_area)
+    exact = [_need(pool, costs) for pool in ordered]
+    premiums = [max(0, pool.premium.count) for pool in ordered]
+    whole = Fen(round_half_up(sum(exact, Fraction(0))))
+    if not whole or not sum(premiums):
+        return {}, {}
+    areas = [pool.pooling_area for pool in ordered]
+    needs = dict(zip(areas, share(whole, exact), strict=True))
+    return needs, dict(zip(areas, share(whole, premiums), strict=True))
+
+
+def _need(pool: Pool, costs: Costs) -> Fraction:
+    return sum(
+        (max(0, cell.order_count) * costs[industry] for industry, cell in pool.cells.items()),
+        Fraction(0),
+    )
+
+
+def _orders(pool: Pool) -> int:
+    return sum(max(0, cell.order_count) for cell in pool.cells.values())
+
+
+def _in_proportion(amount: Fraction, weights: Mapping[str, Fraction]) -> dict[str, Fraction]:
+    whole = sum(weights.values(), Fraction(0))
+    return {area: amount * weight / whole for area, weight in weights.items()}
+
+
+def _in_fen(**steps: Fen) -> dict[str, str]:
+    return {name: str(amount.count) for name, amount in steps.items()}
+
+
+def _shown(**steps: Fraction) -> dict[str, str]:
+    """Exact steps in fen with two decimals, rounded half away from zero, for people."""
+    return {name: _two_decimals(value) for name, value in steps.items()}
+
+
+def _two_decimals(value: Fraction) -> str:
+    hundredths = floor(abs(value) * 100 + Fraction(1, 2))
+    sign = "-" if value < 0 and hundredths else ""
+    return f"{sign}{hundredths // 100}.{hundredths % 100:02d}"

@@ -1,0 +1,311 @@
+"""The double-entry ledger: which fact is which transaction. A debit is positive, a credit negative.
+
+Accounts and sub-accounts by pooling area and industry follow the accounts of social insurance funds
+(社会保险经办条例 art. 40); a transaction sums to zero inside one pooling area.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+
+from services.kernel.money import ZERO, Fen, total
+from services.kernel.names import id_from
+from services.kernel.periods import Month
+from services.kernel.problems import Kind, Problem
+
+
+class FactDiffers(Problem):
+    """A fact that is in the books came again with other amounts."""
+
+    kind, reason = Kind.DIFFERENT_EXISTS, "FACT_DIFFERS"
+    words = (
+        "{source} is in the books of {pooling_area} with other amounts; "
+        "correct it at its origin under a new name."
+    )
+    words_zh = "{source} 已按不同金额记入 {pooling_area} 账内; 请在来源处以新编号更正。"
+
+
+class MoreThanPayable(Problem):
+    """More was to leave the account than is payable."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "MORE_THAN_PAYABLE"
+    words = (
+        "{amount} yuan cannot be disbursed for {payment_run} in {pooling_area}: "
+        "{payable} yuan are payable; check the bank's figure."
+    )
+    words_zh = (
+        "{payment_run} 在 {pooling_area} 应付 {payable} 元, 不能拨付 {amount} 元; 请核对银行金额。"
+    )
+
+
+class BankReferenceUsed(Problem):
+    """The bank's reference stands on another disbursement."""
+
+    kind, reason = Kind.DIFFERENT_EXISTS, "BANK_REFERENCE_USED"
+    words = (
+        "Bank reference {bank_reference} stands on another disbursement already; "
+        "check it on the bank's statement."
+    )
+    words_zh = "银行流水号 {bank_reference} 已用于另一笔拨付; 请核对银行对账单。"
+
+
+class Account(Enum):
+    """The accounts of the ledger (会计科目)."""
+
+    PREMIUM_RECEIVABLE = 1
+    PREMIUM_INCOME = 2
+    SURCHARGE_INCOME = 3
+    PREMIUM_CREDIT = 4
+    FISCAL_SPECIAL_ACCOUNT = 5
+    BENEFIT_EXPENSE = 6
+    BENEFITS_PAYABLE = 7
+    EQUALISATION_TRANSFER = 8
+    EQUALISATION_CLEARING = 9
+
+
+# What makes up a pooling area's balance: income and spending of all months, and what it was given.
+RESULT_ACCOUNTS = (
+    Account.PREMIUM_INCOME,
+    Account.SURCHARGE_INCOME,
+    Account.BENEFIT_EXPENSE,
+    Account.EQUALISATION_TRANSFER,
+)
+# Posted by the close of a month itself, so no part of what the close rests on.
+EQUALISATION_ACCOUNTS = (Account.EQUALISATION_TRANSFER, Account.EQUALISATION_CLEARING)
+
+
+class Industry(Enum):
+    """The industries of the scheme (行业); they are the cells of the risk adjustment."""
+
+    NONE = 0
+    RIDE_HAILING = 1
+    INSTANT_DELIVERY = 2
+    SAME_CITY_FREIGHT = 3
+
+
+CELLS = (Industry.RIDE_HAILING, Industry.INSTANT_DELIVERY, Industry.SAME_CITY_FREIGHT)
+
+
+class TransactionKind(Enum):
+    """What a transaction records. With source and pooling area it is posted once."""
+
+    PREMIUM_ASSESSED = "premium_assessed"
+    PREMIUM_RECEIVED = "premium_received"
+    BENEFITS_INSTRUCTED = "benefits_instructed"
+    DISBURSED = "disbursed"
+    EQUALISED = "equalised"
+
+
+@dataclass(frozen=True)
+class Posting:
+    """One line (分录行).
+
+    `quantity` counts orders behind premium income and payments behind benefit expense.
+    """
+
+    account: Account
+    amount: Fen
+    industry: Industry = Industry.NONE
+    quantity: int = 0
+
+
+@dataclass(frozen=True)
+class LedgerTransaction:
+    """A transaction (记账凭证): at least two postings that sum to zero, in one pooling area.
+
+    `month` is the settlement month; it is later than that of `accounting_date` for a late fact.
+    `subject` is what it is about if that is not the source: the payment run of a disbursement.
+    """
+
+    kind: TransactionKind
+    source: str
+    pooling_area: str
+    month: Month
+    accounting_date: date
+    text: str
+    postings: tuple[Posting, ...]
+    subject: str = ""
+
+    def __post_init__(self) -> None:
+        """Hold the one rule of double entry, also in production."""
+        assert len(self.postings) >= 2, self.source
+        assert not total(posting.amount for posting in self.postings), self.source
+
+    @property
+    def transaction_id(self) -> str:
+        """Derived from what makes it unique, so that the same fact has the same id."""
+        return id_from(self.source, self.pooling_area, self.kind.value)
+
+
+@dataclass(frozen=True)
+class PremiumLine:
+    """A line of an assessment: one pooling area and industry."""
+
+    pooling_area: str
+    industry: Industry
+    order_count: int
+    premium: Fen
+
+
+@dataclass(frozen=True)
+class ReceiptPart:
+    """A pooling area's part of money received from a platform."""
+
+    pooling_area: str
+    premium: Fen
+    surcharge: Fen
+    credit: Fen
+
+
+@dataclass(frozen=True)
+class PaymentPart:
+    """What one run added for a pooling area, an industry and a kind of benefit."""
+
+    pooling_area: str
+    industry: Industry
+    benefit_kind: str
+    payment_count: int
+    amount: Fen
+
+
+def premium_assessed(
+    bill: str, month: Month, lines: Sequence[PremiumLine]
+) -> list[LedgerTransaction]:
+    """Premium receivable against premium income, per pooling area, in the month billed."""
+    return [
+        LedgerTransaction(
+            kind=TransactionKind.PREMIUM_ASSESSED,
+            source=bill,
+            pooling_area=area,
+            month=month,
+            accounting_date=month.last_day,
+            text=f"Premium of {month} assessed (保费核定)",
+            postings=(
+                Posting(
+                    Account.PREMIUM_RECEIVABLE,
+                    total(line.premium for line in lines if line.pooling_area == area),
+                ),
+                *(
+                    Posting(Account.PREMIUM_INCOME, -line.premium, line.industry, line.order_count)
+                    for line in sorted(lines, key=lambda line: line.industry.value)
+                    if line.pooling_area == area
+                ),
+            ),
+        )
+        for area in sorted({line.pooling_area for line in lines})
+    ]
+
+
+def premium_received(
+    receipt: str, receipt_date: date, parts: Sequence[ReceiptPart]
+) -> list[LedgerTransaction]:
+    """Money in the fiscal special account against what it pays, per pooling area."""
+    posted = []
+    for part in sorted(parts, key=lambda part: part.pooling_area):
+        pays = (
+            (Account.PREMIUM_RECEIVABLE, part.premium),
+            (Account.SURCHARGE_INCOME, part.surcharge),
+            (Account.PREMIUM_CREDIT, part.credit),
+        )
+        pays_off = tuple(Posting(account, -amount) for account, amount in pays if amount)
+        if not pays_off:
+            continue
+        received = part.premium + part.surcharge + part.credit
+        posted.append(
+            LedgerTransaction(
+                kind=TransactionKind.PREMIUM_RECEIVED,
+                source=receipt,
+                pooling_area=part.pooling_area,
+                month=Month.of(receipt_date),
+                accounting_date=receipt_date,
+                text="Premium received (实缴入库)",
+                postings=(Posting(Account.FISCAL_SPECIAL_ACCOUNT, received), *pays_off),
+            )
+        )
+    return posted
+
+
+def benefits_instructed(
+    payment_run: str, addition: int, month: Month, part: PaymentPart
+) -> LedgerTransaction:
+    """Benefit expense against benefits payable, by industry, in the month of the run."""
+    return LedgerTransaction(
+        kind=TransactionKind.BENEFITS_INSTRUCTED,
+        source=f"{payment_run}/additions/{addition}/{part.industry.name}/{part.benefit_kind}",
+        subject=payment_run,
+        pooling_area=part.pooling_area,
+        month=month,
+        accounting_date=month.last_day,
+        text=f"Benefits instructed (待遇支付): {part.benefit_kind}",
+        postings=(
+            Posting(Account.BENEFIT_EXPENSE, part.amount, part.industry, part.payment_count),
+            Posting(Account.BENEFITS_PAYABLE, -part.amount, part.industry),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Disbursement:
+    """Money that has left the account for a payment run (拨付发放)."""
+
+    disbursement_id: str
+    payment_run: str
+    pooling_area: str
+    disburse_date: date
+    amount: Fen
+    bank_reference: str
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"disbursements/{self.disbursement_id}"
+
+
+def disbursed(disbursement: Disbursement) -> LedgerTransaction:
+    """Benefits payable against the fiscal special account, in the month of the bank's day."""
+    return LedgerTransaction(
+        kind=TransactionKind.DISBURSED,
+        source=disbursement.name,
+        subject=disbursement.payment_run,
+        pooling_area=disbursement.pooling_area,
+        month=Month.of(disbursement.disburse_date),
+        accounting_date=disbursement.disburse_date,
+        text="Benefits disbursed (拨付发放)",
+        postings=(
+            Posting(Account.BENEFITS_PAYABLE, disbursement.amount),
+            Posting(Account.FISCAL_SPECIAL_ACCOUNT, -disbursement.amount),
+        ),
+    )
+
+
+def equalised(
+    month: Month, pooling_area: str, transfers: Sequence[tuple[str, Fen]]
+) -> LedgerTransaction | None:
+    """A pooling area's equalisation transfers of a month; None if there is nothing to post.
+
+    `transfers` are (rule, amount), positive for what the area receives. What an area receives is
+    income, a credit, against a claim on the others, a debit.
+    """
+    moved = [(rule, amount) for rule, amount in transfers if amount != ZERO]
+    if not moved:
+        return None
+    rules = ", ".join(f"{rule} {amount.yuan}" for rule, amount in moved)
+    return LedgerTransaction(
+        kind=TransactionKind.EQUALISED,
+        source=f"settlementPeriods/{month}",
+        pooling_area=pooling_area,
+        month=month,
+        accounting_date=month.last_day,
+        text=f"Equalisation (调剂金划转): {rules}",
+        postings=tuple(
+            posting
+            for _, amount in moved
+            for posting in (
+                Posting(Account.EQUALISATION_TRANSFER, -amount),
+                Posting(Account.EQUALISATION_CLEARING, amount),
+            )
+        ),
+    )
