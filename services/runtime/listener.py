@@ -132,7 +132,7 @@ class Listener:
         log.error(
             "dead_letter",
             service=self.service,
-            event=carried.name,
+            carried=carried.name,
             subject=carried.subject,
             error=type(error).__name__,
         )
@@ -250,7 +250,7 @@ class Listener:
         log.warning(
             "event_failed",
             service=self.service,
-            event=carried.name,
+            carried=carried.name,
             subject=carried.subject,
             error=type(error).__name__,
             delivered=delivered,
@@ -259,7 +259,7 @@ class Listener:
             try:
                 await self.put_aside(carried, error)
             except Exception as worse:  # noqa: BLE001 - it comes again and is put aside then
-                log.warning("not_put_aside", event=carried.name, error=type(worse).__name__)
+                log.warning("not_put_aside", carried=carried.name, error=type(worse).__name__)
             else:
                 await _answer(message.term())
                 return
@@ -314,7 +314,7 @@ class Listener:
         log.warning(
             "event_failed",
             service=self.service,
-            event=carried.name,
+            carried=carried.name,
             subject=carried.subject,
             error=type(error).__name__,
             replayed=failures,

@@ -98,5 +98,5 @@ async def rings(database: Database) -> dict[str, int]:
 async def echoes(database: Database) -> dict[str, int]:
     """How often each bell was heard."""
     async with database.begin() as tx:
-        rows = await tx.execute(text("select name, count from echo"))
-        return {row.name: row.count for row in rows}
+        rows = await tx.execute(text("select name, count as heard from echo"))
+        return {row.name: row.heard for row in rows}

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from services.runtime import bus as buses
 from services.runtime.bus import Bus
-from services.runtime.clock import SystemClock
 from services.runtime.database import Database
 from services.runtime.embedded import NatsServer
-from services.runtime.listener import Listener
-from services.runtime.outbox import Relay
 from services.runtime.settings import Settings
-from tests.support import toy
 from tests.support.databases import TOY_SERVICES, Databases
+from tests.support.pair import Pair
 
 
 @pytest.fixture
@@ -48,55 +44,6 @@ async def bus(bus_settings: Settings) -> AsyncIterator[Bus]:
     await connected.declare_stream("toy")
     yield connected
     await connected.close()
-
-
-@dataclass
-class Pair:
-    """Toy and echo, wired together; parts run when a test starts them."""
-
-    toys: Database
-    echoes: Database
-    bus: Bus
-    clock: SystemClock = field(default_factory=SystemClock)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    def relay(self, publish: Any = None) -> Relay:
-        return Relay(self.toys, publish or self.bus.publish, self.clock, self.wake)
-
-    def listener(self, **options: Any) -> Listener:
-        settings: dict[str, Any] = {
-            "handlers": toy.HANDLERS,
-            "replay": toy.replay_from(self.toys),
-            "retry_seconds": (0.1, 0.1, 0.1, 0.1),
-            "repair_seconds": 3600,
-            "gap_seconds": 0.2,
-        }
-        return Listener(
-            self.echoes,
-            self.bus,
-            clock=self.clock,
-            wake=asyncio.Event(),
-            **(settings | options),
-        )
-
-    def start(self, *parts: Relay | Listener) -> None:
-        self.tasks += [asyncio.create_task(part.run()) for part in parts]
-
-    async def stop(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        self.tasks.clear()
-
-    async def ring(self, name: str, times: int = 1) -> None:
-        for _ in range(times):
-            async with self.toys.begin() as tx:
-                await toy.ring(tx, name, self.clock.now())
-            self.wake.set()
-
-    async def heard(self) -> dict[str, int]:
-        return await toy.echoes(self.echoes)
 
 
 @pytest.fixture

@@ -1,0 +1,398 @@
+"""Hearing: once, in any order, gaps closed, poison put aside, over crashes of everything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import nats.js.errors
+import pytest
+
+from services.runtime import audit, deadletters, inbox, outbox
+from services.runtime import bus as buses
+from services.runtime.bus import Bus, NotSyncedError
+from services.runtime.carried import Carried
+from services.runtime.database import Database
+from services.runtime.embedded import NatsServer
+from services.runtime.failpoints import FailpointError
+from services.runtime.settings import Settings
+from tests.support import toy
+from tests.support.pair import Pair
+
+Until = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def hears(pair: Pair, expected: dict[str, int]) -> Callable[[], Any]:
+    async def holds() -> bool:
+        return await pair.heard() == expected
+
+    return holds
+
+
+async def numbers_heard(echoes: Database) -> list[tuple[int, int]]:
+    async with echoes.begin() as tx:
+        return [(row.event_count, row.max_seq) for row in await inbox.heard(tx)]
+
+
+async def letters(echoes: Database) -> list[deadletters.DeadLetter]:
+    async with echoes.begin() as tx:
+        return await deadletters.list_letters(tx, size=100)
+
+
+async def test_what_is_told_is_heard_once(pair: Pair, until: Until) -> None:
+    listener = pair.listener()
+    pair.start(pair.relay(), listener)
+    await pair.ring("a", 20)
+
+    await until(hears(pair, {"a": 20}))
+    await until(listener.settled)
+
+    assert await numbers_heard(pair.echoes) == [(20, 20)]
+
+
+async def test_each_effect_has_its_audit_row(pair: Pair, until: Until) -> None:
+    pair.start(pair.relay(), pair.listener())
+    await pair.ring("a", 3)
+    await until(hears(pair, {"a": 3}))
+
+    async with pair.echoes.begin() as tx:
+        assert await audit.link(tx) == 3
+        walk = await audit.verify(tx)
+    assert (walk.holds, walk.row_count) == (True, 3)
+
+
+async def test_events_sent_twice_and_shuffled_count_once(pair: Pair) -> None:
+    sent: list[Carried] = []
+
+    async def keep(carried: Carried) -> None:
+        sent.append(carried)
+
+    await pair.ring("a", 10)
+    await pair.relay(keep).once()
+    listener = pair.listener()
+    for carried in [*reversed(sent), *sent]:
+        await listener.receive(carried)
+
+    assert await pair.heard() == {"a": 10}
+    assert await numbers_heard(pair.echoes) == [(10, 10)]
+
+
+async def test_an_event_nobody_handles_is_recorded_and_acknowledged(
+    pair: Pair, until: Until
+) -> None:
+    listener = pair.listener()
+    pair.start(pair.relay(), listener)
+    async with pair.toys.begin() as tx:
+        await outbox.add(tx, toy.BellTuned(name="a", revision=1), pair.clock.now())
+    await pair.ring("a")
+
+    await until(hears(pair, {"a": 1}))
+    await until(listener.settled)
+
+    assert await numbers_heard(pair.echoes) == [(2, 2)]
+
+
+@pytest.mark.parametrize("place", ["bus.before_commit", "bus.after_commit"])
+async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
+    pair: Pair, until: Until, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("OIP_FAILPOINT", f"{place}:raise")
+    listener = pair.listener()
+    await pair.ring("a")
+    await pair.relay().once()
+    (message,) = await fetch_one(pair.bus)
+    if place == "bus.after_commit":
+        with pytest.raises(FailpointError):
+            await listener._take(message)
+    else:
+        await listener._take(message)
+    monkeypatch.delenv("OIP_FAILPOINT")
+    (again,) = await fetch_one(pair.bus) if place == "bus.before_commit" else (message,)
+    await listener._take(again)
+
+    assert await pair.heard() == {"a": 1}
+    await until(listener.settled)
+
+
+async def fetch_one(bus: Bus) -> list[Any]:
+    await bus.declare_consumer("toy", "echo")
+    subscription = await bus.js.pull_subscribe_bind("echo", stream="TOY")
+    return await subscription.fetch(1, timeout=5)
+
+
+async def test_poison_is_put_aside_after_the_fifth_time_and_others_flow(
+    pair: Pair, until: Until
+) -> None:
+    listener = pair.listener()
+    pair.start(pair.relay(), listener)
+    await pair.ring("a")
+    await pair.ring("poison")
+    await pair.ring("a")
+
+    await until(hears(pair, {"a": 2}))
+
+    async def put_aside() -> bool:
+        return bool(await letters(pair.echoes))
+
+    await until(put_aside)
+    await until(listener.settled)
+    (letter,) = await letters(pair.echoes)
+    assert (letter.carried.pub_seq, letter.error) == (2, "ZeroDivisionError")
+    assert await numbers_heard(pair.echoes) == [(3, 3)]
+
+
+async def test_a_dead_letter_takes_effect_when_it_is_retried_and_only_once(
+    pair: Pair, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = pair.listener()
+    pair.start(pair.relay(), listener)
+    await pair.ring("shy")
+
+    async def put_aside() -> bool:
+        return bool(await letters(pair.echoes))
+
+    await until(put_aside)
+    (letter,) = await letters(pair.echoes)
+    place = (letter.carried.producer, letter.carried.epoch, letter.carried.pub_seq)
+    monkeypatch.setenv("TOY_BRAVE", "1")
+    for _ in range(2):
+        async with pair.echoes.begin() as tx:
+            settled = await listener.retry(tx, *place)
+
+    assert settled.settle_time is not None
+    assert await pair.heard() == {"shy": 1}
+    assert await letters(pair.echoes) == []
+
+
+async def test_a_dead_letter_that_fails_again_stays(pair: Pair) -> None:
+    listener = pair.listener()
+    carried = Carried(
+        "toy", "e", 1, "oip.toy.v1.BellRang", toy.BellRang(name="poison").SerializeToString()
+    )
+    await listener.put_aside(carried, ValueError())
+    with pytest.raises(ZeroDivisionError):
+        async with pair.echoes.begin() as tx:
+            await listener.retry(tx, "toy", "e", 1)
+
+    assert [letter.settle_time for letter in await letters(pair.echoes)] == [None]
+
+
+async def test_bytes_that_are_no_event_are_put_aside(pair: Pair, until: Until) -> None:
+    listener = pair.listener()
+    pair.start(listener)
+    await pair.bus.publish(Carried("toy", "e", 1, "oip.toy.v1.BellRang", b"\xff\xff\xff"))
+
+    async def put_aside() -> bool:
+        return [letter.error for letter in await letters(pair.echoes)] == ["DecodeError"]
+
+    await until(put_aside)
+
+
+async def test_a_message_without_our_headers_is_dropped(pair: Pair, until: Until) -> None:
+    listener = pair.listener()
+    await pair.bus.js.publish("oip.toy.v1.BellRang", b"who am I")
+    pair.start(pair.relay(), listener)
+    await pair.ring("a")
+
+    await until(hears(pair, {"a": 1}))
+    await until(listener.settled)
+
+    assert await numbers_heard(pair.echoes) == [(1, 1)]
+
+
+async def test_a_gap_is_closed_from_the_producer(pair: Pair, until: Until) -> None:
+    async def lose_the_third(carried: Carried) -> None:
+        if carried.pub_seq != 3:
+            await pair.bus.publish(carried)
+
+    pair.start(pair.listener(), pair.relay(lose_the_third))
+    await pair.ring("a", 6)
+
+    await until(hears(pair, {"a": 6}))
+
+    assert await numbers_heard(pair.echoes) == [(6, 6)]
+
+
+async def test_the_end_of_a_sequence_that_the_bus_lost_is_asked_for(
+    pair: Pair, until: Until
+) -> None:
+    async def lose(carried: Carried) -> None:
+        pass
+
+    await pair.ring("a", 4)
+    await pair.relay(lose).once()
+    pair.start(pair.listener())
+
+    await until(hears(pair, {"a": 4}))
+
+
+async def test_a_new_epoch_that_the_bus_lost_is_found(pair: Pair, until: Until) -> None:
+    async def lose(carried: Carried) -> None:
+        pass
+
+    await pair.ring("a", 2)
+    await pair.relay().once()
+    listener = pair.listener(repair_seconds=0.2)
+    pair.start(listener)
+    await until(hears(pair, {"a": 2}))
+    async with pair.toys.begin() as tx:
+        await outbox.begin_epoch(tx, "after the restore")
+    await pair.ring("a", 3)
+    await pair.relay(lose).once()
+
+    await until(hears(pair, {"a": 5}))
+
+
+async def test_a_missing_producer_does_not_stop_the_listener(pair: Pair, until: Until) -> None:
+    async def nobody(producer: str, _epoch: str, _from_seq: int) -> AsyncIterator[Carried]:
+        raise ConnectionRefusedError(producer)
+        yield
+
+    pair.start(pair.relay(), pair.listener(replay=nobody, repair_seconds=0.2))
+    await pair.ring("a", 2)
+
+    await until(hears(pair, {"a": 2}))
+
+
+async def test_both_sides_recover_when_nats_is_killed(
+    pair: Pair, nats_server: NatsServer, until: Until
+) -> None:
+    pair.start(pair.relay(), pair.listener())
+    await pair.ring("a", 5)
+    await until(hears(pair, {"a": 5}))
+    await nats_server.kill()
+    await pair.ring("a", 5)
+    await asyncio.sleep(1)
+    await nats_server.start()
+
+    await until(hears(pair, {"a": 10}), 40)
+
+
+async def test_both_sides_recover_when_the_store_is_gone(
+    pair: Pair, nats_server: NatsServer, until: Until
+) -> None:
+    pair.start(pair.relay(), pair.listener(repair_seconds=1.0))
+    await pair.ring("a", 5)
+    await until(hears(pair, {"a": 5}))
+    await nats_server.kill()
+    shutil.rmtree(nats_server._folder / "jetstream")
+    await pair.ring("a", 5)
+    await nats_server.start()
+
+    await until(hears(pair, {"a": 10}), 40)
+    await pair.ring("b")
+    await until(hears(pair, {"a": 10, "b": 1}), 20)
+
+
+async def test_a_frozen_server_is_noticed(
+    pair: Pair, nats_server: NatsServer, until: Until
+) -> None:
+    pair.start(pair.relay(), pair.listener())
+    await pair.ring("a")
+    await until(hears(pair, {"a": 1}))
+    os.kill(nats_server.pid, signal.SIGSTOP)
+    await pair.ring("a")
+    await asyncio.sleep(3)
+    os.kill(nats_server.pid, signal.SIGCONT)
+
+    await until(hears(pair, {"a": 2}), 20)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "relay.after_number",
+        "relay.after_publish",
+        "relay.after_mark",
+        "bus.before_commit",
+        "bus.after_commit",
+    ],
+)
+async def test_a_process_killed_anywhere_loses_and_doubles_nothing(
+    pair: Pair, bus_settings: Settings, until: Until, place: str
+) -> None:
+    await pair.ring("a", 3)
+    process = await toy_process(pair, bus_settings, f"{place}:kill")
+    assert await asyncio.wait_for(process.wait(), 30) == -9
+    await pair.ring("b", 2)
+    process = await toy_process(pair, bus_settings, "")
+    try:
+        await until(hears(pair, {"a": 3, "b": 2}), 45)
+    finally:
+        process.kill()
+        await process.wait()
+
+    assert await numbers_heard(pair.echoes) == [(5, 5)]
+
+
+async def toy_process(pair: Pair, settings: Settings, failpoint: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.toy_process",
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}",
+            "TOY_URL": url_of(pair.toys),
+            "ECHO_URL": url_of(pair.echoes),
+            "OIP_NATS_URL": settings.nats_url,
+            "OIP_NATS_MONITOR_URL": settings.nats_monitor_url,
+            "OIP_FAILPOINT": failpoint,
+        },
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
+def url_of(database: Database) -> str:
+    return database._engine.url.render_as_string(hide_password=False)
+
+
+async def test_a_server_that_does_not_sync_always_is_refused(
+    stack: Settings, tmp_path: Path
+) -> None:
+    server = NatsServer(tmp_path / "careless", sync_interval="2m")
+    await server.start()
+    settings = stack.model_copy(
+        update={"nats_url": server.url, "nats_monitor_url": server.monitor_url}
+    )
+    try:
+        with pytest.raises(NotSyncedError, match="sync_interval: always"):
+            await buses.connect(settings, "toy")
+    finally:
+        await server.stop()
+
+
+async def test_a_server_that_cannot_be_asked_is_refused(bus_settings: Settings) -> None:
+    settings = bus_settings.model_copy(update={"nats_monitor_url": "http://127.0.0.1:1"})
+
+    with pytest.raises(NotSyncedError, match="OIP_NATS_MONITOR_URL"):
+        await buses.connect(settings, "toy")
+
+
+async def test_streams_refuse_rather_than_forget(bus: Bus) -> None:
+    found = await bus.js.stream_info("TOY")
+
+    assert found.config.subjects == ["oip.toy.v1.*"]
+    assert found.config.discard == "new"
+    assert found.config.storage == "file"
+    assert (found.config.deny_delete, found.config.deny_purge) == (True, True)
+    assert found.config.duplicate_window == 600
+    with pytest.raises(nats.js.errors.APIError):
+        await bus.js.purge_stream("TOY")
+
+
+async def test_the_same_event_published_twice_is_stored_once(bus: Bus) -> None:
+    carried = Carried("toy", "e", 1, "oip.toy.v1.BellRang", b"")
+    await bus.publish(carried)
+    await bus.publish(carried)
+
+    assert (await bus.js.stream_info("TOY")).state.messages == 1
