@@ -1,0 +1,115 @@
+"""Yearly re-fixing of bands from the loss ratio (支缴率): one step a year, on enough data."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+from services.kernel.law import Finding, Outcome, facts
+from services.kernel.money import Fen
+from services.kernel.periods import Month
+from services.premiums.domain.law import RATE_FLOATING, Law
+from services.premiums.domain.problems import WindowNotAssessed
+from services.premiums.domain.terms import bands
+
+SHOWN = Decimal("0.0001")
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What a platform paid and cost in the window."""
+
+    platform: str
+    premium: Fen  # received for the months of the window
+    benefit: Fen  # charged to the platform in the window
+    month_count: int  # months with orders
+    order_count: int
+    lift: bool = False  # an officer lifts the band by one after a death or mass accident
+
+
+def window(year: int, law: Law) -> tuple[Month, Month]:
+    """The first and last month that the bands of a year are fixed from."""
+    rule = law.on("experience_window", date(year, 1, 1))
+    last = Month(year - 1, int(rule.at("last_month")))
+    return last.plus(1 - int(rule.at("months"))), last
+
+
+def check_window(year: int, latest: Month | None, law: Law) -> None:
+    """Raise WindowNotAssessed unless every month of the window is assessed."""
+    first, last = window(year, law)
+    if latest is None or latest < last:
+        raise WindowNotAssessed(field="year", year=year, first=first, last=last)
+
+
+def refix(current: Decimal, experience: Experience, year: int, law: Law) -> tuple[Decimal, Finding]:
+    """A platform's band from 1 January of a year, and why.
+
+    The loss ratio is benefits charged over premiums received. Its thresholds name the band, which
+    is reached by at most one step a year. Without enough months and orders the band is neutral;
+    benefits without any premium leave the band and ask for a person.
+    """
+    day = date(year, 1, 1)
+    ladder = bands(day, law)
+    thresholds = law.on("experience_thresholds", day)
+    minimum = law.on("experience_minimum", day)
+    step = law.on("experience_step", day)
+    inputs = facts(
+        premium=experience.premium,
+        benefit=experience.benefit,
+        month_count=experience.month_count,
+        order_count=experience.order_count,
+        lift=experience.lift,
+        band_before=current,
+    )
+
+    def finding(outcome: Outcome, found: Decimal, text: str, text_zh: str, sum_: str) -> Finding:
+        return Finding(
+            RATE_FLOATING,
+            outcome,
+            text,
+            text_zh,
+            inputs=inputs,
+            outputs=facts(band=found),
+            parameters=(thresholds.version, minimum.version, step.version),
+            arithmetic=sum_,
+        )
+
+    enough = experience.month_count >= int(minimum.at("months")) and (
+        experience.order_count >= int(minimum.at("orders"))
+    )
+    if not enough:
+        neutral = minimum.at("band")
+        return neutral, finding(
+            Outcome.CALCULATED,
+            neutral,
+            f"Too little experience for a band of its own: {neutral} of the base.",
+            f"数据不足, 按基准的 {neutral} 计。",
+            "",
+        )
+    if not experience.premium.count > 0:
+        return current, finding(
+            Outcome.UNCLEAR,
+            current,
+            "No premium was received, so there is no loss ratio; the band stays, look at it.",
+            "计算期内无实缴保费, 支缴率无法计算; 档次不变, 须人工复核。",
+            "",
+        )
+    ratio = Fraction(experience.benefit.count, experience.premium.count)
+    limits = [Fraction(Decimal(limit)) for limit in thresholds.value]
+    target = min(bisect_right(limits, ratio) + experience.lift, len(ladder) - 1)
+    now = bisect_right(ladder, current) - 1
+    reach = int(step.decimal)
+    found = ladder[max(now - reach, min(now + reach, target))]
+    shown = (Decimal(ratio.numerator) / Decimal(ratio.denominator)).quantize(SHOWN)
+    return found, finding(
+        Outcome.CALCULATED,
+        found,
+        f"The loss ratio {shown} stands for band {ladder[target]}; from {current} the band is "
+        f"{found} for {year}.",
+        f"支缴率 {shown}, 对应档次 {ladder[target]}; 由 {current} 调整为 {found}, "
+        f"自 {year} 年起执行。",
+        f"{experience.benefit.yuan} / {experience.premium.yuan} = {shown}",
+    )

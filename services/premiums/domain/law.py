@@ -1,0 +1,66 @@
+"""The provisions that premiums apply, and the parameters that hold their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+from services.kernel.law import Provision, Tag
+from services.kernel.parameters import Parameter, Value, load_folder
+from services.kernel.periods import Span
+
+PREMIUM_BASE = Provision("人社部发〔2025〕24号", "第九条", Tag.LAW)
+EXPERIENCE_BAND = Provision("京人社工发〔2025〕8号", "浮动档次", Tag.LAW)
+PREMIUM = Provision("山东省试点说明 (2025-07-11)", "缴费基准额×订单量", Tag.LAW)
+RESERVE_MARKUP = Provision("ILO report", "chapter 5", Tag.SEED)
+DUE_DATE = Provision("纳税申报期限惯例", "次月15日", Tag.ASSUMED)
+RATE_FLOATING = Provision("人社部发〔2015〕71号", "浮动费率", Tag.COMMON)
+UNDECLARED = Provision("社会保险法", "第六十二条", Tag.COMMON)
+SURCHARGE = Provision("社会保险法", "第八十六条", Tag.COMMON)
+ARREARS_FINE = Provision("社会保险法", "第八十六条 (罚款)", Tag.COMMON)
+ENQUIRY_FINE = Provision("工伤保险条例", "第六十三条", Tag.COMMON)
+COST_BEARER = Provision("工伤保险条例", "第六十二条", Tag.COMMON)
+ADVANCE_PAYMENT = Provision("社会保险基金先行支付暂行办法", "催告与偿还期限", Tag.COMMON)
+TRUE_UP = Provision("申报与订单核对", "多退少补", Tag.ASSUMED)
+PREPAYMENT = Provision("预缴", "无历史或欠费平台", Tag.ASSUMED)
+
+
+@dataclass(frozen=True)
+class Law:
+    """The parameters of premiums, asked for one place as published by one day."""
+
+    parameters: Mapping[str, Parameter]
+    where: str  # a province or a pooling area
+    known: date | None = None  # the day whose publications count; None for all
+
+    def on(self, name: str, day: date, where: str = "") -> Value:
+        """A parameter's value in force on a day, here or in the place given."""
+        return self.parameters[name].on(day, where or self.where, self.known)
+
+    def decimal(self, name: str, day: date) -> Decimal:
+        """A parameter's decimal in force on a day."""
+        return self.on(name, day).decimal
+
+    def changes(self, days: Span, *names: str) -> set[date]:
+        """The days in a span on which any of these parameters changes anywhere."""
+        return {
+            value.since
+            for name in names
+            for value in self.parameters[name].values
+            if value.since in days
+        }
+
+
+@cache
+def parameters() -> Mapping[str, Parameter]:
+    """The parameters that ship with the service."""
+    return load_folder(Path(__file__).parent.parent / "parameters")
+
+
+def law(where: str, known: date | None = None) -> Law:
+    """The law of a province or a pooling area as published by a day."""
+    return Law(parameters(), where, known)
