@@ -1,0 +1,1 @@
+"""Grading: labour-ability appraisal of confirmed injuries."""
