@@ -19,6 +19,9 @@ NAMES = (
     "relay.after_mark",  # marked as sent
     "bus.before_commit",  # an event is handled, not committed
     "bus.after_commit",  # committed, not acknowledged
+    "orders.before_copy",  # a batch is judged, nothing is written
+    "orders.before_commit",  # rows and log are written, not committed
+    "orders.after_commit",  # committed, the platform has no receipt yet
 )
 VARIABLE = "OIP_FAILPOINT"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
@@ -30,7 +32,11 @@ class Running:
     channels: Channels
     # The division code of the province served.
     province: str = "440000"
+    # Where files of this deployment lie, such as the key that signs order logs.
+    state_dir: Path = Path(".local")
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    # What the servicers opened; closed once running calls have ended.
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
 @dataclass(frozen=True)

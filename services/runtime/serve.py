@@ -92,6 +92,7 @@ class _Served:
                 ground.addresses, ground.token_source(service.name), _client_credentials(settings)
             ),
             province=settings.province,
+            state_dir=settings.state_dir,
         )
         self._listener = Listener(
             database,
@@ -136,6 +137,7 @@ class _Served:
         """Let running calls finish, then close everything."""
         await self.server.stop(grace)
         await _cancel(self._tasks)
+        await self.running.closing.aclose()
         await self.running.channels.close()
         await self.running.database.close()
 
