@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 import grpc
 
-from services.kernel.periods import SHANGHAI
+from services.kernel.periods import SHANGHAI, Month
 from services.runtime.channels import Channels
 from services.runtime.clock import SetClock
 from services.runtime.tokens import Issuer
@@ -16,16 +17,35 @@ from services.runtime.tokens import Issuer
 Stub = TypeVar("Stub")
 
 
+@dataclass(frozen=True)
+class Calendar:
+    """The days of the month that is lived, in Asia/Shanghai."""
+
+    month: Month
+
+    def at(self, day: int, hour: int, *, months_later: int = 0) -> datetime:
+        """An hour of a day; day 31 means the last day of a shorter month."""
+        month = self.month.plus(months_later)
+        last = month.last_day.day
+        return datetime(month.year, month.month, min(day, last), hour, tzinfo=SHANGHAI)
+
+
 class Desks:
     """Channels by who sits there; the scenario's name makes every request id its own."""
 
     def __init__(
-        self, addresses: Mapping[str, str], issuer: Issuer, clock: SetClock, scenario: str
+        self,
+        addresses: Mapping[str, str],
+        issuer: Issuer,
+        clock: SetClock,
+        scenario: str,
+        calendar: Calendar,
     ) -> None:
         self._addresses = addresses
         self._issuer = issuer
         self._clock = clock
         self._scenario = scenario
+        self.calendar = calendar
         self._open: dict[tuple[str, str, str], Channels] = {}
 
     def at(
@@ -57,8 +77,3 @@ class Desks:
         """Close all channels."""
         for channels in self._open.values():
             await channels.close()
-
-
-def noon(year: int, month: int, day: int, hour: int = 12) -> datetime:
-    """An hour of a day in Asia/Shanghai."""
-    return datetime(year, month, day, hour, tzinfo=SHANGHAI)

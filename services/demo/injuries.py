@@ -5,23 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
 from oip.claims.v1 import claims_pb2, claims_pb2_grpc
 from oip.grading.v1 import grading_pb2, grading_pb2_grpc
 
 from services.demo.cases import Accident
-from services.demo.desks import Desks, noon
+from services.demo.desks import Desks
 from services.kernel.periods import civil_day
 from services.runtime.wire import date_to_wire, enum_number, moment_to_wire
 
 Progress = Callable[[], None]
 
-DETERMINED_AT = noon(2025, 7, 21, 10)
-PANEL_AT = noon(2025, 7, 24, 9)
-CONCLUDED_AT = noon(2025, 7, 30, 15)
-BILLS_AT = noon(2025, 7, 31, 9)
+# Day of the month and hour, in Asia/Shanghai. Accidents after LAST_ACCIDENT_DAY would not be
+# determined within the month.
+LAST_ACCIDENT_DAY = 14
+DETERMINED = (21, 10)
+PANEL = (24, 9)
+CONCLUDED = (30, 15)
+BILLS = (31, 9)
 ALCOHOL_MG_PER_100ML = 132
 SPECIALISTS = ("bones and joints", "nerves", "eyes", "surgery", "rehabilitation", "ears")
 
@@ -45,7 +48,7 @@ async def determine_claims(desks: Desks, filed: list[Filed], done: Progress) -> 
     """Determine each claim on the orders found and the documents added."""
     claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
     for number, one in enumerate(filed):
-        desks.turn_to(DETERMINED_AT + timedelta(minutes=20 * number))
+        desks.turn_to(desks.calendar.at(*DETERMINED) + timedelta(minutes=20 * number))
         claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=one.claim))
         if claim.state == claims_pb2.Claim.ACCEPTED:
             await claims.DetermineClaim(
@@ -62,7 +65,7 @@ async def determine_claims(desks: Desks, filed: list[Filed], done: Progress) -> 
 async def conclude_appraisals(desks: Desks, filed: list[Filed], done: Progress) -> None:
     """Draw a panel for each appraisal that was opened, take its opinions, and conclude."""
     grading = desks.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
-    desks.turn_to(PANEL_AT)
+    desks.turn_to(desks.calendar.at(*PANEL))
     for number, field in enumerate(SPECIALISTS, 1):
         await grading.RegisterSpecialist(
             grading_pb2.RegisterSpecialistRequest(
@@ -82,7 +85,7 @@ async def conclude_appraisals(desks: Desks, filed: list[Filed], done: Progress) 
 
 async def grant_expenses(desks: Desks, filed: list[Filed], done: Progress) -> None:
     """Hand in the bill for treatment of every confirmed injury."""
-    desks.turn_to(BILLS_AT)
+    desks.turn_to(desks.calendar.at(*BILLS))
     claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
     benefits = desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
     for one in filed:
@@ -201,7 +204,7 @@ def _enquiry(accident: Accident) -> claims_pb2.DetermineClaimRequest.Enquiry:
 
 async def _appraise(desks: Desks, name: str, accident: Accident) -> None:
     grading = desks.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
-    desks.turn_to(PANEL_AT)
+    desks.turn_to(desks.calendar.at(*PANEL))
     drawn = await grading.DrawPanel(
         grading_pb2.DrawPanelRequest(request_id=desks.request_id("panel", name), name=name)
     )
@@ -217,7 +220,7 @@ async def _appraise(desks: Desks, name: str, accident: Accident) -> None:
                 ),
             )
         )
-    desks.turn_to(CONCLUDED_AT)
+    desks.turn_to(desks.calendar.at(*CONCLUDED))
     appraisal = await grading.GetAppraisal(grading_pb2.GetAppraisalRequest(name=name))
     if appraisal.state == grading_pb2.Appraisal.PANEL_DRAWN:
         await grading.ConcludeAppraisal(
@@ -227,8 +230,3 @@ async def _appraise(desks: Desks, name: str, accident: Accident) -> None:
                 revision=appraisal.revision,
             )
         )
-
-
-def last_accident_day(month_start: datetime) -> date:
-    """Accidents after the middle of the month would not be determined within it."""
-    return civil_day(month_start) + timedelta(days=13)

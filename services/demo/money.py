@@ -9,14 +9,16 @@ from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 
-from services.demo.desks import Desks, noon
+from services.demo.desks import Desks
 from services.kernel.periods import Month, first_moment
 from services.runtime.wire import date_from_wire, date_to_wire, month_to_wire
 
 Progress = Callable[[], None]
 
-PAYMENT_RUNS = ((Month(2025, 7), noon(2025, 7, 31, 16)), (Month(2025, 8), noon(2025, 8, 15, 9)))
-SETTLED_AT = noon(2025, 8, 28, 9)
+# Months after the one that is lived, day and hour: the month's own run, and the next one, in which
+# the monthly benefits begin.
+PAYMENT_RUNS = ((0, 31, 16), (1, 15, 9))
+SETTLED = (28, 9)
 DAYS_LATE = 10
 
 
@@ -76,7 +78,7 @@ async def _receive(
 async def instruct_payments(desks: Desks, done: Progress) -> None:
     """Run the month's payments, and the next month's, in which the monthly benefits begin."""
     benefits = desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
-    for month, moment in PAYMENT_RUNS:
+    for month, moment in _runs(desks):
         desks.turn_to(moment)
         await benefits.InstructPayments(
             benefits_pb2.InstructPaymentsRequest(
@@ -90,7 +92,7 @@ async def disburse(desks: Desks, done: Progress) -> None:
     """Record that the bank has paid out each run, area by area."""
     benefits = desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
     fund = desks.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
-    for month, moment in PAYMENT_RUNS:
+    for month, moment in _runs(desks):
         desks.turn_to(moment + timedelta(days=1))
         run = await benefits.GetPaymentRun(
             benefits_pb2.GetPaymentRunRequest(name=f"paymentRuns/{month}")
@@ -114,7 +116,7 @@ async def disburse(desks: Desks, done: Progress) -> None:
 
 async def settle(desks: Desks, month: Month, done: Progress) -> None:
     """Close the month: one officer proposes, another approves the proposal, then it is posted."""
-    desks.turn_to(SETTLED_AT)
+    desks.turn_to(desks.calendar.at(*SETTLED, months_later=1))
     officer = desks.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer", person="officer-li")
     approver = desks.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_approver", person="chief-wu")
     wire = month_to_wire(month)
@@ -136,6 +138,13 @@ async def settle(desks: Desks, month: Month, done: Progress) -> None:
     )
     await officer.GetSettlementPeriod(fund_pb2.GetSettlementPeriodRequest(name=name))
     done()
+
+
+def _runs(desks: Desks) -> list[tuple[Month, datetime]]:
+    return [
+        (desks.calendar.month.plus(later), desks.calendar.at(day, hour, months_later=later))
+        for later, day, hour in PAYMENT_RUNS
+    ]
 
 
 def morning_after(month: Month) -> datetime:

@@ -83,6 +83,8 @@ class Order:
     place: int
     reason: str = ""
     send_date: date = date.min
+    # Sent once, right, and of an order that has ended.
+    plain: bool = False
 
 
 def person(index: int, seed: int) -> Person:
@@ -185,7 +187,7 @@ def _as_sent(order: Order, rng: random.Random) -> Iterator[Order]:
     elif dice < 0.024:  # reaches the agency only after July has been assessed
         yield replace(sent, send_date=date(2025, 8, 27))
     else:
-        yield sent
+        yield replace(sent, plain=True)
     if rng.random() < 0.002:
         yield _wrong(sent, rng)
 
@@ -193,7 +195,7 @@ def _as_sent(order: Order, rng: random.Random) -> Iterator[Order]:
 def _wrong(order: Order, rng: random.Random) -> Order:
     """A row that the order service has to refuse, in one of the ways it knows."""
     assert order.end_time is not None
-    bad = replace(order, order_no=f"{order.order_no}X")
+    bad = replace(order, plain=False, order_no=f"{order.order_no}X")
     return rng.choice(
         (
             replace(bad, order_no=""),

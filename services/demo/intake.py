@@ -1,0 +1,182 @@
+"""Platforms registered, workers enrolled, orders sent: what platform companies do in a month."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
+from oip.orders.v1 import orders_pb2, orders_pb2_grpc
+from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
+
+from services.demo.desks import Desks
+from services.demo.province import Company, Person
+from services.demo.scenario import Scenario, sent_at
+from services.kernel.periods import first_moment
+from services.runtime.wire import date_to_wire, enum_number
+
+Progress = Callable[[int], None]
+
+WORKERS_PER_REQUEST = 5_000
+ROWS_PER_BATCH = 15_000
+# The columns of an upload, in the order of the proto.
+COLUMNS = [
+    "order_no",
+    "revision",
+    "worker",
+    "industry",
+    "state",
+    "accept_time",
+    "pick_up_time",
+    "end_time",
+    "place_of_acceptance",
+    "reason",
+]
+
+
+class BatchRefusedError(RuntimeError):
+    """A batch as a whole was refused, which no batch of the month should be."""
+
+
+async def register_platforms(desks: Desks, scenario: Scenario, done: Progress) -> None:
+    """Register the companies, with their premium base and band from the first of the month."""
+    enrolment = desks.at(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment", "administrator")
+    premiums = desks.at(premiums_pb2_grpc.PremiumServiceStub, "premiums", "fund_officer")
+    desks.turn_to(first_moment(scenario.month.first_day))
+    since = date_to_wire(scenario.month.first_day)
+    for company in scenario.companies:
+        await enrolment.RegisterPlatform(
+            enrolment_pb2.RegisterPlatformRequest(
+                request_id=desks.request_id("register", company.credit_code),
+                credit_code=company.credit_code,
+                display_name=company.display_name,
+                industries=[enum_number(company.industry)],
+            )
+        )
+        await premiums.AssignPremiumBase(
+            premiums_pb2.AssignPremiumBaseRequest(
+                request_id=desks.request_id("base", company.credit_code),
+                platform=company.name,
+                industry=enum_number(company.industry),
+                since_date=since,
+                base_yuan=company.base_yuan,
+                reason="demo: base of the platform's group",
+            )
+        )
+        await premiums.AssignExperienceBand(
+            premiums_pb2.AssignExperienceBandRequest(
+                request_id=desks.request_id("band", company.credit_code),
+                platform=company.name,
+                since_date=since,
+                band=company.band,
+                reason="demo: band of the year",
+            )
+        )
+        done(1)
+
+
+async def enrol_workers(desks: Desks, scenario: Scenario, done: Progress) -> dict[str, int]:
+    """Enrol everybody with their platforms; the worker's id by the platforms' number for them."""
+    desks.turn_to(first_moment(scenario.month.first_day))
+    ids: dict[str, int] = {}
+    for company in scenario.companies:
+        people = scenario.workers[company.credit_code]
+        for start in range(0, len(people), WORKERS_PER_REQUEST):
+            some = people[start : start + WORKERS_PER_REQUEST]
+            outcomes = await _enrol(desks, company, start, some)
+            for one, outcome in zip(some, outcomes, strict=True):
+                ids[one.worker_number] = outcome.worker
+            done(len(some))
+    return ids
+
+
+async def send_orders(
+    desks: Desks, scenario: Scenario, ids: dict[str, int], done: Progress
+) -> set[str]:
+    """Send every day's rows on the morning after; the ids of the batches."""
+    sent: set[str] = set()
+    for day in scenario.send_dates:
+        desks.turn_to(sent_at(day))
+        of_day = scenario.rows.filter(pc.equal(scenario.rows["send_date"], day))
+        for company in scenario.companies:
+            rows = of_day.filter(pc.equal(of_day["platform"], company.credit_code))
+            batches = _batches(desks, company, day, _with_ids(rows, ids))
+            sent |= await _upload(desks, company, batches, done)
+    return sent
+
+
+async def _enrol(
+    desks: Desks, company: Company, start: int, people: tuple[Person, ...]
+) -> list[enrolment_pb2.EnrolWorkersResponse.Outcome]:
+    platform = desks.at(
+        enrolment_pb2_grpc.EnrolmentServiceStub,
+        "enrolment",
+        "platform",
+        platform=company.credit_code,
+    )
+    answer = await platform.EnrolWorkers(
+        enrolment_pb2.EnrolWorkersRequest(
+            request_id=desks.request_id("enrol", company.credit_code, start),
+            platform=company.name,
+            rows=[
+                enrolment_pb2.EnrolWorkersRequest.Row(
+                    worker_number=one.worker_number,
+                    document_number=one.citizen_number,
+                    phone=one.phone,
+                )
+                for one in people
+            ],
+        )
+    )
+    return list(answer.outcomes)
+
+
+def _with_ids(rows: pa.Table, ids: dict[str, int]) -> pa.Table:
+    """The rows with the worker's id in place of the platform's number; 0 where there is none."""
+    numbers = rows["worker_number"].combine_chunks().dictionary_encode()
+    known = pa.array([ids.get(number, 0) for number in numbers.dictionary.to_pylist()], pa.int64())
+    worker = known.take(numbers.indices) if len(numbers) else pa.array([], pa.int64())
+    return rows.append_column("worker", worker).select(COLUMNS)
+
+
+def _batches(
+    desks: Desks, company: Company, day: date, rows: pa.Table
+) -> list[orders_pb2.UploadOrdersRequest]:
+    batches = []
+    for start in range(0, rows.num_rows, ROWS_PER_BATCH):
+        some = rows.slice(start, ROWS_PER_BATCH)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, some.schema) as writer:
+            writer.write_table(some)
+        name = desks.request_id(company.credit_code, day, start)
+        batches.append(
+            orders_pb2.UploadOrdersRequest(
+                batch_id=hashlib.sha256(name.encode()).hexdigest()[:32],
+                platform=company.name,
+                arrow_ipc=sink.getvalue().to_pybytes(),
+            )
+        )
+    return batches
+
+
+async def _upload(
+    desks: Desks, company: Company, batches: list[orders_pb2.UploadOrdersRequest], done: Progress
+) -> set[str]:
+    if not batches:
+        return set()
+    orders = desks.at(
+        orders_pb2_grpc.OrderServiceStub, "orders", "platform", platform=company.credit_code
+    )
+
+    async def requests() -> AsyncIterator[orders_pb2.UploadOrdersRequest]:
+        for batch in batches:
+            yield batch
+
+    async for answer in orders.UploadOrders(requests()):
+        if answer.HasField("problem"):
+            raise BatchRefusedError(answer.problem.message)
+        done(answer.receipt.received_count)
+    return {batch.batch_id for batch in batches}

@@ -1,0 +1,122 @@
+"""What the month prints at its end: the invariants and the statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from services.cli.verify import ask, failures, table_of
+from services.kernel.money import Fen, total
+from services.runtime.stack import Stack
+
+
+class VerificationFailedError(RuntimeError):
+    """An invariant does not hold."""
+
+
+async def verify(running: Stack, console: Console) -> None:
+    """Re-compute all invariants; raises VerificationFailedError with a table of what was found."""
+    channels = running.channels("demo", "administrator")
+    try:
+        found, behind = await ask(channels, list(running.addresses))
+    finally:
+        await channels.close()
+    failed = failures(found, behind)
+    if failed:
+        console.print(table_of(found, behind))
+        raise VerificationFailedError(f"{failed} of the invariants do not hold; see the table.")
+    count = sum(map(len, found.values())) + 1
+    console.print(f"All {count} invariants of {len(found)} services hold.")
+
+
+def statement(console: Console, figures: dict[str, Any]) -> None:
+    """The month as tables."""
+    console.print(_orders(figures["orders"]))
+    console.print(_premiums(figures["premium_lines"]))
+    console.print(_claims(figures))
+    console.print(_settlement(figures["settlement"]))
+    payments, ledger = figures["payments"], figures["ledger"]
+    console.print(
+        f"{payments['count']} payments of {_yuan(payments['sum_fen'])} yuan instructed; "
+        f"{ledger['transactions']} ledger transactions with {ledger['postings']} postings "
+        f"sum to {ledger['sum_fen']} fen."
+    )
+
+
+def _orders(orders: dict[str, Any]) -> Table:
+    table = Table("order records", "rows", title="Orders")
+    table.columns[1].justify = "right"
+    for name in ("received", "created", "exists", "conflict"):
+        table.add_row(name, f"{orders[name]:,}")
+    for reason, count in orders["rejected"].items():
+        table.add_row(f"rejected: {reason}", f"{count:,}")
+    return table
+
+
+def _premiums(lines: list[dict[str, Any]]) -> Table:
+    table = Table(
+        "month", "platform", "pooling area", "industry", "orders", "yuan", title="Premiums assessed"
+    )
+    for column in table.columns[4:]:
+        column.justify = "right"
+    for line in lines:
+        table.add_row(
+            line["month"],
+            line["platform"],
+            line["pooling_area"],
+            line["industry"].lower().replace("_", " "),
+            f"{line['order_count']:,}",
+            _yuan(line["premium_fen"]),
+        )
+    whole = total(Fen(line["premium_fen"]) for line in lines)
+    count = sum(line["order_count"] for line in lines)
+    table.add_row("", "", "", "all", f"{count:,}", whole.yuan, style="bold")
+    return table
+
+
+def _claims(figures: dict[str, Any]) -> Table:
+    table = Table("claim", "accident (UTC)", "outcome", "orders", "grade", "awards", title="Claims")
+    grades = {one["claim"]: one for one in figures["appraisals"]}
+    for claim in figures["claims"]:
+        grade = grades.get(claim["name"])
+        awards = [
+            f"{award['kind'].lower().replace('_', ' ')} {_yuan(award['amount_fen'])}"
+            for award in figures["awards"]
+            if award["claim"] == claim["name"]
+        ]
+        table.add_row(
+            claim["name"],
+            claim["accident_time"].removesuffix("+00:00"),
+            claim["outcome"].lower(),
+            str(len(claim["order_nos"])),
+            _grade(grade),
+            "\n".join(awards),
+        )
+    return table
+
+
+def _grade(appraisal: dict[str, Any] | None) -> str:
+    if appraisal is None:
+        return ""
+    care = appraisal["care_dependence"].lower()
+    return f"{appraisal['grade']}" if care == "none" else f"{appraisal['grade']}, care {care}"
+
+
+def _settlement(settlement: dict[str, Any]) -> Table:
+    names = ("income_fen", "spending_fen", "equalisation_fen", "closing_fen")
+    table = Table("pooling area", *(name.removesuffix("_fen") for name in names))
+    table.title = f"Settlement of {settlement['month']}, in yuan"
+    table.caption = f"hash {settlement['hash']}"
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for pool in settlement["pools"]:
+        table.add_row(pool["pooling_area"], *(_yuan(pool[name]) for name in names))
+    sums = (sum(pool[name] for pool in settlement["pools"]) for name in names)
+    table.add_row("province", *map(_yuan, sums), style="bold")
+    return table
+
+
+def _yuan(fen: int) -> str:
+    return Fen(fen).yuan
