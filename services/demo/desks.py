@@ -43,7 +43,7 @@ class Desks:
     ) -> None:
         self._addresses = addresses
         self._issuer = issuer
-        self._clock = clock
+        self.clock = clock
         self._scenario = scenario
         self.calendar = calendar
         self._open: dict[tuple[str, str, str], Channels] = {}
@@ -71,7 +71,7 @@ class Desks:
 
     def turn_to(self, moment: datetime) -> None:
         """Set the clock of the month."""
-        self._clock.set(moment)
+        self.clock.set(moment)
 
     async def close(self) -> None:
         """Close all channels."""

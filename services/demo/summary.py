@@ -34,22 +34,31 @@ async def pages(call: Callable[[Any], Any], request: Any, rows: str) -> list[Any
 
 
 async def summarise(
-    desks: Desks, platforms: Iterable[str], batches: set[str], months: list[Month], month: Month
+    desks: Desks,
+    platforms: Iterable[str],
+    batches: set[str],
+    months: list[Month],
+    month: Month | None,
 ) -> dict[str, Any]:
-    """Everything but the seconds. `batches` are the ids of the batches that the month has sent."""
+    """Everything but the seconds.
+
+    `batches` are the ids of the batches that the month has sent; `month` the one that was settled,
+    if one was.
+    """
     return {
-        "orders": await _orders(desks, platforms, batches),
-        "premium_lines": await _premium_lines(desks, months),
+        "orders": await order_counts(desks, platforms, batches),
+        "premium_lines": await premium_lines(desks, months),
         "claims": await _claims(desks),
         "appraisals": await _appraisals(desks),
         "awards": await _awards(desks),
         "payments": await _payments(desks),
         "ledger": await _ledger(desks),
-        "settlement": await _settlement(desks, month),
+        "settlement": await _settlement(desks, month) if month else {},
     }
 
 
-async def _orders(desks: Desks, platforms: Iterable[str], batches: set[str]) -> dict[str, Any]:
+async def order_counts(desks: Desks, platforms: Iterable[str], batches: set[str]) -> dict[str, Any]:
+    """What became of the rows of these batches, by outcome and by reason."""
     orders = desks.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
     total: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
@@ -68,7 +77,8 @@ async def _orders(desks: Desks, platforms: Iterable[str], batches: set[str]) -> 
     return {name: total[name] for name in counts} | {"rejected": dict(sorted(rejected.items()))}
 
 
-async def _premium_lines(desks: Desks, months: list[Month]) -> list[dict[str, Any]]:
+async def premium_lines(desks: Desks, months: list[Month]) -> list[dict[str, Any]]:
+    """The lines of the bills of these months."""
     premiums = desks.at(premiums_pb2_grpc.PremiumServiceStub, "premiums", "fund_officer")
     lines = []
     for month in months:

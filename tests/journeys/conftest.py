@@ -1,0 +1,105 @@
+"""A small province on real servers, one for each journey."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from rich.console import Console
+
+from services.__main__ import all_services
+from services.demo import cases, injuries, intake, money, scenario, show
+from services.demo.cases import Accident
+from services.demo.desks import Calendar, Desks
+from services.demo.injuries import Filed
+from services.demo.scenario import Scenario
+from services.demo.summary import order_counts
+from services.runtime.clock import SetClock
+from services.runtime.settings import Settings
+from services.runtime.stack import Stack, stack
+
+ORDERS, WORKERS, SEED = 4_000, 400, 7
+
+
+def nothing(_count: int = 1) -> None:
+    """Nobody watches the progress of a test."""
+
+
+@dataclass
+class Province:
+    """A province whose month can be lived step by step."""
+
+    stack: Stack
+    desks: Desks
+    story: Scenario
+    workers: dict[str, int]
+    batches: set[str]
+
+    async def enrol_and_send(self) -> None:
+        """Platforms, workers and the month's orders."""
+        await intake.register_platforms(self.desks, self.story, nothing)
+        self.workers = await intake.enrol_workers(self.desks, self.story, nothing)
+        await self.stack.settled()
+        self.batches = await intake.send_orders(self.desks, self.story, self.workers, nothing)
+        await self.stack.settled()
+
+    async def bill(self) -> None:
+        """Premiums assessed and received."""
+        await money.assess_premiums(self.desks, list(self.story.months), nothing)
+        await money.receive_premiums(
+            self.desks, list(self.story.months), self.story.late_platform, nothing
+        )
+        await self.stack.settled()
+
+    async def send_again(self) -> dict[str, int]:
+        """The month's rows once more, under other batch ids; what became of them."""
+        again = Desks(
+            self.stack.addresses,
+            self.stack.issuer,
+            self.desks.clock,
+            "again",
+            self.desks.calendar,
+        )
+        batches = await intake.send_orders(again, self.story, self.workers, nothing)
+        await self.stack.settled()
+        platforms = [company.name for company in self.story.companies]
+        counts = await order_counts(again, platforms, batches)
+        await again.close()
+        return counts
+
+    async def verify(self) -> None:
+        """All invariants hold, or a table says which does not."""
+        await show.verify(self.stack, Console())
+
+    def accidents(self) -> list[Accident]:
+        """The nine accidents of the month."""
+        last = self.story.month.first_day.replace(day=injuries.LAST_ACCIDENT_DAY)
+        return cases.choose(self.story.trips(), last)
+
+    async def claim(self) -> list[Filed]:
+        """The accidents reported, claimed and determined."""
+        filed = await injuries.file_claims(self.desks, self.accidents(), self.workers, nothing)
+        await injuries.determine_claims(self.desks, filed, nothing)
+        await self.stack.settled()
+        return filed
+
+    async def grade_and_pay(self, filed: list[Filed]) -> None:
+        """Appraisals concluded, bills handed in, payments instructed."""
+        await injuries.conclude_appraisals(self.desks, filed, nothing)
+        await self.stack.settled()
+        await injuries.grant_expenses(self.desks, filed, nothing)
+        await money.instruct_payments(self.desks, nothing)
+        await self.stack.settled()
+
+
+@pytest.fixture(scope="module")
+async def province(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Province]:
+    story = scenario.made_up(ORDERS, WORKERS, SEED)
+    calendar = Calendar(story.month)
+    clock = SetClock(calendar.at(1, 0))
+    settings = Settings(state_dir=tmp_path_factory.mktemp("province"))
+    async with stack(all_services(), settings, clock=clock, any_port=True) as running:
+        desks = Desks(running.addresses, running.issuer, clock, story.name, calendar)
+        yield Province(running, desks, story, {}, set())
+        await desks.close()

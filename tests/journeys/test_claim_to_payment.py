@@ -1,0 +1,163 @@
+"""From an accident to a payment: reported, determined on the orders, graded, granted, paid once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
+from oip.claims.v1 import claims_pb2, claims_pb2_grpc
+
+from services.demo.summary import pages, summarise
+from services.kernel.periods import Month
+from services.runtime.wire import month_to_wire
+from tests.journeys.conftest import Province
+
+JULY = Month(2025, 7)
+B = 347_380
+
+pytestmark = pytest.mark.usefixtures("figures")
+
+
+@pytest.fixture(scope="module")
+async def figures(province: Province) -> dict[str, Any]:
+    await province.enrol_and_send()
+    filed = await province.claim()
+    await province.grade_and_pay(filed)
+    await province.bill()
+    platforms = [company.name for company in province.story.companies]
+    return await summarise(province.desks, platforms, province.batches, [JULY], None)
+
+
+async def claims_by_case(province: Province) -> dict[str, claims_pb2.Claim]:
+    claims = province.desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+    listed = await pages(claims.ListClaims, claims_pb2.ListClaimsRequest(), "claims")
+    by_worker = {
+        f"workers/{province.workers[accident.trip.worker]}": accident
+        for accident in province.accidents()
+    }
+    found = {}
+    for row in listed:
+        claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=row.name))
+        found[by_worker[claim.worker].title] = claim
+    return found
+
+
+def awards_of(figures: dict[str, Any], claim: claims_pb2.Claim) -> list[tuple[str, int, str]]:
+    return [
+        (award["kind"], award["amount_fen"], award["first_month"])
+        for award in figures["awards"]
+        if award["claim"] == claim.name
+    ]
+
+
+@pytest.mark.parametrize(
+    ("case", "confirmed"),
+    [
+        ("within two orders", True),
+        ("between two orders", False),
+        ("before the first order", False),
+        ("drunk driver", False),
+        ("death", True),
+        ("grade 3 with care", True),
+        ("grade 5", True),
+        ("grade 9", True),
+        ("healed", True),
+    ],
+)
+async def test_the_orders_under_way_decide(province: Province, case: str, confirmed: bool) -> None:
+    claim = (await claims_by_case(province))[case]
+
+    expected = claims_pb2.Determination.CONFIRMED if confirmed else claims_pb2.Determination.REFUSED
+    assert claim.determination.outcome == expected
+    assert claim.determination.findings
+    assert all(finding.text and finding.text_zh for finding in claim.determination.findings)
+
+
+async def test_two_orders_under_way_are_both_evidence_and_one_case_is_charged_once(
+    province: Province,
+) -> None:
+    claim = (await claims_by_case(province))["within two orders"]
+    under_way = [order for order in claim.orders if order.under_way]
+
+    assert len(under_way) == 2
+    assert sum(order.charge_percent for order in claim.orders) == 100
+
+
+async def test_no_order_was_under_way_between_two(province: Province) -> None:
+    claim = (await claims_by_case(province))["between two orders"]
+
+    assert not any(order.under_way for order in claim.orders)
+
+
+async def test_a_death_pays_funeral_death_grant_and_survivors_up_to_the_base(
+    province: Province, figures: dict[str, Any]
+) -> None:
+    awards = awards_of(figures, (await claims_by_case(province))["death"])
+
+    assert ("FUNERAL_GRANT", 2_084_280, "2025-07") in awards
+    assert ("DEATH_GRANT", 108_376_000, "2025-07") in awards
+    pensions = sorted(amount for kind, amount, _ in awards if kind == "SURVIVOR_PENSION")
+    assert pensions == [104_214, 104_214, 138_952]
+    assert sum(pensions) == B
+
+
+async def test_grade_3_with_partial_care_is_worked_example_2(
+    province: Province, figures: dict[str, Any]
+) -> None:
+    awards = awards_of(figures, (await claims_by_case(province))["grade 3 with care"])
+
+    assert ("DISABILITY_GRANT", 7_989_740, "2025-07") in awards
+    assert ("DISABILITY_ALLOWANCE", 277_904, "2025-08") in awards
+    assert ("CARE_ALLOWANCE", 173_690, "2025-08") in awards
+
+
+async def test_grade_5_is_worked_example_3(province: Province, figures: dict[str, Any]) -> None:
+    awards = awards_of(figures, (await claims_by_case(province))["grade 5"])
+
+    assert ("DISABILITY_GRANT", 6_252_840, "2025-07") in awards
+    assert ("DISABILITY_SETTLEMENT", 10_421_400, "2025-07") in awards
+
+
+async def test_grade_9_is_worked_example_4(province: Province, figures: dict[str, Any]) -> None:
+    awards = awards_of(figures, (await claims_by_case(province))["grade 9"])
+
+    assert [amount for kind, amount, _ in awards if kind == "DISABILITY_GRANT"] == [3_126_420]
+
+
+async def test_running_the_payments_again_pays_nobody_again(province: Province) -> None:
+    benefits = province.desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+    before = await pages(
+        benefits.ListPaymentInstructions,
+        benefits_pb2.ListPaymentInstructionsRequest(),
+        "payment_instructions",
+    )
+    await benefits.InstructPayments(
+        benefits_pb2.InstructPaymentsRequest(request_id="once-more", month=month_to_wire(JULY))
+    )
+    after = await pages(
+        benefits.ListPaymentInstructions,
+        benefits_pb2.ListPaymentInstructionsRequest(),
+        "payment_instructions",
+    )
+
+    assert [one.name for one in after] == [one.name for one in before]
+    assert len({(one.award, one.kind, one.month.SerializeToString()) for one in after}) == len(
+        after
+    )
+
+
+async def test_monthly_benefits_begin_with_the_month_after_and_are_paid_in_its_run(
+    province: Province,
+) -> None:
+    benefits = province.desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+    august = await benefits.GetPaymentRun(
+        benefits_pb2.GetPaymentRunRequest(name="paymentRuns/2025-08")
+    )
+
+    assert august.payment_count == 5
+    assert august.sum_fen == 277_904 + 173_690 + B
+
+
+async def test_all_invariants_hold(province: Province) -> None:
+    await province.verify()
