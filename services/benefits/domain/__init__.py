@@ -1,0 +1,1 @@
+"""Rules of benefits: plain functions from facts and dated parameters to amounts with findings."""

@@ -1,0 +1,84 @@
+"""Yearly adjustment of benefits in payment (待遇调整): added sums, floors, a new wage for care."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from services.benefits.domain import law as rules
+from services.benefits.domain.base import benefit_base
+from services.benefits.domain.disability import care_allowance
+from services.benefits.domain.law import Law, calculated
+from services.benefits.domain.model import CareDependence
+from services.kernel.law import Finding
+from services.kernel.money import Fen
+from services.kernel.parameters import NATIONAL, Value, places
+from services.kernel.periods import Month
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """An amount after every adjustment up to a month."""
+
+    amount: Fen
+    findings: tuple[Finding, ...]
+
+
+def adjustments(law: Law, where: str, known: date) -> list[Value]:
+    """The adjustments of the most specific place that has any, oldest first."""
+    values = law.parameters["indexation"].values
+    for place in places(where):
+        here = [one for one in values if one.jurisdiction == place and one.published <= known]
+        if here and place != NATIONAL:
+            return sorted(here, key=lambda one: one.since)
+    return [one for one in values if one.jurisdiction == NATIONAL and one.published <= known]
+
+
+def indexed(
+    law: Law,
+    granted: Fen,
+    key: str,
+    first_month: Month,
+    month: Month,
+    where: str,
+    known: date,
+    *,
+    care: CareDependence = CareDependence.NONE,
+) -> Indexed:
+    """A monthly amount with all adjustments in force in a month.
+
+    `key` is `grade_3`, `survivor` or `care_major`. An adjustment reaches whoever was in payment on
+    the last day of the year before; it may add a flat sum (`add_<key>`), raise to a floor
+    (`floor_<key>`), or, for care, re-compute from the new wage (`care_wage`). Never a decrease.
+    工伤保险条例 art. 40.
+    """
+    amount, findings = granted, []
+    for value in adjustments(law, where, known):
+        effective = Month.of(value.since)
+        if effective > month or first_month >= Month(effective.year, 1):
+            continue
+        raised = amount
+        if f"add_{key}" in value.value:
+            raised = raised + Fen.of_yuan(value.value[f"add_{key}"])
+        if care is not CareDependence.NONE and value.value.get("care_wage") == "new":
+            base = benefit_base(law, value.since, where, known)
+            raised = max(raised, care_allowance(law, base, care, value.since, where).amount)
+        if f"floor_{key}" in value.value:
+            raised = max(raised, Fen.of_yuan(value.value[f"floor_{key}"]))
+        if raised > amount:
+            findings.append(_finding(amount, raised, effective, value))
+        amount = raised
+    return Indexed(amount, tuple(findings))
+
+
+def _finding(before: Fen, after: Fen, effective: Month, value: Value) -> Finding:
+    return calculated(
+        rules.INDEXATION,
+        f"From {effective} the adjustment raises the benefit from {before.yuan} to {after.yuan} "
+        "yuan a month.",
+        f"自 {effective} 起, 待遇由每月 {before.yuan} 元调整为 {after.yuan} 元。",
+        f"{before} + {after - before} = {after}",
+        inputs={"before": before, "effective_month": effective},
+        outputs={"amount": after},
+        values=(value,),
+    )

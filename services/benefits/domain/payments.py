@@ -1,0 +1,79 @@
+"""Which payments a month's run brings: the rule that the one statement in `store` carries out.
+
+A property test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from services.benefits.domain.model import Award
+from services.benefits.domain.problems import MonthNotBegun
+from services.benefits.domain.recovery import set_off
+from services.kernel.money import ZERO, Fen
+from services.kernel.periods import Month
+
+
+@dataclass(frozen=True)
+class Suspension:
+    """Months not paid, from the first up to but not including `resume`; open without it."""
+
+    first_month: Month
+    resume: Month | None = None
+
+    def __contains__(self, month: Month) -> bool:
+        return self.first_month <= month and (self.resume is None or month < self.resume)
+
+
+@dataclass(frozen=True)
+class Payment:
+    """A payment instruction (支付指令): what is paid out, and what was set off before."""
+
+    award: str
+    month: Month
+    amount: Fen
+    withheld: Fen = ZERO
+
+
+def check_month(month: Month, day: date) -> None:
+    """Refuse a month that has not begun."""
+    current = Month.of(day)
+    if month > current:
+        raise MonthNotBegun(field="month", month=month, current=current)
+
+
+def due(
+    awards: Iterable[Award],
+    suspensions: Mapping[str, Sequence[Suspension]],
+    instructed: Set[tuple[str, Month]],
+    run_month: Month,
+) -> list[Payment]:
+    """All payments due up to a month and not instructed yet, by award and month.
+
+    Each month at the rate in force for that month; months suspended, and months that come to
+    nothing, bring no payment. State plays no part: an award ends by its last month.
+    """
+    payments = []
+    for award in awards:
+        last = min(award.last_month or run_month, run_month)
+        for month in award.first_month.until(last.plus(1)):
+            if (award.award, month) in instructed:
+                continue
+            if any(month in one for one in suspensions.get(award.award, ())):
+                continue
+            amount = award.amount_in(month)
+            if amount:
+                payments.append(Payment(award.award, month, amount))
+    return sorted(payments, key=lambda one: (one.award, one.month))
+
+
+def withhold(payments: Sequence[Payment], owed: Fen, cap: Decimal) -> list[Payment]:
+    """The payments of one person after set-off, oldest month first."""
+    splits = set_off([one.amount for one in payments], owed, cap)
+    return [
+        Payment(one.award, one.month, split.paid, split.withheld)
+        for one, split in zip(payments, splits, strict=True)
+    ]

@@ -1,0 +1,383 @@
+"""What the law gives in a case, as far as it is known: from facts to entitlements.
+
+The plan is made anew whenever a fact or a publication comes; `reconcile` holds it against what was
+granted and paid. So the order in which facts arrive does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from services.benefits.domain import death as deaths
+from services.benefits.domain import disability, survivors
+from services.benefits.domain.base import Base, benefit_base
+from services.benefits.domain.expenses import treatment_allowance
+from services.benefits.domain.indexation import adjustments, indexed
+from services.benefits.domain.law import Law
+from services.benefits.domain.model import (
+    KIN,
+    WORKER,
+    BenefitKind,
+    CareDependence,
+    Case,
+    CaseState,
+    Conclusion,
+    Entitlement,
+    Facts,
+    Level,
+    Segment,
+    amount_in,
+    merge,
+)
+from services.kernel.law import Finding, Outcome
+from services.kernel.money import Fen, total
+from services.kernel.periods import Month
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A grade and a dependence on care, from a month on."""
+
+    grade: int
+    care: CareDependence
+    conclude_date: date
+
+    @property
+    def first_month(self) -> Month:
+        """Monthly benefits follow the conclusion from the month after."""
+        return Month.of(self.conclude_date).plus(1)
+
+
+def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
+    """Everything due in a case, as the law stands published on the day `known`."""
+    case = facts.case
+    if case.state is not CaseState.CONFIRMED:
+        return []
+    phases = phases_of(facts.conclusions)
+    before_death = [
+        phase
+        for phase in phases
+        if case.death_date is None or phase.conclude_date < case.death_date
+    ]
+    found = [
+        *_treatment(law, case, before_death, known),
+        *_disability(law, facts, before_death, known),
+        *_death(law, facts, before_death, known),
+    ]
+    stopped = (_stop(entitlement, facts) for entitlement in found)
+    return [one for one in stopped if one.last_month is None or one.last_month >= one.first_month]
+
+
+def phases_of(conclusions: Iterable[Conclusion]) -> list[Phase]:
+    """The grades that hold, oldest first.
+
+    A re-appraisal takes the place of the conclusion before it, from the same month; a review
+    opens a phase of its own.
+    """
+    phases: list[Phase] = []
+    for one in sorted(conclusions, key=lambda it: (it.conclude_date, it.level.value)):
+        if one.level is Level.RE_APPRAISAL and phases:
+            last = phases.pop()
+            phases.append(Phase(one.grade, one.care, last.conclude_date))
+        else:
+            phases.append(Phase(one.grade, one.care, one.conclude_date))
+    return phases
+
+
+def _treatment(law: Law, case: Case, phases: Sequence[Phase], known: date) -> list[Entitlement]:
+    """The treatment allowance, once the treatment has ended in a conclusion or a death."""
+    if not law.is_on("treatment_allowance", case.accident_date, case.pooling_area):
+        return []
+    ends = [phases[0].conclude_date] if phases else []
+    ends += [case.death_date] if case.death_date and not phases else []
+    if not ends:
+        return []
+    base = benefit_base(law, case.accident_date, case.pooling_area, known)
+    computed = treatment_allowance(law, base, case.accident_date, ends[0], case.pooling_area)
+    return _once(BenefitKind.TREATMENT_ALLOWANCE, WORKER, computed, Month.of(ends[0]), case, base)
+
+
+def _disability(
+    law: Law, facts: Facts, phases: Sequence[Phase], known: date
+) -> Iterable[Entitlement]:
+    if not phases:
+        return
+    case, first = facts.case, phases[0]
+    accident, where = case.accident_date, case.pooling_area
+    base = benefit_base(law, accident, where, known)
+    month = Month.of(first.conclude_date)
+    grant = disability.disability_grant(law, base, first.grade, accident, where)
+    yield from _once(BenefitKind.DISABILITY_GRANT, WORKER, grant, month, case, base)
+    allowance = _allowance(law, facts, phases, base, known)
+    if allowance is not None:
+        yield allowance
+    yield from _settlement(law, case, phases, base, allowance)
+    care = _care(law, case, phases, base, known)
+    if care is not None:
+        yield care
+
+
+def _allowance(
+    law: Law, facts: Facts, phases: Sequence[Phase], base: Base, known: date
+) -> Entitlement | None:
+    """Disability allowance over all phases with grades 1 to 4, with every change of amount."""
+    case = facts.case
+    granting = [phase for phase in phases if phase.grade in disability.ALLOWANCE_GRADES]
+    if not granting:
+        return None
+    where, first = case.pooling_area, granting[0].first_month
+    months = {
+        first,
+        *(phase.first_month for phase in phases),
+        *law.changes("minimum_wage", where, first, known),
+        *(Month.of(one.since) for one in adjustments(law, where, known)),
+        *(since for since, _ in facts.pensions),
+    }
+    segments, findings = [], []
+    for month in sorted(one for one in months if one >= first):
+        phase = next(one for one in reversed(phases) if one.first_month <= month)
+        segment, because = _allowance_in(law, facts, phase, base, month, first, known)
+        segments.append(segment)
+        findings.extend(one for one in because if one not in findings)
+    return Entitlement(
+        BenefitKind.DISABILITY_ALLOWANCE,
+        WORKER,
+        merge(segments),
+        _last_month(case, phases, granting),
+        case.accident_date,
+        tuple(findings),
+        base.provisional,
+    )
+
+
+def _allowance_in(
+    law: Law, facts: Facts, phase: Phase, base: Base, month: Month, first: Month, known: date
+) -> tuple[Segment, tuple[Finding, ...]]:
+    case, where = facts.case, facts.case.pooling_area
+    if phase.grade not in disability.ALLOWANCE_GRADES:
+        return Segment(month, Fen(0), f"grade {phase.grade} after review"), ()
+    share = law.on("disability_allowance_share", case.accident_date, where)
+    granted = base.benefit_base.times(share.at(f"grade_{phase.grade}"))
+    raised = indexed(law, granted, f"grade_{phase.grade}", first, month, where, known)
+    computed = disability.disability_allowance(
+        law,
+        base,
+        phase.grade,
+        case.accident_date,
+        where,
+        month,
+        added=raised.amount - granted,
+        known=known,
+    )
+    pension = next((sum_ for since, sum_ in reversed(facts.pensions) if since <= month), None)
+    left = disability.after_pension(law, computed.amount, pension, month, where)
+    reason = f"grade {phase.grade}"
+    if raised.findings:
+        reason += ", adjusted"
+    if computed.amount > raised.amount:
+        reason += ", raised to the minimum wage"
+    if left.findings:
+        reason += ", difference to the pension"
+    return Segment(month, left.amount, reason), (
+        *computed.findings,
+        *raised.findings,
+        *left.findings,
+    )
+
+
+def _settlement(
+    law: Law,
+    case: Case,
+    phases: Sequence[Phase],
+    base: Base,
+    allowance: Entitlement | None,
+) -> Iterable[Entitlement]:
+    """The further one-off sum of the first phase that gives one; it is never paid twice."""
+    where = case.pooling_area
+    for index, phase in enumerate(phases):
+        computed = disability.disability_settlement(
+            law, base, phase.grade, case.accident_date, where
+        )
+        if not computed.amount:
+            continue
+        if index:
+            paid = _allowance_before(allowance, phase.first_month)
+            computed = disability.settlement_after_review(
+                law, computed, paid, phase.conclude_date, where
+            )
+        month = Month.of(phase.conclude_date)
+        yield from _once(BenefitKind.DISABILITY_SETTLEMENT, WORKER, computed, month, case, base)
+        return
+
+
+def _allowance_before(allowance: Entitlement | None, month: Month) -> Fen:
+    if allowance is None:
+        return Fen(0)
+    return total(
+        amount_in(allowance.segments, allowance.last_month, one)
+        for one in allowance.first_month.until(month)
+    )
+
+
+def _care(
+    law: Law, case: Case, phases: Sequence[Phase], base: Base, known: date
+) -> Entitlement | None:
+    granting = [phase for phase in phases if phase.care is not CareDependence.NONE]
+    if not granting:
+        return None
+    where, first = case.pooling_area, granting[0].first_month
+    months = {
+        *(phase.first_month for phase in phases),
+        *(Month.of(one.since) for one in adjustments(law, where, known)),
+    }
+    segments, findings = [], []
+    for month in sorted(one for one in months if one >= first):
+        phase = next(one for one in reversed(phases) if one.first_month <= month)
+        computed = disability.care_allowance(law, base, phase.care, case.accident_date, where)
+        key = f"care_{phase.care.name.lower()}"
+        raised = indexed(law, computed.amount, key, first, month, where, known, care=phase.care)
+        segments.append(Segment(month, raised.amount, f"care {phase.care.name.lower()}"))
+        because = (*computed.findings, *raised.findings)
+        findings.extend(one for one in because if one not in findings)
+    return Entitlement(
+        BenefitKind.CARE_ALLOWANCE,
+        WORKER,
+        merge(segments),
+        _last_month(case, phases, granting),
+        case.accident_date,
+        tuple(findings),
+        base.provisional,
+    )
+
+
+def _death(law: Law, facts: Facts, phases: Sequence[Phase], known: date) -> Iterable[Entitlement]:
+    case = facts.case
+    if case.death_date is None:
+        return
+    day, where = case.death_date, case.pooling_area
+    rights = deaths.rights_on_death(day, phases[-1].grade if phases else None)
+    base = benefit_base(law, day, where, known)
+    # Paid in the month of the determination that knows of the death.
+    month = Month.of(max(case.determine_date, day))
+    judged = [
+        (one, survivors.qualification(law, one, case.survivors, day, where))
+        for one in case.survivors
+    ]
+    others = tuple(q.finding for _, q in judged if q.outcome is not Outcome.MET)
+    if rights.funeral:
+        computed = deaths.funeral_grant(law, base, day, where)
+        because = (rights.finding, *computed.findings, *others)
+        computed = disability.Computed(computed.amount, because)
+        yield from _once(BenefitKind.FUNERAL_GRANT, KIN, computed, month, case, base, day)
+    if rights.grant:
+        grant = deaths.death_grant(law, day, where, known)
+        yield Entitlement(
+            BenefitKind.DEATH_GRANT,
+            KIN,
+            (Segment(month, grant.amount, "once"),),
+            month,
+            day,
+            (rights.finding, *grant.findings),
+            grant.provisional,
+        )
+    if rights.pension:
+        yield from _pensions(law, facts, judged, base, known)
+
+
+def _pensions(
+    law: Law,
+    facts: Facts,
+    judged: Sequence[tuple[survivors.Survivor, survivors.Qualification]],
+    base: Base,
+    known: date,
+) -> Iterable[Entitlement]:
+    case = facts.case
+    assert case.death_date is not None
+    day, where = case.death_date, case.pooling_area
+    members, because, shares = [], {}, law.on("survivor_share", day, where)
+    for one, qualified in judged:
+        if qualified.outcome is not Outcome.MET:
+            continue
+        # A posthumous child is paid from the month of birth.
+        first = max(Month.of(day).plus(1), Month.of(one.birth_date or day))
+        stop = facts.stops.get((BenefitKind.SURVIVOR_PENSION, one.survivor_id))
+        last = min((end for end in (qualified.last_month, stop) if end), default=None)
+        if last is not None and last < first:
+            continue
+        share, _ = survivors.share_of(law, one, day, where)
+        members.append(survivors.Member(one.survivor_id, share, first, last))
+        because[one.survivor_id] = qualified.finding
+    lines = survivors.timeline(base.benefit_base, members, shares.at("cap"))
+    for member in members:
+        segments, raised = _raise(law, lines[member.survivor_id], member.first_month, where, known)
+        yield Entitlement(
+            BenefitKind.SURVIVOR_PENSION,
+            member.survivor_id,
+            segments,
+            member.last_month,
+            day,
+            (
+                because[member.survivor_id],
+                base.finding,
+                survivors.pension_finding(
+                    base.benefit_base, member, members, lines[member.survivor_id][0].amount, shares
+                ),
+                *raised,
+            ),
+            base.provisional,
+        )
+
+
+def _raise(
+    law: Law, line: tuple[Segment, ...], first: Month, where: str, known: date
+) -> tuple[tuple[Segment, ...], tuple[Finding, ...]]:
+    """A survivor's amounts with every adjustment of benefits in payment."""
+    months = {
+        *(segment.since for segment in line),
+        *(Month.of(one.since) for one in adjustments(law, where, known)),
+    }
+    segments, findings = [], []
+    for month in sorted(one for one in months if one >= first):
+        plain = next(segment for segment in reversed(line) if segment.since <= month)
+        raised = indexed(law, plain.amount, "survivor", first, month, where, known)
+        segments.append(Segment(month, raised.amount, plain.reason))
+        findings.extend(one for one in raised.findings if one not in findings)
+    return merge(segments), tuple(findings)
+
+
+def _once(
+    kind: BenefitKind,
+    beneficiary: str,
+    computed: disability.Computed,
+    month: Month,
+    case: Case,
+    base: Base,
+    event: date | None = None,
+) -> list[Entitlement]:
+    """A benefit paid once, or nothing if it comes to zero."""
+    if not computed.amount:
+        return []
+    segment = Segment(month, computed.amount, "once")
+    day = event or case.accident_date
+    return [
+        Entitlement(kind, beneficiary, (segment,), month, day, computed.findings, base.provisional)
+    ]
+
+
+def _last_month(case: Case, phases: Sequence[Phase], granting: Sequence[Phase]) -> Month | None:
+    """The month of death, or the month of the review that ended the condition; else open."""
+    ends = [] if case.death_date is None else [Month.of(case.death_date)]
+    if granting[-1] is not phases[-1]:
+        following = phases[phases.index(granting[-1]) + 1]
+        ends.append(Month.of(following.conclude_date))
+    return min(ends, default=None)
+
+
+def _stop(entitlement: Entitlement, facts: Facts) -> Entitlement:
+    """Apply the last month that an officer has fixed."""
+    stop = facts.stops.get((entitlement.kind, entitlement.beneficiary))
+    if stop is None or (entitlement.last_month is not None and entitlement.last_month <= stop):
+        return entitlement
+    return replace(entitlement, last_month=stop)
