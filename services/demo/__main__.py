@@ -54,6 +54,8 @@ class Stages:
         """Show a stage while the block runs; call what it gives with how much more is done."""
         start = time.monotonic()
         bar = self._bars.add_task(name, total=total)
+        if not console.is_terminal:
+            console.print(f"{name} ...")
 
         def done(count: int = 1) -> None:
             self._bars.advance(bar, count)
