@@ -150,7 +150,7 @@ class PostgresServer:
 
     async def _connect(self, database: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
         url = self.url.removesuffix(DATABASE) + database
-        return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5)
+        return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=2)
 
     async def _make_database(self) -> None:
         async with await self._connect("postgres") as connection:
@@ -163,7 +163,11 @@ class PostgresServer:
     async def _make_folder(self) -> None:
         """Run initdb beside, then rename: a folder that has its name is whole."""
         for half in self._folder.parent.glob(f"{self._folder.name}.new.*"):
-            shutil.rmtree(half)
+            await stop_leftovers(half, "postgres")
+            if half.is_dir():
+                shutil.rmtree(half)
+            else:
+                half.unlink()
         if self._folder.exists():
             raise CannotStartError(
                 f"{self._folder} is not a data folder of ours; move it away, or set OIP_STATE_DIR"

@@ -14,6 +14,8 @@ from pathlib import Path
 
 CONFINE = Path(__file__).resolve().parent / "confine.py"
 LOG_TAIL_BYTES = 2000
+STOP_SECONDS = 15.0
+FORCE_SECONDS = 5.0
 
 
 class CannotStartError(RuntimeError):
@@ -71,15 +73,24 @@ async def wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 async def stop_leftovers(folder: Path, program: str) -> int:
-    """Stop the servers that a killed run left on a data folder; how many there were.
+    """Stop the servers that a killed run left on a data folder; how many processes there were.
 
     They are known by their program and by the folder they run in, never by a stored number alone,
-    which may belong to another process by now.
+    which may belong to another process by now. Workers whose server is gone end by themselves, so
+    only the servers are asked to; whatever remains is made to.
     """
-    first = _running_in(folder, program)
-    for number, seconds in ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0)):
-        await _signal_until_gone(folder, program, number, seconds)
-    return len(first)
+    left = _running_in(folder, program)
+    for pid in left:
+        if _is_server(pid):
+            _signal(pid, signal.SIGINT)
+    if await _gone(folder, program, STOP_SECONDS):
+        return len(left)
+    for number in (signal.SIGQUIT, signal.SIGKILL):
+        for pid in _running_in(folder, program):
+            _signal(pid, number)
+        if await _gone(folder, program, FORCE_SECONDS):
+            break
+    return len(left)
 
 
 def free_port() -> int:
@@ -97,16 +108,27 @@ def tail(log_file: Path) -> str:
     return ""
 
 
-async def _signal_until_gone(
-    folder: Path, program: str, number: signal.Signals, seconds: float
-) -> None:
-    for pid in _running_in(folder, program):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+async def _gone(folder: Path, program: str, seconds: float) -> bool:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    while _running_in(folder, program) and loop.time() < end:  # noqa: ASYNC110 - not our children
+    while _running_in(folder, program):  # not our children: nobody tells us of their end
+        if loop.time() > end:
+            return False
         await asyncio.sleep(0.05)
+    return True
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _is_server(pid: int) -> bool:
+    """Whether this is a server and not one of PostgreSQL's workers, which rename themselves."""
+    with contextlib.suppress(OSError):
+        started_as = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+        return started_as.startswith(b"/")
+    return False
 
 
 def _running_in(folder: Path, program: str) -> list[int]:

@@ -1,0 +1,31 @@
+"""An embedded stack as a process of its own, so that a test can stop or kill it.
+
+Prints one JSON line with its URLs when it is up, then waits to be ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from services.runtime.embedded import CannotStartError, StateInUseError, embedded
+from services.runtime.settings import Settings
+
+
+async def main() -> None:
+    """Start, tell, wait."""
+    async with embedded(Settings()) as settings:
+        urls = {"database_url": settings.database_url, "nats_url": settings.nats_url}
+        sys.stdout.write(json.dumps(urls) + "\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except (CannotStartError, StateInUseError) as error:
+        sys.exit(str(error))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        pass
