@@ -1,8 +1,8 @@
 """The monthly settlement: what the books of a month yield, its canonical text, its lifecycle.
 
-The canonical text is our own format, so that its hash means the same on every machine and in every
-version: one line a fact, single blanks, whole numbers only, ordered by code point, no clock. What an
-approver signs is the SHA-256 of this text.
+The canonical text is our own format, so that its hash means the same on every machine and in
+every version: one line a fact, single blanks, whole numbers only, ordered by code point, no clock.
+What an approver signs is the SHA-256 of this text.
 """
 
 from __future__ import annotations
@@ -319,3 +319,8 @@ def figures_in(text: str) -> tuple[PoolFigures, ...]:
             raise ValueError(f"the closing of {area} does not add up")
         found.append(pool)
     return tuple(found)
+
+
+def province_in(text: str) -> str:
+    """The province that a canonical text is about."""
+    return text.split(" ", 2)[1]
