@@ -121,7 +121,9 @@ async def _claims(desks: Desks) -> list[dict[str, Any]]:
                         for one in findings
                     )
                 ),
-                "order_nos": sorted(order.order.rsplit("/", 1)[1] for order in claim.orders),
+                "order_nos": sorted(
+                    order.order.rsplit("/", 1)[1] for order in claim.orders if order.under_way
+                ),
             }
         )
     return sorted(found, key=lambda claim: (claim["accident_time"], claim["name"]))

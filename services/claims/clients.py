@@ -1,0 +1,93 @@
+"""Whom claims ask over gRPC, before a transaction opens: enrolment and orders."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
+from oip.orders.v1 import orders_pb2, orders_pb2_grpc
+
+from services.claims.domain.claim import Enrolment, Industry, WorkerUnknown
+from services.claims.domain.evidence import OrderEvidence, OrderState, order_in
+from services.claims.domain.law import Law, pooling_area_of
+from services.kernel import names
+from services.kernel.periods import civil_day
+from services.runtime.channels import Channels
+from services.runtime.wire import date_from_wire, moment_to_wire
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+async def enrolments_of(channels: Channels, worker: int) -> tuple[Enrolment, ...]:
+    """The platforms a worker is enrolled with; raises WorkerUnknown if there is no such worker."""
+    stub = channels.stub(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment")
+    name = names.name("workers", worker)
+    try:
+        found = await stub.GetWorker(enrolment_pb2.GetWorkerRequest(name=name))
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            raise WorkerUnknown(worker=name) from None
+        raise
+    return tuple(
+        Enrolment(
+            names.parse(one.platform, "platforms")[0],
+            date_from_wire(one.enrol_date, "enrol_date"),
+        )
+        for one in found.enrolments
+    )
+
+
+async def orders_near(
+    channels: Channels, worker: int, moment: datetime, place: str, law: Law
+) -> tuple[OrderEvidence, ...]:
+    """A worker's orders under way around a moment, across all platforms."""
+    stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
+    margin = law.on("order_search_margin_hours", civil_day(moment), place)
+    found = await stub.FindOrders(
+        orders_pb2.FindOrdersRequest(
+            worker=names.name("workers", worker),
+            moment=moment_to_wire(moment),
+            margin=Duration(seconds=int(margin.decimal) * 3600),
+        )
+    )
+    return tuple(_order(one.record, law) for one in found.orders)
+
+
+async def freeze_orders(channels: Channels, worker: int, moment: datetime, holder: str) -> None:
+    """Keep a worker's records of the day from deletion for a report or a claim.
+
+    Repeating it is harmless: the request id derives from the holder's name.
+    """
+    stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
+    await stub.FreezeOrders(
+        orders_pb2.FreezeOrdersRequest(
+            request_id=f"{holder}/freeze",
+            worker=names.name("workers", worker),
+            moment=moment_to_wire(moment),
+            holder=holder,
+        )
+    )
+
+
+def _order(record: orders_pb2.OrderRecord, law: Law) -> OrderEvidence:
+    row = record.row
+    platform, order_no = order_in(record.order, "order")
+    accepted = _moment(row.accept_time_us)
+    return OrderEvidence(
+        platform=platform,
+        order_no=order_no,
+        revision=row.revision,
+        state=OrderState(row.state),
+        accept_time=accepted,
+        pooling_area=pooling_area_of(f"{row.place_of_acceptance:06d}", civil_day(accepted), law),
+        industry=Industry(row.industry),
+        pick_up_time=_moment(row.pick_up_time_us) if row.pick_up_time_us else None,
+        end_time=_moment(row.end_time_us) if row.end_time_us else None,
+        late=record.late,
+    )
+
+
+def _moment(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)

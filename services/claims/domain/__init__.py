@@ -1,0 +1,1 @@
+"""Rules of claims: lifecycle, evidence, confirmation, attribution and time limits."""

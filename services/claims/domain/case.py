@@ -1,0 +1,174 @@
+"""What a determination is decided on: the claim, its evidence, the enquiry and judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import Enum
+
+from services.claims.domain.claim import Claim, DocumentKind, Industry
+from services.claims.domain.evidence import OrderEvidence, WindowTerms, window_terms
+from services.claims.domain.law import Law
+from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, facts
+from services.kernel.problems import Kind, Malformed, Problem
+
+
+class Exclusion(Enum):
+    """Grounds that exclude (不得认定的情形)."""
+
+    INTENTIONAL_CRIME = 1
+    INTOXICATION = 2
+    SELF_HARM = 3
+
+
+class OpenFindings(Problem):
+    """The rules leave questions to a person, and the request does not answer them."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "FINDINGS_OPEN"
+    words = (
+        "The rules leave {findings} to a person: add a judgement with a reason for each, "
+        "or the document that settles it."
+    )
+    words_zh = "以下事项须由人工判断: {findings}; 请逐项作出判断并说明理由, 或补充相应证据。"
+
+
+@dataclass(frozen=True)
+class Enquiry:
+    """Facts that a person has established (调查核实)."""
+
+    harm_established: bool = False
+    exclusions: frozenset[Exclusion] = frozenset()
+    blood_alcohol: int = 0
+    disability_expected: bool = False
+    first_diagnosis_time: datetime | None = None
+    death_time: datetime | None = None
+    spot_or_direct: bool = False
+    traffic_mainly_own_fault: bool = False
+    travel_required: bool = False
+    order_records_withheld: bool = False
+    served_order: str = ""
+    pooling_area: str = ""
+    industry: Industry | None = None
+    labour_relationship: bool = False
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The adjudicator's answer to one question that the rules left open."""
+
+    question: str
+    met: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a determination is decided on."""
+
+    claim: Claim
+    orders: tuple[OrderEvidence, ...]
+    documents: Mapping[DocumentKind, int]
+    enquiry: Enquiry
+    decided: date
+    law: Law
+
+    @property
+    def terms(self) -> WindowTerms:
+        """The parameters of the order window for this accident."""
+        return window_terms(self.law, self.claim.accident_time, self.claim.place_of_injury)
+
+    @property
+    def death_date(self) -> date | None:
+        """The day of death as filed."""
+        return self.claim.death_date
+
+    def has(self, kind: DocumentKind) -> bool:
+        """Whether a document of a kind is in evidence."""
+        return self.documents.get(kind, 0) > 0
+
+
+class Weight(Enum):
+    """What an answer does to the determination."""
+
+    NEEDED = "needed"  # not met refuses the claim
+    BAR = "bar"  # met refuses the claim
+    MARK = "mark"  # kept for the record
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question of the law, answered: its key, its weight, its finding."""
+
+    question: str
+    weight: Weight
+    finding: Finding
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a person has to answer it."""
+        return self.finding.outcome is Outcome.UNCLEAR
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it refuses the claim."""
+        refusing = {Weight.NEEDED: Outcome.NOT_MET, Weight.BAR: Outcome.MET}
+        return refusing.get(self.weight) is self.finding.outcome
+
+    def judged(self, judgement: Judgement) -> Answer:
+        """The answer as a person has given it."""
+        outcome = Outcome.MET if judgement.met else Outcome.NOT_MET
+        word, word_zh = ("met", "成立") if judgement.met else ("not met", "不成立")
+        finding = replace(
+            self.finding,
+            outcome=outcome,
+            text=f"{self.finding.text} The adjudicator judged: {word}.",
+            text_zh=f"{self.finding.text_zh}经办人员判断: {word_zh}。",
+            outputs=(*self.finding.outputs, *facts(decided_by="adjudicator")),
+        )
+        return replace(self, finding=finding)
+
+
+def answer(
+    question: str,
+    provision: Provision,
+    outcome: Outcome,
+    text: tuple[str, str],
+    *,
+    weight: Weight = Weight.NEEDED,
+    inputs: tuple[tuple[str, str], ...] = (),
+    outputs: tuple[tuple[str, str], ...] = (),
+    versions: tuple[ParameterVersion, ...] = (),
+) -> Answer:
+    """An answer with its finding; `text` is the sentence in English and in Chinese."""
+    inputs = (*facts(question=question), *inputs)
+    finding = Finding(provision, outcome, text[0], text[1], inputs, outputs, versions)
+    return Answer(question, weight, finding)
+
+
+def met(holds: object) -> Outcome:
+    """MET or NOT_MET."""
+    return Outcome.MET if holds else Outcome.NOT_MET
+
+
+def with_judgements(
+    answers: tuple[Answer, ...], judgements: tuple[Judgement, ...]
+) -> tuple[Answer, ...]:
+    """The answers with the open ones judged; raises OpenFindings for those left open.
+
+    A judgement on what a rule has decided, or without a reason, is refused as Malformed.
+    """
+    given = {judgement.question: judgement for judgement in judgements}
+    if len(given) != len(judgements):
+        raise Malformed.of("judgements", "judge each finding once")
+    still_open = {one.question for one in answers if one.is_open}
+    for judgement in judgements:
+        if judgement.question not in still_open:
+            what = f"{judgement.question[:60]!r} is not open: the rules decide it; leave it out"
+            raise Malformed.of("judgements", what)
+        if not judgement.reason.strip():
+            raise Malformed.of("judgements", f"give the reason for {judgement.question}")
+    unanswered = [one.question for one in answers if one.is_open and one.question not in given]
+    if unanswered:
+        raise OpenFindings(findings=", ".join(unanswered))
+    return tuple(one.judged(given[one.question]) if one.is_open else one for one in answers)

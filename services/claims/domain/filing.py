@@ -1,0 +1,183 @@
+"""When things are due: filing, each step of a claim, and the remedies against a conclusion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from services.claims.domain import law as provisions
+from services.claims.domain.case import Answer, Case, Weight, answer
+from services.claims.domain.claim import ClaimantKind
+from services.claims.domain.law import Law
+from services.claims.domain.time_limits import Due, Step, StepClock, TimeLimit, due_day
+from services.kernel.law import Outcome, facts
+from services.kernel.money import Fen
+from services.kernel.periods import civil_day
+from services.kernel.problems import Kind, Problem
+from services.kernel.workdays import WorkCalendar
+
+
+class NotASmallInjury(Problem):
+    """The short path needs a small injury, and a place that has the path."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_A_SMALL_INJURY"
+    words = "The path for small injuries is not open: {why}; accept the claim without it."
+    words_zh = "不适用小额伤害快速办理: {why_zh}; 请按普通程序受理。"
+
+
+@dataclass(frozen=True)
+class SmallInjury:
+    """What makes an injury small."""
+
+    treatment_cost: Fen
+    hospital_stay: bool
+    appraisal_expected: bool
+
+
+@dataclass(frozen=True)
+class Filing:
+    """How a filing stands to the time for filing; late is a mark, never a bar by itself."""
+
+    due: Due
+    last: Due
+    is_late: bool
+    is_too_late: bool
+    limits: tuple[TimeLimit, TimeLimit]
+
+
+def filing(
+    kind: ClaimantKind,
+    accident: date,
+    filed: date,
+    *,
+    where: str,
+    law: Law,
+    calendar: WorkCalendar,
+) -> Filing:
+    """Whether a claim was filed in time (申请时限), counted from the accident."""
+    name = "platform_filing_time" if kind is ClaimantKind.PLATFORM else "worker_filing_time"
+    limit = TimeLimit.of(law.on(name, accident, where))
+    longest = TimeLimit.of(law.on("longest_filing_time", accident, where))
+    due, last = due_day(accident, limit, calendar), due_day(accident, longest, calendar)
+    return Filing(due, last, filed > due.day, filed > last.day, (limit, longest))
+
+
+def filing_answer(case: Case, calendar: WorkCalendar) -> Answer:
+    """The finding on filing: in time, late (a mark), or so late that a person has to decide."""
+    claim = case.claim
+    filed = civil_day(claim.create_time)
+    made = filing(
+        claim.claimant_kind,
+        claim.accident_day,
+        filed,
+        where=claim.place_of_injury,
+        law=case.law,
+        calendar=calendar,
+    )
+    weight = Weight.MARK
+    if made.is_too_late:
+        weight, outcome = Weight.NEEDED, Outcome.UNCLEAR
+        text = (
+            (
+                f"Filed on {filed}, after the longest time of {made.limits[1]} that ended on "
+                f"{made.last.day}; whether the reasons excuse it is for a person to decide."
+            ),
+            f"{filed} 提出申请, 超过最长时限({made.last.day} 届满); 是否有正当理由须由人工判断。",
+        )
+    elif made.is_late:
+        outcome = Outcome.NOT_MET
+        text = (
+            f"Filed on {filed}, after {made.due.day}; a mark that bars nothing.",
+            f"{filed} 提出申请, 已超过 {made.due.day}; 仅作标注, 不影响受理。",
+        )
+    else:
+        outcome = Outcome.MET
+        text = (
+            f"Filed on {filed}, by {made.due.day}.",
+            f"{filed} 提出申请, 在时限 {made.due.day} 之内。",
+        )
+    return answer(
+        "filing_time",
+        provisions.FILING,
+        outcome,
+        text,
+        weight=weight,
+        inputs=facts(accident_date=claim.accident_day, filed=filed, by=claim.claimant_kind),
+        outputs=facts(due_date=made.due.day, provisional=made.due.provisional),
+        versions=tuple(limit.version for limit in made.limits if limit.version),
+    )
+
+
+def is_reported_late(accident: datetime, reported: datetime, where: str, law: Law) -> bool:
+    """Whether the first report came after the time of grace; it never bars a claim."""
+    grace = law.on("accident_report_grace_hours", civil_day(accident), where)
+    return reported - accident > timedelta(hours=int(grace.decimal))
+
+
+def document_check(filed: date, where: str, law: Law) -> StepClock:
+    """The clock for checking the documents of a new claim."""
+    limit = TimeLimit.of(law.on("document_check_time", filed, where))
+    return StepClock(Step.DOCUMENT_CHECK, filed, limit)
+
+
+def reply_due(notified: date, where: str, law: Law, calendar: WorkCalendar) -> Due:
+    """The last day for answering an evidence request (补正期限)."""
+    limit = TimeLimit.of(law.on("evidence_reply_time", notified, where))
+    return due_day(notified, limit, calendar)
+
+
+def determination_clock(
+    accepted: date, where: str, law: Law, *, clear: bool = False, small: SmallInjury | None = None
+) -> StepClock:
+    """The clock for the determination, counted from acceptance (受理).
+
+    Raises NotASmallInjury if `small` is given and the place has no such path or the injury is not.
+    """
+    name = "determination_time_clear" if clear else "determination_time"
+    if small is not None:
+        _check_small(small, accepted, where, law)
+        name = "determination_time_small"
+    return StepClock(Step.DETERMINATION, accepted, TimeLimit.of(law.on(name, accepted, where)))
+
+
+def _check_small(small: SmallInjury, day: date, where: str, law: Law) -> None:
+    terms = law.on("small_injury", day, where)
+    if terms.value["path"] != "open":
+        raise NotASmallInjury(why="this place has no such path", why_zh="本地区未设该程序")
+    if small.hospital_stay:
+        raise NotASmallInjury(why="there was a stay in hospital", why_zh="有住院治疗")
+    if small.appraisal_expected:
+        raise NotASmallInjury(why="an appraisal is to be expected", why_zh="可能需要劳动能力鉴定")
+    ceiling = terms.value["cost_below_yuan"]
+    if ceiling != "none" and small.treatment_cost >= Fen.of_yuan(ceiling):
+        raise NotASmallInjury(
+            why=f"treatment costs {small.treatment_cost.yuan} yuan, not below {ceiling}",
+            why_zh=f"医疗费用 {small.treatment_cost.yuan} 元, 未低于 {ceiling} 元",
+        )
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """The last days for what a party may do against a conclusion served on a day."""
+
+    review: Due
+    reconsideration: Due
+    litigation: Due
+
+
+def remedies(served: date, where: str, law: Law, calendar: WorkCalendar) -> Remedies:
+    """Review (复查), reconsideration (行政复议), direct litigation (行政诉讼): none compulsory."""
+
+    def due(name: str) -> Due:
+        return due_day(served, TimeLimit.of(law.on(name, served, where)), calendar)
+
+    return Remedies(
+        due("review_request_time"),
+        due("reconsideration_request_time"),
+        due("litigation_direct_time"),
+    )
+
+
+def procedure_due(name: str, start: date, where: str, law: Law, calendar: WorkCalendar) -> Due:
+    """The last day of any step that has a parameter of its own, as `conclusion_service_time`."""
+    return due_day(start, TimeLimit.of(law.on(name, start, where)), calendar)

@@ -1,0 +1,106 @@
+"""How a claim moves on: each function is one event of the lifecycle, with its clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+from services.claims.domain import filing
+from services.claims.domain.claim import Claim, EvidenceRequestedOnce
+from services.claims.domain.confirmation import Decision
+from services.claims.domain.evidence import OrderEvidence, latest
+from services.claims.domain.filing import SmallInjury
+from services.claims.domain.law import Law
+from services.claims.domain.time_limits import Step, StepClock, TimeLimit
+from services.kernel.problems import Malformed
+
+ITEMS_MAX = 50
+ITEM_LENGTH_MAX = 200
+
+
+def request_evidence(claim: Claim, items: tuple[str, ...], day: date, law: Law) -> Claim:
+    """Ask once for all that is missing; the check stands still and the time for the reply runs."""
+    if not 1 <= len(items) <= ITEMS_MAX:
+        raise Malformed.of("items", f"name 1 to {ITEMS_MAX} things that are missing")
+    if any(not 1 <= len(item.strip()) <= ITEM_LENGTH_MAX for item in items):
+        raise Malformed.of("items", f"write 1 to {ITEM_LENGTH_MAX} characters for each")
+    moved = claim.after("request_evidence")
+    if claim.requested_evidence:
+        raise EvidenceRequestedOnce(claim=claim.name)
+    limit = TimeLimit.of(law.on("evidence_reply_time", day, claim.place_of_injury))
+    return replace(
+        moved,
+        clock=_paused(claim.clock, day),
+        reply=StepClock(Step.EVIDENCE_REPLY, day, limit),
+        requested_evidence=items,
+    )
+
+
+def add_evidence(claim: Claim, day: date) -> Claim:
+    """A document came in; it answers an evidence request, if one is open."""
+    moved = claim.after("add_evidence")
+    if claim.reply is None:
+        return moved
+    return replace(moved, clock=_resumed(claim.clock, day), reply=None)
+
+
+def accept(
+    claim: Claim, day: date, law: Law, *, clear: bool = False, small: SmallInjury | None = None
+) -> Claim:
+    """The documents are complete (受理); the time for the determination runs."""
+    moved = claim.after("accept")
+    clock = filing.determination_clock(day, claim.place_of_injury, law, clear=clear, small=small)
+    return replace(moved, clock=clock)
+
+
+def stay(claim: Claim, day: date) -> Claim:
+    """Another body has to conclude first; the time stands still."""
+    return replace(claim.after("stay"), clock=_paused(claim.clock, day))
+
+
+def resume(claim: Claim, day: date) -> Claim:
+    """The other body has concluded; the time runs on from the next day."""
+    return replace(claim.after("resume"), clock=_resumed(claim.clock, day))
+
+
+def determined(claim: Claim, decision: Decision) -> Claim:
+    """The claim with what was decided."""
+    attribution = decision.attribution
+    return replace(
+        claim.after("determine"),
+        clock=None,
+        death_date=decision.death_date,
+        pooling_area=attribution.pooling_area if attribution else claim.pooling_area,
+        industry=attribution.industry if attribution else claim.industry,
+    )
+
+
+def revoked(claim: Claim, day: date, law: Law) -> Claim:
+    """The determination is withdrawn; the time for a new one runs."""
+    moved = claim.after("revoke")
+    return replace(moved, clock=filing.determination_clock(day, claim.place_of_injury, law))
+
+
+def new_records(
+    held: tuple[OrderEvidence, ...], found: tuple[OrderEvidence, ...]
+) -> tuple[OrderEvidence, ...]:
+    """The order records found that are not in evidence yet."""
+    known = {(order.platform, order.order_no, order.revision) for order in held}
+    return tuple(
+        order
+        for order in latest(found)
+        if (order.platform, order.order_no, order.revision) not in known
+    )
+
+
+def with_records(claim: Claim) -> Claim:
+    """Order records came into evidence: the claim is not what was read before."""
+    return replace(claim, revision=claim.revision + 1)
+
+
+def _paused(clock: StepClock | None, day: date) -> StepClock | None:
+    return clock.paused(day) if clock else None
+
+
+def _resumed(clock: StepClock | None, day: date) -> StepClock | None:
+    return clock.resumed(day) if clock else None
