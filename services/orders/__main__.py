@@ -1,0 +1,23 @@
+"""`python -m services.orders`: the orders service as a process of its own."""
+
+from __future__ import annotations
+
+import grpc
+from oip.orders.v1 import orders_pb2_grpc
+
+from services.orders.api import OrderApi
+from services.orders.commands.verifying import verify
+from services.orders.consumers import LISTENS
+from services.runtime.running import Running, Service
+from services.runtime.serve import run
+
+
+def register(server: grpc.aio.Server, running: Running) -> None:
+    """Add the RPCs to a server."""
+    orders_pb2_grpc.add_OrderServiceServicer_to_server(OrderApi(running), server)
+
+
+SERVICE = Service(name="orders", register=register, listens=LISTENS, verify=verify)
+
+if __name__ == "__main__":
+    run(SERVICE)

@@ -1,0 +1,28 @@
+"""Entrance for RPC: parse, open the transaction, call a command or a store question, format."""
+
+from __future__ import annotations
+
+from oip.orders.v1 import orders_pb2_grpc
+
+from services.orders.api.completeness import CompletenessApi
+from services.orders.api.evidence import EvidenceApi
+from services.orders.api.lookup import LookupApi
+from services.orders.api.upload import UploadApi
+from services.orders.commands.workers import WorkerPool
+from services.runtime.running import Running
+
+WORKER_COUNT = 2
+
+
+class OrderApi(
+    UploadApi, LookupApi, CompletenessApi, EvidenceApi, orders_pb2_grpc.OrderServiceServicer
+):
+    """Takes in order records and answers for them."""
+
+    def __init__(self, running: Running) -> None:
+        pool = WorkerPool(WORKER_COUNT)
+        running.closing.push_async_callback(pool.close)
+        UploadApi.__init__(self, running, pool)
+        LookupApi.__init__(self, running)
+        CompletenessApi.__init__(self, running)
+        EvidenceApi.__init__(self, running, pool)

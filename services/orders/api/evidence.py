@@ -1,0 +1,72 @@
+"""Proofs and signed heads."""
+
+from __future__ import annotations
+
+from oip.orders.v1 import orders_pb2
+
+from services.kernel.problems import Malformed
+from services.orders.api import wire
+from services.orders.commands import evidence as commands
+from services.orders.commands.workers import WorkerPool
+from services.orders.domain.records import Freeze, parse_order_name
+from services.orders.store import log as store
+from services.orders.store import records
+from services.runtime.database import Transaction
+from services.runtime.requests import read
+from services.runtime.running import Running
+from services.runtime.wire import Context, next_token, page_of
+
+
+class EvidenceApi:
+    """Proves what is held."""
+
+    def __init__(self, running: Running, pool: WorkerPool) -> None:
+        self._running = running
+        self._pool = pool
+
+    async def GetOrderProof(
+        self, request: orders_pb2.GetOrderProofRequest, context: Context
+    ) -> orders_pb2.OrderProof:
+        """Prove that a record lies in a batch and the batch in the platform's log."""
+        platform, order_no = parse_order_name(request.name)
+
+        async def work(tx: Transaction) -> tuple[commands.Found, list[Freeze]]:
+            found = await commands.read_proof(tx, platform, order_no, request.revision)
+            return found, await records.freezes_of(tx, [found.record.worker])
+
+        found, freezes = await read(self._running, work)
+        return wire.proof(await commands.prove(self._pool, found), freezes)
+
+    async def GetLogConsistency(
+        self, request: orders_pb2.GetLogConsistencyRequest, context: Context
+    ) -> orders_pb2.LogConsistency:
+        """Prove that a later head of a platform's log contains an earlier one."""
+        platform = wire.own_platform(request.platform)
+        if request.second_size < 0:
+            raise Malformed.of("second_size", "write a size, or 0 for the newest")
+
+        async def work(tx: Transaction) -> orders_pb2.LogConsistency:
+            found = await commands.consistency(
+                tx, platform, request.first_size, request.second_size
+            )
+            return wire.consistency(found)
+
+        return await read(self._running, work)
+
+    async def ListCheckpoints(
+        self, request: orders_pb2.ListCheckpointsRequest, context: Context
+    ) -> orders_pb2.ListCheckpointsResponse:
+        """The signed heads of a platform's log, newest first."""
+        platform = wire.own_platform(request.platform)
+        page = page_of(request)
+        below = int(page.after[0]) if page.after and page.after[0].isdigit() else None
+
+        async def work(tx: Transaction) -> orders_pb2.ListCheckpointsResponse:
+            held = await store.list_checkpoints(tx, platform, below, page.size)
+            full = len(held) == page.size
+            return orders_pb2.ListCheckpointsResponse(
+                checkpoints=[wire.checkpoint(one) for one in held],
+                next_page_token=next_token([held[-1].log_size]) if full else "",
+            )
+
+        return await read(self._running, work)

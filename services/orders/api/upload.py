@@ -1,0 +1,178 @@
+"""UploadOrders, and questions about batches."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+from oip.orders.v1 import orders_pb2
+
+from services.kernel import names
+from services.kernel.problems import Malformed, NotFound
+from services.orders.api import wire
+from services.orders.commands.intake import Intake, Upload
+from services.orders.commands.workers import WorkerPool
+from services.orders.store import records
+from services.runtime.access import caller
+from services.runtime.database import Transaction
+from services.runtime.failpoints import FailpointError
+from services.runtime.log import logger
+from services.runtime.refusals import problem_behind, status_of
+from services.runtime.requests import read
+from services.runtime.running import Running
+from services.runtime.wire import Context, next_token, page_of
+
+log = logger("orders")
+
+# Batches of one stream that are under way; the next one is not read before one of them is done.
+WINDOW = 3
+_BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+Answer = asyncio.Task[orders_pb2.UploadOrdersResponse]
+
+
+class UploadApi:
+    """Takes batches."""
+
+    def __init__(self, running: Running, pool: WorkerPool) -> None:
+        self._running = running
+        self.intake = Intake(running, pool)
+
+    async def UploadOrders(
+        self,
+        requests: AsyncIterator[orders_pb2.UploadOrdersRequest],
+        context: Context,
+    ) -> AsyncIterator[orders_pb2.UploadOrdersResponse]:
+        """A batch in, a receipt out, in the order sent; a failed batch does not fail the stream."""
+        waiting: asyncio.Queue[Answer | None] = asyncio.Queue(WINDOW)
+        under_way: set[Answer] = set()
+        reader = asyncio.create_task(self._read(requests, waiting, under_way))
+        try:
+            while (answer := await waiting.get()) is not None:
+                yield await answer
+            await reader
+        finally:
+            reader.cancel()
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(reader, *under_way, return_exceptions=True)
+
+    async def _read(
+        self,
+        requests: AsyncIterator[orders_pb2.UploadOrdersRequest],
+        waiting: asyncio.Queue[Answer | None],
+        under_way: set[Answer],
+    ) -> None:
+        """Start a batch for each request, with a place for it in memory; None ends the queue."""
+        before: Answer | None = None
+        try:
+            async for request in requests:
+                await self.intake.places.acquire()
+                task = asyncio.create_task(self._take(request, before))
+                task.add_done_callback(lambda _: self.intake.places.release())
+                task.add_done_callback(under_way.discard)
+                under_way.add(task)
+                before = task
+                await waiting.put(task)
+        finally:
+            await waiting.put(None)
+
+    async def _take(
+        self, request: orders_pb2.UploadOrdersRequest, before: Answer | None
+    ) -> orders_pb2.UploadOrdersResponse:
+        answer = orders_pb2.UploadOrdersResponse(batch_id=request.batch_id[:64])
+        try:
+            batch = await self.intake.take(_upload(request), before)
+            answer.receipt.CopyFrom(wire.batch(batch))
+        except FailpointError:
+            raise
+        except Exception as error:  # one batch must not end the others
+            problem = problem_behind(error, self._running.service)
+            if problem is None:
+                log.exception("batch_failed", batch=request.batch_id[:64])
+            else:
+                log.info("batch_refused", batch=request.batch_id[:64], reason=problem.reason)
+            answer.problem.CopyFrom(status_of(error, self._running.service))
+        return answer
+
+    async def GetOrderBatch(
+        self, request: orders_pb2.GetOrderBatchRequest, context: Context
+    ) -> orders_pb2.OrderBatch:
+        """One batch's receipt."""
+        platform, batch_id = _batch_name(request.name, "name")
+
+        async def work(tx: Transaction) -> orders_pb2.OrderBatch:
+            batch = await records.get_batch(tx, platform, batch_id)
+            if batch is None:
+                raise NotFound(name=request.name)
+            return wire.batch(batch)
+
+        return await read(self._running, work)
+
+    async def ListOrderBatches(
+        self, request: orders_pb2.ListOrderBatchesRequest, context: Context
+    ) -> orders_pb2.ListOrderBatchesResponse:
+        """The batches of a platform in the order of its log."""
+        platform = wire.own_platform(request.platform)
+        page = page_of(request)
+        after = _number(page.after, -1)
+
+        async def work(tx: Transaction) -> orders_pb2.ListOrderBatchesResponse:
+            held = await records.list_batches(tx, platform, after, page.size)
+            full = len(held) == page.size
+            return orders_pb2.ListOrderBatchesResponse(
+                order_batches=[wire.batch(one) for one in held],
+                next_page_token=next_token([held[-1].log_index]) if full else "",
+            )
+
+        return await read(self._running, work)
+
+    async def ListOrderRejections(
+        self, request: orders_pb2.ListOrderRejectionsRequest, context: Context
+    ) -> orders_pb2.ListOrderRejectionsResponse:
+        """Every rejected or conflicting row of a batch."""
+        platform, batch_id = _batch_name(request.order_batch, "order_batch")
+        page = page_of(request)
+        after = _number(page.after, -1)
+
+        async def work(tx: Transaction) -> orders_pb2.ListOrderRejectionsResponse:
+            batch = await records.get_batch(tx, platform, batch_id)
+            if batch is None:
+                raise NotFound(name=request.order_batch)
+            rows = await records.list_rejections(tx, batch.batch_no, after, page.size)
+            full = len(rows) == page.size
+            return orders_pb2.ListOrderRejectionsResponse(
+                rejections=[wire.rejection(one) for one in rows],
+                next_page_token=next_token([rows[-1].index]) if full else "",
+            )
+
+        return await read(self._running, work)
+
+
+def _upload(request: orders_pb2.UploadOrdersRequest) -> Upload:
+    if not _BATCH_ID.fullmatch(request.batch_id):
+        what = "choose 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+        raise Malformed.of("batch_id", what)
+    platform = wire.own_platform(request.platform)
+    form = request.WhichOneof("content")
+    if form == "rows":
+        rows = request.rows.SerializeToString(deterministic=True)
+        return Upload(platform, request.batch_id, "rows", rows)
+    if form == "arrow_ipc":
+        return Upload(platform, request.batch_id, "arrow", request.arrow_ipc)
+    raise Malformed.of("content", "send rows or arrow_ipc")
+
+
+def _batch_name(text: str, field: str) -> tuple[str, str]:
+    platform, batch_id = names.parse(text, "platforms", "orderBatches", field=field)
+    if caller().is_platform and caller().platform != platform:
+        raise NotFound(name=text)
+    return platform, batch_id
+
+
+def _number(after: tuple[str, ...], first: int) -> int:
+    try:
+        return int(after[0]) if after else first
+    except ValueError:
+        raise Malformed.of("page_token", "send the token of the page before") from None

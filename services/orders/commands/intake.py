@@ -1,0 +1,289 @@
+"""Take a batch: judge it in a worker process, then write it and all that stands beside it at once.
+
+One transaction a batch: rows, receipt, rejections, tallies, log, checkpoint, event, audit. The
+batches of one platform are written one after the other, because each adds to the platform's log and
+because the revisions of an order must meet; different platforms go side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+
+from services.kernel.problems import Kind, Problem
+from services.orders import events
+from services.orders.commands.enrolled import Enrolled
+from services.orders.commands.gaps import find_gaps
+from services.orders.commands.signing import signer_at
+from services.orders.commands.workers import WorkerPool
+from services.orders.domain import merkle
+from services.orders.domain.checks import CONFLICTS, Status, rules_at
+from services.orders.domain.judging import Rejected, Tally
+from services.orders.domain.records import Batch
+from services.orders.store import intake as store
+from services.orders.store import records
+from services.runtime import audit, outbox
+from services.runtime.access import caller
+from services.runtime.database import Transaction
+from services.runtime.failpoints import failpoint
+from services.runtime.running import Running
+
+# Connections that intake may hold; the rest of the pool answers questions.
+WRITERS_MAX = 3
+# Batches in memory, of all streams: up to 4 MB as they came and 8 MB as they are written.
+PLACES_MAX = 8
+NUMBERS_AT_A_TIME = 32
+
+
+class BatchIdReused(Problem):
+    """The batch id was used before for other content."""
+
+    kind, reason = Kind.DIFFERENT_EXISTS, "BATCH_ID_REUSED"
+    words = "Batch id {batch_id} was used before with other content; send it under a new id."
+    words_zh = "批次编号 {batch_id} 已用于内容不同的批次; 请使用新的编号。"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A batch as it came. `form` is `rows` (a serialised OrderRows) or `arrow` (an IPC stream)."""
+
+    platform: str
+    batch_id: str
+    form: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the worker says, and where its bytes are."""
+
+    batch_no: int
+    received_count: int
+    content_hash: bytes
+    rejected: list[Rejected]
+    exists_count: int
+    is_first: bool
+    row_of: array[int]
+    hashes: bytes
+    root: bytes
+    tallies: list[Tally]
+    copy: list[bytes]
+
+
+class Intake:
+    """Takes batches for one running service."""
+
+    def __init__(self, running: Running, pool: WorkerPool) -> None:
+        self._running = running
+        self._pool = pool
+        self._enrolled = Enrolled(running.database)
+        self._signer = signer_at(running.state_dir, running.province)
+        self._writers = asyncio.Semaphore(WRITERS_MAX)
+        # Taken by who reads a stream, in the order of its batches: a batch that waits for the one
+        # before it never holds the place that one needs.
+        self.places = asyncio.Semaphore(PLACES_MAX)
+        self._turn: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._numbers: list[int] = []
+
+    async def take(self, upload: Upload, before: Awaitable[object] | None = None) -> Batch:
+        """Take a batch and give its receipt, which is the first one if it was taken before.
+
+        It is written after `before` is done: batches of a stream are written in the order sent.
+        Raises a Problem if the batch as a whole is refused; then nothing is stored.
+        """
+        held = await self._held(upload)
+        if held is not None:
+            return held
+        judged = await self._judge(upload)
+        if before is not None:
+            await asyncio.wait([asyncio.ensure_future(before)])
+        await failpoint("orders.before_copy")
+        batch = await self._write(upload, judged)
+        await failpoint("orders.after_commit")
+        self._running.wake.set()
+        return batch
+
+    async def _held(self, upload: Upload) -> Batch | None:
+        """The receipt of a batch taken before; raises BatchIdReused for other content."""
+        async with self._running.database.begin(upload.platform) as tx:
+            batch = await records.get_batch(tx, upload.platform, upload.batch_id)
+        if batch is not None:
+            await _require_same(batch, upload)
+        return batch
+
+    async def _judge(self, upload: Upload) -> _Judged:
+        rules = rules_at(self._running.clock.now(), self._running.province)
+        batch_no = await self._next_number()
+        async with self._pool.worker() as worker:
+            read, (content_hash, workers) = await worker.ask(
+                {"ask": "read", "form": upload.form}, upload.content
+            )
+            strangers = await self._enrolled.strangers(upload.platform, workers)
+            answer, (root, hashes, row_of, *copy) = await worker.ask(
+                {
+                    "ask": "judge",
+                    "platform": upload.platform,
+                    "rules": asdict(rules),
+                    "not_enrolled": strangers,
+                    "batch_no": batch_no,
+                }
+            )
+        return _Judged(
+            batch_no=batch_no,
+            received_count=read["received_count"],
+            content_hash=content_hash,
+            rejected=[
+                Rejected(index, order_no, Status(status), field, content)
+                for index, order_no, status, field, content in answer["rejected"]
+            ],
+            exists_count=answer["exists_count"],
+            is_first=answer["is_first"],
+            row_of=array("I", row_of),
+            hashes=hashes,
+            root=root,
+            tallies=[(area, kind, day, count) for area, kind, day, count in answer["tallies"]],
+            copy=copy,
+        )
+
+    async def _next_number(self) -> int:
+        if not self._numbers:
+            async with self._running.database.begin() as tx:
+                await store.take_role(tx)
+                self._numbers = await store.batch_numbers(tx, NUMBERS_AT_A_TIME)
+        return self._numbers.pop()
+
+    async def _write(self, upload: Upload, judged: _Judged) -> Batch:
+        if judged.is_first:
+            try:
+                async with self._transaction(upload.platform) as tx:
+                    return await self._record(tx, upload, judged, straight=True)
+            except store.AlreadyHeld:
+                pass
+        async with self._transaction(upload.platform) as tx:
+            return await self._record(tx, upload, judged, straight=False)
+
+    @asynccontextmanager
+    async def _transaction(self, platform: str) -> AsyncIterator[Transaction]:
+        async with (
+            self._turn[platform],
+            self._writers,
+            self._running.database.begin(platform) as tx,
+        ):
+            await store.take_role(tx)
+            yield tx
+            await failpoint("orders.before_commit")
+
+    async def _record(
+        self, tx: Transaction, upload: Upload, judged: _Judged, *, straight: bool
+    ) -> Batch:
+        """Write a judged batch, straight by COPY or through staging."""
+        log = await store.lock_log(tx, upload.platform)
+        held = await records.get_batch(tx, upload.platform, upload.batch_id)
+        if held is not None:
+            await _require_same(held, upload)
+            return held
+        if straight and log.has_headless:
+            raise store.AlreadyHeld
+        if not judged.hashes:
+            pass
+        elif straight:
+            await store.copy(tx, judged.copy)
+        else:
+            judged, is_headless = await self._settle(tx, upload.platform, judged)
+            log = replace(log, has_headless=log.has_headless or is_headless)
+        now = self._running.clock.now()
+        batch = _batch(upload, judged, log.size, now)
+        await store.insert_batch(tx, batch, judged.tallies)
+        await self._append(tx, batch, log, now)
+        await outbox.add(tx, events.order_batch_recorded(batch, judged.tallies), now)
+        await find_gaps(tx, batch.platform, {day for _, _, day, _ in judged.tallies}, now)
+        await audit.append(
+            tx,
+            now=now,
+            actor=caller().subject,
+            action="oip.orders.v1.UploadOrders",
+            resource=batch.name,
+            request_hash=batch.content_hash,
+        )
+        return batch
+
+    async def _settle(
+        self, tx: Transaction, platform: str, judged: _Judged
+    ) -> tuple[_Judged, bool]:
+        """Compare with what is held, store what is new, and judge the batch anew."""
+        await store.stage(tx, judged.copy)
+        settled = await store.settle(tx, platform)
+        size = merkle.HASH_BYTES
+        hashes = b"".join(judged.hashes[at * size : at * size + size] for at in settled.created)
+        async with self._pool.worker() as worker:
+            _, (root,) = await worker.ask({"ask": "root"}, hashes)
+        refused = [
+            Rejected(
+                judged.row_of[row["leaf_index"]],
+                row["order_no"],
+                Status.EXISTS_WITH_DIFFERENT_CONTENT
+                if row["verdict"] == store.CONFLICT
+                else Status.REVISION_OLDER_THAN_HELD,
+                "revision",
+                row["content"],
+            )
+            for row in settled.refused
+        ]
+        settled_batch = replace(
+            judged,
+            hashes=hashes,
+            root=root,
+            tallies=settled.tallies,
+            exists_count=judged.exists_count + settled.exists_count,
+            rejected=sorted([*judged.rejected, *refused], key=lambda one: one.index),
+        )
+        return settled_batch, settled.is_headless
+
+    async def _append(self, tx: Transaction, batch: Batch, log: store.Log, now: datetime) -> None:
+        leaf = merkle.leaf_hash(batch.log_entry)
+        frontier, places = merkle.append(log.frontier, log.size, leaf)
+        hashes = merkle.completed_hashes(log.frontier, places, leaf)
+        grown = replace(log, size=log.size + 1, frontier=frontier)
+        root = merkle.fold(frontier)
+        note = self._signer.sign(batch.platform, grown.size, root)
+        nodes = list(zip(places, hashes, strict=True))
+        checkpoint = {"root": root, "note": note, "now": now}
+        await store.append_to_log(tx, batch.platform, grown, nodes, checkpoint)
+
+
+async def _require_same(held: Batch, upload: Upload) -> None:
+    sent = await asyncio.to_thread(lambda: sha256(upload.content).digest())
+    if held.content_hash != sent:
+        raise BatchIdReused(field="batch_id", batch_id=upload.batch_id)
+
+
+def _batch(upload: Upload, judged: _Judged, log_index: int, now: datetime) -> Batch:
+    conflicts = sum(one.status in CONFLICTS for one in judged.rejected)
+    return Batch(
+        platform=upload.platform,
+        batch_id=upload.batch_id,
+        batch_no=judged.batch_no,
+        log_index=log_index,
+        received_count=judged.received_count,
+        created_count=len(judged.hashes) // merkle.HASH_BYTES,
+        exists_count=judged.exists_count,
+        conflict_count=conflicts,
+        rejected_count=len(judged.rejected) - conflicts,
+        rejected_by_reason=_by_reason(judged.rejected),
+        root=judged.root,
+        content_hash=judged.content_hash,
+        create_time=now,
+        rejections=judged.rejected,
+    )
+
+
+def _by_reason(rejected: Sequence[Rejected]) -> dict[Status, int]:
+    return dict(
+        sorted(Counter(one.status for one in rejected if one.status not in CONFLICTS).items())
+    )

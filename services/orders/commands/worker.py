@@ -1,0 +1,140 @@
+"""A worker process: reads batches that may be harmful, checks, hashes and encodes them.
+
+Runs as a program of its own, with no credentials, limited memory and nothing but its standard
+streams: what it cannot survive, the service does. It is asked one thing at a time and answers each
+with one frame: a length, a JSON header with the lengths of what follows, then the parts.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import struct
+import sys
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, BinaryIO
+
+from oip.orders.v1 import orders_pb2
+
+from services.kernel.problems import Problem
+from services.orders.domain import columns, judging, merkle
+from services.orders.domain.checks import Rules
+
+MEMORY_BYTES_MAX = 2 << 30
+OPEN_FILES_MAX = 32
+LENGTH = struct.Struct("<I")
+
+Answer = tuple[dict[str, Any], list[Any]]
+
+
+@dataclass
+class _Desk:
+    """The batch being worked on, from one question to the next."""
+
+    batch: columns.Columns | None = None
+
+
+def main() -> None:
+    """Answer questions until the other side closes the stream."""
+    _limit()
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    desk = _Desk()
+    while (question := read_frame(source)) is not None:
+        header, parts = question
+        try:
+            answer, content = ANSWERS[header["ask"]](desk, header, parts)
+        except Problem as problem:
+            facts = problem.facts
+            answer, content = {"problem": type(problem).__name__, "facts": facts}, []
+        write_frame(sink, answer, content)
+
+
+def read_frame(source: BinaryIO) -> tuple[dict[str, Any], list[bytes]] | None:
+    """The next frame; None at the end of the stream."""
+    start = source.read(LENGTH.size)
+    if len(start) < LENGTH.size:
+        return None
+    header = json.loads(source.read(LENGTH.unpack(start)[0]))
+    return header, [source.read(size) for size in header["sizes"]]
+
+
+def write_frame(sink: BinaryIO, header: dict[str, Any], parts: list[Any]) -> None:
+    """Send a frame."""
+    sink.writelines(frame(header, parts))
+    sink.flush()
+
+
+def frame(header: dict[str, Any], parts: list[Any]) -> list[Any]:
+    """A header and parts as they go over the stream."""
+    views = [memoryview(part) for part in parts]
+    packed = json.dumps({**header, "sizes": [view.nbytes for view in views]}).encode()
+    return [LENGTH.pack(len(packed)) + packed, *views]
+
+
+def _read(desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
+    """Read a batch; answer with its workers, so that their enrolment can be looked up."""
+    if header["form"] == "arrow":
+        batch = columns.from_arrow(parts[0])
+    else:
+        batch = columns.from_rows(orders_pb2.OrderRows.FromString(parts[0]).rows)
+    desk.batch = batch
+    return {"received_count": len(batch)}, [sha256(parts[0]).digest(), _packed(batch.workers())]
+
+
+def _judge(desk: _Desk, header: dict[str, Any], _parts: list[bytes]) -> Answer:
+    """Check, hash and encode the batch that was read."""
+    assert desk.batch is not None
+    rules = Rules(**{**header["rules"], "pooling_areas": tuple(header["rules"]["pooling_areas"])})
+    judged = judging.judge(
+        desk.batch, header["platform"], rules, header["not_enrolled"], header["batch_no"]
+    )
+    desk.batch = None
+    answer = {
+        "rejected": [
+            [one.index, one.order_no, int(one.status), one.field, one.content]
+            for one in judged.rejected
+        ],
+        "exists_count": judged.exists_count,
+        "is_first": judged.is_first,
+        "tallies": judged.tallies,
+    }
+    row_of = array("I", judged.row_of).tobytes()
+    return answer, [judged.root, b"".join(judged.hashes), row_of, *judged.copy]
+
+
+def _root(_desk: _Desk, _header: dict[str, Any], parts: list[bytes]) -> Answer:
+    """The root over leaf hashes that lie one after the other."""
+    return {}, [merkle.root(merkle.unpack(parts[0]))]
+
+
+def _path(_desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
+    """The root, and the inclusion proof of one leaf."""
+    hashes = merkle.unpack(parts[0])
+    path = merkle.path(hashes, header["index"]) if header["index"] < len(hashes) else []
+    return {}, [merkle.root(hashes), b"".join(path)]
+
+
+ANSWERS: dict[str, Callable[[_Desk, dict[str, Any], list[bytes]], Answer]] = {
+    "read": _read,
+    "judge": _judge,
+    "root": _root,
+    "path": _path,
+}
+
+
+def _packed(numbers: Any) -> bytes:
+    start = numbers.offset * 8
+    return bytes(memoryview(numbers.buffers()[1])[start : start + len(numbers) * 8])
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES_MAX, OPEN_FILES_MAX))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()

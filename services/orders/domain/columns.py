@@ -1,0 +1,172 @@
+"""A batch as whole columns, whatever form it came in. No object per row but for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.kernel.problems import Kind, Problem
+
+ROWS_MAX = 50_000
+
+_MOMENT = pa.timestamp("us", tz="UTC")
+SCHEMA = pa.schema(
+    [
+        ("order_no", pa.string()),
+        ("revision", pa.int32()),
+        ("worker", pa.int64()),
+        ("industry", pa.int8()),
+        ("state", pa.int8()),
+        ("accept_time", _MOMENT),
+        ("pick_up_time", _MOMENT),
+        ("end_time", _MOMENT),
+        ("place_of_acceptance", pa.int32()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+class BatchUnreadable(Problem):
+    """The batch is not what it says it is."""
+
+    kind, reason = Kind.MALFORMED, "BATCH_UNREADABLE"
+    words = "The batch cannot be read: {what}; send it again as the proto describes it."
+    words_zh = "无法读取该批次: {what}; 请按接口定义重新发送。"
+
+
+class BatchSizeWrong(Problem):
+    """The batch has no rows, or more than a batch may have."""
+
+    kind, reason = Kind.MALFORMED, "BATCH_SIZE_WRONG"
+    words = "The batch has {row_count} rows; send 1 to {most} rows a batch."
+    words_zh = "该批次有 {row_count} 行; 每批请发送 1 至 {most} 行。"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A batch column by column; nothing is null: times are microseconds, 0 where not given."""
+
+    order_no: pa.StringArray
+    revision: pa.Int32Array
+    worker: pa.Int64Array
+    industry: pa.Int8Array
+    state: pa.Int8Array
+    accept_time: pa.Int64Array
+    pick_up_time: pa.Int64Array
+    end_time: pa.Int64Array
+    place: pa.Int32Array
+    reason: pa.StringArray
+
+    def __len__(self) -> int:
+        return len(self.order_no)
+
+    def take(self, mask: pa.BooleanArray) -> Columns:
+        """The rows where the mask is true."""
+        return Columns(*(column.filter(mask) for column in vars(self).values()))
+
+    def workers(self) -> pa.Int64Array:
+        """The workers that are named, each once."""
+        return self.worker.unique()
+
+    def row(self, index: int) -> dict[str, Any]:
+        """One row as plain values, for a rejection that keeps its content."""
+        return {name: column[index].as_py() for name, column in vars(self).items()}
+
+
+def from_arrow(content: bytes | memoryview) -> Columns:
+    """Read an Arrow IPC stream: schema first, then batch by batch, each validated in full.
+
+    Bad bytes can crash the reader, so this runs in a worker process and nowhere else.
+    """
+    batches, count = [], 0
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(content)) as reader:
+            _check_schema(reader.schema)
+            for batch in reader:
+                batch.validate(full=True)
+                count += batch.num_rows
+                if count > ROWS_MAX:
+                    break
+                batches.append(batch)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BatchUnreadable(what=f"it is no Arrow IPC stream ({type(error).__name__})") from error
+    _check_size(count)
+    table = pa.Table.from_batches(batches).select(SCHEMA.names)
+    return _columns([column.combine_chunks() for column in table.columns])
+
+
+def from_rows(rows: Iterable[Any]) -> Columns:
+    """Read row messages (OrderRow); times are Unix microseconds, 0 where not given."""
+    values = list(
+        zip(
+            *(
+                (
+                    row.order_no,
+                    row.revision,
+                    row.worker,
+                    row.industry,
+                    row.state,
+                    row.accept_time_us,
+                    row.pick_up_time_us,
+                    row.end_time_us,
+                    row.place_of_acceptance,
+                    row.reason,
+                )
+                for row in rows
+            ),
+            strict=True,
+        )
+    )
+    count = len(values[0]) if values else 0
+    _check_size(count)
+    order_no, revision, worker, industry, state, *times, place, reason = values
+    # An enum may hold any int32; what does not fit a byte is no industry and no state.
+    small = [[v if 0 <= v < 128 else 0 for v in column] for column in (industry, state)]
+    accepted, taken, ended = (pa.array(column, pa.int64()) for column in times)
+    return Columns(
+        pa.array(order_no, pa.string()),
+        pa.array(revision, pa.int32()),
+        pa.array(worker, pa.int64()),
+        pa.array(small[0], pa.int8()),
+        pa.array(small[1], pa.int8()),
+        accepted,
+        taken,
+        ended,
+        pa.array(place, pa.int32()),
+        pa.array(reason, pa.string()),
+    )
+
+
+def _check_schema(schema: pa.Schema) -> None:
+    names = sorted(schema.names)
+    if names != sorted(SCHEMA.names):
+        missing = sorted(set(SCHEMA.names) - set(names))
+        unknown = sorted(set(names) - set(SCHEMA.names))
+        what = f"columns missing: {missing}, unknown or doubled: {unknown or names}"
+        raise BatchUnreadable(what=what[:300])
+    for field in schema:
+        wanted = SCHEMA.field(field.name).type
+        if field.type != wanted:
+            raise BatchUnreadable(what=f"column {field.name} is {field.type}, not {wanted}"[:300])
+
+
+def _check_size(count: int) -> None:
+    if not 1 <= count <= ROWS_MAX:
+        shown = f"more than {ROWS_MAX}" if count > ROWS_MAX else "no"
+        raise BatchSizeWrong(row_count=shown, most=ROWS_MAX)
+
+
+def _columns(arrays: list[Any]) -> Columns:
+    filled = []
+    for array in arrays:
+        if pa.types.is_timestamp(array.type):
+            filled.append(pc.fill_null(array.view(pa.int64()), 0))
+        elif pa.types.is_string(array.type):
+            filled.append(pc.fill_null(array, ""))
+        else:
+            filled.append(pc.fill_null(array, 0))
+    return Columns(*filled)

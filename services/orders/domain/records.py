@@ -1,0 +1,180 @@
+"""Records, batches, and which revision of an order counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.kernel import names
+from services.kernel.periods import civil_day
+from services.kernel.problems import Malformed
+from services.orders.domain.checks import State, Status
+from services.orders.domain.judging import Rejected
+
+MARGIN_MAX = timedelta(hours=24)
+INLINE_REJECTIONS_MAX = 1000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that was taken. `rejections` may be all of them, or the first thousand."""
+
+    platform: str
+    batch_id: str
+    batch_no: int
+    log_index: int
+    received_count: int
+    created_count: int
+    exists_count: int
+    conflict_count: int
+    rejected_count: int
+    rejected_by_reason: dict[Status, int]
+    root: bytes
+    content_hash: bytes
+    create_time: datetime
+    rejections: Sequence[Rejected] = ()
+
+    @property
+    def name(self) -> str:
+        """`platforms/{credit code}/orderBatches/{id}`."""
+        return batch_name(self.platform, self.batch_id)
+
+    @property
+    def log_entry(self) -> bytes:
+        """What stands for the batch in the platform's log; docs/evidence.md."""
+        return log_entry(self.created_count, self.root, self.name)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One revision of an order as it is held."""
+
+    platform: str
+    order_no: str
+    revision: int
+    worker: int
+    industry: int
+    state: State
+    accept_time: datetime
+    pick_up_time: datetime | None
+    end_time: datetime | None
+    place: int
+    reason: str
+    batch_no: int
+    batch_id: str
+    leaf_index: int
+    create_time: datetime
+
+    @property
+    def order(self) -> str:
+        """`platforms/{credit code}/orders/{order_no}`."""
+        return order_name(self.platform, self.order_no)
+
+    def is_near(self, moment: datetime, margin: timedelta) -> bool:
+        """Whether the order was under way at the moment, give or take the margin."""
+        begins = self.accept_time - margin <= moment
+        return begins and (self.end_time is None or moment <= self.end_time + margin)
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """A claim or an accident report that keeps a worker's records around a moment."""
+
+    worker: int
+    moment: datetime
+    create_time: datetime
+
+
+@dataclass(frozen=True)
+class Found:
+    """An order near a moment."""
+
+    record: Record
+    under_way: bool
+    concurrent: bool
+    late: bool = field(default=False)
+
+
+def batch_name(platform: str, batch_id: str) -> str:
+    """The name of a batch."""
+    return names.name("platforms", platform, "orderBatches", batch_id)
+
+
+def order_name(platform: str, order_no: str) -> str:
+    """The name of an order."""
+    return names.name("platforms", platform, "orders", order_no)
+
+
+def parse_order_name(text: str) -> tuple[str, str]:
+    """Platform and number of an order's name; the number may hold any printable character."""
+    head, divider, order_no = text.partition("/orders/")
+    if not divider or not order_no:
+        raise Malformed.of("name", "write it as platforms/{credit code}/orders/{order_no}")
+    (platform,) = names.parse(head, "platforms")
+    return platform, order_no
+
+
+def log_entry(leaf_count: int, root: bytes, name: str) -> bytes:
+    """The log's leaf for a batch: how many records, their root, the batch's name."""
+    return leaf_count.to_bytes(8, "big") + root + name.encode()
+
+
+def is_late(record: Record, freezes: Iterable[Freeze]) -> bool:
+    """Whether a record came after an accident of its worker had been reported for its time."""
+    return any(
+        freeze.create_time < record.create_time
+        and (
+            civil_day(record.accept_time) == civil_day(freeze.moment)
+            or record.is_near(freeze.moment, timedelta())
+        )
+        for freeze in freezes
+        if freeze.worker == record.worker
+    )
+
+
+def find(
+    revisions: Iterable[Record],
+    freezes: Sequence[Freeze],
+    worker: int,
+    moment: datetime,
+    margin: timedelta,
+) -> list[Found]:
+    """A worker's orders near a moment, each in the revision that counts, by time of acceptance.
+
+    The latest revision counts. A reversed order was none, unless the reversal came after the
+    accident had been reported: then it hides nothing, and the revision before it is found.
+    """
+    by_order: dict[str, list[Record]] = {}
+    for record in revisions:
+        by_order.setdefault(record.order, []).append(record)
+    near = []
+    for held in by_order.values():
+        latest = _counting(held, freezes)
+        if latest is not None and latest.worker == worker and latest.is_near(moment, margin):
+            near.append(latest)
+    near.sort(key=lambda record: (record.accept_time, record.order))
+    return [
+        Found(
+            record,
+            under_way=record.is_near(moment, timedelta()),
+            concurrent=any(_overlap(record, other) for other in near if other is not record),
+            late=is_late(record, freezes),
+        )
+        for record in near
+    ]
+
+
+def _counting(held: Sequence[Record], freezes: Sequence[Freeze]) -> Record | None:
+    for record in sorted(held, key=lambda one: one.revision, reverse=True):
+        if record.state is not State.REVERSED:
+            return record
+        if not is_late(record, freezes):
+            return None
+    return None
+
+
+def _overlap(one: Record, other: Record) -> bool:
+    ends_before = one.end_time is not None and one.end_time <= other.accept_time
+    begins_after = other.end_time is not None and other.end_time <= one.accept_time
+    return not (ends_before or begins_after)

@@ -1,0 +1,33 @@
+"""Who is enrolled with a platform, as enrolment told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from services.runtime.database import Transaction
+
+
+async def enrolled_of(tx: Transaction, platform: str, workers: Iterable[int]) -> set[int]:
+    """Those of these workers that are enrolled with the platform."""
+    rows = await tx.execute(
+        sa.text(
+            "select worker from platform_worker"
+            " where platform = :platform and worker = any(:workers)"
+        ),
+        {"platform": platform, "workers": list(workers)},
+    )
+    return set(rows.scalars())
+
+
+async def add_enrolled(tx: Transaction, platform: str, workers: Iterable[int]) -> None:
+    """Add enrolments; those held already stay as they are."""
+    await tx.execute(
+        sa.text(
+            "insert into platform_worker (platform, worker)"
+            " select :platform, worker from unnest(cast(:workers as bigint[])) as row (worker)"
+            " on conflict do nothing"
+        ),
+        {"platform": platform, "workers": list(workers)},
+    )

@@ -1,0 +1,318 @@
+"""What taking a batch needs: the platform's lock, COPY, staging, what stands beside the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+
+from services.orders.domain.encoding import COPY_COLUMNS
+from services.orders.domain.judging import Rejected, Tally
+from services.orders.domain.merkle import HASH_BYTES, Place
+from services.orders.domain.records import Batch
+from services.runtime.database import Transaction
+
+# Verdicts of the settling statement.
+CONFLICT = 2
+
+# A platform's batches wait for each other; on other replicas too.
+LOCK_WAIT = "60s"
+
+_COPIED = ", ".join(COPY_COLUMNS)
+_CREATED = ", ".join(name for name in COPY_COLUMNS if name != "leaf_index")
+_CONTENT = (
+    "worker",
+    "industry",
+    "state",
+    "accept_time",
+    "pick_up_time",
+    "end_time",
+    "place_of_acceptance",
+    "reason",
+)
+_SAME = " and ".join(f"s.{name} is not distinct from h.{name}" for name in _CONTENT)
+
+_STAGED = """
+create temporary table if not exists staged (
+    batch_no bigint, worker bigint, accept_time timestamptz, pick_up_time timestamptz,
+    end_time timestamptz, leaf_index integer, revision integer, place_of_acceptance integer,
+    pooling_area integer, industry smallint, state smallint, platform text collate "C",
+    order_no text collate "C", reason text
+) on commit delete rows
+"""
+
+# 0 created, 1 exists, 2 exists with other content, 3 older than what is held. One index look-up a
+# row finds all that is held of its order; `s` never meets rows of its own batch.
+_SETTLE = f"""
+with judged as materialized (
+    select s.*,
+        case when h.is_same then 1 when not h.is_same then 2
+            when l.revision > s.revision then 3 else 0 end as verdict,
+        l.revision as held_revision, l.state as held_state, l.end_time as held_end,
+        l.pooling_area as held_area, l.industry as held_industry
+    from staged s
+    left join lateral (
+        select {_SAME} as is_same from orders h
+        where h.platform = :platform and h.order_no = s.order_no and h.revision = s.revision
+    ) h on true
+    left join lateral (
+        select o.revision, o.state, o.end_time, o.pooling_area, o.industry from orders o
+        where o.platform = :platform and o.order_no = s.order_no
+        order by o.revision desc limit 1
+    ) l on true
+), created as (
+    insert into orders ({_CREATED}, leaf_index)
+    select {_CREATED}, row_number() over (order by leaf_index) - 1 from judged where verdict = 0
+), newest as (
+    select distinct on (order_no) * from judged where verdict = 0
+    order by order_no, revision desc
+), headless as (
+    insert into headless_order (platform, order_no)
+    select :platform, order_no from (
+        select order_no from judged where verdict = 0 and held_revision is null
+        group by order_no having min(revision) > 1
+    ) first_seen
+    on conflict do nothing returning 1
+), changed as (
+    select pooling_area, industry, end_time, 1 as change from newest where state in (2, 3)
+    union all
+    select held_area, held_industry, held_end, -1 from newest where held_state in (2, 3)
+), tally as (
+    select pooling_area, industry,
+        (end_time at time zone 'Asia/Shanghai')::date - date '1970-01-01' as day,
+        sum(change)::bigint as order_count
+    from changed group by 1, 2, 3 having sum(change) <> 0 order by 1, 2, 3
+)
+select
+    (select coalesce(array_agg(leaf_index order by leaf_index), '{{}}')
+        from judged where verdict = 0) as created,
+    (select count(*) from judged where verdict = 1) as exists_count,
+    (select coalesce(json_agg(json_build_object(
+            'leaf_index', leaf_index, 'order_no', order_no, 'verdict', verdict,
+            'content', case when verdict = 2 then to_jsonb(judged) - array['verdict', 'batch_no',
+                'leaf_index', 'platform', 'held_revision', 'held_state', 'held_end', 'held_area',
+                'held_industry'] end) order by leaf_index), '[]')
+        from judged where verdict > 1) as refused,
+    (select coalesce(json_agg(json_build_array(pooling_area, industry, day, order_count)), '[]')
+        from tally) as tallies,
+    exists (select from headless) as is_headless
+"""
+
+
+class AlreadyHeld(Exception):  # noqa: N818 - leads to the other path
+    """COPY met a row that is held: the batch has to go through staging."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """A platform's log as it stands: how many batches, and the frontier of its tree."""
+
+    size: int
+    frontier: list[bytes]
+    has_headless: bool
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of the staged rows. Places are those of the COPY, from 0."""
+
+    created: list[int]
+    exists_count: int
+    refused: list[dict[str, Any]]
+    tallies: list[Tally]
+    is_headless: bool
+
+
+async def take_role(tx: Transaction) -> None:
+    """Go on under the role that may COPY, until the transaction ends."""
+    await tx.execute(
+        sa.text(
+            "select set_config('role', 'oip_orders_intake', true),"
+            f" set_config('lock_timeout', '{LOCK_WAIT}', true)"
+        )
+    )
+
+
+async def batch_numbers(tx: Transaction, count: int) -> list[int]:
+    """The next numbers of batches; unused ones are lost."""
+    rows = await tx.execute(
+        sa.text("select nextval('batch_no') from generate_series(1, :count)"), {"count": count}
+    )
+    return list(rows.scalars())
+
+
+async def lock_log(tx: Transaction, platform: str) -> Log:
+    """Let one batch of a platform at a time go on from here to its commit."""
+    question = sa.text(
+        "select log_size, frontier, has_headless from order_log"
+        " where platform = :platform for update"
+    )
+    row = (await tx.execute(question, {"platform": platform})).one_or_none()
+    if row is None:
+        await tx.execute(
+            sa.text(
+                "insert into order_log (platform, log_size, frontier)"
+                " values (:platform, 0, '') on conflict do nothing"
+            ),
+            {"platform": platform},
+        )
+        row = (await tx.execute(question, {"platform": platform})).one()
+    packed = bytes(row.frontier)
+    frontier = [packed[at : at + HASH_BYTES] for at in range(0, len(packed), HASH_BYTES)]
+    return Log(row.log_size, frontier, row.has_headless)
+
+
+async def copy(tx: Transaction, parts: Iterable[Any]) -> None:
+    """COPY rows straight into the table; raises AlreadyHeld if one of them is held."""
+    try:
+        await _copy_into(tx, "orders", parts)
+    except UniqueViolation as error:
+        raise AlreadyHeld from error
+
+
+async def stage(tx: Transaction, parts: Iterable[Any]) -> None:
+    """COPY rows into the staging table of this session."""
+    await tx.execute(sa.text(_STAGED))
+    await _copy_into(tx, "staged", parts)
+
+
+async def settle(tx: Transaction, platform: str) -> Settled:
+    """Give each staged row its status in one statement, and store the new ones."""
+    # The staging table has no statistics; a look-up by index for each row is always right here.
+    await tx.execute(
+        sa.text(
+            "select set_config('enable_hashjoin', 'off', true),"
+            " set_config('enable_mergejoin', 'off', true)"
+        )
+    )
+    row = (await tx.execute(sa.text(_SETTLE), {"platform": platform})).one()
+    return Settled(
+        created=list(row.created),
+        exists_count=row.exists_count,
+        refused=row.refused,
+        tallies=[(area, industry, day, count) for area, industry, day, count in row.tallies],
+        is_headless=row.is_headless,
+    )
+
+
+async def insert_batch(tx: Transaction, batch: Batch, tallies: Sequence[Tally]) -> None:
+    """Write the batch's own row, its rejections and its tallies."""
+    await tx.execute(
+        sa.text(
+            "insert into order_batch (batch_no, platform, batch_id, log_index, received_count,"
+            " created_count, exists_count, conflict_count, rejected_count, rejected_by_reason,"
+            " root, content_hash, create_time) values (:batch_no, :platform, :batch_id,"
+            " :log_index, :received_count, :created_count, :exists_count, :conflict_count,"
+            " :rejected_count, cast(:by_reason as jsonb), :root, :content_hash, :create_time)"
+        ),
+        {
+            "batch_no": batch.batch_no,
+            "platform": batch.platform,
+            "batch_id": batch.batch_id,
+            "log_index": batch.log_index,
+            "received_count": batch.received_count,
+            "created_count": batch.created_count,
+            "exists_count": batch.exists_count,
+            "conflict_count": batch.conflict_count,
+            "rejected_count": batch.rejected_count,
+            "by_reason": json.dumps({str(int(k)): v for k, v in batch.rejected_by_reason.items()}),
+            "root": batch.root,
+            "content_hash": batch.content_hash,
+            "create_time": batch.create_time,
+        },
+    )
+    own = {"batch_no": batch.batch_no, "platform": batch.platform}
+    if tallies:
+        areas, industries, days, counts = (list(column) for column in zip(*tallies, strict=True))
+        await tx.execute(
+            sa.text(
+                "insert into order_tally (batch_no, platform, pooling_area, industry,"
+                " service_date, order_count)"
+                " select :batch_no, :platform, area, industry, date '1970-01-01' + day, order_count"
+                " from unnest(cast(:areas as int[]), cast(:industries as int[]),"
+                " cast(:days as int[]), cast(:counts as bigint[]))"
+                " as tally (area, industry, day, order_count)"
+            ),
+            {**own, "areas": areas, "industries": industries, "days": days, "counts": counts},
+        )
+    if batch.rejections:
+        await _insert_rejections(tx, own, batch.rejections)
+
+
+async def append_to_log(
+    tx: Transaction,
+    platform: str,
+    log: Log,
+    nodes: Sequence[tuple[Place, bytes]],
+    checkpoint: dict[str, Any],
+) -> None:
+    """Write the log's new end: the nodes completed, the head, its checkpoint."""
+    await tx.execute(
+        sa.text(
+            "with head as (update order_log set log_size = :size, frontier = :frontier,"
+            " has_headless = :has_headless where platform = :platform),"
+            " signed as (insert into checkpoint (platform, log_size, root, note, create_time)"
+            " values (:platform, :size, :root, :note, :now))"
+            " insert into log_node (platform, level, position, hash)"
+            " select :platform, level, position, hash from unnest(cast(:levels as int[]),"
+            " cast(:positions as bigint[]), cast(:hashes as bytea[]))"
+            " as node (level, position, hash)"
+        ),
+        {
+            "platform": platform,
+            "size": log.size,
+            "frontier": b"".join(log.frontier),
+            "has_headless": log.has_headless,
+            "levels": [level for (level, _), _ in nodes],
+            "positions": [position for (_, position), _ in nodes],
+            "hashes": [node for _, node in nodes],
+            **checkpoint,
+        },
+    )
+
+
+async def _insert_rejections(
+    tx: Transaction, own: dict[str, Any], rejected: Sequence[Rejected]
+) -> None:
+    await tx.execute(
+        sa.text(
+            "insert into order_rejection (batch_no, row_index, platform, order_no, status, field,"
+            " content) select :batch_no, row_index, :platform, order_no, status, field, content"
+            " from unnest(cast(:indexes as int[]), cast(:order_nos as text[]),"
+            " cast(:statuses as int[]), cast(:fields as text[]), cast(:contents as jsonb[]))"
+            " as row (row_index, order_no, status, field, content)"
+        ),
+        {
+            **own,
+            "indexes": [one.index for one in rejected],
+            "order_nos": [one.order_no for one in rejected],
+            "statuses": [int(one.status) for one in rejected],
+            "fields": [one.field for one in rejected],
+            "contents": [
+                None if one.content is None else json.dumps(one.content, ensure_ascii=False)
+                for one in rejected
+            ],
+        },
+    )
+
+
+async def _copy_into(tx: Transaction, table: str, parts: Iterable[Any]) -> None:
+    raw = await tx.get_raw_connection()
+    connection: AsyncConnection[Any] | None = raw.driver_connection
+    assert connection is not None
+    command = f"copy {table} ({_COPIED}) from stdin (format binary)"
+    try:
+        async with connection.cursor() as cursor, cursor.copy(command) as sink:
+            for part in parts:
+                await sink.write(part)
+    except UniqueViolation:
+        raise
+    except psycopg.Error as error:
+        # What the rest of the program knows a failing database by.
+        raise sa.exc.OperationalError(command, None, error) from error

@@ -1,0 +1,202 @@
+"""Questions about orders and batches, and freezing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.kernel.periods import first_moment
+from services.orders.domain.checks import State, Status
+from services.orders.domain.judging import Rejected
+from services.orders.domain.records import INLINE_REJECTIONS_MAX, Batch, Freeze, Record
+from services.runtime.database import Transaction
+
+_RECORD = """
+select o.platform, o.order_no, o.revision, o.worker, o.industry, o.state, o.accept_time,
+    o.pick_up_time, o.end_time, o.place_of_acceptance as place, coalesce(o.reason, '') as reason,
+    o.batch_no, b.batch_id, o.leaf_index, b.create_time
+from orders o join order_batch b on b.batch_no = o.batch_no
+"""
+
+
+async def get_batch(tx: Transaction, platform: str, batch_id: str) -> Batch | None:
+    """A batch with its first thousand rejections; None if there is none."""
+    row = (
+        await tx.execute(
+            sa.text(
+                "select * from order_batch where platform = :platform and batch_id = :batch_id"
+            ),
+            {"platform": platform, "batch_id": batch_id},
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    refused = row.conflict_count + row.rejected_count
+    rejections = await list_rejections(tx, row.batch_no, -1, INLINE_REJECTIONS_MAX)
+    return _batch(row, rejections if refused else [])
+
+
+async def list_batches(tx: Transaction, platform: str, after_index: int, size: int) -> list[Batch]:
+    """A platform's batches by their place in its log, without rejections."""
+    rows = await tx.execute(
+        sa.text(
+            "select * from order_batch where platform = :platform and log_index > :after"
+            " order by log_index limit :size"
+        ),
+        {"platform": platform, "after": after_index, "size": size},
+    )
+    return [_batch(row, []) for row in rows]
+
+
+async def list_rejections(
+    tx: Transaction, batch_no: int, after_index: int, size: int
+) -> list[Rejected]:
+    """A batch's rejections by index."""
+    rows = await tx.execute(
+        sa.text(
+            "select row_index, order_no, status, field, content from order_rejection"
+            " where batch_no = :batch_no and row_index > :after order by row_index limit :size"
+        ),
+        {"batch_no": batch_no, "after": after_index, "size": size},
+    )
+    return [
+        Rejected(row.row_index, row.order_no, Status(row.status), row.field, row.content)
+        for row in rows
+    ]
+
+
+async def revisions_of(tx: Transaction, platform: str, order_no: str) -> list[Record]:
+    """All revisions of an order, oldest first."""
+    rows = await tx.execute(
+        sa.text(
+            f"{_RECORD} where o.platform = :platform and o.order_no = :order_no order by o.revision"
+        ),
+        {"platform": platform, "order_no": order_no},
+    )
+    return [_record(row) for row in rows]
+
+
+async def revisions_near(
+    tx: Transaction, worker: int, moment: datetime, margin: timedelta, order_us_max: int
+) -> list[Record]:
+    """All revisions of the orders of which one names the worker near the moment.
+
+    One index range: an order lasts no longer than intake allows, so acceptance is bounded both
+    ways.
+    """
+    rows = await tx.execute(
+        sa.text(
+            f"{_RECORD} join (select distinct n.platform, n.order_no from orders n"
+            " where n.worker = :worker and n.accept_time between :first and :last"
+            " and (n.end_time is null or n.end_time >= :from)) near"
+            " on near.platform = o.platform and near.order_no = o.order_no"
+        ),
+        {
+            "worker": worker,
+            "first": moment - margin - timedelta(microseconds=order_us_max),
+            "last": moment + margin,
+            "from": moment - margin,
+        },
+    )
+    return [_record(row) for row in rows]
+
+
+async def list_day(
+    tx: Transaction, worker: int, day: date, after: Sequence[str], size: int
+) -> list[Record]:
+    """The orders a worker accepted on a day in Asia/Shanghai, latest revisions, by acceptance."""
+    keyset = ""
+    keys: dict[str, Any] = {}
+    if after:
+        keyset = " and (o.accept_time, o.platform, o.order_no) > (:moment, :platform, :order_no)"
+        moment, platform, order_no = after
+        keys = {
+            "moment": datetime.fromisoformat(moment),
+            "platform": platform,
+            "order_no": order_no,
+        }
+    rows = await tx.execute(
+        sa.text(
+            f"{_RECORD} where o.worker = :worker and o.accept_time >= :first"
+            " and o.accept_time < :end and not exists (select from orders l"
+            " where l.platform = o.platform and l.order_no = o.order_no"
+            f" and l.revision > o.revision){keyset}"
+            " order by o.accept_time, o.platform, o.order_no limit :size"
+        ),
+        {
+            "worker": worker,
+            "first": first_moment(day),
+            "end": first_moment(day + timedelta(days=1)),
+            "size": size,
+            **keys,
+        },
+    )
+    return [_record(row) for row in rows]
+
+
+async def freezes_of(tx: Transaction, workers: Iterable[int]) -> list[Freeze]:
+    """What keeps the records of these workers."""
+    rows = await tx.execute(
+        sa.text(
+            "select worker, moment, create_time from order_freeze where worker = any(:workers)"
+        ),
+        {"workers": list(workers)},
+    )
+    return [Freeze(row.worker, row.moment, row.create_time) for row in rows]
+
+
+async def insert_freeze(
+    tx: Transaction, worker: int, moment: datetime, holder: str, now: datetime
+) -> None:
+    """Keep a worker's records around a moment; the first time counts."""
+    await tx.execute(
+        sa.text(
+            "insert into order_freeze (worker, moment, holder, create_time)"
+            " values (:worker, :moment, :holder, :now) on conflict do nothing"
+        ),
+        {"worker": worker, "moment": moment, "holder": holder, "now": now},
+    )
+
+
+async def count_day(tx: Transaction, worker: int, day: date) -> int:
+    """How many records of a worker were accepted on a day in Asia/Shanghai."""
+    found = await tx.execute(
+        sa.text(
+            "select count(*) from orders where worker = :worker"
+            " and accept_time >= :first and accept_time < :end"
+        ),
+        {
+            "worker": worker,
+            "first": first_moment(day),
+            "end": first_moment(day + timedelta(days=1)),
+        },
+    )
+    return int(found.scalar_one())
+
+
+def _record(row: Any) -> Record:
+    return Record(**{**row._mapping, "state": State(row.state)})  # noqa: SLF001 - its public name
+
+
+def _batch(row: Any, rejections: Sequence[Rejected]) -> Batch:
+    return Batch(
+        platform=row.platform,
+        batch_id=row.batch_id,
+        batch_no=row.batch_no,
+        log_index=row.log_index,
+        received_count=row.received_count,
+        created_count=row.created_count,
+        exists_count=row.exists_count,
+        conflict_count=row.conflict_count,
+        rejected_count=row.rejected_count,
+        rejected_by_reason={
+            Status(int(status)): count for status, count in row.rejected_by_reason.items()
+        },
+        root=bytes(row.root),
+        content_hash=bytes(row.content_hash),
+        create_time=row.create_time,
+        rejections=rejections,
+    )
