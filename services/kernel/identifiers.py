@@ -13,7 +13,10 @@ _CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CITIZEN_CHECK = "10X98765432"
 _CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _CREDIT_WEIGHTS = tuple(pow(3, i, 31) for i in range(17))
-_DIVISION = re.compile(r"[1-9]\d{5}")
+_DIVISION = re.compile(r"[1-9]\d{5}", re.ASCII)
+
+# The whole country, where a place is asked for.
+NATIONAL = "CN"
 
 
 def citizen_check(body: str) -> str:

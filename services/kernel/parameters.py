@@ -8,17 +8,28 @@ and until then the value before it is used.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from services.kernel.identifiers import province_of
+from services.kernel.identifiers import NATIONAL, province_of
 from services.kernel.law import ParameterVersion, Tag
 from services.kernel.money import Fen
+from services.kernel.parameter_check import Fault, check_content
 
-NATIONAL = "CN"
+__all__ = [
+    "NATIONAL",
+    "Parameter",
+    "ParameterFileFaulty",
+    "ParameterNotFound",
+    "Value",
+    "load",
+    "load_folder",
+    "places",
+]
 
 
 class ParameterNotFound(LookupError):  # noqa: N818 - named for what is missing
@@ -32,9 +43,21 @@ class ParameterNotFound(LookupError):  # noqa: N818 - named for what is missing
         )
 
 
+class ParameterFileFaulty(ValueError):  # noqa: N818 - says what is wrong with a file
+    """A parameter file cannot be trusted; `faults` says why, a sentence each."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        """Say all of it at once."""
+        self.faults = tuple(faults)
+        super().__init__(" ".join(str(fault) for fault in faults))
+
+
 @dataclass(frozen=True)
 class Value:
-    """One value of a parameter: from which day, where, since when known, and on whose word."""
+    """One value of a parameter: from which day, where, since when known, and on whose word.
+
+    It is in force until the next value of the same place, or up to but not including `until`.
+    """
 
     since: date
     jurisdiction: str
@@ -43,6 +66,7 @@ class Value:
     source: str
     tag: Tag
     parameter: str
+    until: date | None = None
 
     @property
     def decimal(self) -> Decimal:
@@ -90,6 +114,7 @@ class Parameter:
                 for value in self.values
                 if value.jurisdiction == place
                 and value.since <= day
+                and (value.until is None or day < value.until)
                 and (known is None or value.published <= known)
             ]
             if in_force:
@@ -108,8 +133,14 @@ def places(where: str) -> list[str]:
 
 
 def load(path: Path) -> Parameter:
-    """Read one parameter file."""
+    """Read one parameter file; raises ParameterFileFaulty.
+
+    Whether its places exist is for `oip law check`, which knows the pooling areas.
+    """
     content = tomllib.loads(path.read_text(encoding="utf-8"))
+    faults = check_content(content, path.name)
+    if faults:
+        raise ParameterFileFaulty(faults)
     values = tuple(
         Value(
             since=row["since"],
@@ -119,6 +150,7 @@ def load(path: Path) -> Parameter:
             source=row["source"],
             tag=Tag(row["tag"]),
             parameter=path.stem,
+            until=row.get("until"),
         )
         for row in content["values"]
     )

@@ -1,0 +1,172 @@
+"""The units of parameters: which there are, and whether a value can be meant in one.
+
+A unit begins with a measure: `yuan per month`, `share of the benefit base`, `working days`. After a
+comma, a semicolon, a colon or `and` it may name a further measure for the other values of a table,
+and `by ...` says what a table's keys are. A choice is written out: `on or off`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from services.kernel.identifiers import is_division
+
+Fits = Callable[[str], bool]
+
+RATE_MAX = Decimal(1000)
+RATE_DECIMALS = 6
+GRADES = frozenset(str(grade) for grade in range(1, 11))
+LIMIT_UNITS = frozenset({"days", "working days", "months", "hours"})
+
+_CHOICE = re.compile(r"\w+(?:, \w+)* or \w+")
+_KEYS = re.compile(r", by .*$")
+_PARTS = re.compile(r"[;:,]| and ")
+_WORD = re.compile(r"[\w.+-]{1,40}")
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
+
+
+def _decimals(text: str, most: int) -> bool:
+    found = _decimal(text)
+    if found is None or found < 0:
+        return False
+    exponent = found.as_tuple().exponent
+    return isinstance(exponent, int) and -exponent <= most
+
+
+def _yuan(text: str) -> bool:
+    return _decimals(text, 2)
+
+
+def _yuan_per_order(text: str) -> bool:
+    return _decimals(text, 4)
+
+
+def _rate(text: str) -> bool:
+    return _decimals(text, RATE_DECIMALS) and Decimal(text) <= RATE_MAX
+
+
+def _whole(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _day_of_month(text: str) -> bool:
+    return _whole(text) and 1 <= int(text) <= 31
+
+
+def _grade(text: str) -> bool:
+    return text in GRADES
+
+
+def _word(text: str) -> bool:
+    return _WORD.fullmatch(text) is not None
+
+
+def _day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+# The first that matches the beginning of a part of the unit counts.
+MEASURES: tuple[tuple[str, Fits, str], ...] = (
+    (r"yuan per order\b", _yuan_per_order, "an amount in yuan of up to four decimals"),
+    (r"yuan\b", _yuan, "an amount in yuan of up to two decimals"),
+    (r"(?:shares?|factors?|times)\b", _rate, "a decimal from 0 on"),
+    (r"day of the month\b", _day_of_month, "a day from 1 to 31"),
+    (r"day\b", _day, "a day such as 2025-07-01"),
+    (
+        r"(?:calendar |working )?(?:days|years|months?|hours|minutes)\b",
+        _whole,
+        "a whole number",
+    ),
+    (r"(?:count of|cases|bands|orders|mg per)\b", _whole, "a whole number"),
+    (r"division codes\b", is_division, "a division code of six digits"),
+    (r"grade\b", _grade, "a grade from 1 to 10"),
+    (r"(?:name of|whether)\b", _word, "a word"),
+)
+LIMIT = "a limit"
+
+
+def unknown_unit(unit: str) -> str:
+    """What is wrong with a unit; nothing if it is one of ours."""
+    if unit.startswith(LIMIT) or _choice(unit) or _measures(unit):
+        return ""
+    known = (
+        "yuan, share, times, factor, days, months, years, hours, count of, grade, division codes"
+    )
+    return f"{unit!r} is no unit; begin it with one of {known}, or write out a choice"
+
+
+def misfit(value: Any, unit: str, at: str) -> Iterator[tuple[str, str]]:
+    """Where a value does not fit its unit: the key, and what would fit."""
+    if unit.startswith(LIMIT):
+        yield from _misfit_of_limit(value, at)
+        return
+    choice = _choice(unit)
+    measures = _measures(unit)
+    for key, text in _texts(value, at, named="grade" if unit.startswith("grade") else ""):
+        if choice:
+            if text not in choice:
+                yield key, f"{text!r} is none of {', '.join(sorted(choice))}"
+        elif measures and not any(fits(text) for _, fits, _ in measures):
+            wanted = " or ".join(dict.fromkeys(words for _, _, words in measures))
+            yield key, f"{text!r} does not fit the unit {unit!r}; write {wanted}"
+
+
+def _misfit_of_limit(value: Any, at: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, Mapping) or set(value) != {"count", "unit"}:
+        yield at, "a limit is a count and a unit; write both"
+        return
+    if not _whole(str(value["count"])):
+        yield f"{at}.count", f"{value['count']!r} is no whole number"
+    if value["unit"] not in LIMIT_UNITS:
+        yield f"{at}.unit", f"{value['unit']!r} is none of {', '.join(sorted(LIMIT_UNITS))}"
+
+
+def _choice(unit: str) -> frozenset[str]:
+    plain = _KEYS.sub("", unit)
+    if not _CHOICE.fullmatch(plain):
+        return frozenset()
+    return frozenset(re.split(r", | or ", plain))
+
+
+def _measures(unit: str) -> list[tuple[str, Fits, str]]:
+    """The measures that the parts of a unit begin with; `repay in days` names its key first."""
+    found = []
+    for part in _PARTS.split(unit):
+        plain = part.strip()
+        for text in (plain, re.sub(r"^\w+ in ", "", plain)):
+            first = [measure for measure in MEASURES if re.match(measure[0], text)][:1]
+            if first:
+                found += first
+                break
+    return found
+
+
+def _texts(value: Any, at: str, named: str) -> Iterator[tuple[str, str]]:
+    """The texts in a value with their keys; with `named` only those under a key of that name."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            below = isinstance(item, Mapping | list)
+            if below or not named or key == named:
+                yield from _texts(item, f"{at}.{key}", named if below else "")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{at}[{index}]", named)
+    elif isinstance(value, str):
+        yield at, value
+    elif isinstance(value, date):
+        yield at, value.isoformat()
