@@ -21,6 +21,7 @@ import nats.errors
 import nats.js.errors
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -125,6 +126,11 @@ class Bus:
         found = await self.js.consumer_info(stream_of(producer), listener)
         return (found.num_pending or 0) + (found.num_ack_pending or 0)
 
+    async def undelivered_count(self, producer: str, listener: str) -> int:
+        """Events of a producer that a listener was not given yet, as JetStream sees it."""
+        found = await self.js.consumer_info(stream_of(producer), listener)
+        return found.num_pending or 0
+
     async def reconnect(self) -> None:
         """Drop a connection that no longer answers; the client then opens another."""
         await self.client.force_reconnect()
@@ -147,6 +153,18 @@ class Bus:
             for field in ("subjects", "max_bytes", "max_age", "duplicate_window", "num_replicas")
         ):
             await self.js.update_stream(wanted)
+
+
+def carried_by(message: Msg) -> Carried | None:
+    """The event in a message; None for a message that no outbox has sent."""
+    headers = message.headers or {}
+    seq = headers.get(SEQ_HEADER, "")
+    if not seq.isdecimal() or int(seq) < 1 or not headers.get(EPOCH_HEADER):
+        return None
+    producer = headers.get(PRODUCER_HEADER, "")
+    if not message.subject.startswith(f"oip.{producer}.v1."):
+        return None
+    return Carried(producer, headers[EPOCH_HEADER], int(seq), message.subject, message.data)
 
 
 def _stream(producer: str, replicas: int) -> StreamConfig:

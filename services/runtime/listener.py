@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -28,10 +28,8 @@ from services.runtime import audit, deadletters, inbox
 from services.runtime.bus import (
     ACK_SECONDS,
     ACK_WAIT_SECONDS,
-    EPOCH_HEADER,
-    PRODUCER_HEADER,
-    SEQ_HEADER,
     Bus,
+    carried_by,
 )
 from services.runtime.carried import Carried, stream_of
 from services.runtime.clock import Clock
@@ -44,6 +42,8 @@ Handlers: TypeAlias = Mapping[str, Mapping[type[Message], Handler]]
 Replay: TypeAlias = Callable[[str, str, int], AsyncIterator[Carried]]
 
 FETCH_COUNT = 32
+# Events of a backlog share a transaction, a few at a time: locks are held for milliseconds.
+GROUP_COUNT = 16
 FETCH_SECONDS = 4.0
 SILENCES_MAX = 3
 DELIVERIES_MAX = 5
@@ -106,21 +106,28 @@ class Listener:
 
     async def receive(self, carried: Carried) -> bool:
         """Let one event take effect; False if it had before. Raises what the handler raises."""
+        return await self.receive_all([carried]) == 1
 
-        async def work() -> bool:
+    async def receive_all(self, batch: Sequence[Carried]) -> int:
+        """Let events take effect in one transaction, all or none; how many had not before."""
+
+        async def work() -> int:
+            first = 0
             async with self._database.begin() as tx:
                 now = self._clock.now()
-                if not await inbox.is_first(tx, carried, now):
-                    return False
-                await self._handle(tx, carried, now)
+                for carried in batch:
+                    if await inbox.is_first(tx, carried, now):
+                        await self._handle(tx, carried, now)
+                        first += 1
                 await failpoint("bus.before_commit")
-            return True
+            return first
 
-        is_new = await retrying(work)
-        if is_new:
+        gained = await retrying(work) if batch else 0
+        if gained:
             self._wake.set()
-        self._failures.pop(carried.message_id, None)
-        return is_new
+        for carried in batch:
+            self._failures.pop(carried.message_id, None)
+        return gained
 
     async def put_aside(self, carried: Carried, error: BaseException) -> None:
         """Keep an event that cannot be handled as a dead letter, and count it as heard."""
@@ -226,24 +233,35 @@ class Listener:
         keep = asyncio.create_task(_keep_waiting(waiting))
         try:
             while waiting:
-                await self._take(waiting[0])
-                del waiting[0]
+                group = waiting[:GROUP_COUNT]
+                await self._take(group)
+                del waiting[: len(group)]
         finally:
             keep.cancel()
 
-    async def _take(self, message: Msg) -> None:
-        carried = carried_by(message)
-        if carried is None:
-            log.error("foreign_message", service=self.service, subject=message.subject)
-            await _answer(message.term())
-            return
+    async def _take(self, messages: Sequence[Msg]) -> None:
+        """Take a group in one transaction; if one of them fails, each on its own."""
+        events: list[tuple[Msg, Carried]] = []
+        for message in messages:
+            carried = carried_by(message)
+            if carried is None:
+                log.error("foreign_message", service=self.service, subject=message.subject)
+                await _answer(message.term())
+            else:
+                events.append((message, carried))
         try:
-            await self.receive(carried)
+            await self.receive_all([carried for _, carried in events])
         except Exception as error:  # noqa: BLE001 - any failure of a handler is handled here
-            await self._fail(message, carried, error)
+            if len(events) == 1:
+                await self._fail(*events[0], error)
+                return
+            for message, _ in events:
+                await self._take([message])
             return
         await failpoint("bus.after_commit")
-        await _answer(message.ack_sync(timeout=ACK_SECONDS))
+        await asyncio.gather(
+            *(_answer(message.ack_sync(timeout=ACK_SECONDS)) for message, _ in events)
+        )
 
     async def _fail(self, message: Msg, carried: Carried, error: Exception) -> None:
         delivered = message.metadata.num_delivered
@@ -274,18 +292,27 @@ class Listener:
         while True:
             try:
                 found = await self._find_gap(producer)
-                if loop.time() >= due or (found is not None and found == gap):
+                is_due = loop.time() >= due and not await self._is_behind(producer)
+                if is_due or (found is not None and found == gap):
                     due = loop.time() + self._repair_seconds
-                    gained = await self.repair(producer)
-                    if gained:
-                        log.warning(
-                            "gap_repaired", service=self.service, producer=producer, events=gained
-                        )
+                    await self._repair_and_tell(producer)
                     found = None
                 gap = found
             except Exception as error:  # noqa: BLE001 - the producer may be away; there is a next time
                 log.info("repair_failed", service=self.service, error=type(error).__name__)
             await asyncio.sleep(self._gap_seconds)
+
+    async def _repair_and_tell(self, producer: str) -> None:
+        gained = await self.repair(producer)
+        if gained:
+            log.warning("gap_repaired", service=self.service, producer=producer, events=gained)
+
+    async def _is_behind(self, producer: str) -> bool:
+        """Whether JetStream still has events for us, so that asking for newer ones is idle."""
+        try:
+            return await self._bus.undelivered_count(producer, self.service) > 0
+        except (nats.errors.Error, TimeoutError):
+            return False
 
     async def _find_gap(self, producer: str) -> tuple[str, int] | None:
         async with self._database.begin() as tx:
@@ -296,12 +323,25 @@ class Listener:
 
     async def _replay_from(self, producer: str, epoch: str, from_seq: int) -> int:
         gained = 0
+        group: list[Carried] = []
         async for carried in self._replay(producer, epoch, from_seq):
             assert carried.producer == producer, carried.producer
-            try:
-                gained += await self.receive(carried)
-            except Exception as error:  # noqa: BLE001 - the rest may still be handled
-                await self._fail_replayed(carried, error)
+            group.append(carried)
+            if len(group) == GROUP_COUNT:
+                gained += await self._take_replayed(group)
+                group = []
+        return gained + await self._take_replayed(group)
+
+    async def _take_replayed(self, group: Sequence[Carried]) -> int:
+        try:
+            return await self.receive_all(group)
+        except Exception as error:  # noqa: BLE001 - the rest may still be handled
+            if len(group) == 1:
+                await self._fail_replayed(group[0], error)
+                return 0
+        gained = 0
+        for carried in group:
+            gained += await self._take_replayed([carried])
         return gained
 
     async def _fail_replayed(self, carried: Carried, error: Exception) -> None:
@@ -321,18 +361,6 @@ class Listener:
         )
         if failures >= DELIVERIES_MAX and now - since >= sum(self._retry_seconds):
             await self.put_aside(carried, error)
-
-
-def carried_by(message: Msg) -> Carried | None:
-    """The event in a message; None for a message that no outbox has sent."""
-    headers = message.headers or {}
-    seq = headers.get(SEQ_HEADER, "")
-    if not seq.isdecimal() or int(seq) < 1 or not headers.get(EPOCH_HEADER):
-        return None
-    producer = headers.get(PRODUCER_HEADER, "")
-    if not message.subject.startswith(f"oip.{producer}.v1."):
-        return None
-    return Carried(producer, headers[EPOCH_HEADER], int(seq), message.subject, message.data)
 
 
 def is_ours(error: BaseException) -> bool:

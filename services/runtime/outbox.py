@@ -25,7 +25,11 @@ from services.runtime.failpoints import failpoint
 # Below the server's limit for a message (1 MiB), with room for headers.
 PAYLOAD_BYTES_MAX = 1_000_000
 BATCH_COUNT = 200
+# The event in this process wakes the relay; it looks by itself for what other processes wrote,
+# often while there is something to do and less often when nothing has come for a while.
 POLL_SECONDS = 0.1
+IDLE_POLL_SECONDS = 0.5
+IDLE_AFTER_SECONDS = 3.0
 # Half of the session's idle limit, so that the relay never loses its lock while publishing.
 ROUND_SECONDS = 7
 PAUSE_SECONDS_MAX = 5
@@ -146,12 +150,13 @@ class Relay:
 
     async def run(self) -> None:
         """Publish whatever comes, until cancelled. Failures are logged and tried again."""
-        pause = 0.0
+        loop = asyncio.get_running_loop()
+        pause, busy_at = 0.0, loop.time()
         while True:
             self._wake.clear()
             try:
                 while await self.once():
-                    pass
+                    busy_at = loop.time()
                 pause = 0.0
             except Exception as error:  # noqa: BLE001 - whatever it is, the events have to go out
                 pause = min(PAUSE_SECONDS_MAX, pause * 2 or 0.5)
@@ -163,8 +168,11 @@ class Relay:
                 )
                 await asyncio.sleep(pause)
                 continue
+            is_idle = loop.time() - busy_at > IDLE_AFTER_SECONDS
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                await asyncio.wait_for(
+                    self._wake.wait(), IDLE_POLL_SECONDS if is_idle else POLL_SECONDS
+                )
 
     async def once(self) -> int:
         """Publish one batch and return how many events it had; 0 also if another relay is on."""

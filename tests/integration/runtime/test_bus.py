@@ -110,12 +110,12 @@ async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
     (message,) = await fetch_one(pair.bus)
     if place == "bus.after_commit":
         with pytest.raises(FailpointError):
-            await listener._take(message)
+            await listener._take([message])
     else:
-        await listener._take(message)
+        await listener._take([message])
     monkeypatch.delenv("OIP_FAILPOINT")
     (again,) = await fetch_one(pair.bus) if place == "bus.before_commit" else (message,)
-    await listener._take(again)
+    await listener._take([again])
 
     assert await pair.heard() == {"a": 1}
     await until(listener.settled)
