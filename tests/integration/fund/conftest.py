@@ -1,0 +1,223 @@
+"""The fund alone, on real servers, told by hand what premiums and benefits would tell it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import grpc
+import pytest
+from google.type import date_pb2
+from oip.benefits.v1 import benefits_pb2
+from oip.benefits.v1 import events_pb2 as benefit_events
+from oip.fund.v1 import fund_pb2 as pb
+from oip.fund.v1 import fund_pb2_grpc
+from oip.premiums.v1 import events_pb2 as premium_events
+from oip.type.v1 import type_pb2
+
+from services.fund import consumers
+from services.fund.__main__ import SERVICE
+from services.kernel.money import Fen
+from services.kernel.periods import Month
+from services.runtime.channels import Channels, RemoteProblem, problem_of
+from services.runtime.clock import SetClock
+from services.runtime.settings import Settings
+from services.runtime.stack import Stack
+from services.runtime.stack import stack as start
+from tests.support.databases import Databases
+
+SWIFT = "91110108MA01ABCD2H"
+A, B, C = "440100", "440600", "441900"
+JUNE, JULY, AUGUST = Month(2025, 6), Month(2025, 7), Month(2025, 8)
+RIDE, DELIVERY, FREIGHT = (
+    type_pb2.RIDE_HAILING,
+    type_pb2.INSTANT_DELIVERY,
+    type_pb2.SAME_CITY_FREIGHT,
+)
+Line = premium_events.PremiumAssessed.Line
+
+# Orders in millions and spending in yuan of E7: delivery, rides, freight.
+E7_ORDERS = {A: (40, 20, 1), B: (25, 30, 2), C: (6, 3, 1.5)}
+E7_BASES_FEN = (7, 1, 18)
+E7_SPENDING = {
+    A: ("2200000", "120000", "100000"),
+    B: ("1500000", "210000", "260000"),
+    C: ("780000", "60000", "500000"),
+}
+E7_OPENING = {A: "500000", B: "200000", C: "100000"}
+E7_INDUSTRIES = (DELIVERY, RIDE, FREIGHT)
+
+
+def fen(yuan: str) -> int:
+    return Fen.of_yuan(yuan.replace(",", "")).count
+
+
+def month_message(month: Month) -> type_pb2.Month:
+    return type_pb2.Month(year=month.year, month=month.month)
+
+
+def day_message(day: date) -> date_pb2.Date:
+    return date_pb2.Date(year=day.year, month=day.month, day=day.day)
+
+
+def assessed(
+    month: Month, *lines: tuple[str, Any, int, int], platform: str = SWIFT
+) -> premium_events.PremiumAssessed:
+    """A bill; lines are pooling area, industry, orders, fen."""
+    return premium_events.PremiumAssessed(
+        bill=f"platforms/{platform}/premiumBills/{month}",
+        platform=platform,
+        month=month_message(month),
+        due_date=day_message(date(2025, 9, 15)),
+        revision=1,
+        lines=[
+            Line(pooling_area=area, industry=industry, order_count=count, premium_fen=amount)
+            for area, industry, count, amount in lines
+        ],
+    )
+
+
+def instructed(
+    month: Month, area: str, industry: Any, amount: int, addition: int = 1
+) -> benefit_events.PaymentInstructed:
+    return benefit_events.PaymentInstructed(
+        payment_run=f"paymentRuns/{month}",
+        revision=addition,
+        month=month_message(month),
+        part=benefits_pb2.PaymentRun.Part(
+            pooling_area=area,
+            industry=industry,
+            kind=benefits_pb2.DISABILITY_GRANT,
+            payment_count=1,
+            sum_fen=amount,
+        ),
+    )
+
+
+def received(
+    receipt: str, day: date, *parts: tuple[str, int, int, int]
+) -> premium_events.PremiumReceived:
+    return premium_events.PremiumReceived(
+        receipt=f"premiumReceipts/{receipt}",
+        platform=SWIFT,
+        month=month_message(JULY),
+        receipt_date=day_message(day),
+        parts=[
+            premium_events.PremiumReceived.Part(
+                pooling_area=area, premium_fen=premium, surcharge_fen=surcharge, credit_fen=credit
+            )
+            for area, premium, surcharge, credit in parts
+        ],
+    )
+
+
+class Office:
+    """The fund office: officers who call, and the events that reach the books."""
+
+    def __init__(self, running: Stack) -> None:
+        self.running = running
+        self.database = running.running["fund"].database
+        self._opened: list[Channels] = []
+
+    def at(self, subject: str, *roles: str) -> fund_pb2_grpc.FundServiceAsyncStub:
+        channels = self.running.channels(subject, *roles)
+        self._opened.append(channels)
+        return channels.stub(fund_pb2_grpc.FundServiceStub, "fund")
+
+    @property
+    def officer(self) -> fund_pb2_grpc.FundServiceAsyncStub:
+        return self.at("officer-li", "fund_officer")
+
+    @property
+    def approver(self) -> fund_pb2_grpc.FundServiceAsyncStub:
+        return self.at("approver-wu", "fund_approver")
+
+    async def hear(self, event: Any) -> None:
+        """Handle an event as the listener does: in a transaction of its own."""
+        handlers = {
+            message: handler
+            for handled in consumers.LISTENS.values()
+            for message, handler in handled.items()
+        }
+        async with self.database.begin() as tx:
+            await handlers[type(event)](tx, event, self.running.clock.now())
+
+    async def hear_e7(self) -> None:
+        """The openings of E7 as June's premiums, and its July."""
+        await self.hear(
+            assessed(JUNE, *((area, DELIVERY, 1, fen(E7_OPENING[area])) for area in (A, B, C)))
+        )
+        await self.close(JUNE)
+        lines = [
+            (area, industry, int(millions * 1_000_000), int(millions * 1_000_000) * base)
+            for area in (A, B, C)
+            for industry, millions, base in zip(
+                E7_INDUSTRIES, E7_ORDERS[area], E7_BASES_FEN, strict=True
+            )
+        ]
+        await self.hear(assessed(JULY, *lines))
+        for area in (A, B, C):
+            for industry, yuan in zip(E7_INDUSTRIES, E7_SPENDING[area], strict=True):
+                await self.hear(instructed(JULY, area, industry, fen(yuan)))
+
+    async def trial(self, month: Month) -> pb.SettlementPeriod:
+        request = pb.TrialSettlementRequest(month=month_message(month))
+        return await self.officer.TrialSettlement(request)
+
+    async def propose(self, month: Month, request_id: str = "") -> pb.SettlementPeriod:
+        return await self.officer.ProposeSettlement(
+            pb.ProposeSettlementRequest(
+                request_id=request_id or f"propose-{month}", month=month_message(month)
+            )
+        )
+
+    async def approve(
+        self, month: Month, digest: bytes, request_id: str = ""
+    ) -> pb.SettlementPeriod:
+        return await self.approver.ApproveSettlement(
+            pb.ApproveSettlementRequest(
+                request_id=request_id or f"approve-{month}",
+                month=month_message(month),
+                hash=digest,
+            )
+        )
+
+    async def post_close(self, month: Month, request_id: str = "") -> pb.SettlementPeriod:
+        return await self.officer.CloseSettlement(
+            pb.CloseSettlementRequest(
+                request_id=request_id or f"close-{month}", month=month_message(month)
+            )
+        )
+
+    async def close(self, month: Month) -> pb.SettlementPeriod:
+        """Propose, approve and close."""
+        proposed = await self.propose(month)
+        await self.approve(month, proposed.hash)
+        return await self.post_close(month)
+
+    async def leave(self) -> None:
+        await asyncio.gather(*(channels.close() for channels in self._opened))
+
+
+async def refused(call: Awaitable[Any]) -> RemoteProblem:
+    """The problem a call is refused with."""
+    with pytest.raises(grpc.RpcError) as caught:
+        await call
+    return problem_of(caught.value)
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    """Mid-September 2025: June to August have ended."""
+    return SetClock(datetime(2025, 9, 15, 1, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+async def office(stack: Settings, databases: Databases, clock: SetClock) -> AsyncIterator[Office]:
+    settings = stack.model_copy(update={"database_url": await databases.fresh("fund")})
+    async with start([SERVICE], settings, clock=clock, any_port=True) as running:
+        made = Office(running)
+        yield made
+        await made.leave()

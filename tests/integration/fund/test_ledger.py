@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+
+import grpc
+import pytest
+import sqlalchemy as sa
+from oip.fund.v1 import fund_pb2 as pb
+from sqlalchemy.exc import DBAPIError
+
+from services.fund import store
+from services.fund.__main__ import verify
+from services.fund.domain.ledger import FactDiffers
+from services.runtime.database import as_psycopg
+from tests.integration.fund.conftest import (
+    DELIVERY,
+    JULY,
+    RIDE,
+    A,
+    B,
+    Office,
+    assessed,
+    day_message,
+    instructed,
+    month_message,
+    received,
+    refused,
+)
+
+
+async def balances(office: Office) -> dict[tuple[str, str], int]:
+    found = await office.officer.GetTrialBalance(pb.GetTrialBalanceRequest())
+    return {
+        (row.pooling_area, pb.LedgerAccount.Name(row.account)): row.balance_fen
+        for row in found.rows
+    }
+
+
+def disbursement(
+    amount: int, request_id: str = "d1", bank_reference: str = "BANK-1"
+) -> pb.RecordDisbursementRequest:
+    return pb.RecordDisbursementRequest(
+        request_id=request_id,
+        payment_run="paymentRuns/2025-07",
+        pooling_area=A,
+        disburse_date=day_message(date(2025, 8, 20)),
+        amount_fen=amount,
+        bank_reference=bank_reference,
+    )
+
+
+async def test_premiums_and_benefits_are_posted_by_pooling_area(office: Office) -> None:
+    await office.hear(assessed(JULY, (A, DELIVERY, 100, 700), (A, RIDE, 5, 5), (B, RIDE, 9, 9)))
+    await office.hear(received("r1", date(2025, 8, 15), (A, 705, 3, 2), (B, 9, 0, 0)))
+    await office.hear(instructed(JULY, A, DELIVERY, 400))
+
+    found = await office.officer.GetTrialBalance(pb.GetTrialBalanceRequest())
+
+    assert await balances(office) == {
+        (A, "PREMIUM_RECEIVABLE"): 0,
+        (A, "PREMIUM_INCOME"): -705,
+        (A, "SURCHARGE_INCOME"): -3,
+        (A, "PREMIUM_CREDIT"): -2,
+        (A, "FISCAL_SPECIAL_ACCOUNT"): 710,
+        (A, "BENEFIT_EXPENSE"): 400,
+        (A, "BENEFITS_PAYABLE"): -400,
+        (B, "PREMIUM_RECEIVABLE"): 0,
+        (B, "PREMIUM_INCOME"): -9,
+        (B, "FISCAL_SPECIAL_ACCOUNT"): 9,
+    }
+    assert (found.sum_fen, found.transaction_count, found.posting_count) == (0, 5, 13)
+
+
+async def test_a_fact_told_again_is_posted_once(office: Office) -> None:
+    for _ in range(3):
+        await office.hear(assessed(JULY, (A, DELIVERY, 100, 700)))
+        await office.hear(instructed(JULY, A, DELIVERY, 400))
+        await office.hear(received("r1", date(2025, 8, 15), (A, 700, 0, 0)))
+
+    found = await office.officer.ListLedgerTransactions(pb.ListLedgerTransactionsRequest())
+
+    assert len(found.ledger_transactions) == 3
+
+
+async def test_the_same_fact_with_other_amounts_is_refused(office: Office) -> None:
+    await office.hear(assessed(JULY, (A, DELIVERY, 100, 700)))
+
+    with pytest.raises(FactDiffers):
+        await office.hear(assessed(JULY, (A, DELIVERY, 100, 701)))
+
+
+async def test_transactions_are_listed_newest_first_page_by_page(office: Office) -> None:
+    for addition in (1, 2, 3):
+        await office.hear(instructed(JULY, A, DELIVERY, addition, addition))
+    request = pb.ListLedgerTransactionsRequest(
+        page_size=2, pooling_area=A, month=month_message(JULY)
+    )
+
+    first = await office.officer.ListLedgerTransactions(request)
+    request.page_token = first.next_page_token
+    second = await office.officer.ListLedgerTransactions(request)
+
+    amounts = [
+        one.postings[0].amount_fen for page in (first, second) for one in page.ledger_transactions
+    ]
+    assert amounts == [3, 2, 1]
+
+
+async def test_no_more_is_disbursed_than_is_payable(office: Office) -> None:
+    await office.hear(instructed(JULY, A, DELIVERY, 400))
+
+    paid = await office.officer.RecordDisbursement(disbursement(300))
+    again = await office.officer.RecordDisbursement(disbursement(300))
+    too_much = await refused(office.officer.RecordDisbursement(disbursement(101, "d2", "BANK-2")))
+    same_reference = await refused(
+        office.officer.RecordDisbursement(disbursement(100, "d3", "BANK-1"))
+    )
+    await office.officer.RecordDisbursement(disbursement(100, "d4", "BANK-2"))
+
+    assert paid == again
+    assert (too_much.code, too_much.reason) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "MORE_THAN_PAYABLE",
+    )
+    assert (same_reference.code, same_reference.reason) == (
+        grpc.StatusCode.ALREADY_EXISTS,
+        "BANK_REFERENCE_USED",
+    )
+    held = await balances(office)
+    assert (held[A, "BENEFITS_PAYABLE"], held[A, "FISCAL_SPECIAL_ACCOUNT"]) == (0, -400)
+    async with office.database.begin() as tx:
+        assert all(check.holds for check in await verify(tx))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update posting set amount_fen = amount_fen + 1",
+        "delete from posting",
+        "truncate posting cascade",
+        "update ledger_transaction set text = ''",
+        "delete from ledger_transaction",
+        "update period_total set amount_fen = 0",
+        "insert into period_total select * from period_total",
+        "delete from settlement_period",
+        "update disbursement set amount_fen = 1",
+    ],
+)
+async def test_the_service_cannot_change_what_is_posted(office: Office, statement: str) -> None:
+    await office.hear(instructed(JULY, A, DELIVERY, 400))
+
+    with pytest.raises(DBAPIError):
+        async with office.database.begin() as tx:
+            await tx.exec_driver_sql(statement)
+
+
+HEADER = (
+    "insert into ledger_transaction (transaction_id, kind, source, subject, pooling_area, month,"
+    " accounting_date, text, posting_count, create_time)"
+    " values ('t', 'disbursed', 's', '', '440100', '2025-07-01', '2025-07-01', '', 2, now())"
+)
+POSTING = "insert into posting values ('t', {line}, '440100', '2025-07-01', 5, 0, {amount}, 0)"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [[], [(1, 0)], [(1, 5), (2, -4)], [(1, 5), (2, -5), (3, 0)]],
+    ids=["none", "one", "unequal", "more than said"],
+)
+async def test_the_database_refuses_an_unbalanced_transaction(
+    office: Office, lines: list[tuple[int, int]]
+) -> None:
+    await office.hear(instructed(JULY, A, DELIVERY, 400))
+
+    async def post() -> None:
+        async with office.database.begin() as tx:
+            await tx.exec_driver_sql(HEADER)
+            for line, amount in lines:
+                await tx.exec_driver_sql(POSTING.format(line=line, amount=amount))
+
+    with pytest.raises(DBAPIError, match="transaction t has"):
+        await post()
+
+
+async def test_the_database_refuses_a_posting_into_a_closed_month(office: Office) -> None:
+    await office.hear(assessed(JULY, (A, DELIVERY, 100, 700)))
+    await office.close(JULY)
+
+    with pytest.raises(DBAPIError, match="takes no postings"):
+        async with office.database.begin() as tx:
+            await tx.exec_driver_sql(HEADER)
+
+
+async def test_the_database_refuses_one_person_and_another_hash(office: Office) -> None:
+    await office.hear(assessed(JULY, (A, DELIVERY, 100, 700)))
+    await office.propose(JULY)
+    approve = (
+        "update settlement_period set state = 3, approver = '{who}', approve_time = now(),"
+        " approved_hash = {digest}"
+    )
+
+    with pytest.raises(DBAPIError, match="maker_is_not_checker"):
+        async with office.database.begin() as tx:
+            await tx.exec_driver_sql(approve.format(who="officer-li", digest="hash"))
+    with pytest.raises(DBAPIError, match="approved_as_proposed"):
+        async with office.database.begin() as tx:
+            await tx.exec_driver_sql(approve.format(who="approver-wu", digest="'\\x00'"))
+
+
+def differences(url: str) -> list[object]:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    own = {table.name for table in store.metadata.tables.values()}
+
+    def include(_thing: object, name: str | None, kind: str, *_: object) -> bool:
+        return kind != "table" or name in own
+
+    engine = sa.create_engine(as_psycopg(url), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_schemas": True, "include_object": include}
+        )
+        return list(compare_metadata(context, store.metadata))
+
+
+async def test_the_migrated_schema_is_that_of_the_store(office: Office) -> None:
+    assert await asyncio.to_thread(differences, office.running.settings.database_url) == []
