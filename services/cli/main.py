@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import dead_letters
+from services.cli import dead_letters, law
 from services.cli.desk import Desk, OneSentence
 from services.cli.token import token
 from services.cli.verify import verify
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command()(token)
 app.command()(verify)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(law.app, name="law")
 
 
 @app.callback()

@@ -151,7 +151,7 @@ def _row(
         yield Fault(file, at, day, problem)
     yield from _word(row, key, file, day)
     areas = unit == AREAS_UNIT
-    if problem := _unknown_place(row.get("in", NATIONAL), None if areas else places):
+    if problem := unknown_place(row.get("in", NATIONAL), None if areas else places):
         yield Fault(file, f"{key}.in", day, problem)
     if areas:
         yield from _areas(row, key, file)
@@ -194,7 +194,7 @@ def _unwritable(value: Any, at: str) -> Iterator[tuple[str, str]]:
         yield at, f'write it as text, "{value}"'
 
 
-def _unknown_place(place: Any, places: Places | None) -> str:
+def unknown_place(place: Any, places: Places | None) -> str:
     """What is wrong with a place; nothing if it is known."""
     if place == NATIONAL:
         return ""

@@ -131,6 +131,7 @@ def finding_to_wire(finding: Finding) -> type_pb2.Finding:
                 jurisdiction=version.jurisdiction,
                 value=version.value,
                 source=version.source,
+                tag=version.tag.value,
             )
             for version in finding.parameters
         ],

@@ -1,0 +1,164 @@
+"""`oip law`: check parameter files, show what is in force, explain how a decision came about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import services
+from services.cli.desk import EXIT_CHECK_FAILED, Refused
+from services.cli.explain import explain
+from services.kernel.parameter_check import (
+    Places,
+    check_tree,
+    parameter_files,
+    unknown_place,
+)
+from services.kernel.parameters import (
+    Parameter,
+    ParameterFileFaulty,
+    ParameterNotFound,
+    Value,
+    load,
+    places,
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The law as dated data: check it, show it, explain with it (法规参数).",
+)
+app.command()(explain)
+
+ROOT = Path(services.__file__).resolve().parent
+AREAS = ROOT / "kernel" / "parameters" / "pooling_areas.toml"
+
+
+@app.command()
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder with parameter files, or above such.")
+    ] = ROOT,
+) -> None:
+    """Check parameter files; one sentence for each fault, with file, key and day."""
+    if not folder.is_dir():
+        raise Refused(f"There is no folder {folder}; name one with parameter files.")
+    files = parameter_files(folder)
+    if not files:
+        raise Refused(f"There is no parameter file (*.toml) in {folder}; name another folder.")
+    faults = check_tree(folder, Places.read(AREAS))
+    for fault in faults:
+        typer.echo(str(fault))
+    if faults:
+        typer.echo(f"{len(faults)} faults in {len(files)} files.", err=True)
+        raise typer.Exit(EXIT_CHECK_FAILED)
+    typer.echo(f"{len(files)} files, no fault.")
+
+
+@app.command()
+def show(
+    name: Annotated[
+        str, typer.Argument(help="disability_grant_months, or benefits/… of two alike")
+    ],
+    on: Annotated[
+        datetime,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="The day of the event."),
+    ],
+    where: Annotated[
+        str, typer.Option("--in", metavar="PLACE", help="CN, a division code, or CODE@division.")
+    ] = "CN",
+    known: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DAY", help="As published by this day; default: all."
+        ),
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="Where the parameter files are.")
+    ] = ROOT,
+) -> None:
+    """Show the value in force on a day in a place, with its source and how long it is valid."""
+    found = list(_files_of(name, folder))
+    if not found:
+        raise Refused(f"There is no parameter {name}; `oip law names` lists them all.")
+    if problem := unknown_place(where, Places.read(AREAS)):
+        raise Refused(f"{problem[0].upper()}{problem[1:]}.")
+    console = Console(soft_wrap=True, highlight=False)
+    for path in found:
+        parameter = _load(path)
+        try:
+            value = parameter.on(on.date(), where, known.date() if known else None)
+        except ParameterNotFound as error:
+            raise Refused(f"The parameter {error}.") from None
+        console.print(f"{path.parent.parent.name}/{parameter.name}", style="bold")
+        console.print(_table(parameter, value, on.date(), where))
+
+
+@app.command()
+def names(
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="Where the parameter files are.")
+    ] = ROOT,
+) -> None:
+    """List the parameters with their units."""
+    table = Table("parameter", "unit", "values", box=None)
+    for path in parameter_files(folder):
+        parameter = _load(path)
+        name = f"{path.parent.parent.name}/{parameter.name}"
+        table.add_row(name, parameter.unit, str(len(parameter.values)))
+    Console(soft_wrap=True, highlight=False).print(table)
+
+
+def _table(parameter: Parameter, value: Value, day: date, where: str) -> Table:
+    table = Table(show_header=False, box=None)
+    for key, text in _lines(value.value):
+        table.add_row(key or "value", text)
+    table.add_row("unit", parameter.unit)
+    table.add_row("in force", f"{value.since} to {_end(parameter, value, day, where)}")
+    table.add_row("valid in", value.jurisdiction)
+    table.add_row("published", str(value.published))
+    table.add_row("tag", value.tag.value)
+    table.add_row("source", value.source)
+    return table
+
+
+def _end(parameter: Parameter, value: Value, day: date, where: str) -> str:
+    """The day before another value takes over in this place; open if none is known."""
+    near = places(where)
+    within = near[: near.index(value.jurisdiction) + 1]
+    starts = [
+        other.since
+        for other in parameter.values
+        if other.jurisdiction in within and other.since > day
+    ]
+    ends = sorted([*starts, *([value.until] if value.until else [])])
+    return f"before {ends[0]}" if ends else "further notice"
+
+
+def _lines(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _lines(item, f"{key}.{name}" if key else name)
+    elif isinstance(value, list):
+        yield key, ", ".join(str(item) for item in value)
+    else:
+        yield key, str(value)
+
+
+def _files_of(name: str, folder: Path) -> Iterator[Path]:
+    service, _, short = name.rpartition("/")
+    for path in parameter_files(folder):
+        if path.stem == short and service in {"", path.parent.parent.name}:
+            yield path
+
+
+def _load(path: Path) -> Parameter:
+    try:
+        return load(path)
+    except ParameterFileFaulty as error:
+        raise Refused(str(error.faults[0])) from None

@@ -1,0 +1,147 @@
+"""`oip law`: what people see, and the exit codes that scripts read."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from oip.type.v1 import type_pb2
+from typer.testing import CliRunner, Result
+
+from services.cli.explain import Language, lines
+from services.cli.law import ROOT
+from services.cli.main import app
+from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
+from services.runtime.wire import finding_to_wire
+
+
+def test_the_law_of_this_repository_passes() -> None:
+    result = oip("check", str(ROOT))
+
+    assert result.exit_code == 0
+    assert "no fault" in result.stdout
+
+
+def test_a_fault_is_printed_and_fails(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text('title = "x"\nvalues = []\n', encoding="utf-8")
+
+    result = oip("check", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert "broken.toml, unit: the unit is missing" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check", "no-such-folder"], "There is no folder no-such-folder"),
+        (["show", "nothing", "--on", "2025-07-01"], "There is no parameter nothing"),
+        (
+            ["show", "average_wage", "--on", "2015-01-01"],
+            "The parameter average_wage has no value in force on 2015-01-01 in CN",
+        ),
+        (
+            ["show", "average_wage", "--on", "2025-07-01", "--in", "Guangzhou"],
+            "Guangzhou is no place",
+        ),
+        (
+            ["show", "average_wage", "--on", "2025-07-01", "--in", "540100"],
+            "The province 540000 is not known",
+        ),
+        (["explain", "tea/leaves"], "tea/leaves cannot be explained"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
+    arguments: list[str], words: str
+) -> None:
+    result = oip(*arguments)
+
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_value_is_shown_with_source_and_validity() -> None:
+    result = oip("show", "disability_grant_months", "--on", "2025-07-01", "--in", "440100")
+
+    assert result.exit_code == 0
+    assert "grade_3" in result.stdout
+    assert "23" in result.stdout
+    assert "人社厅函〔2025〕79号" in result.stdout
+
+
+def test_a_value_is_shown_as_it_was_known() -> None:
+    early = oip("show", "average_wage", "--on", "2025-02-01", "--known", "2025-03-01")
+    late = oip("show", "average_wage", "--on", "2025-02-01", "--in", "440100")
+
+    assert "68340" in early.stdout
+    assert "69476" in late.stdout
+
+
+def test_a_value_that_another_replaces_says_when() -> None:
+    result = oip("show", "minimum_wage", "--on", "2025-06-30", "--in", "310115")
+
+    assert "2690" in result.stdout
+    assert "before 2025-07-01" in result.stdout
+
+
+def test_two_parameters_of_one_name_are_told_apart() -> None:
+    both = oip("show", "advance_payment_days", "--on", "2025-07-01")
+    one = oip("show", "benefits/advance_payment_days", "--on", "2025-07-01")
+
+    assert "premiums/advance_payment_days" in both.stdout
+    assert "premiums/advance_payment_days" not in one.stdout
+
+
+def test_all_parameters_are_listed() -> None:
+    assert "grading/grading_items" in oip("names").stdout
+
+
+def test_a_finding_is_explained_in_both_languages() -> None:
+    text = "\n".join(lines(_finding(), 1, Language.BOTH))
+
+    assert "人社厅函〔2025〕79号 第三十八条 [law]: calculated / 计算" in text
+    assert "The grant is 23 months of the base." in text
+    assert "一次性伤残补助金为23个月基数。" in text
+    assert "disability_grant_months = 23 (since 2025-07-01, CN, 79号 [law])" in text
+    assert "347380 fen x 23 = 7989740 fen" in text
+    assert "grade = 3" in text
+
+
+@pytest.mark.parametrize(
+    ("language", "shown", "hidden"),
+    [
+        (Language.EN, "The grant is", "补助金为"),
+        (Language.ZH, "补助金为", "The grant is"),
+    ],
+)
+def test_a_finding_is_explained_in_one_language(
+    language: Language, shown: str, hidden: str
+) -> None:
+    text = "\n".join(lines(_finding(), 1, language))
+
+    assert shown in text
+    assert hidden not in text
+
+
+def oip(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["law", *arguments], env={"LANG": "C", "LC_ALL": "C"})
+
+
+def _finding() -> type_pb2.Finding:
+    version = ParameterVersion(
+        "disability_grant_months", date(2025, 7, 1), "CN", "23", "79号", Tag.LAW
+    )
+    return finding_to_wire(
+        Finding(
+            Provision("人社厅函〔2025〕79号", "第三十八条", Tag.LAW),
+            Outcome.CALCULATED,
+            "The grant is 23 months of the base.",
+            "一次性伤残补助金为23个月基数。",
+            inputs=facts(grade=3),
+            outputs=facts(amount="7989740 fen"),
+            parameters=(version,),
+            arithmetic="347380 fen x 23 = 7989740 fen",
+        )
+    )
