@@ -8,6 +8,7 @@ What it has acknowledged it should still have after a power cut, hence the check
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -207,9 +208,11 @@ async def connect(
     async def connected() -> None:
         log.info("bus_reconnected", service=name)
 
+    credentials = settings.nats_credentials_file
     client = await patiently(
         lambda: nats.connect(
             settings.nats_url.split(","),
+            user_credentials=str(credentials) if credentials else None,
             name=f"oip_{name}",
             connect_timeout=CONNECT_SECONDS,
             max_reconnect_attempts=-1,
@@ -228,7 +231,13 @@ async def connect(
 async def check_sync(settings: Settings) -> None:
     """Ask every server's monitoring whether it syncs always; raises NotSyncedError."""
     for monitor in _monitors(settings):
-        found = await asyncio.to_thread(_jetstream_config, monitor)
+        ask = functools.partial(asyncio.to_thread, _jetstream_config, monitor)
+        try:
+            found = await patiently(ask)
+        except OSError as error:
+            raise NotSyncedError(
+                monitor, f"does not say how it syncs ({error}); set OIP_NATS_MONITOR_URL"
+            ) from error
         if "sync_always" not in found:
             raise NotSyncedError(monitor, "does not sync every write to disk")
 
@@ -263,17 +272,11 @@ def _monitors(settings: Settings) -> list[str]:
 
 def _jetstream_config(monitor: str) -> dict[str, object]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"{monitor}/jsz?config=1", timeout=API_SECONDS) as answer:
-            content = json.load(answer)
-    except OSError as error:
-        raise NotSyncedError(
-            monitor, f"does not say how it syncs ({error}); set OIP_NATS_MONITOR_URL"
-        ) from error
+    with opener.open(f"{monitor}/jsz?config=1", timeout=API_SECONDS) as answer:
+        content = json.load(answer)
     if content.get("disabled"):
         raise NotSyncedError(monitor, "runs without JetStream")
-    config = content.get("config", {})
-    return {key: value for key, value in config.items() if value}
+    return {key: value for key, value in content.get("config", {}).items() if value}
 
 
 def _end_process() -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 import structlog
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -47,6 +47,8 @@ DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 RETRY_COUNT_MAX = 5
 RETRY_FIRST_SECONDS = 0.02
 _SERIALISATION = {"40001", "40P01"}
+# No answer at all (no code), and "the database system is starting up".
+_STARTING = {"", "57P03"}
 _LOCKED = {"55P03"}
 _FULL = {"53100", "53200", "53300"}
 
@@ -123,10 +125,24 @@ class Database:
                 raise problem from error
             raise
 
-    async def check(self) -> None:
-        """Connect once; raises NotDurableError, or what keeps the database from answering."""
-        async with self.begin() as tx:
-            await tx.execute(text("select 1"))
+    async def check(self, patience_seconds: float = 30.0) -> None:
+        """Connect, waiting for a server that is starting; raises NotDurableError, or what it says.
+
+        Servers and services of one machine start in any order.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience_seconds
+        while True:
+            try:
+                async with self.begin() as tx:
+                    await tx.execute(text("select 1"))
+            except OperationalError as error:
+                if sqlstate(error) not in _STARTING or loop.time() > end:
+                    raise
+                log.info("database_awaited", service=self.service)
+                await asyncio.sleep(0.5)
+            else:
+                return
 
     async def close(self) -> None:
         """Close the pool."""
@@ -178,6 +194,8 @@ def _engine(url: str, service: str, role: str, pool_size: int) -> AsyncEngine:
         as_psycopg(url),
         pool_size=pool_size,
         max_overflow=0,
+        # Errors are logged, and values may be those of a person.
+        hide_parameters=True,
         pool_timeout=POOL_WAIT_SECONDS,
         pool_pre_ping=True,
         pool_recycle=RECYCLE_SECONDS,

@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     # Where the server's monitoring answers; default: port 8222 of the first server's host.
     nats_monitor_url: str = ""
     nats_replicas: int = 1
+    # A user's credentials (JWT and seed), where the server wants more than what the URL says.
+    nats_credentials_file: Path | None = None
 
     enrolment_address: str = "127.0.0.1:51001"
     orders_address: str = "127.0.0.1:51002"

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import structlog
 
 from services.runtime.embedded.folder import StateInUseError, locked
 from services.runtime.embedded.nats import NatsServer
@@ -20,7 +23,28 @@ from services.runtime.embedded.postgres import PostgresServer
 from services.runtime.embedded.processes import CannotStartError
 from services.runtime.settings import Settings
 
-__all__ = ["CannotStartError", "NatsServer", "PostgresServer", "StateInUseError", "embedded"]
+__all__ = [
+    "CannotStartError",
+    "NatsServer",
+    "PostgresServer",
+    "ServerEndedError",
+    "StateInUseError",
+    "embedded",
+]
+
+WATCH_SECONDS = 0.5
+
+log = structlog.get_logger(part="embedded")
+
+
+class ServerEndedError(RuntimeError):
+    """An embedded server has ended by itself."""
+
+    def __init__(self, log_file: Path) -> None:
+        super().__init__(
+            f"{log_file.stem} has ended unexpectedly; its log is {log_file}. "
+            "Nothing that was confirmed is lost: run the same command again"
+        )
 
 
 @asynccontextmanager
@@ -36,17 +60,47 @@ async def embedded(settings: Settings) -> AsyncIterator[Settings]:
     async with AsyncExitStack() as stack:
         stack.enter_context(_ended_by_sigterm())
         folder = stack.enter_context(locked(settings.state_dir))
+        servers: list[PostgresServer | NatsServer] = []
         urls: dict[str, str] = {}
         if not settings.database_url:
             postgres = PostgresServer(folder / "postgres")
             stack.push_async_callback(postgres.stop)
+            servers.append(postgres)
             urls["database_url"] = await postgres.start()
         if not settings.nats_url:
             nats_server = NatsServer(folder / "nats")
             stack.push_async_callback(nats_server.stop)
+            servers.append(nats_server)
             urls["nats_url"] = await nats_server.start()
             urls["nats_monitor_url"] = nats_server.monitor_url
+        await stack.enter_async_context(_ended_with(servers))
         yield settings.model_copy(update=urls)
+
+
+@asynccontextmanager
+async def _ended_with(servers: Sequence[PostgresServer | NatsServer]) -> AsyncIterator[None]:
+    """End the block with ServerEndedError when a server ends by itself."""
+    owner = asyncio.current_task()
+    ended: list[PostgresServer | NatsServer] = []
+
+    async def watch() -> None:
+        while not ended:
+            await asyncio.sleep(WATCH_SECONDS)
+            ended.extend(server for server in servers if server.has_ended)
+        log.error("server_ended", log=[str(server.log_file) for server in ended])
+        if owner is not None:
+            owner.cancel()
+
+    watcher = asyncio.create_task(watch(), name="watch the embedded servers")
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not ended or owner is None:
+            raise
+        owner.uncancel()
+        raise ServerEndedError(ended[0].log_file) from None
+    finally:
+        watcher.cancel()
 
 
 @contextmanager

@@ -69,6 +69,16 @@ class NatsServer:
         return f"http://127.0.0.1:{self.monitor_port}"
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it was started and has ended without being stopped."""
+        return self._process is not None and self._process.poll() is not None
+
+    @property
+    def log_file(self) -> Path:
+        """Where it writes its log."""
+        return self._log
+
+    @property
     def pid(self) -> int:
         """The server's process id."""
         assert self._process is not None, "the server is not running"

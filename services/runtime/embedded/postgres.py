@@ -17,6 +17,7 @@ import structlog
 from services.runtime.embedded.confine import NOBODY
 from services.runtime.embedded.processes import (
     CannotStartError,
+    finish,
     free_port,
     start,
     stop,
@@ -31,6 +32,7 @@ PASSWORD_FILE = "oip.password"  # noqa: S105 - a file name
 START_ATTEMPTS = 5
 READY_SECONDS = 120
 INIT_SECONDS = 120
+PROBE_SECONDS = 10
 STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
 
 # For two cores and bulk loads. Nothing here trades a confirmed commit for speed (rule P4).
@@ -81,6 +83,16 @@ class PostgresServer:
         """The URL of the project's database on this server."""
         password = (self._folder / PASSWORD_FILE).read_text(encoding="ascii").strip()
         return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and has ended without being stopped."""
+        return self._process is not None and self._process.poll() is not None
+
+    @property
+    def log_file(self) -> Path:
+        """Where it writes its log."""
+        return self._log
 
     @property
     def pid(self) -> int:
@@ -189,9 +201,7 @@ class PostgresServer:
             death_signal=signal.SIGKILL,
             confinement=self._mode,
         )
-        finished = await wait(process, INIT_SECONDS)
-        if not finished or process.returncode != 0:
-            process.kill()
+        if not await finish(process, INIT_SECONDS):
             raise CannotStartError(f"initdb failed; {self._log} ends with: {tail(self._log)}")
         password_file.rename(beside / PASSWORD_FILE)
         self._hand_over(beside / PASSWORD_FILE)
@@ -226,7 +236,7 @@ class PostgresServer:
                 death_signal=signal.SIGKILL,
                 confinement=mode,
             )
-            return await wait(process, 10) and process.returncode == 0
+            return await finish(process, PROBE_SECONDS)
         finally:
             shutil.rmtree(trial)
 

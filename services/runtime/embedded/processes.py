@@ -61,6 +61,16 @@ async def stop(
     await wait(process, 5)
 
 
+async def finish(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether a child did its work within so many seconds; it does not go on after this."""
+    try:
+        return await wait(process, seconds) and process.returncode == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 async def wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
     """Whether a child ended within so many seconds."""
     loop = asyncio.get_running_loop()

@@ -370,7 +370,10 @@ async def test_a_server_that_does_not_sync_always_is_refused(
         await server.stop()
 
 
-async def test_a_server_that_cannot_be_asked_is_refused(bus_settings: Settings) -> None:
+async def test_a_server_that_cannot_be_asked_is_refused(
+    bus_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buses, "API_PATIENCE_SECONDS", 0.5)
     settings = bus_settings.model_copy(update={"nats_monitor_url": "http://127.0.0.1:1"})
 
     with pytest.raises(NotSyncedError, match="OIP_NATS_MONITOR_URL"):

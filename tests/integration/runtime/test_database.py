@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from services.runtime.database import (
     Database,
@@ -262,3 +262,10 @@ async def test_losing_the_connection_inside_a_transaction_is_an_error_and_frees_
     assert toys.checked_out_count == 0
     async with toys.begin() as tx:
         assert await names(tx) == set()
+
+
+async def test_a_server_that_is_not_there_yet_is_waited_for_and_then_named() -> None:
+    database = Database("postgresql://oip@127.0.0.1:1/oip", "toy")
+    with pytest.raises(OperationalError, match="refused"):
+        await database.check(patience_seconds=1)
+    await database.close()

@@ -17,7 +17,12 @@ import psycopg
 import pytest
 
 from services.runtime import bus as buses
-from services.runtime.embedded import CannotStartError, StateInUseError, embedded
+from services.runtime.embedded import (
+    CannotStartError,
+    ServerEndedError,
+    StateInUseError,
+    embedded,
+)
 from services.runtime.embedded.postgres import PostgresServer
 from services.runtime.embedded.processes import CONFINE
 from services.runtime.settings import Settings
@@ -240,6 +245,22 @@ async def test_a_folder_that_cannot_be_written_is_one_clear_sentence(tmp_path: P
     with pytest.raises(CannotStartError, match="OIP_STATE_DIR"):
         async with embedded(fresh(tmp_path / "file" / "below")):
             pass
+
+
+async def test_the_end_of_a_server_ends_the_stack_with_one_sentence(tmp_path: Path) -> None:
+    async def stand() -> None:
+        async with embedded(fresh(tmp_path)):
+            (server,) = [pid for pid in children_of(os.getpid()) if is_postgres(pid, tmp_path)]
+            os.kill(server, signal.SIGKILL)
+            await asyncio.sleep(30)
+
+    with pytest.raises(ServerEndedError, match="run the same command again"):
+        await asyncio.create_task(stand())
+    assert running_in(tmp_path) == []
+
+
+def is_postgres(pid: int, folder: Path) -> bool:
+    return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve() / "postgres"
 
 
 async def test_a_crash_of_the_server_loses_nothing_confirmed(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""Settings come from the environment, and every service can have a database of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.runtime.settings import Environment, Settings
+
+
+def test_without_an_environment_everything_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OIP_DATABASE_URL", "OIP_NATS_URL", "OIP_STATE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    settings = Settings()
+
+    assert (settings.database_url, settings.nats_url) == ("", "")
+    assert settings.state_dir == Path(".local")
+    assert settings.environment is Environment.DEV
+    assert settings.address_of("enrolment") == "127.0.0.1:51001"
+    assert settings.address_of("fund") == "127.0.0.1:51007"
+
+
+def test_a_service_may_have_a_database_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OIP_DATABASE_URL", "postgresql://common/oip")
+    monkeypatch.setenv("OIP_ORDERS_DATABASE_URL", "postgresql://big/oip")
+    settings = Settings()
+
+    assert settings.database_of("orders") == "postgresql://big/oip"
+    assert settings.database_of("claims") == "postgresql://common/oip"
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OIP_FUND_ADDRESS", "")
+    assert Settings().fund_address == "127.0.0.1:51007"
+
+
+def test_key_files_lie_below_the_state_folder_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OIP_STATE_DIR", "/somewhere")
+    monkeypatch.setenv("OIP_JWKS_FILE", "/elsewhere/jwks.json")
+    settings = Settings()
+
+    assert settings.keys_path == Path("/somewhere/keys/columns.json")
+    assert settings.jwks_path == Path("/elsewhere/jwks.json")
