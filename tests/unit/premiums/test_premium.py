@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -153,7 +154,7 @@ def test_partial_receipts_clear_every_pooling_area_exactly() -> None:
         for part in receipt.parts:
             received[part.pooling_area] += part.premium.count
         bill = paying.after_receipt(bill, receipt, LAW)
-        bill = paying.replace(
+        bill = replace(
             bill,
             areas=tuple(
                 Area(area.pooling_area, area.premium, Fen(received[area.pooling_area]))
@@ -192,7 +193,7 @@ def test_a_surcharge_over_a_year_is_simple() -> None:
 
 def test_orders_declared_too_low_bear_surcharge_from_their_own_due_date() -> None:
     own = Due(date(2025, 8, 15), Fen(10_000))
-    bill = paying.replace(
+    bill = replace(
         a_bill(0), due=date(2025, 9, 15), dues=(Due(date(2025, 9, 15), Fen(50_000)), own)
     )
 

@@ -1,0 +1,50 @@
+"""What premiums tells: domain values in, event messages out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oip.premiums.v1 import events_pb2
+
+from services.premiums.domain.paying import Bill, Receipt
+from services.premiums.store.paying import Told
+from services.runtime.wire import date_to_wire, enum_number, month_to_wire
+
+
+def premium_assessed(bill: Bill, lines: Sequence[Told]) -> events_pb2.PremiumAssessed:
+    """A platform's month was assessed; lines are summed by pooling area and industry."""
+    return events_pb2.PremiumAssessed(
+        bill=bill.name,
+        platform=bill.platform,
+        month=month_to_wire(bill.month),
+        due_date=date_to_wire(bill.due),
+        revision=bill.revision,
+        lines=[
+            events_pb2.PremiumAssessed.Line(
+                pooling_area=line.pooling_area,
+                industry=enum_number(line.industry),
+                order_count=line.order_count,
+                premium_fen=line.premium.count,
+            )
+            for line in lines
+        ],
+    )
+
+
+def premium_received(receipt: Receipt) -> events_pb2.PremiumReceived:
+    """Money came in for a bill, or credit was given or set off (a receipt of 0 fen)."""
+    return events_pb2.PremiumReceived(
+        receipt=receipt.name,
+        platform=receipt.platform,
+        month=month_to_wire(receipt.month),
+        receipt_date=date_to_wire(receipt.day),
+        parts=[
+            events_pb2.PremiumReceived.Part(
+                pooling_area=part.pooling_area,
+                premium_fen=part.premium.count,
+                surcharge_fen=part.surcharge.count,
+                credit_fen=part.credit.count,
+            )
+            for part in receipt.parts
+        ],
+    )

@@ -1,0 +1,210 @@
+"""Tallies, terms, bills with their lines, receipts with their parts, declarations."""
+
+from alembic import op
+
+from services.runtime.migrate import (
+    allow,
+    append_only,
+    create_runtime_tables,
+    enable_platform_isolation,
+)
+
+revision = "premiums_0001"
+down_revision = None
+branch_labels = ("premiums",)
+depends_on = None
+
+TABLES = (
+    """
+    create table platform (
+        platform text primary key,
+        revision bigint not null,
+        industries smallint[] not null
+    )
+    """,
+    """
+    create table accrual (
+        order_batch text not null,
+        pooling_area text not null,
+        industry smallint not null,
+        service_date date not null,
+        platform text not null,
+        order_count bigint not null,
+        bill_month date not null,
+        create_time timestamptz not null,
+        primary key (order_batch, pooling_area, industry, service_date)
+    )
+    """,
+    """
+    create index ix_premiums_accrual_bill_month on accrual
+        (bill_month, platform, pooling_area, industry, service_date) include (order_count)
+    """,
+    "create index ix_premiums_accrual_platform on accrual (platform, service_date)",
+    """
+    create table order_gap (
+        platform text not null,
+        service_date date not null,
+        revision bigint not null,
+        gaps jsonb not null,
+        primary key (platform, service_date)
+    )
+    """,
+    """
+    create table term (
+        seq bigint generated always as identity primary key,
+        id text not null unique,
+        platform text not null,
+        kind smallint not null,
+        since_date date not null,
+        industry smallint,
+        value numeric not null check (value > 0),
+        reason text not null,
+        findings jsonb not null,
+        create_time timestamptz not null
+    )
+    """,
+    "create index ix_premiums_term_platform on term (platform, since_date, seq)",
+    # The newest assessed month; its row lock keeps tallies and assessments apart.
+    """
+    create table assessment_head (
+        the_one boolean primary key default true check (the_one),
+        latest_month date
+    )
+    """,
+    "insert into assessment_head (latest_month) values (null)",
+    """
+    create table assessment (
+        month date primary key,
+        bill_count integer not null,
+        line_count integer not null,
+        order_count bigint not null,
+        premium_fen bigint not null,
+        due_date date not null,
+        gap_day_count integer not null,
+        create_time timestamptz not null
+    )
+    """,
+    """
+    create table bill (
+        platform text not null,
+        month date not null,
+        premium_fen bigint not null,
+        due_date date not null,
+        state smallint not null,
+        revision bigint not null check (revision > 0),
+        create_time timestamptz not null,
+        primary key (platform, month)
+    )
+    """,
+    "create index ix_premiums_bill_month on bill (month, platform)",
+    """
+    create table line (
+        id bigint generated always as identity primary key,
+        platform text not null,
+        month date not null,
+        pooling_area text not null,
+        industry smallint not null,
+        service_month date not null,
+        kind smallint not null,
+        order_count bigint not null,
+        base numeric not null,
+        band numeric not null,
+        markup numeric not null,
+        premium_fen bigint not null,
+        due_date date not null,
+        findings jsonb not null,
+        unique (platform, month, pooling_area, industry, service_month, kind, base, band, markup)
+    )
+    """,
+    "create index ix_premiums_line_month on line (month)",
+    """
+    create table receipt (
+        id text primary key,
+        platform text not null,
+        month date not null,
+        receipt_date date not null,
+        amount_fen bigint not null check (amount_fen >= 0),
+        premium_fen bigint not null,
+        surcharge_fen bigint not null check (surcharge_fen >= 0),
+        credit_fen bigint not null,
+        bank_reference text unique,
+        findings jsonb not null,
+        create_time timestamptz not null,
+        check (amount_fen = premium_fen + surcharge_fen + credit_fen),
+        check ((bank_reference is null) = (amount_fen = 0))
+    )
+    """,
+    "create index ix_premiums_receipt_platform on receipt (platform, month)",
+    "create index ix_premiums_receipt_receipt_date on receipt (receipt_date, id)",
+    """
+    create table receipt_part (
+        receipt text not null,
+        pooling_area text not null,
+        platform text not null,
+        month date not null,
+        premium_fen bigint not null,
+        surcharge_fen bigint not null,
+        credit_fen bigint not null,
+        primary key (receipt, pooling_area)
+    )
+    """,
+    "create index ix_premiums_receipt_part_platform on receipt_part (platform, month)",
+    """
+    create table declaration (
+        platform text not null,
+        month date not null,
+        revision bigint not null check (revision > 0),
+        create_time timestamptz not null,
+        primary key (platform, month, revision)
+    )
+    """,
+    """
+    create table declaration_row (
+        platform text not null,
+        month date not null,
+        revision bigint not null,
+        pooling_area text not null,
+        industry smallint not null,
+        order_count bigint not null check (order_count >= 0),
+        primary key (platform, month, revision, pooling_area, industry)
+    )
+    """,
+)
+APPEND_ONLY = (
+    "accrual",
+    "term",
+    "assessment",
+    "line",
+    "receipt",
+    "receipt_part",
+    "declaration",
+    "declaration_row",
+)
+OF_A_PLATFORM = (
+    "platform",
+    "accrual",
+    "order_gap",
+    "term",
+    "bill",
+    "line",
+    "receipt",
+    "receipt_part",
+    "declaration",
+    "declaration_row",
+)
+
+
+def upgrade() -> None:
+    """Create the tables of store/tables.py."""
+    create_runtime_tables()
+    for statement in TABLES:
+        op.execute(statement)
+    for table in APPEND_ONLY:
+        append_only(table)
+    allow("platform", "SELECT", "INSERT", "UPDATE (revision, industries)")
+    allow("order_gap", "SELECT", "INSERT", "UPDATE (revision, gaps)")
+    allow("assessment_head", "SELECT", "UPDATE (latest_month)")
+    # What a bill asks for stays as it was assessed; only how far it is paid moves on.
+    allow("bill", "SELECT", "INSERT", "UPDATE (state, revision)")
+    for table in OF_A_PLATFORM:
+        enable_platform_isolation(table)

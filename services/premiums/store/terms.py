@@ -1,0 +1,107 @@
+"""Bases and bands of platforms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from services.kernel.money import Fen
+from services.kernel.periods import Month
+from services.premiums.domain.assessing import LineKind
+from services.premiums.domain.terms import Industry, Term, TermKind
+from services.premiums.store.tables import lines, receipts, terms
+from services.runtime.database import Transaction
+from services.runtime.wire import findings_from_json, findings_to_json
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A platform's own figures in a window of months."""
+
+    premium: Fen  # received for bills of the window
+    month_count: int  # service months with orders
+    order_count: int
+
+
+async def add_term(tx: Transaction, term: Term, now: datetime) -> None:
+    """Add a base or a band."""
+    await tx.execute(
+        sa.insert(terms).values(
+            id=term.id,
+            platform=term.platform,
+            kind=term.kind.value,
+            since_date=term.since,
+            industry=term.industry.value if term.industry else None,
+            value=term.value,
+            reason=term.reason,
+            findings=findings_to_json(term.findings),
+            create_time=now,
+        )
+    )
+
+
+async def terms_of(tx: Transaction, platforms: Iterable[str]) -> list[Term]:
+    """All terms of these platforms, oldest first."""
+    wanted = sa.literal(sorted(set(platforms)), ARRAY(sa.Text))
+    statement = (
+        sa.select(terms)
+        .where(terms.c.platform == sa.any_(wanted))
+        .order_by(terms.c.since_date, terms.c.seq)
+    )
+    return [_term(row) for row in await tx.execute(statement)]
+
+
+async def list_terms(
+    tx: Transaction, platform: str, after: tuple[str, ...], size: int
+) -> Sequence[Term]:
+    """A platform's terms, newest first."""
+    statement = sa.select(terms).where(terms.c.platform == platform)
+    if after:
+        key = sa.tuple_(terms.c.since_date, terms.c.seq)
+        last = sa.tuple_(sa.literal(date.fromisoformat(after[0])), sa.literal(int(after[1])))
+        statement = statement.where(key < last)
+    statement = statement.order_by(terms.c.since_date.desc(), terms.c.seq.desc()).limit(size)
+    return [_term(row) for row in await tx.execute(statement)]
+
+
+async def counted(tx: Transaction, platform: str, first: Month, last: Month) -> Counted:
+    """What a platform paid and how much it worked in the months from first to last."""
+    paid = sa.select(sa.func.coalesce(sa.func.sum(receipts.c.premium_fen), 0)).where(
+        receipts.c.platform == platform,
+        receipts.c.month.between(first.first_day, last.first_day),
+    )
+    by_month = (
+        sa.select(lines.c.service_month, sa.func.sum(lines.c.order_count).label("order_count"))
+        .where(
+            lines.c.platform == platform,
+            lines.c.kind == LineKind.ORDERS.value,
+            lines.c.service_month.between(first.first_day, last.first_day),
+        )
+        .group_by(lines.c.service_month)
+        .subquery()
+    )
+    worked = sa.select(
+        sa.func.count().filter(by_month.c.order_count > 0),
+        sa.func.coalesce(sa.func.sum(by_month.c.order_count), 0),
+    )
+    month_count, order_count = (await tx.execute(worked)).one()
+    premium = (await tx.execute(paid)).scalar_one()
+    return Counted(Fen(int(premium)), int(month_count), int(order_count))
+
+
+def _term(row: sa.Row[tuple[object, ...]]) -> Term:
+    return Term(
+        platform=row.platform,
+        kind=TermKind(row.kind),
+        since=row.since_date,
+        value=row.value,
+        industry=Industry(row.industry) if row.industry else None,
+        reason=row.reason,
+        id=row.id,
+        seq=row.seq,
+        findings=findings_from_json(row.findings),
+    )
