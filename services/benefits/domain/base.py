@@ -1,4 +1,4 @@
-"""The base of all cash benefits: a share of the area's average wage, never the worker's earnings."""
+"""The base of all cash benefits: a share of the area's average wage, never one's own earnings."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ def rights_on_death(death: date, grade: int | None) -> DeathRights:
                 Outcome.MET,
                 "The worker died from the injury before an appraisal was concluded: funeral grant, "
                 "death grant and survivors' pensions are due.",
-                "伤者在鉴定结论作出前因伤死亡, 应支付丧葬补助金、一次性死亡补助金和供养亲属抚恤金。",
+                "伤者在鉴定结论作出前因伤死亡, "
+                "应支付丧葬补助金、一次性死亡补助金和供养亲属抚恤金。",
                 inputs={"death_date": death},
             ),
         )
@@ -136,7 +137,7 @@ class MissingRights:
 def rights_when_missing(
     law: Law, accident: date, where: str, grant: Fen, *, hardship: bool
 ) -> MissingRights:
-    """Missing after an accident (S4): pensions from the fourth month, in hardship part of the grant.
+    """Missing after an accident (S4): pensions from the fourth month, in hardship an advance.
 
     工伤保险条例 art. 41. What is advanced is taken off the grant when the death is declared, and
     recovered if the worker returns.

@@ -59,9 +59,9 @@ def disability_allowance(
     base: Base,
     grade: int,
     accident: date,
+    *,
     where: str,
     month: Month,
-    *,
     added: Fen = ZERO,
     known: date | None = None,
 ) -> Computed:
@@ -99,7 +99,8 @@ def disability_allowance(
                 rules.ALLOWANCE_FLOOR,
                 f"The allowance is below the minimum wage of {floor.fen.yuan} yuan; the fund adds "
                 f"{top_up.yuan} yuan.",
-                f"伤残津贴低于当地最低工资标准 {floor.fen.yuan} 元, 由基金补足差额 {top_up.yuan} 元。",
+                f"伤残津贴低于当地最低工资标准 {floor.fen.yuan} 元, "
+                f"由基金补足差额 {top_up.yuan} 元。",
                 f"{floor.fen} - {plain} = {top_up}",
                 inputs={"month": month, "allowance": plain, "minimum_wage": floor.fen},
                 outputs={"top_up": top_up, "amount": plain + top_up},

@@ -62,7 +62,7 @@ def _medical(law: Law, expense: Expense, where: str) -> Computed:
         outputs={"amount": amount},
         values=(share,),
     )
-    return _less_third_party(law, expense, where, amount, (finding,), "treatment")
+    return _less_third_party(law, expense, where, amount, (finding,))
 
 
 def _device(law: Law, expense: Expense, where: str) -> Computed:
@@ -84,7 +84,7 @@ def _device(law: Law, expense: Expense, where: str) -> Computed:
         outputs={"amount": amount},
         values=(prices,) if expense.device else (),
     )
-    return _less_third_party(law, expense, where, amount, (finding,), "treatment")
+    return _less_third_party(law, expense, where, amount, (finding,))
 
 
 def _meals(law: Law, expense: Expense, where: str) -> Computed:
@@ -146,11 +146,11 @@ def treatment_allowance(law: Law, base: Base, accident: date, end: date, where: 
     switch = law.on("treatment_allowance", accident, where)
     if switch.value != "on":
         return Computed(ZERO, ())
-    return treatment_allowance_for(law, base, accident, end, where, switch)
+    return treatment_allowance_for(law, base, accident, end, where=where, switch=switch)
 
 
 def treatment_allowance_for(
-    law: Law, base: Base, accident: date, end: date, where: str, switch: Value
+    law: Law, base: Base, accident: date, end: date, *, where: str, switch: Value
 ) -> Computed:
     """The treatment allowance where it is switched on."""
     period = law.on("treatment_period_months", accident, where)
@@ -181,13 +181,12 @@ def _less_third_party(
     where: str,
     amount: Fen,
     findings: tuple[Finding, ...],
-    part: str,
 ) -> Computed:
     """Take off what a third party has paid; treatment is paid once only."""
     if not expense.paid_by_third_party:
         return Computed(amount, findings)
     rule = law.on("third_party_deduction", expense.day, where)
-    taken = expense.paid_by_third_party if rule.value[part] == "on" else ZERO
+    taken = expense.paid_by_third_party if rule.value["treatment"] == "on" else ZERO
     left = max(ZERO, amount - taken)
     return Computed(
         left,
@@ -197,7 +196,8 @@ def _less_third_party(
                 rules.THIRD_PARTY,
                 f"A third party has paid {expense.paid_by_third_party.yuan} yuan for the same "
                 f"treatment; {left.yuan} yuan are left for the fund.",
-                f"第三人已支付 {expense.paid_by_third_party.yuan} 元, 基金支付余额 {left.yuan} 元。",
+                f"第三人已支付 {expense.paid_by_third_party.yuan} 元, "
+                f"基金支付余额 {left.yuan} 元。",
                 f"max(0, {amount} - {taken}) = {left}",
                 inputs={"amount": amount, "paid_by_third_party": expense.paid_by_third_party},
                 outputs={"amount": left},

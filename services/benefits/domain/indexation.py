@@ -38,11 +38,11 @@ def indexed(
     law: Law,
     granted: Fen,
     key: str,
+    *,
     first_month: Month,
     month: Month,
     where: str,
     known: date,
-    *,
     care: CareDependence = CareDependence.NONE,
 ) -> Indexed:
     """A monthly amount with all adjustments in force in a month.

@@ -5,7 +5,8 @@ A property test holds the two together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -48,7 +49,7 @@ def check_month(month: Month, day: date) -> None:
 def due(
     awards: Iterable[Award],
     suspensions: Mapping[str, Sequence[Suspension]],
-    instructed: Set[tuple[str, Month]],
+    instructed: AbstractSet[tuple[str, Month]],
     run_month: Month,
 ) -> list[Payment]:
     """All payments due up to a month and not instructed yet, by award and month.

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from services.benefits.domain import death as deaths
-from services.benefits.domain import disability, survivors
+from services.benefits.domain import disability
 from services.benefits.domain.base import Base, benefit_base
+from services.benefits.domain.death_plan import death_entitlements, once
 from services.benefits.domain.expenses import treatment_allowance
 from services.benefits.domain.indexation import adjustments, indexed
 from services.benefits.domain.law import Law
 from services.benefits.domain.model import (
-    KIN,
     WORKER,
     BenefitKind,
     CareDependence,
@@ -31,7 +30,7 @@ from services.benefits.domain.model import (
     amount_in,
     merge,
 )
-from services.kernel.law import Finding, Outcome
+from services.kernel.law import Finding
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
 
@@ -64,7 +63,7 @@ def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
     found = [
         *_treatment(law, case, before_death, known),
         *_disability(law, facts, before_death, known),
-        *_death(law, facts, before_death, known),
+        *death_entitlements(law, facts, _grade(before_death), known),
     ]
     stopped = (_stop(entitlement, facts) for entitlement in found)
     return [one for one in stopped if one.last_month is None or one.last_month >= one.first_month]
@@ -96,7 +95,14 @@ def _treatment(law: Law, case: Case, phases: Sequence[Phase], known: date) -> li
         return []
     base = benefit_base(law, case.accident_date, case.pooling_area, known)
     computed = treatment_allowance(law, base, case.accident_date, ends[0], case.pooling_area)
-    return _once(BenefitKind.TREATMENT_ALLOWANCE, WORKER, computed, Month.of(ends[0]), case, base)
+    return once(
+        BenefitKind.TREATMENT_ALLOWANCE,
+        WORKER,
+        computed,
+        Month.of(ends[0]),
+        base,
+        event=case.accident_date,
+    )
 
 
 def _disability(
@@ -109,7 +115,9 @@ def _disability(
     base = benefit_base(law, accident, where, known)
     month = Month.of(first.conclude_date)
     grant = disability.disability_grant(law, base, first.grade, accident, where)
-    yield from _once(BenefitKind.DISABILITY_GRANT, WORKER, grant, month, case, base)
+    yield from once(
+        BenefitKind.DISABILITY_GRANT, WORKER, grant, month, base, event=case.accident_date
+    )
     allowance = _allowance(law, facts, phases, base, known)
     if allowance is not None:
         yield allowance
@@ -135,10 +143,13 @@ def _allowance(
         *(Month.of(one.since) for one in adjustments(law, where, known)),
         *(since for since, _ in facts.pensions),
     }
-    segments, findings = [], []
+    segments: list[Segment] = []
+    findings: list[Finding] = []
     for month in sorted(one for one in months if one >= first):
         phase = next(one for one in reversed(phases) if one.first_month <= month)
-        segment, because = _allowance_in(law, facts, phase, base, month, first, known)
+        segment, because = _allowance_in(
+            law, facts, phase, base, month=month, first=first, known=known
+        )
         segments.append(segment)
         findings.extend(one for one in because if one not in findings)
     return Entitlement(
@@ -153,21 +164,36 @@ def _allowance(
 
 
 def _allowance_in(
-    law: Law, facts: Facts, phase: Phase, base: Base, month: Month, first: Month, known: date
+    law: Law,
+    facts: Facts,
+    phase: Phase,
+    base: Base,
+    *,
+    month: Month,
+    first: Month,
+    known: date,
 ) -> tuple[Segment, tuple[Finding, ...]]:
     case, where = facts.case, facts.case.pooling_area
     if phase.grade not in disability.ALLOWANCE_GRADES:
         return Segment(month, Fen(0), f"grade {phase.grade} after review"), ()
     share = law.on("disability_allowance_share", case.accident_date, where)
     granted = base.benefit_base.times(share.at(f"grade_{phase.grade}"))
-    raised = indexed(law, granted, f"grade_{phase.grade}", first, month, where, known)
+    raised = indexed(
+        law,
+        granted,
+        f"grade_{phase.grade}",
+        first_month=first,
+        month=month,
+        where=where,
+        known=known,
+    )
     computed = disability.disability_allowance(
         law,
         base,
         phase.grade,
         case.accident_date,
-        where,
-        month,
+        where=where,
+        month=month,
         added=raised.amount - granted,
         known=known,
     )
@@ -208,7 +234,14 @@ def _settlement(
                 law, computed, paid, phase.conclude_date, where
             )
         month = Month.of(phase.conclude_date)
-        yield from _once(BenefitKind.DISABILITY_SETTLEMENT, WORKER, computed, month, case, base)
+        yield from once(
+            BenefitKind.DISABILITY_SETTLEMENT,
+            WORKER,
+            computed,
+            month,
+            base,
+            event=case.accident_date,
+        )
         return
 
 
@@ -232,12 +265,22 @@ def _care(
         *(phase.first_month for phase in phases),
         *(Month.of(one.since) for one in adjustments(law, where, known)),
     }
-    segments, findings = [], []
+    segments: list[Segment] = []
+    findings: list[Finding] = []
     for month in sorted(one for one in months if one >= first):
         phase = next(one for one in reversed(phases) if one.first_month <= month)
         computed = disability.care_allowance(law, base, phase.care, case.accident_date, where)
         key = f"care_{phase.care.name.lower()}"
-        raised = indexed(law, computed.amount, key, first, month, where, known, care=phase.care)
+        raised = indexed(
+            law,
+            computed.amount,
+            key,
+            first_month=first,
+            month=month,
+            where=where,
+            known=known,
+            care=phase.care,
+        )
         segments.append(Segment(month, raised.amount, f"care {phase.care.name.lower()}"))
         because = (*computed.findings, *raised.findings)
         findings.extend(one for one in because if one not in findings)
@@ -250,120 +293,6 @@ def _care(
         tuple(findings),
         base.provisional,
     )
-
-
-def _death(law: Law, facts: Facts, phases: Sequence[Phase], known: date) -> Iterable[Entitlement]:
-    case = facts.case
-    if case.death_date is None:
-        return
-    day, where = case.death_date, case.pooling_area
-    rights = deaths.rights_on_death(day, phases[-1].grade if phases else None)
-    base = benefit_base(law, day, where, known)
-    # Paid in the month of the determination that knows of the death.
-    month = Month.of(max(case.determine_date, day))
-    judged = [
-        (one, survivors.qualification(law, one, case.survivors, day, where))
-        for one in case.survivors
-    ]
-    others = tuple(q.finding for _, q in judged if q.outcome is not Outcome.MET)
-    if rights.funeral:
-        computed = deaths.funeral_grant(law, base, day, where)
-        because = (rights.finding, *computed.findings, *others)
-        computed = disability.Computed(computed.amount, because)
-        yield from _once(BenefitKind.FUNERAL_GRANT, KIN, computed, month, case, base, day)
-    if rights.grant:
-        grant = deaths.death_grant(law, day, where, known)
-        yield Entitlement(
-            BenefitKind.DEATH_GRANT,
-            KIN,
-            (Segment(month, grant.amount, "once"),),
-            month,
-            day,
-            (rights.finding, *grant.findings),
-            grant.provisional,
-        )
-    if rights.pension:
-        yield from _pensions(law, facts, judged, base, known)
-
-
-def _pensions(
-    law: Law,
-    facts: Facts,
-    judged: Sequence[tuple[survivors.Survivor, survivors.Qualification]],
-    base: Base,
-    known: date,
-) -> Iterable[Entitlement]:
-    case = facts.case
-    assert case.death_date is not None
-    day, where = case.death_date, case.pooling_area
-    members, because, shares = [], {}, law.on("survivor_share", day, where)
-    for one, qualified in judged:
-        if qualified.outcome is not Outcome.MET:
-            continue
-        # A posthumous child is paid from the month of birth.
-        first = max(Month.of(day).plus(1), Month.of(one.birth_date or day))
-        stop = facts.stops.get((BenefitKind.SURVIVOR_PENSION, one.survivor_id))
-        last = min((end for end in (qualified.last_month, stop) if end), default=None)
-        if last is not None and last < first:
-            continue
-        share, _ = survivors.share_of(law, one, day, where)
-        members.append(survivors.Member(one.survivor_id, share, first, last))
-        because[one.survivor_id] = qualified.finding
-    lines = survivors.timeline(base.benefit_base, members, shares.at("cap"))
-    for member in members:
-        segments, raised = _raise(law, lines[member.survivor_id], member.first_month, where, known)
-        yield Entitlement(
-            BenefitKind.SURVIVOR_PENSION,
-            member.survivor_id,
-            segments,
-            member.last_month,
-            day,
-            (
-                because[member.survivor_id],
-                base.finding,
-                survivors.pension_finding(
-                    base.benefit_base, member, members, lines[member.survivor_id][0].amount, shares
-                ),
-                *raised,
-            ),
-            base.provisional,
-        )
-
-
-def _raise(
-    law: Law, line: tuple[Segment, ...], first: Month, where: str, known: date
-) -> tuple[tuple[Segment, ...], tuple[Finding, ...]]:
-    """A survivor's amounts with every adjustment of benefits in payment."""
-    months = {
-        *(segment.since for segment in line),
-        *(Month.of(one.since) for one in adjustments(law, where, known)),
-    }
-    segments, findings = [], []
-    for month in sorted(one for one in months if one >= first):
-        plain = next(segment for segment in reversed(line) if segment.since <= month)
-        raised = indexed(law, plain.amount, "survivor", first, month, where, known)
-        segments.append(Segment(month, raised.amount, plain.reason))
-        findings.extend(one for one in raised.findings if one not in findings)
-    return merge(segments), tuple(findings)
-
-
-def _once(
-    kind: BenefitKind,
-    beneficiary: str,
-    computed: disability.Computed,
-    month: Month,
-    case: Case,
-    base: Base,
-    event: date | None = None,
-) -> list[Entitlement]:
-    """A benefit paid once, or nothing if it comes to zero."""
-    if not computed.amount:
-        return []
-    segment = Segment(month, computed.amount, "once")
-    day = event or case.accident_date
-    return [
-        Entitlement(kind, beneficiary, (segment,), month, day, computed.findings, base.provisional)
-    ]
 
 
 def _last_month(case: Case, phases: Sequence[Phase], granting: Sequence[Phase]) -> Month | None:
@@ -381,3 +310,8 @@ def _stop(entitlement: Entitlement, facts: Facts) -> Entitlement:
     if stop is None or (entitlement.last_month is not None and entitlement.last_month <= stop):
         return entitlement
     return replace(entitlement, last_month=stop)
+
+
+def _grade(phases: Sequence[Phase]) -> int | None:
+    """The grade that holds, if one was concluded."""
+    return phases[-1].grade if phases else None

@@ -56,6 +56,14 @@ class BeforeAccident(Problem):
     words_zh = "费用日期 {expense_date} 早于事故日期 {accident_date}; 请核对。"
 
 
+class NothingLeft(Problem):
+    """Nothing of the bill is left for the fund."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "NOTHING_LEFT"
+    words = "A third party has paid all that the fund would pay of this bill; nothing is granted."
+    words_zh = "第三人已全额支付该费用, 基金无需支付。"
+
+
 class NotOnList(Problem):
     """The device has no list price in force."""
 

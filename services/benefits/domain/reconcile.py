@@ -81,12 +81,26 @@ def reconcile(
         changed = _follow(parent.award, entitlement)
         if changed != parent.award:
             change.append(changed)
-        _settle(changed, parent, held, month, reason, (grant, change, recover))
+        _settle(
+            changed,
+            parent,
+            held=held,
+            month=month,
+            reason=reason,
+            changes=(grant, change, recover),
+        )
     for parent in parents.values():
         changed = _ended(parent.award)
         if changed != parent.award:
             change.append(changed)
-        _settle(changed, parent, held, month, reason, (grant, change, recover))
+        _settle(
+            changed,
+            parent,
+            held=held,
+            month=month,
+            reason=reason,
+            changes=(grant, change, recover),
+        )
     if case.state is not CaseState.CONFIRMED:
         for one in held:
             if one.award.kind in EXPENSES:
@@ -97,6 +111,7 @@ def reconcile(
 def _settle(
     award: Award,
     parent: Held,
+    *,
     held: Sequence[Held],
     month: Month,
     reason: str,
@@ -121,9 +136,18 @@ def _settle(
                 given -= one.award.amount
     difference = owed - given
     if difference > ZERO:
-        grant.append(_back_pay(award, difference, parent, month, reason, len(corrections) + 1))
+        grant.append(
+            _back_pay(
+                award,
+                difference,
+                parent,
+                month,
+                reason=reason,
+                number=len(corrections) + 1,
+            )
+        )
     elif difference < ZERO:
-        recover.append(_recovery(award, -difference, owed, given, reason, recovered))
+        recover.append(_recovery(award, owed=owed, given=given, reason=reason, before=recovered))
 
 
 def _withdraw(one: Held, reason: str, change: list[Award], recover: list[Recovery]) -> None:
@@ -132,7 +156,7 @@ def _withdraw(one: Held, reason: str, change: list[Award], recover: list[Recover
         change.append(ended)
     left = one.paid_sum - one.recovered
     if left:
-        recover.append(_recovery(ended, left, ZERO, left, reason, one.recovered))
+        recover.append(_recovery(ended, owed=ZERO, given=left, reason=reason, before=one.recovered))
 
 
 def _granted(case: Case, entitlement: Entitlement) -> Award:
@@ -193,7 +217,7 @@ def _ended(award: Award) -> Award:
 
 
 def _back_pay(
-    award: Award, amount: Fen, parent: Held, month: Month, reason: str, number: int
+    award: Award, amount: Fen, parent: Held, month: Month, *, reason: str, number: int
 ) -> Award:
     months = sorted(parent.paid)
     finding = calculated(
@@ -222,9 +246,8 @@ def _back_pay(
     )
 
 
-def _recovery(
-    award: Award, amount: Fen, owed: Fen, given: Fen, reason: str, before: Fen
-) -> Recovery:
+def _recovery(award: Award, *, owed: Fen, given: Fen, reason: str, before: Fen) -> Recovery:
+    amount = given - owed
     return Recovery(
         recovery=id_from(award.award, str(before), str(award.revision)),
         award=award.award,

@@ -1,0 +1,79 @@
+"""What benefits tells: domain values in, event messages out."""
+
+from __future__ import annotations
+
+from oip.benefits.v1 import benefits_pb2, events_pb2
+
+from services.benefits.domain.model import Award
+from services.benefits.store import Part
+from services.kernel import names
+from services.kernel.periods import Month
+from services.runtime.wire import (
+    date_to_wire,
+    enum_number,
+    fen_to_wire,
+    findings_to_wire,
+    moment_to_wire,
+    month_to_wire,
+)
+
+
+def award_granted(award: Award) -> events_pb2.AwardGranted:
+    """An award was granted or changed; findings stay with us."""
+    return events_pb2.AwardGranted(award=award_message(award))
+
+
+def payment_instructed(month: Month, revision: int, part: Part) -> events_pb2.PaymentInstructed:
+    """Payments were instructed for one pooling area, industry and kind."""
+    return events_pb2.PaymentInstructed(
+        payment_run=names.name("paymentRuns", str(month)),
+        revision=revision,
+        month=month_to_wire(month),
+        part=part_message(part),
+    )
+
+
+def award_message(award: Award, *, whole: bool = False) -> benefits_pb2.Award:
+    """An award; `whole` with the findings and rates that explain it."""
+    message = benefits_pb2.Award(
+        name=award.name,
+        claim=award.claim,
+        kind=enum_number(award.kind.value),
+        state=enum_number(award.state.value),
+        beneficiary=award.beneficiary,
+        periodic=award.periodic,
+        amount_fen=fen_to_wire(award.amount),
+        first_month=month_to_wire(award.first_month),
+        pooling_area=award.pooling_area,
+        industry=enum_number(award.industry),
+        event_date=date_to_wire(award.event_date),
+        revision=award.revision,
+        provisional=award.provisional,
+        adjusts=names.name("awards", award.adjusts) if award.adjusts else "",
+    )
+    if award.last_month is not None:
+        message.last_month.CopyFrom(month_to_wire(award.last_month))
+    if award.create_time is not None:
+        message.create_time.CopyFrom(moment_to_wire(award.create_time))
+    if whole:
+        message.findings.extend(findings_to_wire(award.findings))
+        message.rates.extend(
+            benefits_pb2.Award.Rate(
+                since_month=month_to_wire(segment.since),
+                amount_fen=fen_to_wire(segment.amount),
+                reason=segment.reason,
+            )
+            for segment in award.segments
+        )
+    return message
+
+
+def part_message(part: Part) -> benefits_pb2.PaymentRun.Part:
+    """The total of one pooling area, industry and kind."""
+    return benefits_pb2.PaymentRun.Part(
+        pooling_area=part.pooling_area,
+        industry=enum_number(part.industry),
+        kind=enum_number(part.kind.value),
+        payment_count=part.payment_count,
+        sum_fen=fen_to_wire(part.amount),
+    )

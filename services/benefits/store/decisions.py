@@ -1,0 +1,314 @@
+"""Awards with their rates, suspensions and recoveries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from services.benefits.domain.model import Award, BenefitKind, Segment, State
+from services.benefits.domain.reconcile import Held, Recovery
+from services.benefits.store.tables import (
+    awards,
+    catch_ups,
+    month_of,
+    month_or_none,
+    number_of,
+    payments,
+    rates,
+    recoveries,
+    suspensions,
+)
+from services.kernel.money import ZERO, Fen
+from services.kernel.periods import Month
+from services.runtime.database import Transaction
+from services.runtime.wire import findings_from_json, findings_to_json
+
+
+@dataclass(frozen=True)
+class HeldRecovery:
+    """A recovery with when it was found."""
+
+    recovery: Recovery
+    create_time: datetime
+
+
+_EFFECTIVE = sa.or_(rates.c.until_month.is_(None), rates.c.until_month > rates.c.since_month)
+
+
+async def get_award(tx: Transaction, award: str) -> Award | None:
+    """One award with its rates and findings."""
+    statement = sa.select(awards).where(awards.c.award == award)
+    found = await _awards(tx, (await tx.execute(statement)).all())
+    return found[0] if found else None
+
+
+async def list_awards(tx: Transaction, claim: str, after: Sequence[str], size: int) -> list[Award]:
+    """Awards by claim and id, of one claim or of all."""
+    key = sa.tuple_(awards.c.claim, awards.c.award)
+    statement = sa.select(awards).order_by(awards.c.claim, awards.c.award).limit(size)
+    if claim:
+        statement = statement.where(awards.c.claim == claim)
+    if after:
+        statement = statement.where(key > sa.tuple_(*(sa.literal(one) for one in after)))
+    return await _awards(tx, (await tx.execute(statement)).all())
+
+
+async def hold_awards(tx: Transaction, claim: str) -> list[Held]:
+    """The awards of a claim with what was paid of each, by month, and what is to be recovered."""
+    rows = (
+        await tx.execute(sa.select(awards).where(awards.c.claim == claim).order_by(awards.c.number))
+    ).all()
+    numbers = [row.number for row in rows]
+    paid: dict[int, dict[Month, Fen]] = defaultdict(dict)
+    gross = payments.c.amount_fen + payments.c.withheld_fen
+    for row in await tx.execute(
+        sa.select(payments.c.number, payments.c.month, gross.label("gross")).where(
+            payments.c.number.in_(numbers)
+        )
+    ):
+        paid[row.number][month_of(row.month)] = Fen(row.gross)
+    marked = {
+        row.award: Fen(int(row.amount))
+        for row in await tx.execute(
+            sa.select(recoveries.c.award, sa.func.sum(recoveries.c.amount_fen).label("amount"))
+            .where(recoveries.c.award.in_([row.award for row in rows]))
+            .group_by(recoveries.c.award)
+        )
+    }
+    return [
+        Held(award, paid[row.number], marked.get(award.award, ZERO))
+        for row, award in zip(rows, await _awards(tx, rows), strict=True)
+    ]
+
+
+async def insert_awards(tx: Transaction, granted: Iterable[Award], now: datetime) -> None:
+    """Add awards with their rates; the next run looks at all their months."""
+    for award in granted:
+        statement = insert(awards).values(
+            award=award.award,
+            claim=award.claim,
+            kind=award.kind.value,
+            beneficiary=award.beneficiary,
+            pooling_area=award.pooling_area,
+            industry=award.industry,
+            event_date=award.event_date,
+            amount_fen=award.amount.count,
+            adjusts=award.adjusts,
+            create_time=now,
+            **_changing(award),
+        )
+        number = (await tx.execute(statement.returning(awards.c.number))).scalar_one()
+        await _add_rates(tx, number, 0, award.segments, now)
+        await _catch_up(tx, number)
+
+
+async def update_award(tx: Transaction, award: Award, now: datetime) -> None:
+    """Change an award to what it has become; replaced rates stay on record, emptied."""
+    number = (
+        await tx.execute(
+            sa.update(awards)
+            .where(awards.c.award == award.award, awards.c.revision == award.revision - 1)
+            .values(**_changing(award))
+            .returning(awards.c.number)
+        )
+    ).scalar_one()
+    held = (
+        await tx.execute(
+            sa.select(rates).where(rates.c.number == number).order_by(rates.c.sequence)
+        )
+    ).all()
+    if _segments(row for row in held if _is_effective(row)) != award.segments:
+        await tx.execute(
+            sa.update(rates)
+            .where(rates.c.number == number, _EFFECTIVE)
+            .values(until_month=rates.c.since_month)
+        )
+        await _add_rates(tx, number, held[-1].sequence, award.segments, now)
+    await _catch_up(tx, number)
+
+
+async def suspend(
+    tx: Transaction, award: str, first_month: Month, reason: str, now: datetime
+) -> None:
+    """Stop payment from a month on; the same month again replaces the reason."""
+    number = await _number(tx, award)
+    statement = insert(suspensions).values(
+        number=number,
+        first_month=number_of(first_month),
+        reason=reason,
+        create_time=now,
+    )
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["number", "first_month"],
+            set_={"resume_month": None, "reason": reason},
+        )
+    )
+
+
+async def open_suspension(tx: Transaction, award: str) -> Month | None:
+    """The first month not paid of the suspension that is open."""
+    number = await _number(tx, award)
+    statement = sa.select(suspensions.c.first_month).where(
+        suspensions.c.number == number, suspensions.c.resume_month.is_(None)
+    )
+    return month_or_none((await tx.execute(statement)).scalar_one_or_none())
+
+
+async def resume(tx: Transaction, award: str, first_month: Month) -> None:
+    """Let payment go on from a month; the next run looks at the months since."""
+    number = await _number(tx, award)
+    await tx.execute(
+        sa.update(suspensions)
+        .where(suspensions.c.number == number, suspensions.c.resume_month.is_(None))
+        .values(resume_month=number_of(first_month))
+    )
+    await _catch_up(tx, number)
+
+
+async def insert_recoveries(tx: Transaction, made: Iterable[Recovery], now: datetime) -> None:
+    """Mark money for recovery."""
+    rows = [
+        {
+            "recovery": one.recovery,
+            "award": one.award,
+            "claim": one.claim,
+            "beneficiary": one.beneficiary,
+            "amount_fen": one.amount.count,
+            "reason": one.reason,
+            "findings": findings_to_json(one.findings),
+            "create_time": now,
+        }
+        for one in made
+    ]
+    if rows:
+        await tx.execute(sa.insert(recoveries), rows)
+
+
+async def list_recoveries(
+    tx: Transaction, claim: str, after: Sequence[str], size: int
+) -> list[HeldRecovery]:
+    """Recoveries by claim and id, of one claim or of all."""
+    key = sa.tuple_(recoveries.c.claim, recoveries.c.recovery)
+    statement = (
+        sa.select(recoveries).order_by(recoveries.c.claim, recoveries.c.recovery).limit(size)
+    )
+    if claim:
+        statement = statement.where(recoveries.c.claim == claim)
+    if after:
+        statement = statement.where(key > sa.tuple_(*(sa.literal(one) for one in after)))
+    return [
+        HeldRecovery(
+            Recovery(
+                row.recovery,
+                row.award,
+                row.claim,
+                row.beneficiary,
+                Fen(row.amount_fen),
+                row.reason,
+                findings_from_json(row.findings),
+            ),
+            row.create_time,
+        )
+        for row in await tx.execute(statement)
+    ]
+
+
+async def provisional_claims(tx: Transaction) -> list[str]:
+    """The claims with an award that a later publication replaces."""
+    statement = (
+        sa.select(awards.c.claim).where(awards.c.provisional).distinct().order_by(awards.c.claim)
+    )
+    return list((await tx.execute(statement)).scalars())
+
+
+async def _number(tx: Transaction, award: str) -> int:
+    statement = sa.select(awards.c.number).where(awards.c.award == award)
+    return int((await tx.execute(statement)).scalar_one())
+
+
+async def _catch_up(tx: Transaction, number: int) -> None:
+    await tx.execute(insert(catch_ups).values(number=number).on_conflict_do_nothing())
+
+
+async def _add_rates(
+    tx: Transaction, number: int, after: int, segments: Sequence[Segment], now: datetime
+) -> None:
+    starts = [number_of(segment.since) for segment in segments]
+    rows = [
+        {
+            "number": number,
+            "sequence": after + index + 1,
+            "since_month": starts[index],
+            "until_month": starts[index + 1] if index + 1 < len(starts) else None,
+            "amount_fen": segment.amount.count,
+            "reason": segment.reason,
+            "create_time": now,
+        }
+        for index, segment in enumerate(segments)
+    ]
+    await tx.execute(sa.insert(rates), rows)
+
+
+async def _awards(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[Award]:
+    segments: dict[int, list[sa.Row[Any]]] = defaultdict(list)
+    statement = (
+        sa.select(rates)
+        .where(rates.c.number.in_([row.number for row in rows]), _EFFECTIVE)
+        .order_by(rates.c.number, rates.c.since_month)
+    )
+    for rate in await tx.execute(statement):
+        segments[rate.number].append(rate)
+    return [_award(row, _segments(segments[row.number])) for row in rows]
+
+
+def _award(row: sa.Row[Any], segments: tuple[Segment, ...]) -> Award:
+    return Award(
+        award=row.award,
+        claim=row.claim,
+        kind=BenefitKind(row.kind),
+        beneficiary=row.beneficiary,
+        state=State(row.state),
+        amount=Fen(row.amount_fen),
+        first_month=month_of(row.first_month),
+        last_month=month_or_none(row.last_month),
+        pooling_area=row.pooling_area,
+        industry=row.industry,
+        event_date=row.event_date,
+        segments=segments,
+        findings=findings_from_json(row.findings),
+        provisional=row.provisional,
+        adjusts=row.adjusts,
+        stop_month=month_or_none(row.stop_month),
+        create_time=row.create_time,
+        revision=row.revision,
+    )
+
+
+def _changing(award: Award) -> dict[str, Any]:
+    last, stop = award.last_month, award.stop_month
+    return {
+        "state": award.state.value,
+        "first_month": number_of(award.first_month),
+        "last_month": None if last is None else number_of(last),
+        "stop_month": None if stop is None else number_of(stop),
+        "findings": findings_to_json(award.findings),
+        "provisional": award.provisional,
+        "revision": award.revision,
+    }
+
+
+def _segments(rows: Iterable[sa.Row[Any]]) -> tuple[Segment, ...]:
+    return tuple(
+        Segment(month_of(row.since_month), Fen(row.amount_fen), row.reason) for row in rows
+    )
+
+
+def _is_effective(row: sa.Row[Any]) -> bool:
+    return row.until_month is None or bool(row.until_month > row.since_month)
