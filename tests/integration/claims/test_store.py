@@ -29,7 +29,7 @@ async def test_the_migrated_schema_is_the_one_in_the_store(database: OpenDatabas
 
     named = {
         (table.name, column.name): (
-            column.type.compile(postgresql.dialect()).lower(),
+            column.type.compile(postgresql.dialect()).lower(),  # type: ignore[no-untyped-call]
             column.nullable,
         )
         for table in metadata.sorted_tables

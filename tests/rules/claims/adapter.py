@@ -1,0 +1,249 @@
+"""Turns a case's facts into a call of a rule of claims, and its result into plain values.
+
+Times are written `10:20`, `10:20:30` (on the case's day in Shanghai) or as a whole moment,
+`2025-07-31T23:59:30`. Platforms are A, B and C. What a case leaves out is the plain case: one order
+of A accepted at 10:00 in 440100 and completed at 10:40, an accident at 10:20 whose harm is
+established, filed by the worker on the next day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from services.claims.domain import filing
+from services.claims.domain.case import Case, Enquiry, Exclusion, Judgement
+from services.claims.domain.claim import (
+    Claim,
+    ClaimantKind,
+    DocumentKind,
+    Enrolment,
+    Industry,
+    Situation,
+)
+from services.claims.domain.confirmation import determine
+from services.claims.domain.evidence import OrderEvidence, OrderState
+from services.claims.domain.filing import SmallInjury
+from services.claims.domain.law import Law, all_parameters, pooling_area_of
+from services.claims.domain.time_limits import Due, Pause, Step, StepClock, TimeLimit
+from services.kernel.money import Fen
+from services.kernel.parameters import Parameter
+from services.kernel.periods import SHANGHAI, first_moment
+from services.runtime.holidays import work_calendar
+
+PLATFORMS = {
+    "A": "91350100M000100Y43",
+    "B": "91110108MA01ABCD2H",
+    "C": "91460100MA5T00003T",
+}
+LETTERS = {code: letter for letter, code in PLATFORMS.items()}
+ONE_DAY = timedelta(days=1)
+
+
+def confirmation(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """A whole determination: outcome, each question's answer, charges, place and industry."""
+    case = a_case(day, given)
+    judgements = tuple(
+        Judgement(question, met, "established in the hearing")
+        for question, met in given.get("judgements", {}).items()
+    )
+    decision = determine(case, judgements, work_calendar())
+    answers = {
+        dict(finding.inputs)["question"]: finding.outcome.name for finding in decision.findings
+    }
+    found: dict[str, Any] = {
+        **answers,
+        "outcome": decision.result.name,
+        "disability_expected": decision.disability_expected,
+        "death_date": decision.death_date,
+        "text": " ".join(finding.text for finding in decision.findings),
+        "provisions": [str(finding.provision) for finding in decision.findings],
+    }
+    if decision.attribution is not None:
+        found |= {
+            "charges": {
+                LETTERS[platform]: percent
+                for platform, percent in decision.attribution.by_platform()
+            },
+            "order_charges": {one.order_no: one.percent for one in decision.attribution.charges},
+            "ground": decision.attribution.ground.name,
+            "pooling_area": decision.attribution.pooling_area,
+            "industry": decision.attribution.industry.name,
+        }
+    return found
+
+
+def time_limit(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """Any step's clock: `day` is the event; pauses are pairs of days; `today` is when one looks."""
+    value = law_for(given, day).on(given["limit"], day, given.get("place", "440100"))
+    clock = StepClock(
+        Step.DETERMINATION,
+        day,
+        TimeLimit.of(value),
+        tuple(Pause(*pause) for pause in given.get("pauses", [])),
+    )
+    calendar, today = work_calendar(), given.get("today", day)
+    return {
+        **_due(clock.due(calendar)),
+        "remaining": clock.remaining(calendar, today),
+        "overdue": clock.is_overdue(calendar, today),
+        "limit": str(clock.limit),
+        "provisions": [value.source],
+    }
+
+
+def filing_time(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """Filing after an accident on `day`."""
+    made = filing.filing(
+        ClaimantKind[given["by"]],
+        day,
+        given["filed"],
+        where=given.get("place", "440100"),
+        law=law_for(given, day),
+        calendar=work_calendar(),
+    )
+    return {
+        **_due(made.due),
+        "late": made.is_late,
+        "too_late": made.is_too_late,
+        "provisions": [limit.version.source for limit in made.limits if limit.version],
+    }
+
+
+def acceptance(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """The time for a determination after acceptance on `day`."""
+    small = given.get("small")
+    clock = filing.determination_clock(
+        day,
+        given.get("place", "440100"),
+        law_for(given, day),
+        clear=given.get("clear", False),
+        small=SmallInjury(Fen.of_yuan(small["cost_yuan"]), small["stay"], small["appraisal"])
+        if small
+        else None,
+    )
+    assert clock.limit.version is not None
+    return {
+        **_due(clock.due(work_calendar())),
+        "limit": str(clock.limit),
+        "provisions": [clock.limit.version.source],
+    }
+
+
+def remedies(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """The last days against a conclusion served on `day`."""
+    law = law_for(given, day)
+    made = filing.remedies(day, "440100", law, work_calendar())
+    names = ("review_request_time", "reconsideration_request_time", "litigation_direct_time")
+    return {
+        "review": made.review.day,
+        "reconsideration": made.reconsideration.day,
+        "litigation": made.litigation.day,
+        "provisions": [law.on(name, day, "440100").source for name in names],
+    }
+
+
+def report(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """Whether the first report came late."""
+    law = law_for(given, day)
+    accident, reported = _moment(day, given["accident"]), _moment(day, given["reported"])
+    value = law.on("accident_report_grace_hours", day, "440100")
+    late = filing.is_reported_late(accident, reported, "440100", law)
+    return {"late": late, "provisions": [value.source]}
+
+
+def pooling_area(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """The pooling area of a place."""
+    return {"pooling_area": pooling_area_of(given["place"], day, law_for(given, day))}
+
+
+RULES = {
+    "confirmation": confirmation,
+    "time_limit": time_limit,
+    "filing_time": filing_time,
+    "acceptance": acceptance,
+    "remedies": remedies,
+    "report": report,
+    "pooling_area": pooling_area,
+}
+
+
+def a_case(day: date, given: Mapping[str, Any]) -> Case:
+    """The plain case with what is given put in its place."""
+    filed = given.get("filed", day + ONE_DAY)
+    enrolled = given.get("enrolled", {"A": day - 30 * ONE_DAY, "B": day - 30 * ONE_DAY})
+    claim = Claim(
+        claim_id="c1",
+        claimant_kind=ClaimantKind[given.get("by", "WORKER")],
+        worker=7,
+        accident_time=_moment(day, given.get("accident", "10:20")),
+        place_of_injury=given.get("place", "440100"),
+        situation=Situation[given.get("situation", "ORDER_EXECUTION")],
+        enrolments=tuple(Enrolment(PLATFORMS[one], since) for one, since in enrolled.items()),
+        clock=None,
+        create_time=first_moment(filed) + timedelta(hours=9),
+        death_date=given.get("death_date"),
+    )
+    return Case(
+        claim=claim,
+        orders=tuple(an_order(day, row) for row in given.get("orders", [{}])),
+        documents={DocumentKind[kind]: 1 for kind in given.get("documents", ["DIAGNOSIS"])},
+        enquiry=_enquiry(day, given.get("enquiry", {})),
+        decided=filed + 10 * ONE_DAY,
+        law=law_for(given, filed + 10 * ONE_DAY),
+    )
+
+
+def an_order(day: date, row: Mapping[str, Any]) -> OrderEvidence:
+    """An order of A from 10:00 to 10:40 with what is given put in its place."""
+    end, pick_up = row.get("end", "10:40"), row.get("pick_up", "")
+    return OrderEvidence(
+        platform=PLATFORMS[row.get("platform", "A")],
+        order_no=row.get("order_no", "1"),
+        revision=row.get("revision", 1),
+        state=OrderState[row.get("state", "COMPLETED")],
+        accept_time=_moment(day, row.get("accept", "10:00")),
+        pooling_area=row.get("pooling_area", "440100"),
+        industry=Industry[row.get("industry", "INSTANT_DELIVERY")],
+        pick_up_time=_moment(day, pick_up) if pick_up else None,
+        end_time=_moment(day, end) if end else None,
+        late=row.get("late", False),
+    )
+
+
+def law_for(given: Mapping[str, Any], known: date) -> Law:
+    """The law as known on a day, with the switches that a case sets."""
+    parameters = dict(all_parameters())
+    for name, value in given.get("parameters", {}).items():
+        held = parameters[name]
+        values = tuple(replace(one, value=value) for one in held.values)
+        parameters[name] = Parameter(held.name, held.unit, values)
+    return Law(parameters, known)
+
+
+def _enquiry(day: date, row: Mapping[str, Any]) -> Enquiry:
+    facts = dict(row)
+    for name in ("first_diagnosis_time", "death_time"):
+        if name in facts:
+            facts[name] = _moment(day, facts[name])
+    facts["exclusions"] = frozenset(Exclusion[one] for one in facts.get("exclusions", []))
+    if "industry" in facts:
+        facts["industry"] = Industry[facts["industry"]]
+    if "served_order" in facts:
+        platform, _, number = facts["served_order"].partition("/")
+        facts["served_order"] = f"platforms/{PLATFORMS[platform]}/orders/{number}"
+    return Enquiry(**{"harm_established": True, **facts})
+
+
+def _moment(day: date, text: str) -> datetime:
+    if "T" in text:
+        return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+    return datetime.combine(day, time.fromisoformat(text), SHANGHAI)
+
+
+def _due(due: Due | None) -> dict[str, Any]:
+    if due is None:
+        return {"due": "none", "provisional": False}
+    return {"due": due.day, "provisional": due.provisional}
