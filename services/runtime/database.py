@@ -47,8 +47,6 @@ DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 RETRY_COUNT_MAX = 5
 RETRY_FIRST_SECONDS = 0.02
 _SERIALISATION = {"40001", "40P01"}
-# No answer at all (no code), and "the database system is starting up".
-_STARTING = {"", "57P03"}
 _LOCKED = {"55P03"}
 _FULL = {"53100", "53200", "53300"}
 
@@ -137,7 +135,7 @@ class Database:
                 async with self.begin() as tx:
                     await tx.execute(text("select 1"))
             except OperationalError as error:
-                if sqlstate(error) not in _STARTING or loop.time() > end:
+                if not _may_be_starting(error) or loop.time() > end:
                     raise
                 log.info("database_awaited", service=self.service)
                 await asyncio.sleep(0.5)
@@ -274,6 +272,16 @@ async def _finish(work: Coroutine[Any, Any, None]) -> None:
         task.exception()
         raise cancelled
     task.result()
+
+
+def _may_be_starting(error: OperationalError) -> bool:
+    """Whether waiting may help: no server answers, or it says that it is starting up.
+
+    The driver gives no code for a refused connection, only the server's words, which begin with
+    FATAL.
+    """
+    words = str(error.orig)
+    return "FATAL" not in words or "starting up" in words or "shutting down" in words
 
 
 def _as_problem(error: BaseException, service: str) -> Problem | None:

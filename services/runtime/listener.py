@@ -91,8 +91,9 @@ class Listener:
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def run(self) -> None:
-        """Hear and repair until cancelled."""
+        """Hear and repair until cancelled; a service that listens to nobody just waits."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(asyncio.Event().wait())
             for producer in self._handlers:
                 tasks.create_task(self._hear(producer), name=f"hear {producer}")
                 tasks.create_task(self._repair(producer), name=f"repair {producer}")

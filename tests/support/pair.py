@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.runtime import inbox
 from services.runtime.bus import Bus
 from services.runtime.clock import SystemClock
 from services.runtime.database import Database
@@ -61,3 +63,15 @@ class Pair:
 
     async def heard(self) -> dict[str, int]:
         return await toy.echoes(self.echoes)
+
+
+def hears(pair: Pair, expected: dict[str, int]) -> Callable[[], Any]:
+    async def holds() -> bool:
+        return await pair.heard() == expected
+
+    return holds
+
+
+async def numbers_heard(echoes: Database) -> list[tuple[int, int]]:
+    async with echoes.begin() as tx:
+        return [(row.event_count, row.max_seq) for row in await inbox.heard(tx)]

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +10,7 @@ from typing import Any
 import nats.js.errors
 import pytest
 
-from services.runtime import audit, deadletters, inbox, outbox
+from services.runtime import audit, deadletters, outbox
 from services.runtime import bus as buses
 from services.runtime.bus import Bus, NotSyncedError
 from services.runtime.carried import Carried
@@ -23,22 +19,9 @@ from services.runtime.embedded import NatsServer
 from services.runtime.failpoints import FailpointError
 from services.runtime.settings import Settings
 from tests.support import toy
-from tests.support.pair import Pair
+from tests.support.pair import Pair, hears, numbers_heard
 
 Until = Callable[..., Any]
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def hears(pair: Pair, expected: dict[str, int]) -> Callable[[], Any]:
-    async def holds() -> bool:
-        return await pair.heard() == expected
-
-    return holds
-
-
-async def numbers_heard(echoes: Database) -> list[tuple[int, int]]:
-    async with echoes.begin() as tx:
-        return [(row.event_count, row.max_seq) for row in await inbox.heard(tx)]
 
 
 async def letters(echoes: Database) -> list[deadletters.DeadLetter]:
@@ -260,99 +243,34 @@ async def test_a_missing_producer_does_not_stop_the_listener(pair: Pair, until: 
     await until(hears(pair, {"a": 2}))
 
 
-async def test_both_sides_recover_when_nats_is_killed(
-    pair: Pair, nats_server: NatsServer, until: Until
-) -> None:
-    pair.start(pair.relay(), pair.listener())
-    await pair.ring("a", 5)
-    await until(hears(pair, {"a": 5}))
-    await nats_server.kill()
-    await pair.ring("a", 5)
-    await asyncio.sleep(1)
-    await nats_server.start()
-
-    await until(hears(pair, {"a": 10}), 40)
+async def test_a_service_that_listens_to_nobody_just_waits(pair: Pair) -> None:
+    listener = pair.listener(handlers={})
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await listener.run()
 
 
-async def test_both_sides_recover_when_the_store_is_gone(
-    pair: Pair, nats_server: NatsServer, until: Until
-) -> None:
-    pair.start(pair.relay(), pair.listener(repair_seconds=1.0))
-    await pair.ring("a", 5)
-    await until(hears(pair, {"a": 5}))
-    await nats_server.kill()
-    shutil.rmtree(nats_server._folder / "jetstream")
-    await pair.ring("a", 5)
-    await nats_server.start()
+async def test_a_backlog_with_poison_in_it_is_heard_in_groups(pair: Pair, until: Until) -> None:
+    await pair.ring("a", 40)
+    await pair.ring("poison")
+    await pair.ring("a", 40)
+    await pair.relay().once()
+    listener = pair.listener()
+    pair.start(listener)
 
-    await until(hears(pair, {"a": 10}), 40)
-    await pair.ring("b")
-    await until(hears(pair, {"a": 10, "b": 1}), 20)
+    await until(hears(pair, {"a": 80}))
+    await until(listener.settled)
 
-
-async def test_a_frozen_server_is_noticed(
-    pair: Pair, nats_server: NatsServer, until: Until
-) -> None:
-    pair.start(pair.relay(), pair.listener())
-    await pair.ring("a")
-    await until(hears(pair, {"a": 1}))
-    os.kill(nats_server.pid, signal.SIGSTOP)
-    await pair.ring("a")
-    await asyncio.sleep(3)
-    os.kill(nats_server.pid, signal.SIGCONT)
-
-    await until(hears(pair, {"a": 2}), 20)
+    assert [letter.carried.pub_seq for letter in await letters(pair.echoes)] == [41]
+    assert await numbers_heard(pair.echoes) == [(81, 81)]
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "relay.after_number",
-        "relay.after_publish",
-        "relay.after_mark",
-        "bus.before_commit",
-        "bus.after_commit",
-    ],
-)
-async def test_a_process_killed_anywhere_loses_and_doubles_nothing(
-    pair: Pair, bus_settings: Settings, until: Until, place: str
-) -> None:
-    await pair.ring("a", 3)
-    process = await toy_process(pair, bus_settings, f"{place}:kill")
-    assert await asyncio.wait_for(process.wait(), 30) == -9
-    await pair.ring("b", 2)
-    process = await toy_process(pair, bus_settings, "")
-    try:
-        await until(hears(pair, {"a": 3, "b": 2}), 45)
-    finally:
-        process.kill()
-        await process.wait()
+async def test_two_replicas_share_the_work_and_count_once(pair: Pair, until: Until) -> None:
+    pair.start(pair.relay(), pair.relay(), pair.listener(), pair.listener())
+    await pair.ring("a", 100)
 
-    assert await numbers_heard(pair.echoes) == [(5, 5)]
-
-
-async def toy_process(pair: Pair, settings: Settings, failpoint: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.toy_process",
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}",
-            "TOY_URL": url_of(pair.toys),
-            "ECHO_URL": url_of(pair.echoes),
-            "OIP_NATS_URL": settings.nats_url,
-            "OIP_NATS_MONITOR_URL": settings.nats_monitor_url,
-            "OIP_FAILPOINT": failpoint,
-        },
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-
-
-def url_of(database: Database) -> str:
-    return database._engine.url.render_as_string(hide_password=False)
+    await until(hears(pair, {"a": 100}))
+    assert await numbers_heard(pair.echoes) == [(100, 100)]
 
 
 async def test_a_server_that_does_not_sync_always_is_refused(

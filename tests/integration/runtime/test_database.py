@@ -269,3 +269,11 @@ async def test_a_server_that_is_not_there_yet_is_waited_for_and_then_named() -> 
     with pytest.raises(OperationalError, match="refused"):
         await database.check(patience_seconds=1)
     await database.close()
+
+
+async def test_a_database_that_was_not_migrated_is_named_at_once(databases: Databases) -> None:
+    database = Database(await databases.empty(), "nowhere")
+    async with asyncio.timeout(5):
+        with pytest.raises(OperationalError, match="oip_nowhere"):
+            await database.check()
+    await database.close()
