@@ -94,6 +94,9 @@ class UploadApi:
             else:
                 log.info("batch_refused", batch=request.batch_id[:64], reason=problem.reason)
             answer.problem.CopyFrom(status_of(error, self._running.service))
+        if before is not None:
+            # Whoever waits for this batch waits for all before it, also if this one was refused.
+            await asyncio.wait([before])
         return answer
 
     async def GetOrderBatch(
