@@ -8,15 +8,15 @@ from typing import TypeAlias
 
 import sqlalchemy as sa
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
-from sqlalchemy.exc import DBAPIError
 
 from services.kernel import names
 from services.kernel.problems import Kind, Malformed, NotFound, Problem
 from services.runtime import audit, deadletters, inbox, outbox
 from services.runtime.carried import Carried
-from services.runtime.database import Transaction, retrying
+from services.runtime.database import Transaction, retrying, sqlstate
 from services.runtime.deadletters import DeadLetter
 from services.runtime.log import logger
+from services.runtime.refusals import is_away
 from services.runtime.requests import change, read
 from services.runtime.running import Check, Running, Service
 from services.runtime.wire import Context, moment_to_wire, next_token, page_of
@@ -98,12 +98,16 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
         producer, epoch, pub_seq = _event_named(request.name)
 
         async def work(tx: Transaction) -> operations_pb2.DeadLetter:
+            if await deadletters.find(tx, producer, epoch, pub_seq) is None:
+                raise NotFound(name=request.name)
             try:
                 letter = await self._retry(tx, producer, epoch, pub_seq)
-            except (NotFound, DBAPIError):
-                raise
             except Exception as error:
-                log.warning("dead_letter_fails_again", name=request.name, exc_info=error)
+                if is_away(error) or sqlstate(error):
+                    raise
+                log.warning(
+                    "dead_letter_fails_again", name=request.name, error=type(error).__name__
+                )
                 raise DeadLetterFailsAgain(name=request.name, error=type(error).__name__) from error
             return letter_to_wire(letter)
 

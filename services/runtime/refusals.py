@@ -71,6 +71,9 @@ def problem_behind(error: BaseException, service: str) -> Problem | None:
         return Raced()
     if state in _BUSY:
         return Overloaded(service=service)
+    # PostgreSQL's text holds every character but this one, and psycopg says so before it asks.
+    if isinstance(error, exc.DataError) and "NUL" in str(error.orig):
+        return Unreadable(field="request")
     return None
 
 

@@ -45,6 +45,8 @@ log = logger("serve")
 GRACE_SECONDS = 10.0
 # After the grace the process ends, whatever still hangs.
 WATCHDOG_SECONDS = GRACE_SECONDS + 5
+ROLLBACK_SECONDS = 3.0
+ROLLBACK_CHECK_SECONDS = 0.02
 EXIT_FAILED = 1
 
 OnCrash: TypeAlias = Callable[[str, BaseException], None]
@@ -78,6 +80,7 @@ class _Served:
     def __init__(self, service: Service, ground: Ground) -> None:
         settings = ground.settings
         self.service = service
+        self.address = ""
         self._ground = ground
         self._tasks: list[asyncio.Task[None]] = []
         database = Database(
@@ -119,7 +122,8 @@ class _Served:
         taken = await self.server.start(
             f"{listen}:{port}", _server_credentials(self._ground.settings)
         )
-        self._ground.addresses[self.service.name] = f"{host}:{taken}"
+        self.address = f"{host}:{taken}"
+        self._ground.addresses[self.service.name] = self.address
 
     def begin(self) -> None:
         """Tell and hear."""
@@ -139,7 +143,15 @@ class _Served:
         await _cancel(self._tasks)
         await self.running.closing.aclose()
         await self.running.channels.close()
+        await self._last_transactions()
         await self.running.database.close()
+
+    async def _last_transactions(self) -> None:
+        """Calls that were cut off still roll back, shielded; wait for them, not for ever."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + ROLLBACK_SECONDS
+        while self.running.database.checked_out_count and loop.time() < end:  # noqa: ASYNC110 - the pool tells nobody
+            await asyncio.sleep(ROLLBACK_CHECK_SECONDS)
 
     def _start(self, part: str, work: Coroutine[Any, Any, None]) -> None:
         name = f"{self.service.name} {part}"
@@ -194,7 +206,7 @@ async def serving_all(
             one.begin()
         watch = watch_loop([one.server for one in served])
         lag = _watched(asyncio.create_task(watch, name="loop lag"), ground.on_crash)
-        log.info("serving", addresses=dict(ground.addresses))
+        log.info("serving", addresses={one.service.name: one.address for one in served})
         yield {one.service.name: one.running for one in served}
     finally:
         if lag is not None:

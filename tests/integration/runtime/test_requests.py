@@ -1,0 +1,277 @@
+"""One request id is one change: repeats, races, crashes and other content."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from oip.operations.v1 import operations_pb2
+from oip.type.v1 import type_pb2
+from sqlalchemy import text
+from sqlalchemy.exc import DataError
+
+from services.kernel.problems import Forbidden, Malformed, NotFound
+from services.runtime import failpoints
+from services.runtime.access import Caller, set_caller
+from services.runtime.channels import Channels
+from services.runtime.clock import SetClock
+from services.runtime.crypto import ColumnCipher, load_or_make_keys
+from services.runtime.database import Database, Transaction
+from services.runtime.failpoints import FailpointError
+from services.runtime.requests import RequestIdReused, change, read
+from services.runtime.running import Running
+from tests.support import toy
+
+Ring = operations_pb2.RetryDeadLetterRequest
+Rung = operations_pb2.DeadLetter
+Work = Callable[[Transaction], Awaitable[Rung]]
+
+P = "91350100M000100Y43"
+Q = "91110108MA01ABCD2H"
+
+
+@pytest.fixture
+async def running(toys: Database, clock: SetClock, tmp_path: Path) -> AsyncIterator[Running]:
+    set_caller(Caller("li", frozenset({type_pb2.Access.ADMINISTRATOR})))
+    channels = Channels({}, lambda: "")
+    cipher = ColumnCipher(load_or_make_keys(tmp_path / "keys.json"))
+    yield Running("toy", toys, clock, cipher, channels)
+    await channels.close()
+
+
+def ringing(name: str, clock: SetClock) -> Work:
+    async def work(tx: Transaction) -> Rung:
+        rings = await toy.ring(tx, name, clock.now())
+        return Rung(name=f"bells/{name}", error=str(rings))
+
+    return work
+
+
+def a_request(name: str = "a", request_id: str = "") -> Ring:
+    return Ring(name=name, request_id=request_id or uuid.uuid4().hex)
+
+
+async def ring(running: Running, request: Ring, *, serializable: bool = False) -> str:
+    clock = running.clock
+    assert isinstance(clock, SetClock)
+    work = ringing(request.name, clock)
+    answer = await change(
+        running, request, Rung, work, resource=lambda rung: rung.name, serializable=serializable
+    )
+    return answer.error
+
+
+async def count(running: Running, table: str) -> int:
+    async with running.database.begin() as tx:
+        return int((await tx.execute(text(f"select count(*) from {table}"))).scalar_one())
+
+
+async def test_a_change_commits_its_effect_event_answer_and_audit_row(running: Running) -> None:
+    assert await ring(running, a_request()) == "1"
+
+    assert await toy.rings(running.database) == {"a": 1}
+    assert [await count(running, table) for table in ("outbox", "command", "audit")] == [1, 1, 1]
+    assert running.wake.is_set()
+    async with running.database.begin() as tx:
+        row = (await tx.execute(text("select actor, action, resource from audit"))).one()
+    assert tuple(row) == ("li", "oip.operations.v1.RetryDeadLetterRequest", "bells/a")
+
+
+async def test_a_repeat_gets_the_first_answer_and_changes_nothing(running: Running) -> None:
+    request = a_request()
+    first = await ring(running, request)
+    await ring(running, a_request())
+
+    assert await ring(running, request) == first
+    assert await toy.rings(running.database) == {"a": 2}
+    assert await count(running, "audit") == 2
+
+
+async def test_the_same_id_with_other_content_is_refused(running: Running) -> None:
+    await ring(running, a_request("a", "r1"))
+
+    with pytest.raises(RequestIdReused) as refusal:
+        await ring(running, a_request("b", "r1"))
+
+    assert refusal.value.facts["request_id"] == "r1"
+    assert await toy.rings(running.database) == {"a": 1}
+
+
+@pytest.mark.parametrize("request_id", ["", " ", "a b", "é", "x" * 129, "-x", "a\n"])
+async def test_a_request_without_a_usable_id_is_refused(running: Running, request_id: str) -> None:
+    request = Ring(name="a", request_id=request_id)
+
+    with pytest.raises(Malformed) as refusal:
+        await ring(running, request)
+
+    assert refusal.value.field == "request_id"
+    assert await count(running, "command") == 0
+
+
+async def test_a_refused_change_leaves_nothing_and_its_id_free(running: Running) -> None:
+    request = a_request()
+
+    async def refuse(tx: Transaction) -> Rung:
+        await ringing("a", SetClock(running.clock.now()))(tx)
+        raise NotFound(name="bells/a")
+
+    with pytest.raises(NotFound):
+        await change(running, request, Rung, refuse, resource="bells/a")
+
+    assert [await count(running, table) for table in ("outbox", "command", "audit")] == [0, 0, 0]
+    assert await ring(running, request) == "1"
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+async def test_the_same_request_sent_many_times_at_once_counts_once(
+    running: Running, isolation: str
+) -> None:
+    request = a_request()
+    strict = isolation == "serializable"
+
+    answers = await asyncio.gather(*(ring(running, request, serializable=strict) for _ in range(8)))
+
+    assert answers == ["1"] * 8
+    assert await toy.rings(running.database) == {"a": 1}
+    assert await count(running, "audit") == 1
+
+
+async def test_two_contents_racing_for_one_id_give_one_change_and_one_refusal(
+    running: Running,
+) -> None:
+    results = await asyncio.gather(
+        ring(running, a_request("a", "r1")),
+        ring(running, a_request("b", "r1")),
+        return_exceptions=True,
+    )
+
+    assert sorted(type(result).__name__ for result in results) == ["RequestIdReused", "str"]
+    assert sum((await toy.rings(running.database)).values()) == 1
+
+
+async def test_platforms_have_ids_of_their_own(running: Running) -> None:
+    platform = frozenset({type_pb2.Access.PLATFORM})
+    for code in (P, Q):
+        set_caller(Caller("waimai", platform, code))
+
+        async def work(tx: Transaction, code: str = code) -> Rung:
+            await tx.execute(
+                text("insert into bell (name, platform, rings) values (:n, :p, 1)"),
+                {"n": f"bell of {code}", "p": code},
+            )
+            return Rung(name=f"bells/{code}")
+
+        answer = await change(running, Ring(name="x", request_id="r1"), Rung, work, resource="x")
+
+        assert answer.name == f"bells/{code}"
+
+
+async def test_a_platform_reads_its_own_rows_alone(running: Running) -> None:
+    async with running.database.begin() as tx:
+        for code in (P, Q):
+            await tx.execute(
+                text("insert into bell (name, platform, rings) values (:p, :p, 1)"), {"p": code}
+            )
+
+    async def names(tx: Transaction) -> list[str]:
+        return list((await tx.execute(text("select name from bell order by 1"))).scalars())
+
+    assert len(await read(running, names)) == 2
+    set_caller(Caller("waimai", frozenset({type_pb2.Access.PLATFORM}), P))
+    assert await read(running, names) == [P]
+
+
+async def test_a_platform_cannot_write_rows_of_another(running: Running) -> None:
+    set_caller(Caller("waimai", frozenset({type_pb2.Access.PLATFORM}), P))
+
+    async def work(tx: Transaction) -> Rung:
+        await tx.execute(text(f"insert into bell values ('q', '{Q}', 1)"))
+        return Rung()
+
+    with pytest.raises(Exception, match="row-level security"):
+        await change(running, a_request(), Rung, work, resource="x")
+
+
+@pytest.mark.parametrize(
+    ("place", "rings_after"), [("requests.before_commit", 0), ("requests.after_commit", 1)]
+)
+async def test_whoever_got_no_answer_asks_again_by_the_same_id(
+    running: Running, monkeypatch: pytest.MonkeyPatch, place: str, rings_after: int
+) -> None:
+    request = a_request()
+    monkeypatch.setenv(failpoints.VARIABLE, f"{place}:raise")
+    with pytest.raises(FailpointError):
+        await ring(running, request)
+    assert sum((await toy.rings(running.database)).values()) == rings_after
+    monkeypatch.delenv(failpoints.VARIABLE)
+
+    assert await ring(running, request) == "1"
+    assert await toy.rings(running.database) == {"a": 1}
+
+
+async def test_a_cancelled_change_is_whole_or_absent(running: Running) -> None:
+    for pause in (0.0, 0.001, 0.003, 0.006, 0.01, 0.02):
+        request = a_request(f"bell{pause}")
+        task = asyncio.create_task(ring(running, request))
+        await asyncio.sleep(pause)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+        assert await ring(running, request) == "1"
+
+    counts = [await count(running, table) for table in ("bell", "outbox", "command", "audit")]
+    assert counts == [6, 6, 6, 6]
+    assert running.database.checked_out_count == 0
+
+
+async def test_money_runs_serializable_and_again_when_it_must(running: Running) -> None:
+    """Two changes that each read the sum and add to it: one of them has to run again."""
+    runs = 0
+
+    async def add_up(tx: Transaction) -> Rung:
+        nonlocal runs
+        runs += 1
+        total = (await tx.execute(text("select coalesce(sum(rings), 0) from bell"))).scalar_one()
+        await asyncio.sleep(0.1)
+        name = uuid.uuid4().hex
+        await tx.execute(
+            text("insert into bell values (:name, 'P', :rings)"),
+            {"name": name, "rings": int(total) + 1},
+        )
+        return Rung(name=name)
+
+    await asyncio.gather(
+        *(
+            change(running, a_request(), Rung, add_up, resource="x", serializable=True)
+            for _ in range(3)
+        )
+    )
+
+    async with running.database.begin() as tx:
+        rings = sorted((await tx.execute(text("select rings from bell"))).scalars())
+    assert rings == [1, 2, 4]
+    assert runs > 3
+
+
+async def test_no_change_happens_without_its_audit_row(running: Running) -> None:
+    """An actor that PostgreSQL cannot store makes the whole change fail."""
+    set_caller(dataclasses.replace(Caller("x", frozenset()), subject="a\x00b"))
+
+    with pytest.raises(DataError, match="NUL"):
+        await ring(running, a_request())
+
+    assert await toy.rings(running.database) == {}
+
+
+async def test_a_platform_may_name_itself_only() -> None:
+    who = Caller("waimai", frozenset({type_pb2.Access.PLATFORM}), P)
+
+    who.require_platform(P)
+    who.require_platform(f"platforms/{P}/orderBatches/b1")
+    with pytest.raises(Forbidden):
+        who.require_platform(f"platforms/{Q}")
+    Caller("li", frozenset({type_pb2.Access.ADJUDICATOR})).require_platform(Q)
