@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import dead_letters, law
+from services.cli import dead_letters, law, orders
 from services.cli.desk import Desk, OneSentence
 from services.cli.token import token
 from services.cli.verify import verify
@@ -25,6 +25,7 @@ app.command()(token)
 app.command()(verify)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(law.app, name="law")
+app.add_typer(orders.app, name="orders")
 
 
 @app.callback()
