@@ -15,7 +15,10 @@ from services.runtime.clock import SetClock, SystemClock
 from services.runtime.database import Database
 from services.runtime.failpoints import FailpointError
 from services.runtime.outbox import Relay
+from services.runtime.restored import begin_epochs
+from services.runtime.settings import Settings
 from tests.support import toy
+from tests.support.databases import TOY_SERVICES, Databases
 
 Heard = list[Carried]
 
@@ -181,6 +184,21 @@ async def test_a_restored_database_begins_a_new_sequence_that_replay_leads_to(
         ("second", 1),
     ]
     assert unknown == told
+
+
+async def test_the_operator_begins_a_new_sequence_after_a_restore(
+    databases: Databases, clock: SetClock
+) -> None:
+    url = await databases.fresh("toy", root=TOY_SERVICES)
+    begun = await begin_epochs(Settings(database_url=url), ["toy"])
+    toys = Database(url, "toy", pool_size=3)
+    heard: Heard = []
+    async with toys.begin() as tx:
+        await toy.ring(tx, "a", clock.now())
+    await relay_into(toys, heard).once()
+    await toys.close()
+
+    assert [(carried.epoch, carried.pub_seq) for carried in heard] == [(begun["toy"], 1)]
 
 
 async def test_both_sides_of_a_delivery_agree_on_a_fingerprint(
