@@ -213,7 +213,9 @@ def premium_received(
         pays_off = tuple(Posting(account, -amount) for account, amount in pays if amount)
         if not pays_off:
             continue
+        # A set-off of credit moves no money: then the parts cancel out among themselves.
         received = part.premium + part.surcharge + part.credit
+        money = (Posting(Account.FISCAL_SPECIAL_ACCOUNT, received),) if received else ()
         posted.append(
             LedgerTransaction(
                 kind=TransactionKind.PREMIUM_RECEIVED,
@@ -222,7 +224,7 @@ def premium_received(
                 month=Month.of(receipt_date),
                 accounting_date=receipt_date,
                 text="Premium received (实缴入库)",
-                postings=(Posting(Account.FISCAL_SPECIAL_ACCOUNT, received), *pays_off),
+                postings=(*money, *pays_off),
             )
         )
     return posted

@@ -1,0 +1,267 @@
+"""Reserve, order of cover, loan and repayment over the years (储备金, 基金间借款).
+
+A loan is for a yearly deficit only and bears no interest. It is repaid in the next year before the
+reserve is refilled; what is still owed at its end is overdue, raises an alarm and bars a new loan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+
+from services.fund.domain.rules import Parameters
+from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
+from services.kernel.money import ZERO, Fen
+from services.kernel.problems import Kind, Problem
+
+MONTHS_PER_YEAR = 12
+RESERVE_PROVISION = Provision("工伤保险条例", "第十三条", Tag.COMMON)
+LOAN_PROVISION = Provision("基金间借款", "年度缺口借款, 次年归还", Tag.SEED)
+HAND_UP_PROVISION = Provision("调剂金", "年度上解", Tag.ASSUMED)
+ORDER_PROVISION = Provision("基金支付缺口", "补足顺序", Tag.ASSUMED)
+
+
+class LoanOverdue(Problem):
+    """A loan of an earlier year is still owed."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "LOAN_OVERDUE"
+    words = "{overdue} yuan of an earlier loan are overdue; repay them before a new loan is taken."
+    words_zh = "此前借款尚有 {overdue} 元逾期未还; 归还前不得再借。"
+
+
+@dataclass(frozen=True)
+class YearRules:
+    """Shares of the year's premiums, and months of the lender's own spending."""
+
+    contribution: Fraction
+    ceiling: Fraction
+    loan_ceiling: Fraction
+    lender_months: int
+    hand_up: Fraction
+    versions: tuple[ParameterVersion, ...] = ()
+
+
+def year_rules(parameters: Parameters, day: date, province: str) -> YearRules:
+    """The rules of reserve and loan in force on a day."""
+    reserve = parameters["reserve"].on(day, province)
+    guard = parameters["loan_guard"].on(day, province)
+    hand_up = parameters["hand_up_share"].on(day, province)
+    return YearRules(
+        contribution=Fraction(reserve.at("contribution")),
+        ceiling=Fraction(reserve.at("ceiling")),
+        loan_ceiling=Fraction(guard.at("ceiling")),
+        lender_months=int(guard.at("lender_months")),
+        hand_up=Fraction(hand_up.decimal),
+        versions=(reserve.version, guard.version, hand_up.version),
+    )
+
+
+@dataclass(frozen=True)
+class Lender:
+    """The work-injury insurance fund as a lender: what it holds and spends in a year."""
+
+    balance: Fen
+    yearly_spending: Fen
+
+
+@dataclass(frozen=True)
+class Year:
+    """A province's year before it is closed. `owed` is the loan of the year before.
+
+    Without a `lender` its guard is not asked: somebody has to confirm that it can lend.
+    """
+
+    opening: Fen
+    income: Fen
+    spending: Fen
+    reserve: Fen
+    premium: Fen
+    owed: Fen = ZERO
+    lender: Lender | None = None
+
+
+@dataclass(frozen=True)
+class YearEnd:
+    """What closing a year yields. `uncovered` is left to the provincial government."""
+
+    shortfall: Fen
+    reserve_used: Fen
+    loan: Fen
+    uncovered: Fen
+    repaid: Fen
+    overdue: Fen
+    to_reserve: Fen
+    reserve: Fen
+    closing: Fen
+    alarm: bool
+    findings: tuple[Finding, ...]
+
+
+def close_year(year: Year, rules: YearRules) -> YearEnd:
+    """Cover a shortfall from reserve, then loan; or repay, then refill the reserve.
+
+    A deficit takes the balance of earlier years first. Repayment comes out of the year's own
+    surplus: opening balances stay with the areas that made them. Nothing is lent anew while an
+    earlier loan is overdue: what the reserve cannot cover is left uncovered then.
+    """
+    surplus = year.income - year.spending
+    left = year.opening + surplus
+    if left < ZERO:
+        return _deficit(year, rules, -left)
+    available = Fen(max(0, min(surplus.count, left.count)))
+    repaid = min(year.owed, available)
+    overdue = year.owed - repaid
+    to_reserve = (
+        ZERO
+        if overdue
+        else min(available - repaid, reserve_room(year.premium, year.reserve, rules))
+    )
+    findings = [_repayment(year, repaid, overdue, rules)] if year.owed else []
+    findings.append(_refill(year, to_reserve, rules))
+    return YearEnd(
+        shortfall=ZERO,
+        reserve_used=ZERO,
+        loan=ZERO,
+        uncovered=ZERO,
+        repaid=repaid,
+        overdue=overdue,
+        to_reserve=to_reserve,
+        reserve=year.reserve + to_reserve,
+        closing=left - repaid - to_reserve,
+        alarm=bool(overdue),
+        findings=tuple(findings),
+    )
+
+
+def reserve_room(premium: Fen, reserve: Fen, rules: YearRules) -> Fen:
+    """What a year may put into the reserve: its contribution, as far as the ceiling leaves room."""
+    target = premium.times(rules.contribution)
+    ceiling = premium.times(rules.ceiling)
+    return max(ZERO, min(target, ceiling - reserve))
+
+
+def loan_limit(premium: Fen, lender: Lender | None, rules: YearRules) -> Fen:
+    """The most that may be borrowed: a share of the year's premiums, and what the lender can spare.
+
+    The lender keeps so many months of its own spending.
+    """
+    limit = premium.times(rules.loan_ceiling)
+    if lender is None:
+        return limit
+    kept = lender.yearly_spending.times(Fraction(rules.lender_months, MONTHS_PER_YEAR))
+    return max(ZERO, min(limit, lender.balance - kept))
+
+
+def may_borrow(owed: Fen) -> None:
+    """Raise LoanOverdue while an earlier loan is owed: a loan cannot be rolled over."""
+    if owed:
+        raise LoanOverdue(overdue=owed.yuan)
+
+
+def hand_up(last_years_premium: Fen, rules: YearRules) -> Fen:
+    """What an area hands up to the province in the first quarter."""
+    return last_years_premium.times(rules.hand_up)
+
+
+def cover(shortfall: Fen, sources: Sequence[tuple[str, Fen]]) -> list[tuple[str, Fen]]:
+    """What each source gives towards a shortfall, in the order of the sources.
+
+    The order is: prefecture balance, prefecture reserve, monthly equalisation, provincial reserve,
+    loan; the provincial government covers whatever is left.
+    """
+    given = []
+    open_part = shortfall
+    for name, held in sources:
+        part = max(ZERO, min(open_part, held))
+        given.append((name, part))
+        open_part -= part
+    return [*given, ("provincial_government", open_part)]
+
+
+def _deficit(year: Year, rules: YearRules, shortfall: Fen) -> YearEnd:
+    limit = ZERO if year.owed else loan_limit(year.premium, year.lender, rules)
+    parts = dict(cover(shortfall, [("reserve", year.reserve), ("loan", limit)]))
+    used, loan, uncovered = parts["reserve"], parts["loan"], parts["provincial_government"]
+    findings = (
+        Finding(
+            provision=RESERVE_PROVISION,
+            outcome=Outcome.CALCULATED,
+            text=f"The year is short of {shortfall.yuan} yuan; the reserve gives {used.yuan} yuan.",
+            text_zh=f"年度缺口 {shortfall.yuan} 元, 动用储备金 {used.yuan} 元。",
+            inputs=facts(
+                opening_fen=year.opening.count,
+                income_fen=year.income.count,
+                spending_fen=year.spending.count,
+                reserve_fen=year.reserve.count,
+            ),
+            outputs=facts(shortfall_fen=shortfall.count, reserve_used_fen=used.count),
+            parameters=rules.versions[:1],
+            arithmetic=(
+                f"{year.opening.count} + {year.income.count} - {year.spending.count} = "
+                f"{-shortfall.count} fen"
+            ),
+        ),
+        Finding(
+            provision=LOAN_PROVISION,
+            outcome=Outcome.NOT_MET if uncovered else Outcome.CALCULATED,
+            text=(
+                f"{loan.yuan} yuan are borrowed without interest, to be repaid next year; "
+                f"{uncovered.yuan} yuan are left to the provincial government."
+            ),
+            text_zh=(
+                f"无息借款 {loan.yuan} 元, 次年归还; 其余 {uncovered.yuan} 元由省级政府补足。"
+            ),
+            inputs=facts(
+                after_reserve_fen=(shortfall - used).count,
+                limit_fen=limit.count,
+                owed_fen=year.owed.count,
+            ),
+            outputs=facts(loan_fen=loan.count, uncovered_fen=uncovered.count),
+            parameters=rules.versions[1:2],
+            arithmetic=f"min({(shortfall - used).count}, {limit.count}) = {loan.count} fen",
+        ),
+    )
+    return YearEnd(
+        shortfall=shortfall,
+        reserve_used=used,
+        loan=loan,
+        uncovered=uncovered,
+        repaid=ZERO,
+        overdue=year.owed,
+        to_reserve=ZERO,
+        reserve=year.reserve - used,
+        closing=ZERO,
+        alarm=bool(year.owed or uncovered),
+        findings=findings,
+    )
+
+
+def _repayment(year: Year, repaid: Fen, overdue: Fen, rules: YearRules) -> Finding:
+    return Finding(
+        provision=LOAN_PROVISION,
+        outcome=Outcome.NOT_MET if overdue else Outcome.MET,
+        text=f"{repaid.yuan} yuan of the loan are repaid; {overdue.yuan} yuan are overdue.",
+        text_zh=f"归还借款 {repaid.yuan} 元, 逾期 {overdue.yuan} 元。",
+        inputs=facts(owed_fen=year.owed.count, surplus_fen=(year.income - year.spending).count),
+        outputs=facts(repaid_fen=repaid.count, overdue_fen=overdue.count),
+        parameters=rules.versions[1:2],
+        arithmetic=f"{year.owed.count} - {repaid.count} = {overdue.count} fen",
+    )
+
+
+def _refill(year: Year, to_reserve: Fen, rules: YearRules) -> Finding:
+    room = reserve_room(year.premium, year.reserve, rules)
+    return Finding(
+        provision=RESERVE_PROVISION,
+        outcome=Outcome.CALCULATED,
+        text=f"{to_reserve.yuan} yuan go to the reserve; it may take {room.yuan} yuan this year.",
+        text_zh=f"提取储备金 {to_reserve.yuan} 元, 本年可提 {room.yuan} 元。",
+        inputs=facts(premium_fen=year.premium.count, reserve_fen=year.reserve.count),
+        outputs=facts(
+            to_reserve_fen=to_reserve.count, reserve_fen=(year.reserve + to_reserve).count
+        ),
+        parameters=rules.versions[:1],
+        arithmetic=f"{year.reserve.count} + {to_reserve.count} fen",
+    )
