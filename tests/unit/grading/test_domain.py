@@ -1,0 +1,260 @@
+"""Grading: what holds for all sets of injuries, panels and ways through the lifecycle."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.grading.domain import procedure
+from services.grading.domain.appraisal import (
+    LIFECYCLE,
+    Appraisal,
+    AppraisalChanged,
+    AppraisalDeferred,
+    CareDependence,
+    CareItem,
+    Impairment,
+    Injury,
+    Level,
+    Opinion,
+    Specialist,
+    State,
+    severity,
+)
+from services.grading.domain.care import care_dependence
+from services.grading.domain.ladder import combine, grade
+from services.grading.domain.law import law_on
+from services.grading.domain.panel import decide, draw_panel
+from services.grading.domain.times import Days
+from services.kernel.law import Outcome
+from services.kernel.lifecycle import TransitionNotAllowed
+from services.runtime.holidays import work_calendar
+
+DAY = date(2025, 9, 1)
+LAW = law_on(DAY, "440100")
+DAYS = Days(LAW, work_calendar())
+INJURY = Injury("claims/c1", 2, appraisable=True, accident_date=date(2025, 7, 10))
+ITEMS = sorted(LAW.table("grading_items"))
+README = Path(__file__).parents[3] / "services" / "grading" / "README.md"
+
+grades = st.lists(st.integers(0, 10), max_size=6)
+care_items = st.frozensets(st.sampled_from(CareItem))
+
+
+@given(grades, st.integers(0, 10))
+def test_one_more_injury_never_gives_a_better_grade(held: list[int], added: int) -> None:
+    assert _severity([*held, added]) >= _severity(held)
+
+
+@given(grades, st.integers(0, 5), st.integers(0, 10))
+def test_a_worse_injury_never_gives_a_better_grade(held: list[int], place: int, other: int) -> None:
+    if not held:
+        return
+    index = place % len(held)
+    worse = other if severity(other) >= severity(held[index]) else held[index]
+
+    assert _severity([*held[:index], worse, *held[index + 1 :]]) >= _severity(held)
+
+
+@given(grades)
+def test_several_injuries_raise_the_worst_by_one_at_most(held: list[int]) -> None:
+    worst = max((severity(one) for one in held), default=0)
+
+    assert worst <= _severity(held) <= min(10, worst + 1)
+
+
+@given(grades, st.randoms(use_true_random=False))
+def test_the_order_of_injuries_does_not_matter(held: list[int], random: Random) -> None:
+    mixed = random.sample(held, len(held))
+
+    assert combine(mixed, LAW).grade == combine(held, LAW).grade
+
+
+@given(st.lists(st.sampled_from(ITEMS), max_size=4), st.sampled_from(ITEMS))
+def test_one_more_item_never_gives_a_better_grade(held: list[str], added: str) -> None:
+    def found(items: list[str]) -> int:
+        return severity(grade([Impairment(item) for item in items], Level.FIRST, LAW).grade)
+
+    assert found([*held, added]) >= found(held)
+
+
+@given(st.decimals(0, 100, places=1), st.decimals(0, 100, places=1))
+def test_more_scars_never_give_a_better_grade(one: object, other: object) -> None:
+    less, more = sorted([one, other])  # type: ignore[type-var]
+
+    assert _ladder("SCAR", more) >= _ladder("SCAR", less)
+
+
+@pytest.mark.parametrize("ladder", ["TETRAPLEGIA", "HEMIPLEGIA", "MONOPLEGIA"])
+def test_less_strength_never_gives_a_better_grade(ladder: str) -> None:
+    found = [_ladder(ladder, strength) for strength in range(6)]
+
+    assert found == sorted(found, reverse=True)
+
+
+@given(care_items, st.sampled_from(CareItem))
+def test_one_more_thing_that_cannot_be_done_is_never_less_care(
+    held: frozenset[CareItem], added: CareItem
+) -> None:
+    more, _ = care_dependence(held | {added}, LAW)
+    less, _ = care_dependence(held, LAW)
+
+    assert more.value >= less.value
+
+
+@given(st.lists(st.tuples(st.sampled_from(ITEMS), care_items), min_size=5, max_size=5))
+def test_a_panel_decides_within_its_opinions_and_by_its_majority(
+    found: list[tuple[str, frozenset[CareItem]]],
+) -> None:
+    panel = _pool(5)
+    opinions = [
+        Opinion(member.name, (Impairment(item),), cannot)
+        for member, (item, cannot) in zip(panel, found, strict=True)
+    ]
+
+    decision = decide(panel, opinions, Level.FIRST, LAW)
+
+    given_grades = [int(LAW.table("grading_items")[item]["grade"]) for item, _ in found]
+    assert min(given_grades) <= decision.grade <= max(given_grades)
+    (commonest, count), *_ = Counter(given_grades).most_common()
+    if count > len(panel) / 2:
+        assert decision.grade == commonest
+
+
+def test_dissent_stands_in_the_findings() -> None:
+    panel = _pool(3)
+    opinions = [
+        Opinion(member.name, (Impairment(item),), frozenset())
+        for member, item in zip(panel, ("LA0901", "LA0901", "LA0801"), strict=True)
+    ]
+
+    decision = decide(panel, opinions, Level.FIRST, LAW)
+
+    dissent = [dict(one.outputs)["dissent"] for one in decision.findings if one.outputs[1:]]
+    assert "specialists/s002: 8" in dissent[0]
+    assert decision.grade == 9
+
+
+def test_every_specialist_is_as_likely_to_be_drawn() -> None:
+    pool, random = _pool(6), Random(20250901)
+
+    drawn: Counter[str] = Counter()
+    for _ in range(2000):
+        panel, _ = draw_panel(pool, 3, (), random, LAW)
+        drawn.update(member.id for member in panel)
+
+    assert len(drawn) == 6
+    assert all(900 < count < 1100 for count in drawn.values())
+
+
+def test_a_conclusion_explains_itself_in_both_languages() -> None:
+    concluded = _concluded()
+
+    assert concluded.state is State.CONCLUDED
+    assert (concluded.grade, concluded.care_dependence) == (8, CareDependence.PARTIAL)
+    assert all(finding.text.endswith(".") for finding in concluded.findings)
+    assert all(finding.text_zh.endswith("。") for finding in concluded.findings)
+    applied = {str(finding.provision) for finding in concluded.findings}
+    assert {"GB/T 16180-2014 5.9.2(23)", "GB/T 16180-2014 4.2", "GB/T 16180-2014 4.1.5"} <= applied
+
+
+def test_a_conclusion_before_the_usual_healing_time_is_left_to_a_person() -> None:
+    (stable,) = [
+        finding for finding in _concluded().findings if finding.provision.article == "第二十一条"
+    ]
+
+    assert stable.outcome is Outcome.UNCLEAR
+
+
+def test_only_what_was_read_can_be_concluded() -> None:
+    drawn = _drawn()
+
+    with pytest.raises(AppraisalChanged, match="revision 2, not 1"):
+        procedure.conclude(
+            drawn, 1, injury=INJURY, panel=_pool(3), opinions=_opinions(), day=DAY, days=DAYS
+        )
+
+
+def test_a_deferred_appraisal_has_no_panel_before_its_day() -> None:
+    deferred = procedure.defer(
+        _opened(), until=date(2025, 10, 15), kind=None, accident=None, day=DAY, days=DAYS
+    )
+    _, finding = draw_panel(_pool(3), 3, (), Random(1), LAW)
+
+    with pytest.raises(AppraisalDeferred):
+        procedure.draw_panel(deferred, finding, date(2025, 10, 14))
+    drawn = procedure.draw_panel(deferred, finding, date(2025, 10, 15))
+    assert drawn.state is State.PANEL_DRAWN
+
+
+def test_an_appraisal_taken_up_again_starts_its_limit_anew() -> None:
+    ended = procedure.withdraw(_opened())
+
+    reopened = procedure.reopen(ended, date(2025, 9, 15), DAYS)
+
+    assert reopened.state is State.OPENED
+    assert reopened.due_date == date(2025, 11, 14)
+    assert reopened.revision == 3
+
+
+@given(st.lists(st.sampled_from(sorted(LIFECYCLE.table)), max_size=20))
+def test_no_way_leads_to_a_state_outside_the_table(events: list[str]) -> None:
+    state = State.OPENED
+    for event in events:
+        moves = LIFECYCLE.table[event]
+        if state in moves:
+            state = LIFECYCLE.after(state, event)
+            assert state in State
+        else:
+            with pytest.raises(TransitionNotAllowed):
+                LIFECYCLE.after(state, event)
+
+
+def test_a_conclusion_is_the_end() -> None:
+    assert not any(State.CONCLUDED in moves for moves in LIFECYCLE.table.values())
+
+
+def test_the_readme_shows_the_lifecycle_as_it_is() -> None:
+    assert LIFECYCLE.diagram() in README.read_text(encoding="utf-8")
+
+
+def _severity(held: list[int]) -> int:
+    return severity(combine(held, LAW).grade)
+
+
+def _ladder(item: str, measure: object) -> int:
+    return severity(grade([Impairment(item, measure=str(measure))], Level.FIRST, LAW).grade)
+
+
+def _pool(count: int) -> list[Specialist]:
+    return [
+        Specialist(f"s{number:03d}", f"A{number:03d}", "orthopaedics", provincial=False)
+        for number in range(count)
+    ]
+
+
+def _opened() -> Appraisal:
+    return procedure.open_first("a1", INJURY, DAY, datetime(2025, 9, 1, tzinfo=UTC), DAYS)
+
+
+def _drawn() -> Appraisal:
+    _, finding = draw_panel(_pool(3), 3, (), Random(1), LAW)
+    return procedure.draw_panel(_opened(), finding, DAY)
+
+
+def _opinions() -> list[Opinion]:
+    injuries = (Impairment("LA0901"), Impairment("LA0904"))
+    cannot = frozenset({CareItem.MOVING_ABOUT})
+    return [Opinion(member.name, injuries, cannot) for member in _pool(3)]
+
+
+def _concluded() -> Appraisal:
+    return procedure.conclude(
+        _drawn(), 2, injury=INJURY, panel=_pool(3), opinions=_opinions(), day=DAY, days=DAYS
+    )
