@@ -87,8 +87,9 @@ async def insert_claim(
             **_changing(cipher, claim, calendar),
         )
         .on_conflict_do_nothing()
+        .returning(claims.c.claim_id)
     )
-    return (await tx.execute(statement)).rowcount == 1
+    return (await tx.execute(statement)).first() is not None
 
 
 async def update_claim(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.claims.domain.case import Judgement
 from services.claims.domain.claim import Claim
@@ -109,7 +110,7 @@ async def latest_determinations(
     statement = (
         _joined()
         .where(determinations.c.claim_id.in_(list(claim_ids)))
-        .distinct(determinations.c.claim_id)
+        .ext(distinct_on(determinations.c.claim_id))
         .order_by(determinations.c.claim_id, determinations.c.number.desc())
     )
     rows = await tx.execute(statement)

@@ -1,0 +1,379 @@
+"""The way of a claim over gRPC, from the report to a determination told to the others."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import grpc
+import pytest
+from google.type import date_pb2
+from oip.claims.v1 import claims_pb2, events_pb2
+from oip.type.v1 import type_pb2
+from sqlalchemy import text
+
+from services.claims.__main__ import SERVICE
+from services.runtime.wire import moment_to_wire
+from tests.integration.claims.conftest import DAY, A, B, Office, at, reason_of
+
+Enquiry = claims_pb2.DetermineClaimRequest.Enquiry
+Judgement = claims_pb2.DetermineClaimRequest.Judgement
+
+
+async def test_an_accident_within_an_order_is_confirmed_and_told(office: Office) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n1", "10:00", "10:40"), ("n2", "11:00", "11:30"))
+    report = await office.claims("worker_agent").ReportAccident(
+        claims_pb2.ReportAccidentRequest(
+            request_id=office.new_id(),
+            worker=f"workers/{worker}",
+            accident_time=moment_to_wire(at("10:20")),
+            place_of_injury="440106",
+            description="Collision.",
+        )
+    )
+    filed = await office.file(worker, at("10:20"), accident_report=report.name)
+    accepted = await office.accept(filed)
+    claim = await office.determine(
+        accepted, Enquiry(harm_established=True, disability_expected=True)
+    )
+
+    assert not report.reported_late
+    assert filed.state == claims_pb2.Claim.FILED
+    assert filed.pooling_area == "440100"
+    assert accepted.due_date == date_pb2.Date(year=2025, month=8, day=27)
+    assert accepted.remaining_days == 30
+    assert claim.state == claims_pb2.Claim.DETERMINED
+    assert claim.determination.outcome == claims_pb2.Determination.CONFIRMED
+    assert [order.under_way for order in claim.orders] == [True, False]
+    assert [order.charge_percent for order in claim.orders] == [100, 0]
+    assert claim.step == claims_pb2.Claim.STEP_UNSPECIFIED
+    event = await told(office, claim.name)
+    assert event.charges == [events_pb2.ClaimDetermined.Charge(platform=A, percent=100)]
+    assert event.accident_date == date_pb2.Date(year=2025, month=7, day=15)
+    assert event.determine_date == date_pb2.Date(year=2025, month=7, day=16)
+    assert (event.pooling_area, event.place_of_injury) == ("440100", "440106")
+    assert event.industry == type_pb2.INSTANT_DELIVERY
+    assert event.disability_expected
+    assert event.revision == claim.revision
+
+
+async def test_an_accident_between_two_orders_is_refused_with_that_finding(
+    office: Office,
+) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n3", "10:00", "10:40"), ("n4", "11:00", "11:30"))
+
+    claim = await office.determine(await office.accept(await office.file(worker, at("10:50"))))
+
+    assert claim.determination.outcome == claims_pb2.Determination.REFUSED
+    (finding,) = [one for one in claim.determination.findings if "between two orders" in one.text]
+    assert finding.outcome == type_pb2.Finding.NOT_MET
+    assert "两单之间" in finding.text_zh
+    assert not (await told(office, claim.name)).charges
+
+
+async def test_the_same_request_gets_the_same_claim(office: Office) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n5", "10:00", "10:40"))
+    request = office.claim_request(worker, at("10:20"))
+    stub = office.claims("worker_agent")
+
+    assert await stub.CreateClaim(request) == await stub.CreateClaim(request)
+
+
+async def test_an_unknown_worker_is_not_found(office: Office) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.file(123, at("10:20"))
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert caught.value.details() == (
+        "There is no enrolled worker workers/123; look the worker up in enrolment and try again."
+    )
+    assert reason_of(caught.value) == "WORKER_UNKNOWN"
+
+
+async def test_another_platforms_worker_is_as_unknown_as_nobody(office: Office) -> None:
+    worker = await office.enrol(A)
+    request = office.claim_request(worker, at("10:20"), claimant_kind=claims_pb2.PLATFORM)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.claims("platform", B).CreateClaim(request)
+
+    assert reason_of(caught.value) == "WORKER_UNKNOWN"
+
+
+async def test_the_same_accident_has_one_claim(office: Office) -> None:
+    worker = await office.enrol(A)
+    first = await office.file(worker, at("10:20"))
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.claims("platform", A).CreateClaim(
+            office.claim_request(worker, at("10:20"), claimant_kind=claims_pb2.PLATFORM)
+        )
+
+    assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
+    assert first.name in (caught.value.details() or "")
+
+
+async def test_a_platform_sees_its_own_orders_in_a_shared_workers_claim(office: Office) -> None:
+    worker = await office.enrol(A, B)
+    await office.send(A, worker, ("n6", "10:00", "10:40"))
+    await office.send(B, worker, ("n7", "10:05", "10:45"))
+    claim = await office.determine(await office.accept(await office.file(worker, at("10:20"))))
+    get = claims_pb2.GetClaimRequest(name=claim.name)
+
+    seen = {p: await office.claims("platform", p).GetClaim(get) for p in (A, B)}
+
+    assert len(claim.orders) == 2
+    for platform, other in ((A, B), (B, A)):
+        assert [order.order.split("/")[1] for order in seen[platform].orders] == [platform]
+        assert other not in str(seen[platform])
+        assert not seen[platform].description
+    assert seen[B].orders[0].charge_percent == 100
+
+
+async def test_a_platform_files_for_a_shared_worker_on_all_orders(office: Office) -> None:
+    worker = await office.enrol(A, B)
+    await office.send(A, worker, ("n8", "10:00", "10:40"))
+    await office.send(B, worker, ("n9", "10:05", "10:45"))
+
+    filed = await office.claims("platform", A).CreateClaim(
+        office.claim_request(worker, at("10:20"), claimant_kind=claims_pb2.PLATFORM)
+    )
+    whole = await office.claims("adjudicator").GetClaim(claims_pb2.GetClaimRequest(name=filed.name))
+
+    assert len(filed.orders) == 1
+    assert len(whole.orders) == 2
+    assert whole.description == "Hurt at a crossing."
+
+
+async def test_a_claim_of_others_is_not_there_for_a_platform(office: Office) -> None:
+    worker = await office.enrol(A)
+    claim = await office.file(worker, at("10:20"))
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.claims("platform", B).GetClaim(claims_pb2.GetClaimRequest(name=claim.name))
+    listed = await office.claims("platform", B).ListClaims(
+        claims_pb2.ListClaimsRequest(worker=f"workers/{worker}")
+    )
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert not listed.claims
+
+
+async def test_evidence_that_came_in_makes_a_revision_to_read(office: Office) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n10", "10:00", "10:40"))
+    accepted = await office.accept(await office.file(worker, at("10:20")))
+    await office.add(accepted, claims_pb2.Evidence.INVOICE)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.determine(accepted)
+
+    assert caught.value.code() is grpc.StatusCode.ABORTED
+    assert reason_of(caught.value) == "CLAIM_CHANGED"
+
+
+async def test_order_records_that_arrive_later_have_to_be_read_first(office: Office) -> None:
+    worker = await office.enrol(A)
+    accepted = await office.accept(await office.file(worker, at("10:20")))
+    office.clock.set(at("12:00", DAY + timedelta(days=1)))
+    await office.send(A, worker, ("n11", "10:00", "10:40"))
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.determine(accepted)
+    fresh = await office.claims("adjudicator").GetClaim(
+        claims_pb2.GetClaimRequest(name=accepted.name)
+    )
+    claim = await office.determine(fresh)
+
+    assert reason_of(caught.value) == "CLAIM_CHANGED"
+    assert not accepted.orders
+    assert claim.determination.outcome == claims_pb2.Determination.CONFIRMED
+    assert claim.orders[0].late
+
+
+async def test_what_the_rules_leave_to_a_person_needs_a_judgement(office: Office) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n12", "10:00", "10:40"))
+    filed = await office.file(worker, at("10:20"), situation=claims_pb2.VIOLENCE)
+    accepted = await office.accept(filed)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.determine(accepted)
+    claim = await office.determine(
+        accepted,
+        judgements=(Judgement(finding="because_of_service", met=True, reason="Witnesses agree."),),
+    )
+
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "because_of_service" in (caught.value.details() or "")
+    assert claim.determination.outcome == claims_pb2.Determination.CONFIRMED
+    assert "Witnesses agree." in str(claim.determination)
+
+
+async def test_two_adjudicators_at_once_make_one_determination(office: Office) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n13", "10:00", "10:40"))
+    accepted = await office.accept(await office.file(worker, at("10:20")))
+    await office.determine(accepted)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.determine(accepted)
+
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert reason_of(caught.value) == "TRANSITION_NOT_ALLOWED"
+
+
+async def test_a_supplement_stops_the_check_and_is_asked_for_once(office: Office) -> None:
+    worker = await office.enrol(A)
+    filed = await office.file(worker, at("10:20"))
+    desk = office.claims("adjudicator")
+    asked = await desk.RequestEvidence(
+        claims_pb2.RequestEvidenceRequest(
+            request_id=office.new_id(), name=filed.name, items=["diagnosis"]
+        )
+    )
+    office.clock.set(at("09:00", DAY + timedelta(days=8)))
+    await office.add(asked, claims_pb2.Evidence.DIAGNOSIS)
+    back = await desk.GetClaim(claims_pb2.GetClaimRequest(name=filed.name))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await desk.RequestEvidence(
+            claims_pb2.RequestEvidenceRequest(
+                request_id=office.new_id(), name=filed.name, items=["invoice"]
+            )
+        )
+
+    assert filed.due_date == date_pb2.Date(year=2025, month=7, day=23)
+    assert asked.step == claims_pb2.Claim.EVIDENCE_REPLY
+    assert asked.due_date == date_pb2.Date(year=2025, month=8, day=6)
+    assert back.state == claims_pb2.Claim.FILED
+    assert back.due_date == date_pb2.Date(year=2025, month=7, day=30)
+    assert reason_of(caught.value) == "EVIDENCE_REQUESTED_ONCE"
+
+
+async def test_a_stay_stops_the_time_and_a_resumption_moves_its_end(office: Office) -> None:
+    worker = await office.enrol(A)
+    accepted = await office.accept(await office.file(worker, at("10:20")))
+    desk = office.claims("adjudicator")
+    stayed = await desk.StayClaim(
+        claims_pb2.StayClaimRequest(
+            request_id=office.new_id(), name=accepted.name, reason="The police investigate."
+        )
+    )
+    office.clock.set(at("09:00", date(2025, 7, 23)))
+    resumed = await desk.ResumeClaim(
+        claims_pb2.ResumeClaimRequest(request_id=office.new_id(), name=accepted.name)
+    )
+
+    assert not stayed.HasField("due_date")
+    assert stayed.remaining_days == 30
+    assert resumed.due_date == date_pb2.Date(year=2025, month=9, day=3)
+
+
+async def test_a_withdrawn_determination_stays_beside_the_new_one(office: Office) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n14", "10:00", "10:40"))
+    first = await office.determine(await office.accept(await office.file(worker, at("10:20"))))
+    desk = office.claims("adjudicator")
+    revoked = await desk.RevokeDetermination(
+        claims_pb2.RevokeDeterminationRequest(
+            request_id=office.new_id(), name=first.name, reason="The harm was older."
+        )
+    )
+    second = await office.determine(revoked, Enquiry(harm_established=False))
+    both = await desk.ListDeterminations(claims_pb2.ListDeterminationsRequest(claim=first.name))
+
+    assert revoked.state == claims_pb2.Claim.ACCEPTED
+    assert revoked.determination.HasField("revoke_time")
+    assert second.determination.outcome == claims_pb2.Determination.REFUSED
+    assert [one.outcome for one in both.determinations] == [
+        claims_pb2.Determination.CONFIRMED,
+        claims_pb2.Determination.REFUSED,
+    ]
+    assert [one.HasField("revoke_time") for one in both.determinations] == [True, False]
+
+
+async def test_the_queue_is_paged_by_due_date(office: Office) -> None:
+    worker = await office.enrol(A)
+    for hour in range(3):
+        claim = await office.file(worker, at(f"1{hour}:01"))
+        if hour == 0:
+            await office.accept(claim)
+    desk = office.claims("adjudicator")
+    found, token = list[claims_pb2.Claim](), ""
+    while True:
+        page = await desk.ListClaims(
+            claims_pb2.ListClaimsRequest(worker=f"workers/{worker}", page_size=2, page_token=token)
+        )
+        found += page.claims
+        token = page.next_page_token
+        if not token:
+            break
+
+    days = [date(one.due_date.year, one.due_date.month, one.due_date.day) for one in found]
+    assert days == sorted(days)
+    assert len({one.name for one in found}) == 3
+
+
+async def test_documents_are_listed_with_their_hash_and_their_titles_are_closed(
+    office: Office,
+) -> None:
+    worker = await office.enrol(A)
+    claim = await office.file(worker, at("10:20"))
+    added = [await office.add(claim, kind) for kind in (1, 2, 3)]
+    listed = await office.claims("adjudicator").ListEvidence(
+        claims_pb2.ListEvidenceRequest(claim=claim.name)
+    )
+    async with office.stack.running["claims"].database.begin() as tx:
+        titles = (await tx.execute(text("select title from evidence"))).scalars().all()
+        readings = await tx.execute(
+            text("select count(*) from audit where resource = :name"),
+            {"name": f"{claim.name}/evidence"},
+        )
+
+        assert readings.scalar_one() == 1
+    assert {one.name for one in listed.evidence} == {one.name for one in added}
+    assert all(b"a document" not in bytes(title) for title in titles)
+
+
+@pytest.mark.parametrize(
+    ("facts", "field"),
+    [
+        ({"accident_time": moment_to_wire(at("10:20", date(2025, 7, 20)))}, "accident_time"),
+        ({"place_of_injury": "Guangzhou"}, "place_of_injury"),
+        ({"claimant_kind": 9}, "claimant_kind"),
+        ({"worker": "somebody"}, "worker"),
+        ({"death_date": date_pb2.Date(year=2025, month=7, day=14)}, "death_date"),
+        ({"survivors": [claims_pb2.Survivor(survivor_id="child")]}, "survivors"),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_field(
+    office: Office, facts: dict[str, object], field: str
+) -> None:
+    request = office.claim_request(1, at("10:20"))
+    request.MergeFrom(claims_pb2.CreateClaimRequest(**facts))  # type: ignore[arg-type]
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.claims("worker_agent").CreateClaim(request)
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert field in (caught.value.details() or "")
+
+
+async def test_all_invariants_hold_in_the_end(office: Office) -> None:
+    async with office.stack.running["claims"].database.begin() as tx:
+        checks = await SERVICE.verify(tx)
+
+    assert [check for check in checks if not check.holds] == []
+
+
+async def told(office: Office, claim: str) -> events_pb2.ClaimDetermined:
+    """The last determination of a claim as the other services hear of it."""
+    async with office.stack.running["claims"].database.begin() as tx:
+        rows = await tx.execute(
+            text("select payload from outbox where subject = :subject order by id desc"),
+            {"subject": events_pb2.ClaimDetermined.DESCRIPTOR.full_name},
+        )
+        events = [events_pb2.ClaimDetermined.FromString(row.payload) for row in rows]
+    return next(event for event in events if event.claim == claim)
