@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -188,10 +189,10 @@ def _unwritable(value: Any, at: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _unwritable(item, f"{at}[{index}]")
-    elif isinstance(value, float):
-        yield at, f'{value} is a float, which is not exact; write it as text, "{value}"'
     elif isinstance(value, int):
         yield at, f'write it as text, "{value}"'
+    elif isinstance(value, Real):
+        yield at, f'{value} is a float, which is not exact; write it as text, "{value}"'
 
 
 def unknown_place(place: Any, places: Places | None) -> str:

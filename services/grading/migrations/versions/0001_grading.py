@@ -11,8 +11,20 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the tables of store.py."""
+    """Create the tables of store/tables.py."""
     create_runtime_tables()
+    _create_cases()
+    _create_appraisals()
+    _create_panels()
+    allow("injury", "SELECT", "INSERT", "UPDATE")
+    allow("appraisal", "SELECT", "INSERT", "UPDATE")
+    append_only("specialist")
+    append_only("panel_member")
+    append_only("opinion")
+    append_only("note")
+
+
+def _create_cases() -> None:
     op.execute(
         """
         create table injury (
@@ -36,6 +48,9 @@ def upgrade() -> None:
         """
     )
     op.execute("create index specialist_provincial on specialist (provincial, id)")
+
+
+def _create_appraisals() -> None:
     op.execute(
         """
         create table appraisal (
@@ -70,6 +85,9 @@ def upgrade() -> None:
     )
     op.execute("create index appraisal_claim on appraisal (claim, create_time)")
     op.execute("create index appraisal_due on appraisal (due_date, id)")
+
+
+def _create_panels() -> None:
     op.execute(
         """
         create table panel_member (
@@ -108,9 +126,3 @@ def upgrade() -> None:
         )
         """
     )
-    allow("injury", "SELECT", "INSERT", "UPDATE")
-    allow("appraisal", "SELECT", "INSERT", "UPDATE")
-    append_only("specialist")
-    append_only("panel_member")
-    append_only("opinion")
-    append_only("note")
