@@ -34,8 +34,9 @@ def well_known() -> Path:
 
 def generate() -> None:
     """Write protos/gen anew, so that nothing stale stays behind."""
-    shutil.rmtree(TARGET, ignore_errors=True)
-    TARGET.mkdir(parents=True)
+    draft = ROOT / "build" / "protos"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
     files = [str(path.relative_to(SOURCE)) for path in sorted(SOURCE.glob("oip/**/*.proto"))]
     command = [sys.executable, "-m", "grpc_tools.protoc"]
     command += [f"-I{SOURCE}", f"-I{site_packages()}", f"-I{well_known()}"]
@@ -43,11 +44,13 @@ def generate() -> None:
     command += [
         f"--plugin=protoc-gen-{name}={scripts / f'protoc-gen-{name}'}" for name in PLUGINS[2:]
     ]
-    command += [f"--{name}_out={TARGET}" for name in PLUGINS]
+    command += [f"--{name}_out={draft}" for name in PLUGINS]
     subprocess.run([*command, *files], check=True, cwd=SOURCE)
-    for folder in [TARGET / "oip", *(TARGET / "oip").glob("**/")]:
+    for folder in [draft / "oip", *(draft / "oip").glob("**/")]:
         (folder / "__init__.py").touch()
         (folder / "py.typed").touch()
+    shutil.rmtree(TARGET, ignore_errors=True)
+    draft.rename(TARGET)
 
 
 def lint() -> int:
