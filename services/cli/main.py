@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from services.cli import dead_letters, law, orders
+from services.cli import dead_letters, law, orders, settlement
 from services.cli.desk import Desk, OneSentence
+from services.cli.statement import statement
 from services.cli.token import token
 from services.cli.verify import verify
 from services.runtime import log
@@ -23,9 +24,11 @@ app = typer.Typer(
 )
 app.command()(token)
 app.command()(verify)
+app.command()(statement)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(law.app, name="law")
 app.add_typer(orders.app, name="orders")
+app.add_typer(settlement.app, name="settlement")
 
 
 @app.callback()
