@@ -1,0 +1,259 @@
+"""Write the documents that follow from code and data: docs/law.md and docs/reasons.md.
+
+With `--check` nothing is written; the exit code says whether the documents are as they should be.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import services
+from services.kernel.law import Provision
+from services.kernel.parameter_check import parameter_files
+from services.kernel.parameters import load
+from services.kernel.problems import Problem
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "services"
+CASES = ROOT / "tests" / "rules"
+TAGS = {
+    "law": "an official text, or an official statement",
+    "seed": "the ILO report that the scheme's design follows",
+    "common": "general social or work-injury rules the scheme is built on",
+    "assumed": "nothing found: a province has to confirm it",
+}
+
+
+@dataclass
+class Applied:
+    """A provision with the functions that apply it and the cases that show it."""
+
+    provision: Provision
+    rules: set[str] = field(default_factory=set)
+    cases: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+def domain_modules() -> Iterator[Any]:
+    """The modules in which rules stand."""
+    for module in pkgutil.walk_packages(services.__path__, "services."):
+        parts = module.name.split(".")
+        if len(parts) > 2 and (parts[2] == "domain" or parts[1] == "kernel"):
+            yield importlib.import_module(module.name)
+
+
+def provisions_in(value: Any) -> Iterator[Provision]:
+    """The provisions that a module's constant holds."""
+    if isinstance(value, Provision):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from provisions_in(item)
+    elif isinstance(value, list | tuple | frozenset):
+        for item in value:
+            yield from provisions_in(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for item in vars(value).values() if hasattr(value, "__dict__") else ():
+            yield from provisions_in(item)
+
+
+def applied_provisions() -> dict[str, Applied]:
+    """Every provision that a rule names, by its text, with rules and cases."""
+    found: dict[str, Applied] = {}
+    named: dict[str, dict[str, list[Provision]]] = defaultdict(dict)
+    modules = list(domain_modules())
+    for module in modules:
+        named[_service(module)] |= _constants(module)
+    for constants in named.values():
+        for provision in (one for held in constants.values() for one in held):
+            found.setdefault(str(provision), Applied(provision))
+    for module in modules:
+        constants = named[_service(module)]
+        for function, names in _uses(module):
+            for name in names & constants.keys():
+                for provision in constants[name]:
+                    found[str(provision)].rules.add(function)
+    for path, case in all_cases():
+        provision = case["provision"]
+        if provision in found:
+            found[provision].cases[path].append(case["name"])
+    return found
+
+
+def _constants(module: Any) -> dict[str, list[Provision]]:
+    return {
+        name: held
+        for name, value in vars(module).items()
+        if name.isupper() and (held := list(provisions_in(value)))
+    }
+
+
+def _service(module: Any) -> str:
+    return str(module.__name__).split(".")[1]
+
+
+def _uses(module: Any) -> Iterator[tuple[str, set[str]]]:
+    """Functions of a module with the upper-case names they read, as attributes too."""
+    path = Path(inspect.getfile(module))
+    short = module.__name__.removeprefix("services.")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            names |= {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+            yield f"{short}.{node.name}", {name for name in names if name.isupper()}
+
+
+def all_cases() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every case of tests/rules with the file it stands in."""
+    for path in sorted(CASES.glob("*/*.toml")):
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        for case in content.get("case", []):
+            yield str(path.relative_to(ROOT)), case
+
+
+def law_page() -> str:
+    """docs/law.md: provision → rule → cases, then every parameter with its values."""
+    applied = applied_provisions()
+    count = sum(1 for _ in all_cases())
+    lines = [
+        "# The law in this system",
+        "",
+        "Written by `make docs` from rules, parameters and cases; do not edit it by hand.",
+        "",
+        "Each rule leaves a finding that names its provision. A tag says how sure the source is:",
+        "",
+        *(f"- **{tag}**: {meaning}" for tag, meaning in TAGS.items()),
+        "",
+        f"## Provisions, the rules that apply them, and the cases that show them ({count} cases)",
+        "",
+        "| provision | tag | rules | cases |",
+        "|---|---|---|---|",
+    ]
+    for name in sorted(applied):
+        one = applied[name]
+        rules = "<br>".join(f"`{rule}`" for rule in sorted(one.rules))
+        cases = "<br>".join(
+            f"[{Path(path).parent.name}/{Path(path).stem}](../{path}): {len(names)}"
+            for path, names in sorted(one.cases.items())
+        )
+        lines.append(f"| {name} | {one.provision.tag.value} | {rules} | {cases or 'none'} |")
+    lines += ["", "Provisions that a case names and data carry, not code:", ""]
+    lines += _carried_by_data(applied)
+    lines += ["", "## Parameters", ""]
+    for path in parameter_files(SOURCES):
+        lines += _parameter(path)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _carried_by_data(applied: dict[str, Applied]) -> list[str]:
+    """Provisions that are a parameter's source or an item's clause, with their cases."""
+    sources: dict[str, set[str]] = defaultdict(set)
+    for path in parameter_files(SOURCES):
+        for value in load(path).values:
+            sources[value.source].add(f"`{path.parent.parent.name}/{path.stem}`")
+    counts: dict[str, int] = defaultdict(int)
+    for _, case in all_cases():
+        provision = case["provision"]
+        if provision in applied:
+            continue
+        clause = re.fullmatch(r"(GB/T \S+) 5\b.*", provision)
+        shown = f"{clause[1]} chapter 5, `grading/grading_items`" if clause else provision
+        named = ", ".join(sorted(sources.get(provision, ())))
+        counts[f"{shown} ({named})" if named else shown] += 1
+    return [f"- {shown}: {count} cases" for shown, count in sorted(counts.items())]
+
+
+def _parameter(path: Path) -> list[str]:
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    parameter = load(path)
+    shown = f"{path.parent.parent.name}/{parameter.name}"
+    lines = [
+        f"### `{shown}`",
+        "",
+        f"{content['title']} ({content['title_zh']}). Unit: {parameter.unit}.",
+        "",
+        "| from | in | value | tag | source |",
+        "|---|---|---|---|---|",
+    ]
+    for value in parameter.values:
+        known = "" if value.published == value.since else f", published {value.published}"
+        until = f" to {value.until}" if value.until else ""
+        lines.append(
+            f"| {value.since}{until}{known} | {value.jurisdiction} | {_short(value.version.value)} "
+            f"| {value.tag.value} | {value.source} |"
+        )
+    return [*lines, ""]
+
+
+def _short(text: str, longest: int = 160) -> str:
+    text = text.replace("|", "/").replace("\n", " ")
+    return text if len(text) <= longest else f"{text[:longest].rsplit(',', 1)[0]}, …"
+
+
+def reasons_page() -> str:
+    """docs/reasons.md: every refusal with its code, its sentence and what it means."""
+    lines = [
+        "# Reasons",
+        "",
+        "Written by `make docs`. A refusal carries its reason and facts in `google.rpc.ErrorInfo`",
+        "and one sentence in English and in Chinese. Callers read the reason, never the sentence.",
+        "Reasons are added, never renamed.",
+        "",
+        "| reason | code | sentence | 中文 |",
+        "|---|---|---|---|",
+    ]
+    by_reason = {problem.reason: problem for problem in all_problems()}
+    for reason in sorted(by_reason):
+        problem = by_reason[reason]
+        lines.append(
+            f"| `{reason}` | {problem.kind.value} | {problem.words} | {problem.words_zh} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def all_problems() -> list[type[Problem]]:
+    """Every kind of refusal with a reason of its own."""
+    for module in pkgutil.walk_packages(services.__path__, "services."):
+        if not {"__main__", "migrations", "alembic"} & set(module.name.split(".")):
+            importlib.import_module(module.name)
+    found, waiting = [], [Problem]
+    while waiting:
+        for subclass in waiting.pop().__subclasses__():
+            waiting.append(subclass)
+            if "reason" in vars(subclass) and subclass.__module__.startswith("services."):
+                found.append(subclass)
+    return sorted(found, key=lambda problem: (problem.reason, problem.__module__))
+
+
+PAGES = {"law.md": law_page, "reasons.md": reasons_page}
+
+
+def main() -> int:
+    """Write the pages, or with `--check` say which are not up to date."""
+    stale = []
+    for name, page in PAGES.items():
+        path = ROOT / "docs" / name
+        text = page()
+        held = path.read_text(encoding="utf-8") if path.exists() else ""
+        if held != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(text, encoding="utf-8")
+    if "--check" in sys.argv and stale:
+        sys.stderr.write(f"docs/{', docs/'.join(stale)}: run `make docs`\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
