@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -36,6 +36,7 @@ from services.runtime.clock import Clock
 from services.runtime.database import Database, Transaction, retrying
 from services.runtime.deadletters import DeadLetter
 from services.runtime.failpoints import failpoint
+from services.runtime.tasks import side_by_side
 
 Handler: TypeAlias = Callable[[Transaction, Any, datetime], Awaitable[None]]
 Handlers: TypeAlias = Mapping[str, Mapping[type[Message], Handler]]
@@ -92,11 +93,11 @@ class Listener:
 
     async def run(self) -> None:
         """Hear and repair until cancelled; a service that listens to nobody just waits."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(asyncio.Event().wait())
-            for producer in self._handlers:
-                tasks.create_task(self._hear(producer), name=f"hear {producer}")
-                tasks.create_task(self._repair(producer), name=f"repair {producer}")
+        works: list[tuple[str, Coroutine[Any, Any, object]]] = [("wait", asyncio.Event().wait())]
+        for producer in self._handlers:
+            works.append((f"hear {producer}", self._hear(producer)))
+            works.append((f"repair {producer}", self._repair(producer)))
+        await side_by_side(works)
 
     async def settled(self) -> bool:
         """Whether nothing that JetStream carries for this service is waiting."""

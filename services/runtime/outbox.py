@@ -169,10 +169,10 @@ class Relay:
                 await asyncio.sleep(pause)
                 continue
             is_idle = loop.time() - busy_at > IDLE_AFTER_SECONDS
+            # Not wait_for, which may swallow a cancellation on Python 3.11.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(
-                    self._wake.wait(), IDLE_POLL_SECONDS if is_idle else POLL_SECONDS
-                )
+                async with asyncio.timeout(IDLE_POLL_SECONDS if is_idle else POLL_SECONDS):
+                    await self._wake.wait()
 
     async def once(self) -> int:
         """Publish one batch and return how many events it had; 0 also if another relay is on."""
