@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from datetime import date
+
+import grpc
+from oip.orders.v1 import events_pb2 as order_events
+from oip.orders.v1 import orders_pb2
+from oip.premiums.v1 import premiums_pb2 as pb
+from oip.type.v1 import type_pb2
+
+from services.kernel.periods import Month
+from services.runtime.wire import date_to_wire, month_to_wire
+from tests.integration.premiums.desk import (
+    DELIVERY,
+    RIDES,
+    SWIFT,
+    Premiums,
+    Row,
+    july_of_swift,
+    refused,
+)
+
+JULY = Month(2025, 7)
+
+
+async def test_a_base_is_assigned_only_if_the_law_knows_it(premiums: Premiums) -> None:
+    await premiums.register(SWIFT, 2, DELIVERY)
+    await premiums.register(SWIFT, 1, RIDES)
+
+    def wanted(
+        base: str, industry: type_pb2.Industry.ValueType = DELIVERY
+    ) -> pb.AssignPremiumBaseRequest:
+        return pb.AssignPremiumBaseRequest(
+            request_id=premiums.fresh_id(),
+            platform=f"platforms/{SWIFT}",
+            industry=industry,
+            since_date=date_to_wire(date(2025, 7, 1)),
+            base_yuan=base,
+            reason="loss ratio of 2022-07 to 2024-12",
+        )
+
+    term = await premiums.officer.AssignPremiumBase(wanted("0.25"))
+    unknown = await refused(premiums.officer.AssignPremiumBase(wanted("0.30")))
+    elsewhere = await refused(premiums.officer.AssignPremiumBase(wanted("0.01", RIDES)))
+    await premiums.count_orders(SWIFT, ("440100", DELIVERY, date(2025, 7, 1), 100))
+    await premiums.assess(2025, 7)
+    too_late = await refused(premiums.officer.AssignPremiumBase(wanted("0.07")))
+    terms = await premiums.at("platform", platform=SWIFT).ListPremiumTerms(
+        pb.ListPremiumTermsRequest(platform=f"platforms/{SWIFT}")
+    )
+
+    assert list(terms.terms) == [term]
+    assert (unknown.code, unknown.reason) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "BASE_NOT_IN_LAW",
+    )
+    assert elsewhere.reason == "INDUSTRY_NOT_REGISTERED"
+    assert too_late.reason == "TERM_IN_ASSESSED_MONTH"
+    assert (await premiums.bill(SWIFT, "2025-07")).premium_fen == 2_500
+
+
+async def test_a_declaration_shows_where_it_differs_from_the_orders_held(
+    premiums: Premiums,
+) -> None:
+    await premiums.count_orders(SWIFT, ("440100", RIDES, date(2025, 7, 1), 100))
+    swift = premiums.at("platform", platform=SWIFT)
+
+    declared = await swift.DeclarePremium(
+        pb.DeclarePremiumRequest(
+            request_id="d1",
+            platform=f"platforms/{SWIFT}",
+            month=month_to_wire(JULY),
+            rows=[
+                Row(pooling_area="440100", industry=RIDES, order_count=90),
+                Row(pooling_area="440600", industry=RIDES, order_count=5),
+            ],
+        )
+    )
+    still_open = await refused(
+        swift.DeclarePremium(
+            pb.DeclarePremiumRequest(
+                request_id="d2",
+                platform=f"platforms/{SWIFT}",
+                month=month_to_wire(JULY.plus(1)),
+            )
+        )
+    )
+
+    assert [(d.pooling_area, d.declared_count, d.held_count) for d in declared.differences] == [
+        ("440100", 90, 100),
+        ("440600", 5, 0),
+    ]
+    assert declared.revision == 1
+    assert still_open.reason == "MONTH_STILL_OPEN"
+
+
+async def test_orders_declared_too_low_bear_surcharge_from_their_own_due_date(
+    premiums: Premiums,
+) -> None:
+    await premiums.count_orders(SWIFT, ("440100", DELIVERY, date(2025, 7, 1), 100_000))
+    await premiums.at("platform", platform=SWIFT).DeclarePremium(
+        pb.DeclarePremiumRequest(
+            request_id="d1",
+            platform=f"platforms/{SWIFT}",
+            month=month_to_wire(JULY),
+            rows=[Row(pooling_area="440100", industry=DELIVERY, order_count=100_000)],
+        )
+    )
+    await premiums.assess(2025, 7)
+    premiums.set_day(date(2025, 9, 5))
+    await premiums.count_orders(
+        SWIFT,
+        ("440100", DELIVERY, date(2025, 7, 1), 10_000),
+        ("440100", DELIVERY, date(2025, 8, 1), 1_000),
+    )
+    await premiums.assess(2025, 8)
+
+    bill = await premiums.bill(SWIFT, "2025-08")
+    standing = await premiums.standing(SWIFT, "2025-08", date(2025, 9, 15))
+
+    assert [(line.month.month, line.due_date) for line in bill.lines] == [
+        (8, date_to_wire(date(2025, 9, 15))),
+        (7, date_to_wire(date(2025, 8, 15))),
+    ]
+    # 700.00 yuan for the 31 days from 16 August to 15 September
+    assert standing.surcharge_fen == 1_085
+
+
+async def test_a_silent_platform_is_billed_more_and_its_orders_take_that_back(
+    premiums: Premiums,
+) -> None:
+    await premiums.count_orders(
+        SWIFT,
+        ("440100", DELIVERY, date(2025, 7, 1), 1_000),
+        ("440600", DELIVERY, date(2025, 7, 1), 500),
+    )
+    await premiums.assess(2025, 7)
+    premiums.set_day(date(2025, 9, 10))
+    await premiums.assess(2025, 8)
+    august = f"platforms/{SWIFT}/premiumBills/2025-08"
+
+    early = await refused(
+        premiums.officer.EstimatePremium(pb.EstimatePremiumRequest(request_id="e0", bill=august))
+    )
+    premiums.set_day(date(2025, 9, 16))
+    bill = await premiums.officer.EstimatePremium(
+        pb.EstimatePremiumRequest(request_id="e1", bill=august)
+    )
+    again = await refused(
+        premiums.officer.EstimatePremium(pb.EstimatePremiumRequest(request_id="e2", bill=august))
+    )
+    await premiums.count_orders(SWIFT, ("440100", DELIVERY, date(2025, 8, 2), 300))
+    premiums.set_day(date(2025, 10, 9))
+    await premiums.assess(2025, 9)
+    settled = await premiums.bill(SWIFT, "2025-09")
+
+    assert early.reason == "DECLARATION_STILL_OPEN"
+    assert again.reason == "PLATFORM_NOT_SILENT"
+    assert [(line.pooling_area, line.premium_fen) for line in bill.lines] == [
+        ("440100", 7_700),
+        ("440600", 3_850),
+    ]
+    assert [(line.pooling_area, line.kind, line.premium_fen) for line in settled.lines] == [
+        ("440100", pb.PremiumLine.ORDERS, 2_100),
+        ("440100", pb.PremiumLine.REVERSAL, -7_700),
+        ("440600", pb.PremiumLine.REVERSAL, -3_850),
+    ]
+
+
+async def test_gaps_of_the_month_are_shown_with_its_assessment(premiums: Premiums) -> None:
+    def gap(revision: int, *held: int) -> order_events.OrderGapFound:
+        return order_events.OrderGapFound(
+            platform=SWIFT,
+            service_date=date_to_wire(date(2025, 7, 3)),
+            revision=revision,
+            gaps=[orders_pb2.OrderGap(declared_count=9, held_count=count) for count in held],
+        )
+
+    await july_of_swift(premiums)
+    await premiums.find_gap(gap(2, 7))
+    await premiums.find_gap(gap(1))
+
+    assert (await premiums.assess(2025, 7)).gap_day_count == 1
+
+
+async def test_costs_fall_on_a_platform_in_arrears_until_it_has_paid(premiums: Premiums) -> None:
+    await july_of_swift(premiums)
+    bill = await premiums.assess(2025, 7)
+    premiums.set_day(date(2025, 8, 18))
+
+    def asked(day: date) -> pb.GetAdvanceTermsRequest:
+        return pb.GetAdvanceTermsRequest(
+            platform=f"platforms/{SWIFT}",
+            request_date=date_to_wire(day),
+            advance_date=date_to_wire(date(2025, 9, 1)),
+        )
+
+    in_time = await premiums.officer.GetAdvanceTerms(asked(date(2025, 8, 15)))
+    late = await premiums.officer.GetAdvanceTerms(asked(date(2025, 8, 18)))
+    await premiums.receive(SWIFT, "2025-07", date(2025, 8, 18), bill.premium_fen, "B-1")
+    owing = await premiums.officer.GetAdvanceTerms(asked(date(2025, 8, 18)))
+    await premiums.receive(SWIFT, "2025-07", date(2025, 8, 18), owing.surcharge_fen, "B-2")
+    paid = await premiums.officer.GetAdvanceTerms(asked(date(2025, 8, 18)))
+
+    assert in_time.bearer == paid.bearer == pb.AdvanceTerms.FUND
+    assert late.bearer == owing.bearer == pb.AdvanceTerms.PLATFORM
+    assert (owing.arrears_fen, owing.surcharge_fen > 0) == (0, True)
+    assert late.urge_date == date_to_wire(date(2025, 8, 21))
+    assert late.payment_date == date_to_wire(date(2025, 8, 28))
+    assert late.advance_from_date == date_to_wire(date(2025, 8, 29))
+    assert late.repayment_date == date_to_wire(date(2025, 9, 11))
