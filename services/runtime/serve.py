@@ -36,6 +36,7 @@ from services.runtime.outbox import Relay
 from services.runtime.rpc import RpcServer, watch_loop
 from services.runtime.running import Check, Handler, Running, Service
 from services.runtime.settings import Environment, Settings
+from services.runtime.tasks import end as end_tasks
 from services.runtime.tokens import Issuer, Verifier, file_source
 
 __all__ = ["Check", "Handler", "Running", "Service", "run", "serving", "serving_all", "settled"]
@@ -135,12 +136,12 @@ class _Served:
     async def end_hearing(self) -> None:
         """Send no more callers here, and take no more events; what is half done rolls back."""
         await self.server.set_serving(serving=False)
-        await _cancel(task for task in self._tasks if task.get_name().endswith("listener"))
+        await end_tasks(task for task in self._tasks if task.get_name().endswith("listener"))
 
     async def close(self, grace: float) -> None:
         """Let running calls finish, then close everything."""
         await self.server.stop(grace)
-        await _cancel(self._tasks)
+        await end_tasks(self._tasks)
         await self.running.closing.aclose()
         await self.running.channels.close()
         await self._last_transactions()
@@ -210,7 +211,7 @@ async def serving_all(
         yield {one.service.name: one.running for one in served}
     finally:
         if lag is not None:
-            await _cancel([lag])
+            await end_tasks([lag])
         await asyncio.gather(*(one.end_hearing() for one in served))
         await asyncio.gather(*(one.close(grace) for one in served))
         log.info("stopped", services=[one.service.name for one in served])
@@ -282,13 +283,6 @@ def _watched(task: asyncio.Task[None], on_crash: OnCrash) -> asyncio.Task[None]:
 
     task.add_done_callback(ended)
     return task
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    wanted = list(tasks)
-    for task in wanted:
-        task.cancel()
-    await asyncio.gather(*wanted, return_exceptions=True)
 
 
 def _end_process(_part: str, _error: BaseException) -> None:
