@@ -51,7 +51,7 @@ def check(
     files = parameter_files(folder)
     if not files:
         raise Refused(f"There is no parameter file (*.toml) in {folder}; name another folder.")
-    faults = check_tree(folder, Places.read(AREAS))
+    faults = check_tree(folder, Places.of(folder, AREAS))
     for fault in faults:
         typer.echo(str(fault))
     if faults:
@@ -86,7 +86,7 @@ def show(
     found = list(_files_of(name, folder))
     if not found:
         raise Refused(f"There is no parameter {name}; `oip law names` lists them all.")
-    if problem := unknown_place(where, Places.read(AREAS)):
+    if problem := unknown_place(where, Places.of(folder, AREAS)):
         raise Refused(f"{problem[0].upper()}{problem[1:]}.")
     console = Console(soft_wrap=True, highlight=False)
     for path in found:

@@ -54,10 +54,20 @@ class Places:
         """The places of a pooling_areas file; whatever cannot be read is left out."""
         areas: dict[str, frozenset[str]] = {}
         for row in _content(path).get("values", []):
-            if isinstance(row.get("value"), list):
+            if isinstance(row, dict) and isinstance(row.get("value"), list):
                 known = areas.get(row.get("in", ""), frozenset())
                 areas[row.get("in", "")] = known | {str(code) for code in row["value"]}
         return cls(areas)
+
+    @classmethod
+    def of(cls, folder: Path, other: Path | None = None) -> Places:
+        """The places of the pooling_areas.toml under a folder, else of the `other` one."""
+        own = sorted(folder.rglob(f"{POOLING_AREAS}.toml"))
+        files = [*own, *([other] if other else [])]
+        try:
+            return cls.read(files[0]) if files else cls({})
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            return cls({})
 
 
 @dataclass(frozen=True)
@@ -71,12 +81,8 @@ class _Row:
 
 
 def check_tree(folder: Path, places: Places | None = None) -> list[Fault]:
-    """The faults of all parameter files under a folder.
-
-    Places are those of the folder's own pooling_areas.toml, else the ones given.
-    """
-    own = sorted(folder.rglob(f"{POOLING_AREAS}.toml"))
-    known = Places.read(own[0]) if own else places or Places({})
+    """The faults of all parameter files under a folder; by default its own places count."""
+    known = places or Places.of(folder)
     faults: list[Fault] = []
     for path in parameter_files(folder):
         faults += check_file(path, known, str(path.relative_to(folder)))
@@ -106,8 +112,8 @@ def check_content(
     found = list(_head(content, file))
     unit = str(content.get("unit", ""))
     rows = content.get("values")
-    if not isinstance(rows, list) or not rows:
-        return [*found, Fault(file, "values", "", "there is no value; add one with its source")]
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        return [*found, Fault(file, "values", "", "there is no value; add one as [[values]]")]
     chains: dict[str, list[_Row]] = {}
     for index, row in enumerate(rows):
         found += _row(row, f"values[{index}]", file, unit, places)
