@@ -1,0 +1,215 @@
+"""Who may call what: every method of every service, walked through the descriptors.
+
+Each method has an access rule; with no token, with a wrong one, with a role it does not name, or as
+a platform without a credit code it is refused before its handler is reached.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import oip
+import pytest
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from oip.type.v1 import type_pb2
+
+from services.__main__ import NAMES, all_services
+from services.runtime.access import (
+    OPEN_SERVICES,
+    describe,
+    role_name,
+    role_names,
+    rule_in,
+    unruled_methods,
+)
+from services.runtime.channels import problem_of
+from services.runtime.clock import SetClock
+from services.runtime.settings import Settings
+from services.runtime.stack import Stack
+from services.runtime.stack import stack as running_stack
+
+Access = type_pb2.Access
+
+
+def proto_services() -> list[str]:
+    """The full names of all services in the generated protos."""
+    found = []
+    for module in pkgutil.walk_packages(oip.__path__, "oip."):
+        if module.name.endswith("_pb2") and ".test." not in module.name:
+            file = importlib.import_module(module.name).DESCRIPTOR
+            found += [service.full_name for service in file.services_by_name.values()]
+    return sorted(found)
+
+
+METHODS: list[MethodDescriptor] = [
+    method for service in proto_services() for method in describe(service).methods
+]
+IDS = [method.full_name.removeprefix("oip.") for method in METHODS]
+
+
+def test_every_service_of_the_protos_is_walked() -> None:
+    assert len(proto_services()) == len(NAMES) + 1
+    assert len(METHODS) > 40
+
+
+@pytest.mark.parametrize("method", METHODS, ids=IDS)
+def test_a_method_says_who_may_call_it(method: MethodDescriptor) -> None:
+    rule = rule_in(method)
+
+    assert rule is not None, f"{method.full_name} has no (oip.type.v1.access)"
+    assert len(set(rule.roles)) == len(rule.roles)
+    assert 0 <= rule.max_deadline_seconds <= 3600
+
+
+@pytest.mark.parametrize("method", METHODS, ids=IDS)
+def test_a_method_that_platforms_may_call_is_limited_to_their_own_records(
+    method: MethodDescriptor,
+) -> None:
+    rule = rule_in(method)
+    assert rule is not None
+
+    if Access.PLATFORM in rule.roles:
+        assert rule.scope == Access.OWN_PLATFORM
+
+
+@pytest.mark.parametrize("method", METHODS, ids=IDS)
+def test_a_unary_change_carries_a_request_id(method: MethodDescriptor) -> None:
+    reads = ("Get", "List", "Find", "Look", "Verify", "Replay", "Explain", "Trial", "Preview")
+    if method.client_streaming or method.name.startswith(reads):
+        return
+
+    assert "request_id" in method.input_type.fields_by_name
+
+
+def test_no_method_is_left_without_a_rule() -> None:
+    assert unruled_methods(proto_services()) == []
+    assert {"grpc.health.v1.Health"} == OPEN_SERVICES
+
+
+@pytest.fixture(scope="module")
+async def everything(
+    stack: Settings, databases: Any, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    """All seven services on a database of their own."""
+    settings = stack.model_copy(
+        update={
+            "database_url": await databases.fresh(*NAMES),
+            "state_dir": tmp_path_factory.mktemp("everything"),
+            "pool_size": 4,
+        }
+    )
+    async with running_stack(all_services(), settings, any_port=True, grace=1) as made:
+        yield made
+
+
+class Caller:
+    """Calls any method of any service with an empty request."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._open: dict[str, grpc.aio.Channel] = {}
+
+    async def refusal(self, service: str, method: MethodDescriptor, token: str | None) -> str:
+        """The code and reason of the refusal; `OK` if there is none."""
+        channel = self._open.setdefault(
+            service, grpc.aio.insecure_channel(self._stack.addresses[service])
+        )
+        request = message_factory.GetMessageClass(method.input_type)()
+        kind = {
+            (False, False): channel.unary_unary,
+            (False, True): channel.unary_stream,
+            (True, False): channel.stream_unary,
+            (True, True): channel.stream_stream,
+        }[method.client_streaming, method.server_streaming]
+        call: Any = kind(
+            f"/{method.containing_service.full_name}/{method.name}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
+        )
+        metadata = () if token is None else (("authorization", f"Bearer {token}"),)
+        sent = iter([request]) if method.client_streaming else request
+        try:
+            answer = call(sent, timeout=20, metadata=metadata)
+            if method.server_streaming:
+                async for _ in answer:
+                    pass
+            else:
+                await answer
+        except grpc.aio.AioRpcError as error:
+            problem = problem_of(error)
+            return f"{problem.code.name} {problem.reason}"
+        return "OK"
+
+    async def close(self) -> None:
+        for channel in self._open.values():
+            await channel.close()
+
+
+@pytest.fixture(scope="module")
+async def call(everything: Stack) -> AsyncIterator[Caller]:
+    made = Caller(everything)
+    yield made
+    await made.close()
+
+
+def served(method: MethodDescriptor) -> list[str]:
+    """The services that serve a method: its own, or all of them for OperationsService."""
+    package = method.containing_service.full_name.split(".")[1]
+    return list(NAMES) if package == "operations" else [package]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=IDS)
+async def test_no_token_and_a_token_that_does_not_hold_are_refused(
+    call: Caller, method: MethodDescriptor
+) -> None:
+    for service in served(method):
+        assert await call.refusal(service, method, None) == "UNAUTHENTICATED UNAUTHENTICATED"
+        assert await call.refusal(service, method, "a.b.c") == "UNAUTHENTICATED UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("method", METHODS, ids=IDS)
+async def test_exactly_the_roles_of_the_rule_pass(
+    call: Caller, everything: Stack, method: MethodDescriptor
+) -> None:
+    rule = rule_in(method)
+    assert rule is not None
+    allowed = {role_name(role) for role in rule.roles}
+    code = "91350100M000100Y43"
+    for service in served(method):
+        for role in role_names():
+            platform = code if role == "platform" else ""
+            token = everything.issuer.issue("someone", [role], platform)
+            told = await call.refusal(service, method, token)
+            if role in allowed:
+                assert told != "PERMISSION_DENIED FORBIDDEN", role
+                assert not told.startswith(("UNAUTHENTICATED", "INTERNAL", "UNIMPLEMENTED")), told
+            else:
+                assert told == "PERMISSION_DENIED FORBIDDEN", (role, told)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=IDS)
+async def test_a_platform_token_without_a_platform_is_refused(
+    call: Caller, everything: Stack, method: MethodDescriptor
+) -> None:
+    token = everything.issuer.issue("someone", ["platform"])
+    for service in served(method):
+        assert await call.refusal(service, method, token) == "PERMISSION_DENIED FORBIDDEN"
+
+
+async def test_an_expired_token_is_refused(call: Caller, everything: Stack) -> None:
+    clock = SetClock(everything.clock.now())
+    issuer = type(everything.issuer).at(
+        everything.settings.signing_key_path, everything.settings.jwks_path, clock
+    )
+    token = issuer.issue("someone", ["administrator"])
+    clock.set(clock.now().replace(year=clock.now().year - 1))
+    old = issuer.issue("someone", ["administrator"])
+    method = describe("oip.operations.v1.OperationsService").methods_by_name["GetDelivery"]
+
+    assert await call.refusal("fund", method, token) == "OK"
+    assert await call.refusal("fund", method, old) == "UNAUTHENTICATED UNAUTHENTICATED"
