@@ -89,8 +89,6 @@ async def post_benefits(tx: Transaction, fact: LedgerTransaction, now: datetime)
 async def record_disbursement(tx: Transaction, made: Disbursement, now: datetime) -> Disbursement:
     """Record that money has left the account; at most what is payable."""
     payable = await ledger.lock_payable(tx, made.payment_run, made.pooling_area)
-    if await ledger.bank_reference_exists(tx, made.bank_reference):
-        raise domain.BankReferenceUsed(field="bank_reference", bank_reference=made.bank_reference)
     if made.amount > payable:
         raise domain.MoreThanPayable(
             field="amount_fen",
@@ -99,7 +97,8 @@ async def record_disbursement(tx: Transaction, made: Disbursement, now: datetime
             payment_run=made.payment_run,
             pooling_area=made.pooling_area,
         )
-    await ledger.insert_disbursement(tx, made, now)
+    if not await ledger.insert_disbursement(tx, made, now):
+        raise domain.BankReferenceUsed(field="bank_reference", bank_reference=made.bank_reference)
     await post(tx, [domain.disbursed(made)], now)
     return made
 

@@ -131,16 +131,11 @@ async def lock_payable(tx: Transaction, payment_run: str, pooling_area: str) -> 
     return Fen((await tx.execute(statement)).scalar_one_or_none() or 0)
 
 
-async def bank_reference_exists(tx: Transaction, bank_reference: str) -> bool:
-    """Whether a disbursement has this bank reference."""
-    statement = sa.select(sa.exists().where(disbursements.c.bank_reference == bank_reference))
-    return bool((await tx.execute(statement)).scalar_one())
-
-
-async def insert_disbursement(tx: Transaction, made: Disbursement, now: datetime) -> None:
-    """Record a disbursement and take it off what is payable."""
-    await tx.execute(
-        sa.insert(disbursements).values(
+async def insert_disbursement(tx: Transaction, made: Disbursement, now: datetime) -> bool:
+    """Record a disbursement and take it off what is payable; False if its reference is used."""
+    statement = (
+        insert(disbursements)
+        .values(
             disbursement_id=made.disbursement_id,
             payment_run=made.payment_run,
             pooling_area=made.pooling_area,
@@ -149,7 +144,11 @@ async def insert_disbursement(tx: Transaction, made: Disbursement, now: datetime
             bank_reference=made.bank_reference,
             create_time=now,
         )
+        .on_conflict_do_nothing()
+        .returning(disbursements.c.disbursement_id)
     )
+    if (await tx.execute(statement)).first() is None:
+        return False
     await tx.execute(
         sa.update(payables)
         .where(
@@ -158,6 +157,7 @@ async def insert_disbursement(tx: Transaction, made: Disbursement, now: datetime
         )
         .values(open_fen=payables.c.open_fen - made.amount.count)
     )
+    return True
 
 
 def _header(posted: LedgerTransaction, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,140 @@
+"""Closing a month of 21 pooling areas with a million postings, against one with ten thousand.
+
+The close reads totals, so both should cost the same; adding up the postings is timed beside it as
+what a close would cost without them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import psycopg
+import pytest
+
+from services.fund import commands
+from services.fund.__main__ import verify
+from services.fund.domain.settlement import State
+from services.fund.store import periods
+from services.fund.store.periods import Basis
+from services.kernel.periods import Month
+from services.runtime.database import Database, Transaction
+from services.runtime.settings import Settings
+from tests.support.databases import Databases
+
+MANY, FEW = 1_000_000, 10_000
+AREAS = 21
+LINES = 4
+HOLD = 1.5
+TRIALS = 15
+BENCH = Path("build/bench.json")
+NOW = datetime(2025, 12, 1, tzinfo=UTC)
+SMALL, LARGE = Month(2025, 7), Month(2025, 8)
+
+# A bill of three industries in each area, and in every second area benefits instead.
+_FILL = (
+    "insert into settlement_period (month) values ('{month}')",
+    """
+    insert into ledger_transaction (transaction_id, kind, source, subject, pooling_area, month,
+        accounting_date, text, posting_count, create_time)
+    select '{month}-' || n, 'premium_assessed', '{month}-bill-' || n / {areas}, '',
+        (440100 + 100 * (n % {areas}))::text, '{month}', '{month}', '', {lines}, now()
+    from generate_series(0, {count} / {lines} - 1) n
+    """,
+    """
+    insert into posting
+    select transaction_id, line, pooling_area, month,
+        case when line = 1 then 1 + 4 * benefit else 2 + 4 * benefit end,
+        line - 1, (1 - 2 * benefit) * case when line = 1 then 600 + 7 * benefit
+            when line = 2 then -200 - 7 * benefit else -200 end, 10
+    from ledger_transaction, generate_series(1, {lines}) line,
+        lateral (select (seq % 3 = 0)::int as benefit) as side
+    where month = '{month}'
+    """,
+)
+
+
+@pytest.fixture
+async def database(databases: Databases) -> AsyncIterator[Database]:
+    """A month of few postings, then one of many."""
+    url = await databases.fresh("fund")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute("set search_path to fund")
+        # The postings below balance by construction; checking each costs most of the filling.
+        for table in ("posting", "ledger_transaction"):
+            await connection.execute(f"alter table {table} disable trigger refuse_unbalanced")
+        for month, count in ((SMALL, FEW), (LARGE, MANY)):
+            for statement in _FILL:
+                await connection.execute(
+                    statement.format(month=month.first_day, areas=AREAS, lines=LINES, count=count)
+                )
+        for table in ("posting", "ledger_transaction"):
+            await connection.execute(f"alter table {table} enable trigger refuse_unbalanced")
+        await connection.execute("vacuum (analyze) posting, ledger_transaction, period_total")
+    database = Database(url, "fund")
+    yield database
+    await database.close()
+
+
+async def test_a_close_costs_by_pooling_areas_and_not_by_postings(
+    stack: Settings, database: Database
+) -> None:
+    del stack
+    few = await _trial_seconds(database, SMALL)
+    few_closed = await _close(database, SMALL)
+    many = await _trial_seconds(database, LARGE)
+    many_closed = await _close(database, LARGE)
+    recount = await _seconds(database, lambda tx: periods.books_of(tx, LARGE, 1, Basis.RECOUNTED))
+
+    ratio = many / few
+    print(  # noqa: T201 - the figure is what a benchmark is for
+        f"\ntrial of {AREAS} areas: {FEW:,} postings {few * 1000:.1f} ms, {MANY:,} postings "
+        f"{many * 1000:.1f} ms, ratio {ratio:.2f} (hold {HOLD}); propose, approve and close "
+        f"{few_closed * 1000:.0f} ms and {many_closed * 1000:.0f} ms; adding up the postings "
+        f"instead {recount * 1000:.0f} ms"
+    )
+    _keep({"close_million_vs_ten_thousand": round(ratio, 2), "close_ms": round(many * 1000, 1)})
+    assert ratio <= HOLD
+    async with database.begin(seconds=120) as tx:
+        assert [check.invariant for check in await verify(tx) if not check.holds] == []
+
+
+async def _trial_seconds(database: Database, month: Month) -> float:
+    """The median time of a trial: figures, transfers, findings."""
+    return median(
+        [
+            await _seconds(database, lambda tx: commands.view(tx, month, "440000", NOW.date()))
+            for _ in range(TRIALS)
+        ]
+    )
+
+
+async def _close(database: Database, month: Month) -> float:
+    """The time of all three steps, each in a transaction of its own."""
+    start = time.perf_counter()
+    async with database.begin(serializable=True) as tx:
+        proposed = await commands.propose_settlement(tx, month, "440000", "li", NOW)
+    async with database.begin(serializable=True) as tx:
+        await commands.approve_settlement(tx, month, proposed.hash, "wu", NOW)
+    async with database.begin(serializable=True) as tx:
+        closed = await commands.close_settlement(tx, month, "440000", "li", NOW)
+    assert closed.period is not None
+    assert closed.period.state is State.CLOSED
+    return time.perf_counter() - start
+
+
+async def _seconds(database: Database, work: Callable[[Transaction], Awaitable[object]]) -> float:
+    start = time.perf_counter()
+    async with database.begin() as tx:
+        await work(tx)
+    return time.perf_counter() - start
+
+
+def _keep(figures: dict[str, float]) -> None:
+    BENCH.parent.mkdir(exist_ok=True)
+    held = json.loads(BENCH.read_text(encoding="utf-8")) if BENCH.exists() else {}
+    BENCH.write_text(json.dumps(held | figures, indent=2, sort_keys=True), encoding="utf-8")
