@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from services.claims import events, store
 from services.claims.domain import confirmation, filing, transitions
@@ -16,6 +16,7 @@ from services.claims.domain.claim import (
     ClaimChanged,
     ClaimExists,
     Document,
+    Survivor,
 )
 from services.claims.domain.confirmation import Determination
 from services.claims.domain.evidence import OrderEvidence
@@ -114,6 +115,18 @@ async def request_evidence(
     claim = await load(tx, desk, claim_id)
     day = civil_day(desk.now)
     return await _save(tx, desk, transitions.request_evidence(claim, items, day, law_as_known(day)))
+
+
+async def record_death(
+    tx: Transaction,
+    desk: Desk,
+    claim_id: str,
+    death_date: date,
+    survivors: tuple[Survivor, ...],
+) -> Claim:
+    """Record that the worker died of the injury, and who was supported."""
+    claim = await load(tx, desk, claim_id)
+    return await _save(tx, desk, transitions.record_death(claim, death_date, survivors, desk.now))
 
 
 async def stay_claim(tx: Transaction, desk: Desk, claim_id: str, reason: str) -> Claim:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from oip.claims.v1 import claims_pb2
+from oip.type.v1 import type_pb2
 
 from services.claims.domain import filing
 from services.claims.domain.claim import AccidentReport, Claim, Document
@@ -21,6 +22,15 @@ from services.runtime.access import Caller
 from services.runtime.holidays import work_calendar
 from services.runtime.wire import date_to_wire, enum_number, findings_to_wire, moment_to_wire
 
+NEED_SURVIVORS = frozenset(
+    {
+        type_pb2.Access.WORKER_AGENT,
+        type_pb2.Access.ADJUDICATOR,
+        type_pb2.Access.FUND_OFFICER,
+        type_pb2.Access.SERVICE,
+    }
+)
+
 
 @dataclass(frozen=True)
 class View:
@@ -28,6 +38,11 @@ class View:
 
     caller: Caller
     today: date
+
+    @property
+    def sees_survivors(self) -> bool:
+        """Whether the caller's work needs the names and birth dates of kin."""
+        return bool(NEED_SURVIVORS & self.caller.roles) and not self.caller.is_platform
 
     def shows(self, text: str) -> bool:
         """Whether the caller may see a text that may name a platform's order."""
@@ -67,13 +82,14 @@ def claim(
         accident_time=moment_to_wire(held.accident_time),
         place_of_injury=held.place_of_injury,
         situation=enum_number(held.situation.value),
-        survivors=[survivor_to_wire(one) for one in held.survivors],
         create_time=moment_to_wire(held.create_time),
         filed_late=held.filed_late,
         requested_evidence=held.requested_evidence,
     )
     if held.accident_report:
         message.accident_report = name("accidentReports", held.accident_report)
+    if view.sees_survivors:
+        message.survivors.extend(survivor_to_wire(one) for one in held.survivors)
     if held.death_date is not None:
         message.death_date.CopyFrom(date_to_wire(held.death_date))
     live = made if made is not None and made.revoke_time is None else None

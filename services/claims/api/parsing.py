@@ -28,6 +28,7 @@ from services.claims.domain.claim import (
 from services.claims.domain.filing import SmallInjury
 from services.kernel import names
 from services.kernel.identifiers import is_division
+from services.kernel.periods import civil_day
 from services.kernel.problems import Malformed
 from services.runtime.access import Caller
 from services.runtime.wire import date_from_wire, fen_from_wire, moment_from_wire
@@ -96,7 +97,7 @@ def claim(request: claims_pb2.CreateClaimRequest, caller: Caller, now: datetime)
         clock=None,
         create_time=now,
         death_date=death,
-        survivors=_survivors(request.survivors, now.date()),
+        survivors=_survivors(request.survivors, civil_day(now)),
         accident_report=accident_report,
     )
 
@@ -128,6 +129,14 @@ def document(request: claims_pb2.AddEvidenceRequest, caller: Caller, now: dateti
         create_time=now,
         title=request.title,
     )
+
+
+def death(
+    request: claims_pb2.RecordDeathRequest, now: datetime
+) -> tuple[date, tuple[Survivor, ...]]:
+    """A day of death and who was supported."""
+    day = date_from_wire(request.death_date, "death_date")
+    return day, _survivors(request.survivors, civil_day(now))
 
 
 def small_injury(request: claims_pb2.AcceptClaimRequest) -> SmallInjury | None:

@@ -14,6 +14,7 @@ from services.claims import clients, commands, store
 from services.claims.api import formatting, parsing
 from services.claims.api.formatting import View
 from services.claims.commands import Desk
+from services.claims.domain.case import missing_documents
 from services.claims.domain.claim import LIFECYCLE, Claim, ClaimState
 from services.claims.domain.evidence import OrderEvidence
 from services.claims.domain.law import law_as_known
@@ -26,7 +27,7 @@ from services.runtime.database import Transaction
 from services.runtime.holidays import work_calendar
 from services.runtime.requests import change, content_hash, read
 from services.runtime.running import Running
-from services.runtime.wire import Context, Page, date_from_wire, next_token, page_of
+from services.runtime.wire import Context, Page, date_from_wire, enum_number, next_token, page_of
 
 READERS_OF_TEXT = frozenset({type_pb2.Access.ADJUDICATOR, type_pb2.Access.WORKER_AGENT})
 
@@ -230,6 +231,18 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
 
         return await self._change(request, request.name, work)
 
+    async def RecordDeath(
+        self, request: claims_pb2.RecordDeathRequest, context: Context
+    ) -> claims_pb2.Claim:
+        """Record that the worker died of the injury, and who was supported."""
+        claim_id = parsing.claim_id(request.name)
+        day, survivors = parsing.death(request, self._running.clock.now())
+
+        async def work(tx: Transaction, desk: Desk) -> Claim:
+            return await commands.record_death(tx, desk, claim_id, day, survivors)
+
+        return await self._change(request, request.name, work)
+
     async def StayClaim(
         self, request: claims_pb2.StayClaimRequest, context: Context
     ) -> claims_pb2.Claim:
@@ -330,9 +343,14 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
     async def _format(self, tx: Transaction, claim: Claim) -> claims_pb2.Claim:
         orders = await store.orders_of(tx, [claim.claim_id])
         made = await store.latest_determinations(tx, self._running.cipher, [claim.claim_id])
-        return formatting.claim(
+        message = formatting.claim(
             self._view(), claim, orders.get(claim.claim_id, ()), made.get(claim.claim_id)
         )
+        documents = await store.count_documents(tx, claim.claim_id)
+        law = law_as_known(today(self._running.clock))
+        missing = missing_documents(claim, documents, law)
+        message.missing_documents.extend(enum_number(kind.value) for kind in missing)
+        return message
 
     def _desk(self) -> Desk:
         return Desk(self._running.cipher, self._running.clock.now(), caller().subject)

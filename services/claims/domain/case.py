@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 
-from services.claims.domain.claim import Claim, DocumentKind, Industry
+from services.claims.domain.claim import Claim, DocumentKind, Industry, Situation
 from services.claims.domain.evidence import OrderEvidence, WindowTerms, window_terms
 from services.claims.domain.law import Law
 from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, facts
@@ -86,6 +86,22 @@ class Case:
     def has(self, kind: DocumentKind) -> bool:
         """Whether a document of a kind is in evidence."""
         return self.documents.get(kind, 0) > 0
+
+
+def missing_documents(
+    claim: Claim, documents: Mapping[DocumentKind, int], law: Law
+) -> tuple[DocumentKind, ...]:
+    """Documents that a claim of this kind usually needs and that are not in evidence.
+
+    A word for those who check; whether a claim can go on without one is theirs to decide.
+    """
+    needed = law.on("needed_documents", claim.accident_day, claim.place_of_injury).value
+    kinds = needed["injury"] if claim.death_date is None else needed["death"]
+    if claim.survivors:
+        kinds = [*kinds, *needed["survivors"]]
+    if claim.situation is Situation.REQUIRED_TRAVEL:
+        kinds = [*kinds, *needed["traffic"]]
+    return tuple(DocumentKind[kind] for kind in kinds if not documents.get(DocumentKind[kind]))
 
 
 class Weight(Enum):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 from services.claims.domain import filing
-from services.claims.domain.claim import Claim, EvidenceRequestedOnce
+from services.claims.domain.claim import (
+    Claim,
+    EvidenceRequestedOnce,
+    Survivor,
+    check_facts,
+)
 from services.claims.domain.confirmation import Decision
 from services.claims.domain.evidence import OrderEvidence, latest
 from services.claims.domain.filing import SmallInjury
@@ -51,6 +56,15 @@ def accept(
     moved = claim.after("accept")
     clock = filing.determination_clock(day, claim.place_of_injury, law, clear=clear, small=small)
     return replace(moved, clock=clock)
+
+
+def record_death(
+    claim: Claim, death_date: date, survivors: tuple[Survivor, ...], now: datetime
+) -> Claim:
+    """The worker died of the injury after the claim was filed."""
+    moved = claim.after("record_death")
+    check_facts(claim.accident_time, claim.place_of_injury, death_date, len(survivors), now)
+    return replace(moved, death_date=death_date, survivors=survivors)
 
 
 def stay(claim: Claim, day: date) -> Claim:

@@ -377,3 +377,57 @@ async def told(office: Office, claim: str) -> events_pb2.ClaimDetermined:
         )
         events = [events_pb2.ClaimDetermined.FromString(row.payload) for row in rows]
     return next(event for event in events if event.claim == claim)
+
+
+async def test_a_death_after_the_filing_is_recorded_before_the_determination(
+    office: Office,
+) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n15", "10:00", "10:40"))
+    accepted = await office.accept(await office.file(worker, at("10:20")))
+    spouse = claims_pb2.Survivor(
+        survivor_id="spouse",
+        relation=claims_pb2.Survivor.SPOUSE,
+        birth_date=date_pb2.Date(year=1969, month=5, day=2),
+    )
+    request = claims_pb2.RecordDeathRequest(
+        request_id=office.new_id(),
+        name=accepted.name,
+        death_date=date_pb2.Date(year=2025, month=7, day=16),
+        survivors=[spouse],
+    )
+    dead = await office.claims("worker_agent").RecordDeath(request)
+    claim = await office.determine(dead)
+    seen = await office.claims("platform", A).GetClaim(claims_pb2.GetClaimRequest(name=claim.name))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        request.request_id = office.new_id()
+        await office.claims("worker_agent").RecordDeath(request)
+
+    assert dead.missing_documents == [
+        claims_pb2.Evidence.DEATH_CERTIFICATE,
+        claims_pb2.Evidence.KINSHIP_PROOF,
+    ]
+    event = await told(office, claim.name)
+    assert event.death_date == request.death_date
+    assert list(event.survivors) == [spouse]
+    assert not seen.survivors
+    assert reason_of(caught.value) == "TRANSITION_NOT_ALLOWED"
+
+
+async def test_a_platform_lists_the_documents_of_its_own_workers_claim_only(
+    office: Office,
+) -> None:
+    worker = await office.enrol(A)
+    claim = await office.file(worker, at("10:20"))
+    await office.add(claim, claims_pb2.Evidence.DIAGNOSIS, "platform", A)
+    request = claims_pb2.ListEvidenceRequest(claim=claim.name)
+
+    listed = await office.claims("platform", A).ListEvidence(request)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await office.claims("platform", B).ListEvidence(request)
+    with pytest.raises(grpc.aio.AioRpcError) as added:
+        await office.add(claim, claims_pb2.Evidence.DIAGNOSIS, "platform", B)
+
+    assert len(listed.evidence) == 1
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert added.value.code() is grpc.StatusCode.NOT_FOUND

@@ -1,0 +1,184 @@
+"""What holds for every determination, whatever the facts."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.claims.domain.case import Case, Judgement, OpenFindings
+from services.claims.domain.confirmation import Decision, Result, determine
+from services.claims.domain.evidence import OrderEvidence, attribute, latest
+from services.kernel.law import Outcome
+from services.kernel.problems import Malformed
+from services.runtime.holidays import work_calendar
+from tests.rules.claims.adapter import a_case, an_order
+
+DAY = date(2025, 7, 15)
+CALENDAR = work_calendar()
+
+TIMES = [f"10:{minute:02d}" for minute in range(0, 60, 5)]
+
+
+@st.composite
+def order_rows(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    accept, pick_up, end = sorted(draw(st.tuples(*[st.sampled_from(TIMES)] * 3)))
+    return {
+        "platform": draw(st.sampled_from("ABC")),
+        "order_no": str(number),
+        "accept": accept,
+        "pick_up": draw(st.sampled_from(["", pick_up])),
+        "end": draw(st.sampled_from(["", end])),
+        "state": draw(st.sampled_from(["COMPLETED", "CANCELLED", "REVERSED"])),
+        "late": draw(st.booleans()),
+        "revision": draw(st.integers(1, 3)),
+    }
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    count = draw(st.integers(0, 4))
+    enquiry: dict[str, Any] = draw(
+        st.fixed_dictionaries(
+            {
+                "harm_established": st.booleans(),
+                "blood_alcohol": st.sampled_from([0, 79, 80, 132]),
+                "exclusions": st.lists(
+                    st.sampled_from(["INTENTIONAL_CRIME", "INTOXICATION", "SELF_HARM"]),
+                    unique=True,
+                ),
+                "traffic_mainly_own_fault": st.booleans(),
+                "travel_required": st.booleans(),
+                "order_records_withheld": st.booleans(),
+                "spot_or_direct": st.booleans(),
+                "disability_expected": st.booleans(),
+                "industry": st.just("RIDE_HAILING"),
+            }
+        )
+    )
+    facts = {
+        "accident": draw(st.sampled_from(TIMES)),
+        "situation": draw(
+            st.sampled_from(
+                [
+                    "ORDER_EXECUTION",
+                    "VIOLENCE",
+                    "REQUIRED_TRAVEL",
+                    "MISSING",
+                    "SUDDEN_ILLNESS",
+                    "RESCUE",
+                ]
+            )
+        ),
+        "orders": [draw(order_rows(number)) for number in range(count)],
+        "documents": draw(
+            st.lists(
+                st.sampled_from(
+                    [
+                        "DIAGNOSIS",
+                        "TRAFFIC_CERTIFICATE",
+                        "INTOXICATION_REPORT",
+                        "JUDGMENT",
+                        "DEATH_CERTIFICATE",
+                    ]
+                ),
+                unique=True,
+            )
+        ),
+        "enquiry": enquiry,
+        "enrolled": {"A": date(2025, 7, 1)},
+        "filed": draw(st.dates(DAY, date(2026, 12, 31))),
+        "death_date": draw(st.sampled_from([None, DAY])),
+        "parameters": {
+            "illness_rule": draw(st.sampled_from(["WIR48", "SPOT_OR_DIRECT"])),
+            "commuting_rule": draw(st.sampled_from(["COVERED", "NOT_COVERED"])),
+        },
+    }
+    return a_case(DAY, facts)
+
+
+def decided(case: Case, met: bool) -> Decision:
+    """The decision, with every question that is open answered the same way."""
+    try:
+        return determine(case, (), CALENDAR)
+    except OpenFindings as problem:
+        questions = problem.facts["findings"].split(", ")
+        answers = [Judgement(question, met, "heard") for question in questions]
+        return determine(case, answers, CALENDAR)
+
+
+@given(cases(), st.booleans())
+def test_no_determination_leaves_a_question_open_and_each_explains_itself(
+    case: Case, met: bool
+) -> None:
+    decision = decided(case, met)
+
+    for finding in decision.findings:
+        assert finding.outcome is not Outcome.UNCLEAR
+        assert finding.text.endswith(".")
+        assert finding.text_zh.endswith("。")
+        assert finding.provision.instrument
+        assert dict(finding.inputs)["question"]
+
+
+@given(cases(), st.booleans())
+def test_the_shares_of_a_confirmed_case_sum_to_100_and_a_refused_one_has_none(
+    case: Case, met: bool
+) -> None:
+    decision = decided(case, met)
+
+    if decision.result is Result.REFUSED:
+        assert decision.attribution is None
+    else:
+        assert decision.attribution is not None
+        assert sum(percent for _, percent in decision.attribution.by_platform()) == 100
+        assert all(one.percent > 0 for one in decision.attribution.charges)
+
+
+@given(cases(), st.booleans())
+def test_a_case_decided_twice_comes_out_the_same(case: Case, met: bool) -> None:
+    assert decided(case, met) == decided(case, met)
+
+
+@given(cases())
+def test_nobody_drunk_by_a_report_is_confirmed(case: Case) -> None:
+    drunk = case.enquiry.blood_alcohol >= 80
+    reported = any(kind.name == "INTOXICATION_REPORT" for kind in case.documents)
+    if drunk and reported:
+        assert decided(case, met=True).result is Result.REFUSED
+
+
+@given(st.permutations(range(4)), st.data())
+def test_the_order_in_which_records_arrive_changes_no_attribution(
+    places: list[int], data: st.DataObject
+) -> None:
+    rows = [data.draw(order_rows(number)) for number in range(4)]
+    orders: list[OrderEvidence] = [an_order(DAY, row) for row in rows]
+    moment = a_case(DAY, {"accident": "10:30"}).claim.accident_time
+
+    there = attribute(latest(orders), moment)
+    back = attribute(latest([orders[place] for place in places]), moment)
+
+    assert there == back
+
+
+def test_a_judgement_needs_its_reason() -> None:
+    case = a_case(DAY, {"situation": "RESCUE"})
+
+    with pytest.raises(Malformed) as caught:
+        determine(case, [Judgement("public_interest", met=True, reason=" ")], CALENDAR)
+
+    assert "public_interest" in caught.value.sentence
+
+
+def test_open_questions_are_named_in_both_languages() -> None:
+    case = a_case(DAY, {"situation": "VIOLENCE", "enquiry": {"exclusions": ["SELF_HARM"]}})
+
+    with pytest.raises(OpenFindings) as caught:
+        determine(case, (), CALENDAR)
+
+    for sentence in (caught.value.sentence, caught.value.sentence_zh):
+        assert "because_of_service, self_harm" in sentence
