@@ -21,6 +21,7 @@ from services.benefits.domain.model import (
     Segment,
     State,
     award_id,
+    clip,
 )
 from services.benefits.domain.problems import (
     CaseNotConfirmed,
@@ -186,6 +187,7 @@ async def terminate_award(
         state=LIFECYCLE.after(award.state, "terminate"),
         stop_month=last_month,
         last_month=last_month,
+        segments=clip(award.segments, last_month),
         revision=award.revision + 1,
     )
     await store.update_award(tx, changed, now)

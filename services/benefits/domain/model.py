@@ -255,6 +255,11 @@ def amount_in(segments: tuple[Segment, ...], last_month: Month | None, month: Mo
     return begun[-1].amount if begun else ZERO
 
 
+def clip(segments: tuple[Segment, ...], last_month: Month | None) -> tuple[Segment, ...]:
+    """The segments that begin by a last month."""
+    return tuple(one for one in segments if last_month is None or one.since <= last_month)
+
+
 def merge(segments: list[Segment]) -> tuple[Segment, ...]:
     """The segments in order, without those that change nothing; of one month the last counts."""
     merged: list[Segment] = []

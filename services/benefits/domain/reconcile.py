@@ -17,6 +17,7 @@ from services.benefits.domain.model import (
     Segment,
     State,
     award_id,
+    clip,
 )
 from services.kernel.law import Finding
 from services.kernel.money import ZERO, Fen, total
@@ -172,7 +173,7 @@ def _granted(case: Case, entitlement: Entitlement) -> Award:
         pooling_area=case.pooling_area,
         industry=case.industry,
         event_date=entitlement.event_date,
-        segments=entitlement.segments,
+        segments=clip(entitlement.segments, entitlement.last_month),
         findings=entitlement.findings,
         provisional=entitlement.provisional,
     )
@@ -183,8 +184,9 @@ def _follow(award: Award, entitlement: Entitlement) -> Award:
     state = award.state
     if state is State.TERMINATED and award.stop_month is None:
         state = LIFECYCLE.after(state, "reinstate")
+    segments = clip(entitlement.segments, entitlement.last_month)
     same = (
-        award.segments == entitlement.segments
+        award.segments == segments
         and award.last_month == entitlement.last_month
         and award.provisional == entitlement.provisional
         and award.state is state
@@ -195,7 +197,7 @@ def _follow(award: Award, entitlement: Entitlement) -> Award:
         award,
         state=state,
         first_month=min(award.first_month, entitlement.first_month),
-        segments=entitlement.segments,
+        segments=segments,
         last_month=entitlement.last_month,
         findings=entitlement.findings,
         provisional=entitlement.provisional,
@@ -211,6 +213,7 @@ def _ended(award: Award) -> Award:
         award,
         state=State.TERMINATED,
         last_month=award.first_month.plus(-1),
+        segments=(),
         provisional=False,
         revision=award.revision + 1,
     )

@@ -40,9 +40,9 @@ async def count_missing_payments(tx: Transaction) -> int:
     return await _count(
         tx,
         "select count(*) from award a join payment_front f on true"
-        " join generate_series(a.first_month, least(a.last_month, f.month)) m (month) on true"
-        " join award_rate r on r.number = a.number and r.since_month <= m.month"
-        "  and (r.until_month is null or m.month < r.until_month)"
+        " join award_rate r on r.number = a.number"
+        " join generate_series(r.since_month, least(r.until_month - 1, a.last_month, f.month))"
+        "  m (month) on true"
         " where r.amount_fen > 0"
         " and not exists (select from catch_up c where c.number = a.number)"
         " and not exists (select from suspension s where s.number = a.number"

@@ -104,7 +104,7 @@ async def insert_awards(tx: Transaction, granted: Iterable[Award], now: datetime
             **_changing(award),
         )
         number = (await tx.execute(statement.returning(awards.c.number))).scalar_one()
-        await _add_rates(tx, number, 0, award.segments, now)
+        await _add_rates(tx, number, 0, award, now)
         await _catch_up(tx, number)
 
 
@@ -123,13 +123,16 @@ async def update_award(tx: Transaction, award: Award, now: datetime) -> None:
             sa.select(rates).where(rates.c.number == number).order_by(rates.c.sequence)
         )
     ).all()
-    if _segments(row for row in held if _is_effective(row)) != award.segments:
+    wanted = _periods(award)
+    if [
+        (row.since_month, row.until_month, row.amount_fen) for row in held if _is_effective(row)
+    ] != [period[:3] for period in wanted]:
         await tx.execute(
             sa.update(rates)
             .where(rates.c.number == number, _EFFECTIVE)
             .values(until_month=rates.c.since_month)
         )
-        await _add_rates(tx, number, held[-1].sequence, award.segments, now)
+        await _add_rates(tx, number, held[-1].sequence, award, now)
     await _catch_up(tx, number)
 
 
@@ -237,23 +240,36 @@ async def _catch_up(tx: Transaction, number: int) -> None:
     await tx.execute(insert(catch_ups).values(number=number).on_conflict_do_nothing())
 
 
-async def _add_rates(
-    tx: Transaction, number: int, after: int, segments: Sequence[Segment], now: datetime
-) -> None:
-    starts = [number_of(segment.since) for segment in segments]
+async def _add_rates(tx: Transaction, number: int, after: int, award: Award, now: datetime) -> None:
     rows = [
         {
             "number": number,
-            "sequence": after + index + 1,
-            "since_month": starts[index],
-            "until_month": starts[index + 1] if index + 1 < len(starts) else None,
-            "amount_fen": segment.amount.count,
-            "reason": segment.reason,
+            "sequence": after + index,
+            "since_month": since,
+            "until_month": until,
+            "amount_fen": amount,
+            "kind": award.kind.value,
+            "industry": award.industry,
+            "pooling_area": award.pooling_area,
+            "reason": reason,
             "create_time": now,
         }
-        for index, segment in enumerate(segments)
+        for index, (since, until, amount, reason) in enumerate(_periods(award), 1)
     ]
-    await tx.execute(sa.insert(rates), rows)
+    if rows:
+        await tx.execute(sa.insert(rates), rows)
+
+
+def _periods(award: Award) -> list[tuple[int, int | None, int, str]]:
+    """The award's rates as rows: since, until, fen, reason; the last ends with the award."""
+    end = None if award.last_month is None else number_of(award.last_month) + 1
+    starts = [number_of(segment.since) for segment in award.segments]
+    ends = [*starts[1:], end]
+    return [
+        (since, until, segment.amount.count, segment.reason)
+        for since, until, segment in zip(starts, ends, award.segments, strict=bool(starts))
+        if until is None or since < until
+    ]
 
 
 async def _awards(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[Award]:

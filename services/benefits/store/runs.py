@@ -83,28 +83,25 @@ class Debt:
     cap: Decimal
 
 
-# Months after the front come for every award, months up to it only for awards that changed. What
-# is instructed already is found by the key, not by a state. The totals are of the rows inserted.
+# Rates carry all that an instruction needs, so the run reads one table. Months after the front come
+# for every award, months up to it only for awards that changed. What is instructed already is found
+# by the key, not by a state. The totals are of the rows inserted.
 _DUE = """
-    select a.number, a.kind, m.month, r.amount_fen, a.pooling_area, a.industry
-    from award a
-    join unnest(cast(:months as integer[])) m (month)
-        on a.first_month <= m.month and (a.last_month is null or m.month <= a.last_month)
-    join award_rate r on r.number = a.number and r.since_month <= m.month
+    select r.number, r.kind, m.month, r.amount_fen, r.pooling_area, r.industry
+    from unnest(cast(:months as integer[])) m (month)
+    join award_rate r on r.since_month <= m.month
         and (r.until_month is null or m.month < r.until_month)
     where r.amount_fen > 0 and not exists (
-        select from suspension s where s.number = a.number and s.first_month <= m.month
+        select from suspension s where s.number = r.number and s.first_month <= m.month
         and (s.resume_month is null or m.month < s.resume_month))
     union all
-    select a.number, a.kind, m.month, r.amount_fen, a.pooling_area, a.industry
+    select r.number, r.kind, m.month, r.amount_fen, r.pooling_area, r.industry
     from catch_up c
-    join award a on a.number = c.number
-    join generate_series(a.first_month, least(a.last_month, cast(:before as integer))) m (month)
-        on true
-    join award_rate r on r.number = a.number and r.since_month <= m.month
-        and (r.until_month is null or m.month < r.until_month)
+    join award_rate r on r.number = c.number
+    join generate_series(r.since_month, least(r.until_month - 1, cast(:before as integer)))
+        m (month) on true
     where r.amount_fen > 0 and not exists (
-        select from suspension s where s.number = a.number and s.first_month <= m.month
+        select from suspension s where s.number = r.number and s.first_month <= m.month
         and (s.resume_month is null or m.month < s.resume_month))
 """
 _WHOLE = """

@@ -73,8 +73,9 @@ awards = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
 
-# The monthly amount from a month up to another. A rate that a later decision replaces is emptied
-# (until = since) and stays as a record.
+# The monthly amount from a month up to another, with all that an instruction needs, so that a run
+# reads nothing else. A rate that a later decision replaces is emptied (until = since) and stays as
+# a record.
 rates = sa.Table(
     "award_rate",
     metadata,
@@ -83,6 +84,9 @@ rates = sa.Table(
     sa.Column("since_month", sa.Integer, nullable=False),
     sa.Column("until_month", sa.Integer),
     sa.Column("amount_fen", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("industry", sa.SmallInteger, nullable=False),
+    sa.Column("pooling_area", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )

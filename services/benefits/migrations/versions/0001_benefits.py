@@ -80,6 +80,9 @@ AWARDS = (
         since_month integer not null,
         until_month integer check (until_month >= since_month),
         amount_fen bigint not null check (amount_fen >= 0),
+        kind smallint not null,
+        industry smallint not null,
+        pooling_area text not null,
         reason text not null,
         create_time timestamptz not null,
         primary key (number, sequence)

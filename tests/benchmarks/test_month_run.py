@@ -1,0 +1,173 @@
+"""A month's run over a million awards in payment, against the bare INSERT … SELECT of its rows.
+
+Both sides write the same rows into tables with the same indexes, in one run of this file. The run
+finds the rate of the month, leaves out suspensions, holds each month to once, and sums the totals
+for the ledger; the bare statement copies rows that are there already.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from services.benefits import commands
+from services.benefits.domain import disability
+from services.benefits.domain.base import benefit_base
+from services.benefits.domain.law import load_law
+from services.benefits.domain.model import (
+    CareDependence,
+    Case,
+    CaseState,
+    Conclusion,
+    Facts,
+    Level,
+)
+from services.benefits.domain.plan import entitlements
+from services.kernel.periods import Month
+from services.runtime.database import Database
+from services.runtime.settings import Settings
+from tests.support.databases import Databases
+
+AWARDS = 1_000_000
+ROUNDS = 3
+HOLD = 2.0
+BENCH = Path("build/bench.json")
+
+_FILL = (
+    f"""
+    insert into award (award, claim, kind, beneficiary, state, amount_fen, first_month, last_month,
+        pooling_area, industry, event_date, findings, provisional, adjusts, create_time, revision)
+    select 'a' || n, 'claims/c' || n / 2, 7 + 2 * (n % 2), 'worker', 1, 200000 + n % 1000,
+        2024 * 12 + n % 12, case when n % 50 = 0 then 2026 * 12 end,
+        (440100 + 100 * (n % 21))::text,
+        1 + n % 3, date '2024-01-01', '[]', false, '',
+        now(), 1
+    from generate_series(1, {AWARDS}) n
+    """,
+    # Every tenth award was adjusted in July 2025; every thousandth is suspended.
+    """
+    insert into award_rate
+    select number, 1, first_month, case when number % 10 = 0 then 2025 * 12 + 6
+        else last_month + 1 end, amount_fen, kind, industry, pooling_area, 'granted', now()
+    from award
+    """,
+    """
+    insert into award_rate
+    select number, 2, 2025 * 12 + 6, last_month + 1, amount_fen + 9900, kind, industry,
+        pooling_area, 'adjusted', now()
+    from award where number % 10 = 0
+    """,
+    """
+    insert into suspension
+    select number, 2025 * 12 + 6, null, 'no proof of life', now()
+    from award where number % 1000 = 0
+    """,
+    # A year has been paid: the key's index is as large as in life.
+    """
+    insert into payment
+    select number, kind, month, month, amount_fen, 0, pooling_area, industry
+    from award, generate_series(2025 * 12 + 4, 2025 * 12 + 6) month
+    """,
+    "update payment_front set month = 2025 * 12 + 6",
+    "create table bare (like payment including all)",
+)
+
+
+@pytest.fixture
+async def filled(databases: Databases) -> str:
+    url = await databases.fresh("benefits")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute("set search_path to benefits")
+        for statement in _FILL:
+            await connection.execute(statement)
+        for table in ("award", "award_rate", "payment"):
+            await connection.execute(f"vacuum (analyze) {table}")
+    return url
+
+
+async def test_a_month_costs_at_most_twice_its_bare_insert(stack: Settings, filled: str) -> None:
+    del stack
+    database = Database(filled, "benefits")
+    ours, bare = [], []
+    for turn in range(ROUNDS):
+        month = Month(2025, 8).plus(turn)
+        seconds, count = await _run(database, month)
+        ours.append(seconds)
+        bare.append(await _copy(filled, month, count))
+    again, _ = await _run(database, Month(2025, 7 + ROUNDS))
+    await database.close()
+
+    ratio = sorted(one / other for one, other in zip(ours, bare, strict=True))[ROUNDS // 2]
+    _say(
+        f"\nmonth run of {AWARDS:,} awards: {sorted(ours)[ROUNDS // 2]:.1f} s, "
+        f"bare INSERT … SELECT {sorted(bare)[ROUNDS // 2]:.1f} s, ratio {ratio:.2f} "
+        f"(hold {HOLD}); the same month again {again:.1f} s"
+    )
+    _keep({"month_run_vs_bare": round(ratio, 2), "month_run_seconds": round(sorted(ours)[1], 2)})
+    assert ratio <= HOLD
+
+
+def test_one_award_is_computed_in_plain_python() -> None:
+    law, day = load_law(), datetime(2025, 8, 3, tzinfo=UTC).date()
+    case = Case("claims/c1", CaseState.CONFIRMED, "440100", 2, day, day)
+    facts = Facts(case, (Conclusion("a", Level.FIRST, 3, CareDependence.PARTIAL, day),))
+    base = benefit_base(law, day, "440100", day)
+    rounds = 500
+
+    start = time.perf_counter()
+    for _ in range(rounds):
+        disability.disability_grant(law, base, 3, day, "440100")
+    one = (time.perf_counter() - start) / rounds
+    start = time.perf_counter()
+    for _ in range(rounds):
+        entitlements(law, facts, day)
+    whole = (time.perf_counter() - start) / rounds
+
+    _say(f"\none award: {one * 1e6:.0f} µs; a whole case of grade 3: {whole * 1e6:.0f} µs")
+    _keep({"award_microseconds": round(one * 1e6), "case_microseconds": round(whole * 1e6)})
+
+
+async def _run(database: Database, month: Month) -> tuple[float, int]:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    start = time.perf_counter()
+    async with database.begin() as tx:
+        run = await commands.instruct_payments(tx, month, now)
+    return time.perf_counter() - start, sum(part.payment_count for part in run.parts)
+
+
+async def _copy(url: str, month: Month, count: int) -> float:
+    """The same rows, once more, into a table that is alike and as full."""
+    number = month.year * 12 + month.month - 1
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute("set search_path to benefits")
+        if month == Month(2025, 8):
+            await connection.execute(
+                "insert into bare select * from payment where month < %s", [number]
+            )
+            await connection.execute("checkpoint")
+        start = time.perf_counter()
+        async with connection.transaction():
+            cursor = await connection.execute(
+                "insert into bare select * from payment where run_month = %s", [number]
+            )
+        seconds = time.perf_counter() - start
+        assert cursor.rowcount == count
+        await connection.execute("checkpoint")
+    return seconds
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _keep(figures: dict[str, float]) -> None:
+    """Add figures to what the other benchmarks have written."""
+    BENCH.parent.mkdir(exist_ok=True)
+    held = json.loads(BENCH.read_text(encoding="utf-8")) if BENCH.exists() else {}
+    BENCH.write_text(json.dumps(held | figures, indent=2, sort_keys=True), encoding="utf-8")
