@@ -1,0 +1,103 @@
+"""The month's one statement and its specification in Python give the same lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.kernel.periods import Month
+from services.premiums.domain import assessing, terms
+from services.premiums.domain.assessing import DueDates, Line, Tally
+from services.premiums.domain.law import law
+from services.premiums.domain.terms import Industry, Term, TermKind
+from services.premiums.store import assessing as held
+from services.premiums.store import hearing
+from services.premiums.store import paying as held_bills
+from services.runtime.database import Database
+from tests.conftest import OpenDatabase
+
+LAW = law("440000")
+NOW = datetime(2025, 8, 1, tzinfo=UTC)
+JULY = Month(2025, 7)
+PLATFORMS = ("91110108MA01ABCD2H", "91350100M000100Y43")
+FIRST_DAY, LAST_DAY = date(2025, 5, 30), JULY.last_day
+
+days = st.integers(0, (LAST_DAY - FIRST_DAY).days).map(lambda n: FIRST_DAY + timedelta(days=n))
+tallies = st.builds(
+    Tally,
+    platform=st.sampled_from(PLATFORMS),
+    pooling_area=st.sampled_from(("440100", "440600")),
+    industry=st.sampled_from([industry.value for industry in Industry]),
+    service_date=days,
+    order_count=st.integers(-3, 3) | st.integers(-1_000_000, 10_000_000),
+)
+bands = st.builds(
+    Term,
+    platform=st.sampled_from(PLATFORMS),
+    kind=st.just(TermKind.BAND),
+    since=days,
+    value=st.sampled_from([Decimal(band) for band in ("0.50", "0.80", "1.00", "1.20", "1.50")]),
+)
+bases = st.builds(
+    Term,
+    platform=st.sampled_from(PLATFORMS),
+    kind=st.just(TermKind.BASE),
+    since=days,
+    value=st.sampled_from([Decimal("0.06"), Decimal("0.07"), Decimal("0.25")]),
+    industry=st.just(Industry.INSTANT_DELIVERY),
+)
+
+
+class Undo(Exception):  # noqa: N818 - no error: it ends an example without a trace
+    """Rolls the example's transaction back."""
+
+
+async def lines_by_sql(
+    database: Database, batches: Sequence[Sequence[Tally]], own: Sequence[Term], due: DueDates
+) -> list[Line]:
+    found: list[Line] = []
+    with suppress(Undo):
+        async with database.begin() as tx:
+            for number, batch in enumerate(batches):
+                await hearing.add_accruals(tx, str(number), batch, JULY.plus(-1), NOW)
+            keys = await held.line_keys(tx, JULY)
+            await held.add_lines(tx, JULY, terms.rates(keys, own, LAW), due)
+            for platform in PLATFORMS:
+                found += await held_bills.lines_of(tx, platform, JULY)
+            raise Undo
+    return found
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    counted=st.lists(tallies, min_size=1, max_size=30),
+    fixed=st.lists(bands | bases, max_size=6),
+    marked=st.sets(st.integers(0, 29), max_size=5),
+)
+async def test_the_statement_of_the_month_gives_the_lines_that_the_rule_gives(
+    database: OpenDatabase, counted: list[Tally], fixed: list[Term], marked: set[int]
+) -> None:
+    own = [Term(**{**vars(term), "seq": seq}) for seq, term in enumerate(fixed)]
+    low = frozenset(counted[n].key for n in marked if n < len(counted))
+    due = DueDates(
+        date(2025, 8, 15), low, {tally.key.month: date(2025, 7, 15) for tally in counted}
+    )
+    in_force = terms.rates({tally.key for tally in counted}, own, LAW)
+
+    by_rule = assessing.premium(counted, in_force, due)
+    # A batch holds a cell once, so each tally comes in a batch of its own.
+    by_sql = await lines_by_sql(
+        await database("premiums"), [[tally] for tally in counted], own, due
+    )
+
+    def order(line: Line) -> tuple[object, ...]:
+        return (line.key, line.base, line.band, line.markup)
+
+    assert sorted(by_sql, key=order) == sorted(by_rule, key=order)
