@@ -98,7 +98,9 @@ async def record_disbursement(tx: Transaction, made: Disbursement, now: datetime
             pooling_area=made.pooling_area,
         )
     if not await ledger.insert_disbursement(tx, made, now):
-        raise domain.BankReferenceUsed(field="bank_reference", bank_reference=made.bank_reference)
+        raise domain.DisbursementReferenceUsed(
+            field="bank_reference", bank_reference=made.bank_reference
+        )
     await post(tx, [domain.disbursed(made)], now)
     return made
 

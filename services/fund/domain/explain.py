@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from services.fund.domain.equalisation import Pool
-from services.fund.domain.ledger import CELLS
+from services.fund.domain.cells import Cell, Cells, Costs, credibility
+from services.fund.domain.equalisation import Pool, Transfers, Workings
+from services.fund.domain.ledger import CELLS, Industry
 from services.fund.domain.settlement import Settlement
-from services.kernel.law import Finding, Outcome, Provision, Tag, facts
+from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
 from services.kernel.money import Fen
 
 RISK_PROVISIONS = {
@@ -20,6 +21,12 @@ RISK_PROVISIONS = {
     "none": Provision("风险调剂", "不调剂", Tag.ASSUMED),
 }
 DEFICIT_PROVISION = Provision("调剂金", "缺口调剂", Tag.ASSUMED)
+BURDEN_PROVISION = Provision("SGB VII", "§ 178", Tag.LAW)
+LAYER_PROVISION = Provision("大额案件", "省级分担", Tag.ASSUMED)
+TRUE_UP_PROVISION = Provision("调剂金", "年度清算", Tag.ASSUMED)
+AVERAGE_PROVISION = Provision("每单成本", "移动平均", Tag.ASSUMED)
+CREDIBILITY_PROVISION = Provision("每单成本", "可信度", Tag.ASSUMED)
+PRIOR_PROVISION = Provision("每单成本", "先验值", Tag.ASSUMED)
 COST_DECIMALS = 8
 
 
@@ -30,6 +37,57 @@ def explain(settlement: Settlement) -> list[Finding]:
         found.append(_risk(settlement, pool))
         found.append(_deficit(settlement, pool))
     return found
+
+
+def explain_transfers(
+    moved: Transfers, provision: Provision, versions: tuple[ParameterVersion, ...] = ()
+) -> list[Finding]:
+    """One finding an area for a rule that stands outside the monthly close."""
+    return [
+        Finding(
+            provision=provision,
+            outcome=Outcome.CALCULATED if amount else Outcome.NOT_MET,
+            text=f"{area}: {_moves(amount)}.",
+            text_zh=f"{area}: {_moves_zh(amount)}。",
+            inputs=facts(pooling_area=area),
+            outputs=facts(transfer_fen=amount.count, **moved.workings.get(area, {})),
+            parameters=versions,
+            arithmetic=_steps(moved.workings.get(area, {}), amount),
+        )
+        for area, amount in moved.amounts.items()
+    ]
+
+
+def explain_cost(cells: Cells, costs: Costs, prior: Costs, full_count: int) -> list[Finding]:
+    """One finding an industry: its own average, its prior, or a mix of both by credibility."""
+    return [_cost(cell, cells.get(cell, Cell()), costs, prior, full_count) for cell in CELLS]
+
+
+def _cost(industry: Industry, cell: Cell, costs: Costs, prior: Costs, full_count: int) -> Finding:
+    result = cost_text(costs[industry])
+    trust = credibility(cell.case_count, full_count) if full_count else Fraction(1)
+    if cell.order_count <= 0:
+        provision, how, how_zh = PRIOR_PROVISION, "the prior, without orders", "无订单, 采用先验值"
+    elif trust < 1:
+        provision = CREDIBILITY_PROVISION
+        how = f"own cost believed by {cost_text(trust)}, the rest prior"
+        how_zh = f"自身成本可信度 {cost_text(trust)}, 其余采用先验值"
+    else:
+        provision, how, how_zh = AVERAGE_PROVISION, "spending by orders", "支出除以订单数"
+    return Finding(
+        provision=provision,
+        outcome=Outcome.CALCULATED,
+        text=f"An order of {industry.name} costs {result} fen: {how}.",
+        text_zh=f"{industry.name} 每单成本 {result} 分: {how_zh}。",
+        inputs=facts(
+            order_count=cell.order_count,
+            spending_fen=cell.spending.count,
+            case_count=cell.case_count,
+            prior_fen=cost_text(prior[industry]),
+        ),
+        outputs=facts(cost_fen=result),
+        arithmetic=f"{cell.spending.count} fen / {cell.order_count} orders, z {cost_text(trust)}",
+    )
 
 
 def cost_text(cost: Fraction) -> str:
@@ -68,7 +126,6 @@ def _risk(settlement: Settlement, pool: Pool) -> Finding:
     area = pool.pooling_area
     amount = settlement.risk.of(area)
     workings = settlement.risk.workings.get(area, {})
-    steps = ", ".join(f"{name} {value} fen" for name, value in workings.items())
     return Finding(
         provision=RISK_PROVISIONS[rules.risk_adjustment],
         outcome=Outcome.CALCULATED if workings else Outcome.NOT_MET,
@@ -86,7 +143,7 @@ def _risk(settlement: Settlement, pool: Pool) -> Finding:
         ),
         outputs=facts(transfer_fen=amount.count, **workings),
         parameters=(rules.version("risk_adjustment"),) if rules.versions else (),
-        arithmetic=f"{steps} -> {amount.count} fen" if steps else "nothing to measure by -> 0 fen",
+        arithmetic=_steps(workings, amount),
     )
 
 
@@ -120,6 +177,11 @@ def _deficit(settlement: Settlement, pool: Pool) -> Finding:
             f"- {rules.floor.count} = {position.count} fen; moved {amount.count} fen"
         ),
     )
+
+
+def _steps(workings: Workings, amount: Fen) -> str:
+    steps = ", ".join(f"{name} {value} fen" for name, value in workings.items())
+    return f"{steps or 'nothing to measure by'} -> {amount.count} fen"
 
 
 def _moves(amount: Fen) -> str:

@@ -41,10 +41,10 @@ class MoreThanPayable(Problem):
     )
 
 
-class BankReferenceUsed(Problem):
+class DisbursementReferenceUsed(Problem):
     """The bank's reference stands on another disbursement."""
 
-    kind, reason = Kind.DIFFERENT_EXISTS, "BANK_REFERENCE_USED"
+    kind, reason = Kind.DIFFERENT_EXISTS, "DISBURSEMENT_REFERENCE_USED"
     words = (
         "Bank reference {bank_reference} stands on another disbursement already; "
         "check it on the bank's statement."

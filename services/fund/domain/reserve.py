@@ -160,9 +160,29 @@ def may_borrow(owed: Fen) -> None:
         raise LoanOverdue(overdue=owed.yuan)
 
 
-def hand_up(last_years_premium: Fen, rules: YearRules) -> Fen:
-    """What an area hands up to the province in the first quarter."""
-    return last_years_premium.times(rules.hand_up)
+@dataclass(frozen=True)
+class HandUp:
+    """What an area hands up to the province in the first quarter, and why."""
+
+    amount: Fen
+    finding: Finding
+
+
+def hand_up(pooling_area: str, last_years_premium: Fen, rules: YearRules) -> HandUp:
+    """A share of last year's premiums."""
+    amount = last_years_premium.times(rules.hand_up)
+    share = f"{rules.hand_up.numerator}/{rules.hand_up.denominator}"
+    finding = Finding(
+        provision=HAND_UP_PROVISION,
+        outcome=Outcome.CALCULATED,
+        text=f"{pooling_area} hands up {amount.yuan} yuan of last year's premiums.",
+        text_zh=f"{pooling_area} 按上年保费上解 {amount.yuan} 元。",
+        inputs=facts(pooling_area=pooling_area, last_years_premium_fen=last_years_premium.count),
+        outputs=facts(amount_fen=amount.count),
+        parameters=rules.versions[2:],
+        arithmetic=f"{last_years_premium.count} fen x {share} = {amount.count} fen",
+    )
+    return HandUp(amount, finding)
 
 
 def cover(shortfall: Fen, sources: Sequence[tuple[str, Fen]]) -> list[tuple[str, Fen]]:
@@ -178,6 +198,21 @@ def cover(shortfall: Fen, sources: Sequence[tuple[str, Fen]]) -> list[tuple[str,
         given.append((name, part))
         open_part -= part
     return [*given, ("provincial_government", open_part)]
+
+
+def explain_cover(shortfall: Fen, given: Sequence[tuple[str, Fen]]) -> Finding:
+    """Which source gave what, in their order."""
+    parts = [(name, amount) for name, amount in given if amount]
+    steps = ", ".join(f"{name} {amount.yuan}" for name, amount in parts)
+    return Finding(
+        provision=ORDER_PROVISION,
+        outcome=Outcome.CALCULATED,
+        text=f"A shortfall of {shortfall.yuan} yuan is covered by {steps or 'nothing'}.",
+        text_zh=f"缺口 {shortfall.yuan} 元依次由下列来源补足: {steps or '无'}。",
+        inputs=facts(shortfall_fen=shortfall.count),
+        outputs=tuple((f"{name}_fen", str(amount.count)) for name, amount in given),
+        arithmetic=" + ".join(str(amount.count) for _, amount in parts) + f" = {shortfall.count}",
+    )
 
 
 def _deficit(year: Year, rules: YearRules, shortfall: Fen) -> YearEnd:

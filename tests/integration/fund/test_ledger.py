@@ -125,7 +125,7 @@ async def test_no_more_is_disbursed_than_is_payable(office: Office) -> None:
     )
     assert (same_reference.code, same_reference.reason) == (
         grpc.StatusCode.ALREADY_EXISTS,
-        "BANK_REFERENCE_USED",
+        "DISBURSEMENT_REFERENCE_USED",
     )
     held = await balances(office)
     assert (held[A, "BENEFITS_PAYABLE"], held[A, "FISCAL_SPECIAL_ACCOUNT"]) == (0, -400)

@@ -22,12 +22,22 @@ from services.fund.domain import equalisation as rules
 from services.fund.domain import reserve
 from services.fund.domain.cells import Cell, cell_costs, credibility, moving
 from services.fund.domain.equalisation import PensionBurden, Pool, Transfers
-from services.fund.domain.explain import DEFICIT_PROVISION, RISK_PROVISIONS, explain
+from services.fund.domain.explain import (
+    BURDEN_PROVISION,
+    DEFICIT_PROVISION,
+    LAYER_PROVISION,
+    RISK_PROVISIONS,
+    TRUE_UP_PROVISION,
+    explain,
+    explain_cost,
+    explain_transfers,
+)
 from services.fund.domain.ledger import CELLS, Account, Industry
 from services.fund.domain.obstacles import Readiness, obstacles
 from services.fund.domain.reserve import Lender, Year, YearRules
 from services.fund.domain.rules import EqualisationRules, rules_on
 from services.fund.domain.settlement import Books, Total, settle
+from services.kernel.law import Provision
 from services.kernel.money import FEN_PER_YUAN, ZERO, Fen
 from services.kernel.periods import Month
 
@@ -97,10 +107,10 @@ def costs_of(day: date, given: Given, pools: list[Pool]) -> dict[Industry, Fract
     return cell_costs(rules.province_cells(pools), the_rules(day, given).prior)
 
 
-def told(moved: Transfers, provision: object) -> Answer:
+def told(moved: Transfers, provision: Provision) -> Answer:
     answer: Answer = {
         "transfers": {area: amount.yuan for area, amount in moved.amounts.items()},
-        "provisions": [str(provision)],
+        "provisions": [str(one.provision) for one in explain_transfers(moved, provision)],
     }
     for area, steps in moved.workings.items():
         for name, value in steps.items():
@@ -157,13 +167,13 @@ def m4(day: date, given: Given) -> Answer:
     own_share = Fraction(given.get("own_share", shares.value["own_share"]))
     k = Fraction(given["k"]) if "k" in given else rules.burden_factor(pools, own_share)
     moved = rules.burden_sharing(pools, k, Fraction(shares.at("by_fixed")))
-    return {**told(moved, "SGB VII § 178"), "k": str(k)}
+    return {**told(moved, BURDEN_PROVISION), "k": str(k)}
 
 
 def large_claims(day: date, given: Given) -> Answer:
     threshold = PARAMETERS["large_claim_threshold"].on(day, PROVINCE).fen
     cases = {area: [yuan(case) for case in costs] for area, costs in given["cases"].items()}
-    return told(rules.large_claim_layer(pools_of(given), cases, threshold), "大额案件 省级分担")
+    return told(rules.large_claim_layer(pools_of(given), cases, threshold), LAYER_PROVISION)
 
 
 def true_up(_day: date, given: Given) -> Answer:
@@ -172,7 +182,7 @@ def true_up(_day: date, given: Given) -> Answer:
 
     return told(
         rules.true_up(transfers(given["year"]), [transfers(one) for one in given["months"]]),
-        "调剂金 年度清算",
+        TRUE_UP_PROVISION,
     )
 
 
@@ -186,8 +196,13 @@ def costs(day: date, given: Given) -> Answer:
         {WORDS[word]: a_cell(facts) for word, facts in month.items()} for month in given["months"]
     ]
     cells = moving(months, given.get("window", len(months)))
-    found = cell_costs(cells, the_rules(day, given).prior, given.get("full", 0))
-    return {word: in_yuan(found[industry]) for word, industry in WORDS.items()}
+    prior, full_count = the_rules(day, given).prior, given.get("full", 0)
+    found = cell_costs(cells, prior, full_count)
+    findings = explain_cost(cells, found, prior, full_count)
+    return {
+        **{word: in_yuan(found[industry]) for word, industry in WORDS.items()},
+        "provisions": [str(finding.provision) for finding in findings],
+    }
 
 
 def settlement(day: date, given: Given) -> Answer:
@@ -264,16 +279,17 @@ def new_loan(_day: date, given: Given) -> Answer:
 
 
 def hand_up(day: date, given: Given) -> Answer:
-    handed = reserve.hand_up(yuan(given["last_years_premium"]), year_rules(day))
-    return {"amount": handed.yuan, "provisions": [str(reserve.HAND_UP_PROVISION)]}
+    handed = reserve.hand_up("440100", yuan(given["last_years_premium"]), year_rules(day))
+    return {"amount": handed.amount.yuan, "provisions": [str(handed.finding.provision)]}
 
 
 def cover(_day: date, given: Given) -> Answer:
     sources = [(name, yuan(held)) for name, held in given["sources"].items()]
-    parts = reserve.cover(yuan(given["shortfall"]), sources)
+    shortfall = yuan(given["shortfall"])
+    parts = reserve.cover(shortfall, sources)
     return {
         **{name: part.yuan for name, part in parts},
-        "provisions": [str(reserve.ORDER_PROVISION)],
+        "provisions": [str(reserve.explain_cover(shortfall, parts).provision)],
     }
 
 
