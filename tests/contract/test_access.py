@@ -107,19 +107,27 @@ async def everything(
         yield made
 
 
+def grpc_code(number: int) -> str:
+    """The name of a canonical code in a google.rpc.Status."""
+    return next(code.name for code in grpc.StatusCode if code.value[0] == number)
+
+
 class Caller:
-    """Calls any method of any service with an empty request."""
+    """Calls any method of any service, if not told otherwise with an empty request."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._open: dict[str, grpc.aio.Channel] = {}
 
-    async def refusal(self, service: str, method: MethodDescriptor, token: str | None) -> str:
+    async def refusal(
+        self, service: str, method: MethodDescriptor, token: str | None, request: Any = None
+    ) -> str:
         """The code and reason of the refusal; `OK` if there is none."""
         channel = self._open.setdefault(
             service, grpc.aio.insecure_channel(self._stack.addresses[service])
         )
-        request = message_factory.GetMessageClass(method.input_type)()
+        if request is None:
+            request = message_factory.GetMessageClass(method.input_type)()
         kind = {
             (False, False): channel.unary_unary,
             (False, True): channel.unary_stream,
@@ -128,7 +136,7 @@ class Caller:
         }[method.client_streaming, method.server_streaming]
         call: Any = kind(
             f"/{method.containing_service.full_name}/{method.name}",
-            request_serializer=lambda message: message.SerializeToString(),
+            request_serializer=type(request).SerializeToString,
             response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
         )
         metadata = () if token is None else (("authorization", f"Bearer {token}"),)
@@ -136,8 +144,10 @@ class Caller:
         try:
             answer = call(sent, timeout=20, metadata=metadata)
             if method.server_streaming:
-                async for _ in answer:
-                    pass
+                async for part in answer:
+                    # A stream of batches goes on after a batch that is refused.
+                    if "problem" in method.output_type.fields_by_name and part.problem.code:
+                        return grpc_code(part.problem.code)
             else:
                 await answer
         except grpc.aio.AioRpcError as error:
@@ -213,3 +223,59 @@ async def test_an_expired_token_is_refused(call: Caller, everything: Stack) -> N
 
     assert await call.refusal("fund", method, token) == "OK"
     assert await call.refusal("fund", method, old) == "UNAUTHENTICATED UNAUTHENTICATED"
+
+
+OTHER = "91110108MA01ABCD2H"
+# What names look like where the field alone does not tell.
+OTHERS_NAMES = {
+    "GetPlatform.name": f"platforms/{OTHER}",
+    "GetOrderBatch.name": f"platforms/{OTHER}/orderBatches/b1",
+    "ListOrderRejections.order_batch": f"platforms/{OTHER}/orderBatches/b1",
+    "GetOrder.name": f"platforms/{OTHER}/orders/o1",
+    "GetOrderProof.name": f"platforms/{OTHER}/orders/o1",
+    "GetPremiumBill.name": f"platforms/{OTHER}/premiumBills/2025-07",
+    "GetPremiumStanding.bill": f"platforms/{OTHER}/premiumBills/2025-07",
+}
+
+
+def of_another(method: MethodDescriptor) -> Any:
+    """A request that names another platform's records; None if the method names none."""
+    request: Any = message_factory.GetMessageClass(method.input_type)()
+    named = False
+    for field in method.input_type.fields:
+        wanted = OTHERS_NAMES.get(f"{method.name}.{field.name}")
+        if field.name == "platform":
+            wanted = f"platforms/{OTHER}"
+        if wanted is not None:
+            setattr(request, field.name, wanted)
+            named = True
+        elif field.name in {"request_id", "batch_id"}:
+            setattr(request, field.name, "r1")
+        elif field.name.endswith("_size") and field.name != "page_size":
+            setattr(request, field.name, 1)
+        elif field.message_type is not None and not field.is_repeated:
+            part = getattr(request, field.name)
+            if field.message_type.name == "Month":
+                part.year, part.month = 2025, 7
+            elif field.message_type.name == "Date":
+                part.year, part.month, part.day = 2025, 7, 1
+    return request if named else None
+
+
+NAMING = [method for method in METHODS if of_another(method) is not None]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [m for m in NAMING if (rule := rule_in(m)) and Access.PLATFORM in rule.roles],
+    ids=lambda method: method.name,
+)
+async def test_a_platform_that_names_another_one_is_refused(
+    call: Caller, everything: Stack, method: MethodDescriptor
+) -> None:
+    token = everything.issuer.issue("waimai", ["platform"], "91350100M000100Y43")
+    (service,) = served(method)
+
+    told = await call.refusal(service, method, token, of_another(method))
+
+    assert told.startswith(("PERMISSION_DENIED", "NOT_FOUND")), told
