@@ -1,0 +1,173 @@
+"""The statement of a month's run, held equal to `domain.payments.due` over random histories."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.benefits import store
+from services.benefits.domain.model import Award, BenefitKind, Segment, State, clip
+from services.benefits.domain.payments import Payment, Suspension, due, withhold
+from services.benefits.store import Debt
+from services.benefits.store.tables import number_of
+from services.kernel.money import Fen, total
+from services.kernel.periods import Month
+from services.runtime.database import Database, Transaction
+from tests.conftest import OpenDatabase
+
+NOW = datetime(2026, 12, 31, tzinfo=UTC)
+START = Month(2025, 1)
+CAP = Decimal("0.50")
+months = st.integers(0, 11).map(START.plus)
+
+
+@dataclass(frozen=True)
+class History:
+    """Awards with their suspensions, and what happens to them: runs, decisions between runs."""
+
+    awards: tuple[Award, ...]
+    suspensions: dict[str, Suspension]
+    runs: tuple[Month, ...]
+    # After which run an award is changed, and to which monthly amounts.
+    changes: tuple[tuple[int, int, tuple[Segment, ...]], ...]
+    owed: int
+
+
+@st.composite
+def segments(draw: st.DrawFn, first: Month) -> tuple[Segment, ...]:
+    offsets = sorted(draw(st.sets(st.integers(1, 8), max_size=3)))
+    return tuple(
+        Segment(first.plus(offset), Fen(draw(st.integers(0, 400_000))), "drawn")
+        for offset in (0, *offsets)
+    )
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    awards = []
+    for index in range(draw(st.integers(1, 5))):
+        first = draw(months)
+        kind = draw(st.sampled_from([BenefitKind.CARE_ALLOWANCE, BenefitKind.SURVIVOR_PENSION]))
+        last = draw(st.none() | st.integers(0, 9).map(first.plus))
+        made = draw(segments(first))
+        awards.append(
+            Award(
+                award=f"a{index}",
+                claim=f"claims/c{index % 2}",
+                kind=kind,
+                beneficiary="worker",
+                state=draw(st.sampled_from(State)),
+                amount=made[0].amount,
+                first_month=first,
+                last_month=last,
+                pooling_area=draw(st.sampled_from(["440100", "440600"])),
+                industry=draw(st.integers(1, 3)),
+                event_date=date(2025, 1, 1),
+                segments=clip(made, last),
+            )
+        )
+    suspensions = {
+        one.award: Suspension(since, draw(st.none() | st.integers(0, 5).map(since.plus)))
+        for one in awards
+        if draw(st.booleans())
+        for since in [draw(months)]
+    }
+    runs = tuple(draw(st.lists(months, min_size=1, max_size=4)))
+    changes = tuple(
+        (draw(st.integers(0, len(runs))), index, draw(segments(one.first_month)))
+        for index, one in enumerate(awards)
+        if draw(st.booleans())
+    )
+    return History(tuple(awards), suspensions, runs, changes, draw(st.integers(0, 500_000)))
+
+
+@given(history=histories())
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+async def test_runs_in_sql_pay_what_the_rule_says(database: OpenDatabase, history: History) -> None:
+    benefits = await database("benefits")
+
+    async with rolled_back(benefits) as tx:
+        told = await played(tx, history)
+        rows = await tx.execute(
+            sa.text(
+                "select a.award, p.month, p.amount_fen, p.withheld_fen, p.run_month, p.kind,"
+                " p.pooling_area, p.industry from payment p join award a using (number)"
+            )
+        )
+        paid = {(row.award, row.month): row for row in rows}
+        assert await store.count_unlike_totals(tx) == 0
+        assert await store.count_overlapping_rates(tx) == 0
+
+    assert {
+        (one.award, number_of(one.month)): (one.amount.count, one.withheld.count)
+        for one in expected(history)
+    } == {key: (row.amount_fen, row.withheld_fen) for key, row in paid.items()}
+    assert total(told) == Fen(sum(row.amount_fen for row in paid.values()))
+
+
+def expected(history: History) -> list[Payment]:
+    """The same history by the rule."""
+    awards = list(history.awards)
+    paid: dict[tuple[str, Month], Payment] = {}
+    left = Fen(history.owed)
+    for index, run in enumerate(history.runs):
+        for after, which, line in history.changes:
+            if after == index:
+                awards[which] = changed(awards[which], line)
+        suspended = {award: [one] for award, one in history.suspensions.items()}
+        found = due(awards, suspended, set(paid), run)
+        debtor = [one for one in found if one.award == "a0"]
+        debtor = withhold(sorted(debtor, key=lambda one: one.month), left, CAP)
+        left -= total(one.withheld for one in debtor)
+        for one in [*debtor, *(one for one in found if one.award != "a0")]:
+            paid[one.award, one.month] = one
+    return list(paid.values())
+
+
+def changed(award: Award, line: tuple[Segment, ...]) -> Award:
+    return replace(award, segments=clip(line, award.last_month), revision=award.revision + 1)
+
+
+async def played(tx: Transaction, history: History) -> list[Fen]:
+    """Let the history happen in the database; the totals that the runs tell."""
+    awards = list(history.awards)
+    await store.insert_awards(tx, awards, NOW)
+    for award, one in history.suspensions.items():
+        await store.suspend(tx, award, one.first_month, "drawn", NOW)
+        if one.resume is not None:
+            await store.resume(tx, award, one.resume)
+    numbers = await tx.execute(sa.text("select award, number from award"))
+    debtor = {row.award: row.number for row in numbers}["a0"]
+    told = []
+    for index, run in enumerate(history.runs):
+        for after, which, line in history.changes:
+            if after == index:
+                awards[which] = changed(awards[which], line)
+                await store.update_award(tx, awards[which], NOW)
+        withheld = await tx.execute(sa.text("select coalesce(sum(withheld_fen), 0) from payment"))
+        left = Fen(history.owed - int(withheld.scalar_one()))
+        debts = [Debt(debtor, 1, left, CAP)] if left else []
+        latest = await store.lock_front(tx)
+        _, parts = await store.insert_payments(tx, run, latest, debts, NOW)
+        told += [part.amount for part in parts]
+    return told
+
+
+@asynccontextmanager
+async def rolled_back(database: Database) -> AsyncIterator[Transaction]:
+    """A transaction that leaves nothing."""
+    with suppress(EOFError):
+        async with database.begin() as tx:
+            yield tx
+            raise EOFError
