@@ -47,6 +47,7 @@ FETCH_COUNT = 32
 GROUP_COUNT = 16
 FETCH_SECONDS = 4.0
 SILENCES_MAX = 3
+BAD_REQUEST = 400
 DELIVERIES_MAX = 5
 # Before the second, third … delivery. Time enough for a gap to be found and closed meanwhile.
 RETRY_SECONDS = (0.5, 2.0, 10.0, 40.0)
@@ -220,6 +221,13 @@ class Listener:
             except TimeoutError:
                 silences += 1
             except nats.errors.Error as error:
+                if isinstance(error, nats.js.errors.APIError) and error.code == BAD_REQUEST:
+                    # The client asks twice within one fetch, the second time for what is left of
+                    # it. When the event loop was late, that is too short for a heartbeat. The
+                    # first question still stands, and its events come to this subscription.
+                    silences = 0
+                    await asyncio.sleep(0)
+                    continue
                 log.warning("fetch_failed", service=self.service, error=type(error).__name__)
                 await asyncio.sleep(1)
                 return
