@@ -12,10 +12,12 @@ from services.claims.domain.case import Case, Enquiry, Judgement
 from services.claims.domain.claim import (
     LIFECYCLE,
     AccidentReport,
+    AlreadyServed,
     Claim,
     ClaimChanged,
     ClaimExists,
     Document,
+    NotDetermined,
     Survivor,
 )
 from services.claims.domain.confirmation import Determination
@@ -198,6 +200,20 @@ async def determine_claim(
     )
     await store.insert_determination(tx, desk.cipher, made, judgements, claim.revision)
     await outbox.add(tx, events.claim_determined(claim, decision, day), desk.now)
+    return claim
+
+
+async def record_service(tx: Transaction, desk: Desk, claim_id: str, served: date) -> Claim:
+    """Note on which day the standing conclusion was served; raises AlreadyServed."""
+    claim = await load(tx, desk, claim_id)
+    made = (await store.latest_determinations(tx, desk.cipher, [claim_id])).get(claim_id)
+    if made is None or made.revoke_time is not None:
+        raise NotDetermined(claim=claim.name)
+    if made.service_date is not None:
+        raise AlreadyServed(claim=claim.name, day=made.service_date)
+    if not civil_day(made.create_time) <= served <= civil_day(desk.now):
+        raise Malformed.of("service_date", "lies before the determination or in the future")
+    await store.insert_service(tx, made, served, desk.actor, desk.now)
     return claim
 
 

@@ -118,6 +118,8 @@ def determination(
         adjudicator=made.adjudicator,
         service_due_date=date_to_wire(served_by.day),
     )
+    if made.service_date is not None:
+        _add_remedies(message, held, made.service_date)
     if made.revoke_time is not None:
         message.revoke_time.CopyFrom(moment_to_wire(made.revoke_time))
     if findings:
@@ -134,6 +136,15 @@ def document(held: Document) -> claims_pb2.Evidence:
         content_hash=held.content_hash,
         create_time=moment_to_wire(held.create_time),
     )
+
+
+def _add_remedies(message: claims_pb2.Determination, held: Claim, served: date) -> None:
+    law = law_as_known(served)
+    left = filing.remedies(served, held.place_of_injury, law, work_calendar())
+    message.service_date.CopyFrom(date_to_wire(served))
+    message.review_due_date.CopyFrom(date_to_wire(left.review.day))
+    message.reconsideration_due_date.CopyFrom(date_to_wire(left.reconsideration.day))
+    message.litigation_due_date.CopyFrom(date_to_wire(left.litigation.day))
 
 
 def _add_clock(message: claims_pb2.Claim, held: Claim, today: date) -> None:

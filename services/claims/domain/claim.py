@@ -127,6 +127,22 @@ class EvidenceRequestedOnce(Problem):
     words_zh = "{claim} 已作过一次性补正告知; 请按现有材料受理或中止。"
 
 
+class AlreadyServed(Problem):
+    """A conclusion is served once."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "ALREADY_SERVED"
+    words = "The conclusion on {claim} was served on {day}; a service is recorded once."
+    words_zh = "{claim} 的结论书已于 {day} 送达; 不得重复登记。"
+
+
+class NotDetermined(Problem):
+    """Only a conclusion that stands can be served."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_DETERMINED"
+    words = "{claim} has no determination that stands; determine it first."
+    words_zh = "{claim} 尚无有效结论; 请先作出结论。"
+
+
 @dataclass(frozen=True)
 class Survivor:
     """Someone the deceased supported (供养亲属)."""

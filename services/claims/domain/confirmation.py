@@ -76,6 +76,7 @@ class Determination:
     adjudicator: str
     create_time: datetime
     revoke_time: datetime | None = None
+    service_date: date | None = None
 
     @property
     def name(self) -> str:

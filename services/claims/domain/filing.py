@@ -10,7 +10,7 @@ from services.claims.domain.case import Answer, Case, Weight, answer
 from services.claims.domain.claim import ClaimantKind
 from services.claims.domain.law import Law
 from services.claims.domain.time_limits import Due, Step, StepClock, TimeLimit, due_day
-from services.kernel.law import Outcome, facts
+from services.kernel.law import Finding, Outcome, facts
 from services.kernel.money import Fen
 from services.kernel.periods import civil_day
 from services.kernel.problems import Kind, Problem
@@ -154,6 +154,42 @@ def _check_small(small: SmallInjury, day: date, where: str, law: Law) -> None:
             why=f"treatment costs {small.treatment_cost.yuan} yuan, not below {ceiling}",
             why_zh=f"医疗费用 {small.treatment_cost.yuan} 元, 未低于 {ceiling} 元",
         )
+
+
+STEP_PROVISIONS = {
+    Step.DOCUMENT_CHECK: provisions.DOCUMENT_CHECK,
+    Step.EVIDENCE_REPLY: provisions.EVIDENCE_REPLY,
+    Step.DETERMINATION: provisions.DETERMINATION,
+}
+
+
+def clock_finding(clock: StepClock, calendar: WorkCalendar) -> Finding:
+    """How a step's last day was found: limit, beginning, pauses, and what they give."""
+    due = clock.due(calendar)
+    pauses = ", ".join(
+        f"after {pause.start} up to {pause.end or 'further notice'}" for pause in clock.pauses
+    )
+    start = f"{clock.limit}, counted from the day after {clock.start}"
+    if due is None:
+        text = f"The time of {start}, stands still."
+        text_zh = f"时限 {clock.limit.in_chinese}, 自 {clock.start} 次日起算, 现已中止。"
+    else:
+        open_year = " That year's holiday notice is not known yet." if due.provisional else ""
+        open_year_zh = "该年度放假通知尚未公布, 为暂定日期。" if due.provisional else ""
+        text = f"The time of {start}, ends on {due.day}.{open_year}"
+        text_zh = (
+            f"时限 {clock.limit.in_chinese}, 自 {clock.start} 次日起算, "
+            f"于 {due.day} 届满。{open_year_zh}"
+        )
+    return Finding(
+        STEP_PROVISIONS[clock.step],
+        Outcome.CALCULATED,
+        text,
+        text_zh,
+        facts(step=clock.step, start_date=clock.start, not_counted=pauses or "none"),
+        facts(due_date=due.day if due else "none", provisional=bool(due and due.provisional)),
+        (clock.limit.version,) if clock.limit.version else (),
+    )
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,12 @@ class TimeLimit:
     def __str__(self) -> str:
         return f"{self.count} {self.unit.value}"
 
+    @property
+    def in_chinese(self) -> str:
+        """The limit in Chinese words."""
+        words = {Unit.WORKING_DAYS: "个工作日", Unit.DAYS: "日", Unit.MONTHS: "个月"}
+        return f"{self.count} {words[self.unit]}"
+
 
 @dataclass(frozen=True)
 class Pause:

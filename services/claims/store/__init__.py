@@ -1,6 +1,7 @@
 """What claims keep: tables, and one function per question or change."""
 
 from services.claims.store.claims import (
+    accidents_of,
     claim_of_accident,
     claim_with_text,
     get_claim,
@@ -16,6 +17,7 @@ from services.claims.store.determinations import (
     determinations_of,
     insert_determination,
     insert_revocation,
+    insert_service,
     insert_stay,
     latest_determinations,
 )
@@ -29,6 +31,7 @@ from services.claims.store.evidence import (
 from services.claims.store.tables import metadata
 
 __all__ = [
+    "accidents_of",
     "claim_of_accident",
     "claim_with_text",
     "count_broken",
@@ -41,6 +44,7 @@ __all__ = [
     "insert_orders",
     "insert_report",
     "insert_revocation",
+    "insert_service",
     "insert_stay",
     "latest_determinations",
     "list_claims",

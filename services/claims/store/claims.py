@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -135,6 +135,14 @@ async def claim_of_accident(tx: Transaction, claim: Claim) -> str | None:
         claims.c.worker == claim.worker, claims.c.accident_time == claim.accident_time
     )
     return (await tx.execute(statement)).scalar_one_or_none()
+
+
+async def accidents_of(tx: Transaction, claim: Claim) -> list[datetime]:
+    """When the worker had accidents in other claims."""
+    statement = sa.select(claims.c.accident_time).where(
+        claims.c.worker == claim.worker, claims.c.claim_id != claim.claim_id
+    )
+    return list((await tx.execute(statement)).scalars())
 
 
 async def list_claims(

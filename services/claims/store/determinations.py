@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from services.claims.domain.case import Judgement
 from services.claims.domain.claim import Claim
 from services.claims.domain.confirmation import Determination, Result
 from services.claims.domain.evidence import Charge
-from services.claims.store.tables import determinations, revocations, stays
+from services.claims.store.tables import determinations, revocations, services, stays
 from services.kernel.law import Finding, facts
 from services.runtime.crypto import ColumnCipher
 from services.runtime.database import Transaction
@@ -64,6 +64,21 @@ async def insert_revocation(
             reason=cipher.encrypt(reason, context),
             revoked_by=revoked_by,
             revoke_time=now,
+        )
+    )
+
+
+async def insert_service(
+    tx: Transaction, made: Determination, day: date, recorded_by: str, now: datetime
+) -> None:
+    """Note on which day a conclusion was served."""
+    await tx.execute(
+        sa.insert(services).values(
+            claim_id=made.claim_id,
+            number=made.number,
+            service_date=day,
+            recorded_by=recorded_by,
+            create_time=now,
         )
     )
 
@@ -160,13 +175,18 @@ select
 
 
 def _joined() -> sa.Select[Any]:
-    on = sa.and_(
-        revocations.c.claim_id == determinations.c.claim_id,
-        revocations.c.number == determinations.c.number,
+    def of_the_same(table: sa.Table) -> sa.ColumnElement[bool]:
+        return sa.and_(
+            table.c.claim_id == determinations.c.claim_id,
+            table.c.number == determinations.c.number,
+        )
+
+    joined = determinations.outerjoin(revocations, of_the_same(revocations)).outerjoin(
+        services, of_the_same(services)
     )
-    return sa.select(determinations, revocations.c.revoke_time).select_from(
-        determinations.outerjoin(revocations, on)
-    )
+    return sa.select(
+        determinations, revocations.c.revoke_time, services.c.service_date
+    ).select_from(joined)
 
 
 def _determination(row: sa.Row[Any], cipher: ColumnCipher) -> Determination:
@@ -181,6 +201,7 @@ def _determination(row: sa.Row[Any], cipher: ColumnCipher) -> Determination:
         adjudicator=row.adjudicator,
         create_time=row.create_time,
         revoke_time=row.revoke_time,
+        service_date=row.service_date,
     )
 
 

@@ -125,6 +125,16 @@ revocations = sa.Table(
     _moment("revoke_time"),
 )
 
+services = sa.Table(
+    "service",
+    metadata,
+    _text("claim_id", key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("service_date", sa.Date, nullable=False),
+    _text("recorded_by"),
+    _moment("create_time"),
+)
+
 stays = sa.Table(
     "stay",
     metadata,

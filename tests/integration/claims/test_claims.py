@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 
 import grpc
@@ -216,13 +217,71 @@ async def test_two_adjudicators_at_once_make_one_determination(office: Office) -
     worker = await office.enrol(A)
     await office.send(A, worker, ("n13", "10:00", "10:40"))
     accepted = await office.accept(await office.file(worker, at("10:20")))
-    await office.determine(accepted)
 
+    answers = await asyncio.gather(
+        *(office.determine(accepted) for _ in range(4)), return_exceptions=True
+    )
+    refused = [one for one in answers if isinstance(one, grpc.aio.AioRpcError)]
+    both = await office.claims("adjudicator").ListDeterminations(
+        claims_pb2.ListDeterminationsRequest(claim=accepted.name)
+    )
+
+    assert len(refused) == 3
+    assert {reason_of(one) for one in refused} <= {"TRANSITION_NOT_ALLOWED", "RECORD_BUSY"}
+    assert len(both.determinations) == 1
+
+
+async def test_the_same_claim_filed_twice_at_once_is_one(office: Office) -> None:
+    worker = await office.enrol(A)
+    request = office.claim_request(worker, at("10:20"))
+    stub = office.claims("worker_agent")
+
+    first, second = await asyncio.gather(stub.CreateClaim(request), stub.CreateClaim(request))
+
+    assert first == second
+
+
+async def test_remedies_run_from_the_service_of_the_conclusion(office: Office) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n16", "10:00", "10:40"))
+    claim = await office.determine(await office.accept(await office.file(worker, at("10:20"))))
+    office.clock.set(at("09:00", date(2025, 7, 21)))
+    request = claims_pb2.RecordServiceRequest(
+        request_id=office.new_id(),
+        name=claim.name,
+        service_date=date_pb2.Date(year=2025, month=7, day=18),
+    )
+    served = (await office.claims("adjudicator").RecordService(request)).determination
+    request.request_id = office.new_id()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await office.determine(accepted)
+        await office.claims("adjudicator").RecordService(request)
 
-    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    assert reason_of(caught.value) == "TRANSITION_NOT_ALLOWED"
+    assert served.service_due_date == date_pb2.Date(year=2025, month=8, day=5)
+    assert served.review_due_date == date_pb2.Date(year=2025, month=9, day=16)
+    assert served.reconsideration_due_date == date_pb2.Date(year=2025, month=9, day=16)
+    assert served.litigation_due_date == date_pb2.Date(year=2026, month=1, day=19)
+    assert reason_of(caught.value) == "ALREADY_SERVED"
+
+
+async def test_alerts_and_the_reckoning_of_the_due_date_are_shown_to_the_adjudicator(
+    office: Office,
+) -> None:
+    worker = await office.enrol(A)
+    await office.send(A, worker, ("n17", "10:00", "10:40"))
+    await office.file(worker, at("10:20"))
+    claim = await office.file(worker, at("10:01"))
+    get = claims_pb2.GetClaimRequest(name=claim.name)
+
+    shown = await office.claims("adjudicator").GetClaim(get)
+    hidden = await office.claims("platform", A).GetClaim(get)
+
+    assert [finding.inputs[0].value for finding in shown.alerts] == [
+        "other_claims",
+        "order_just_accepted",
+    ]
+    assert not hidden.alerts
+    assert shown.time_limit.parameters[0].name == "document_check_time"
+    assert "2025-07-23" in shown.time_limit.text
 
 
 async def test_a_supplement_stops_the_check_and_is_asked_for_once(office: Office) -> None:
@@ -399,8 +458,8 @@ async def test_a_death_after_the_filing_is_recorded_before_the_determination(
     dead = await office.claims("worker_agent").RecordDeath(request)
     claim = await office.determine(dead)
     seen = await office.claims("platform", A).GetClaim(claims_pb2.GetClaimRequest(name=claim.name))
+    request.request_id = office.new_id()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        request.request_id = office.new_id()
         await office.claims("worker_agent").RecordDeath(request)
 
     assert dead.missing_documents == [

@@ -40,7 +40,16 @@ async def test_the_migrated_schema_is_the_one_in_the_store(database: OpenDatabas
 
 
 @pytest.mark.parametrize(
-    "table", ["accident_report", "claim_order", "evidence", "determination", "revocation", "stay"]
+    "table",
+    [
+        "accident_report",
+        "claim_order",
+        "evidence",
+        "determination",
+        "revocation",
+        "service",
+        "stay",
+    ],
 )
 async def test_evidence_and_determinations_are_never_changed(
     database: OpenDatabase, table: str

@@ -14,6 +14,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from services.claims.domain import filing
+from services.claims.domain.alerts import CLOSER_ENQUIRY, alerts
 from services.claims.domain.case import Case, Enquiry, Exclusion, Judgement
 from services.claims.domain.claim import (
     Claim,
@@ -159,7 +160,37 @@ def pooling_area(day: date, given: dict[str, Any]) -> dict[str, Any]:
     return {"pooling_area": pooling_area_of(given["place"], day, law_for(given, day))}
 
 
+def alerts_of(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """What advises a closer enquiry; `others` are the days of the worker's other accidents."""
+    case = a_case(day, given)
+    found = alerts(case.claim, case.orders, given.get("others", []), case.law)
+    return {
+        "alerts": [dict(finding.inputs)["question"] for finding in found],
+        "provisions": [str(CLOSER_ENQUIRY)],
+    }
+
+
+def explained(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """A step's clock in words: `day` is the day of filing or acceptance."""
+    law = law_for(given, day)
+    clock = (
+        filing.document_check(day, "440100", law)
+        if given["step"] == "DOCUMENT_CHECK"
+        else filing.determination_clock(day, "440100", law)
+    )
+    clock = replace(clock, pauses=tuple(Pause(*pause) for pause in given.get("pauses", [])))
+    finding = filing.clock_finding(clock, work_calendar())
+    return {
+        "text": finding.text,
+        "text_zh": finding.text_zh,
+        **dict(finding.outputs),
+        "provisions": [str(finding.provision)],
+    }
+
+
 RULES = {
+    "alerts": alerts_of,
+    "explained": explained,
     "confirmation": confirmation,
     "time_limit": time_limit,
     "filing_time": filing_time,

@@ -1,0 +1,90 @@
+"""What advises a closer enquiry. An alert decides nothing: it says where a person should look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from services.claims.domain.claim import Claim
+from services.claims.domain.evidence import OrderEvidence, in_words, latest, nearest
+from services.claims.domain.law import Law
+from services.kernel.law import Finding, Outcome, Provision, Tag, facts
+
+CLOSER_ENQUIRY = Provision("疑点核查规则", "", Tag.ASSUMED)
+
+
+def alerts(
+    claim: Claim, orders: Sequence[OrderEvidence], others: Sequence[date], law: Law
+) -> tuple[Finding, ...]:
+    """Records changed after the accident, an accident just after enrolment, further claims.
+
+    `others` are the days of accidents of the same worker in other claims.
+    """
+    found = (
+        _changed_records(orders),
+        _soon_after_enrolment(claim, law),
+        _other_claims(claim, others, law),
+        _order_just_accepted(claim, orders, law),
+    )
+    return tuple(finding for finding in found if finding is not None)
+
+
+def _changed_records(orders: Sequence[OrderEvidence]) -> Finding | None:
+    changed = [order.name for order in latest(orders) if order.late and order.revision > 1]
+    if not changed:
+        return None
+    return _alert(
+        "order_changed_late",
+        "An order's record was changed after the accident had been reported.",
+        "订单记录在报案之后有变更。",
+        facts(orders=", ".join(changed)),
+    )
+
+
+def _soon_after_enrolment(claim: Claim, law: Law) -> Finding | None:
+    days = law.on("alert_days_after_enrolment", claim.accident_day, claim.place_of_injury)
+    first = min((one.enrol_date for one in claim.enrolments), default=claim.accident_day)
+    if claim.accident_day - first >= timedelta(days=int(days.decimal)):
+        return None
+    return _alert(
+        "soon_after_enrolment",
+        f"The accident came within {days.value} days of the first enrolment, on {first}.",
+        f"事故发生在首次参保登记({first})后 {days.value} 日内。",
+        facts(first_enrolment=first, accident_date=claim.accident_day),
+    )
+
+
+def _other_claims(claim: Claim, others: Sequence[date], law: Law) -> Finding | None:
+    days = law.on("alert_days_between_claims", claim.accident_day, claim.place_of_injury)
+    reach = timedelta(days=int(days.decimal))
+    near = sorted(day for day in others if abs(day - claim.accident_day) <= reach)
+    if not near:
+        return None
+    return _alert(
+        "other_claims",
+        f"The worker has {len(near)} other claims within {days.value} days.",
+        f"该劳动者在 {days.value} 日内另有 {len(near)} 件申请。",
+        facts(accident_dates=", ".join(map(str, near))),
+    )
+
+
+def _order_just_accepted(claim: Claim, orders: Sequence[OrderEvidence], law: Law) -> Finding | None:
+    minutes = law.on("alert_minutes_after_acceptance", claim.accident_day, claim.place_of_injury)
+    moment: datetime = claim.accident_time
+    covering = [order for order in latest(orders) if order.spans(moment)]
+    closest = nearest(covering, moment)
+    if closest is None or len(covering) > 1:
+        return None
+    if moment - closest.accept_time >= timedelta(minutes=int(minutes.decimal)):
+        return None
+    return _alert(
+        "order_just_accepted",
+        f"The only order under way was accepted less than {minutes.value} minutes before.",
+        f"唯一在执行的订单在事故前不足 {minutes.value} 分钟内接单。",
+        facts(accept_time=in_words(closest.accept_time), accident_time=in_words(moment)),
+    )
+
+
+def _alert(question: str, text: str, text_zh: str, inputs: tuple[tuple[str, str], ...]) -> Finding:
+    asked = (*facts(question=question), *inputs)
+    return Finding(CLOSER_ENQUIRY, Outcome.UNCLEAR, text, text_zh, asked)
