@@ -1,0 +1,126 @@
+"""Assessing a month costs by tallies, not by orders; and what the rules cost over a bare sum."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from services.kernel.periods import Month
+from services.premiums import commands
+from services.premiums.commands.occasion import Occasion
+from services.premiums.domain.terms import Term, TermKind
+from services.premiums.store import terms
+from services.runtime.database import Database, Transaction
+from services.runtime.holidays import work_calendar
+from services.runtime.settings import Settings
+from tests.support.databases import Databases
+
+TALLIES = 200_000
+FEW, MANY = 5, 50  # orders a tally
+TRIALS = 5
+HOLD = 1.2
+BENCH = Path("build/bench.json")
+NOW = datetime(2025, 10, 1, tzinfo=UTC)
+OCCASION = Occasion(NOW, "440000", work_calendar())
+PLATFORMS = ("91110108MA01ABCD2H", "91350100M000100Y43", "91460100MA5T00003T", "91110108MA00000002")
+
+# 4 platforms, 21 pooling areas, 3 industries, 31 days: 7,812 cells, told again batch by batch.
+_FILL = """
+    insert into accrual (order_batch, pooling_area, industry, service_date, platform, order_count,
+        bill_month, create_time)
+    select platform || '/' || n / 7812 || '-{month}', (440100 + 100 * (n / 4 % 21))::text,
+        1 + n / 84 % 3, date '{month}' + n / 252 % 31, platform, {orders}, '{month}', now()
+    from generate_series(0, {tallies} - 1) n,
+        lateral (select (array[{platforms}])[1 + n % 4] as platform) as whose
+"""
+_BARE = sa.text(
+    "create temp table bare on commit drop as"
+    " select platform, pooling_area, industry, sum(order_count) as order_count from accrual"
+    " where bill_month = :month group by platform, pooling_area, industry"
+)
+
+
+class Undo(Exception):  # noqa: N818 - no error: it ends a trial without a trace
+    """Rolls a trial back."""
+
+
+@pytest.fixture
+async def database(databases: Databases) -> AsyncIterator[Database]:
+    """July with few orders a tally, and in another database with ten times as many."""
+    url = await databases.fresh("premiums")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute("set search_path to premiums")
+        for month, orders in ((date(2025, 7, 1), FEW), (date(2025, 8, 1), MANY)):
+            await connection.execute(
+                _FILL.format(
+                    month=month,
+                    orders=orders,
+                    tallies=TALLIES,
+                    platforms=", ".join(f"'{code}'" for code in PLATFORMS),
+                )
+            )
+        await connection.execute("vacuum (analyze) accrual")
+    database = Database(url, "premiums")
+    async with database.begin() as tx:
+        for number, platform in enumerate(PLATFORMS):
+            band = Term(platform, TermKind.BAND, date(2025, 7, 16), Decimal("1.20"), id=str(number))
+            await terms.add_term(tx, band, NOW)
+    yield database
+    await database.close()
+
+
+async def test_assessing_costs_by_tallies_and_not_by_orders(
+    stack: Settings, database: Database
+) -> None:
+    del stack
+    july, august = Month(2025, 7), Month(2025, 8)
+    few = await _seconds(database, lambda tx: commands.assess_premiums(tx, july, OCCASION))
+    bare = await _seconds(database, lambda tx: tx.execute(_BARE, {"month": july.first_day}))
+    async with database.begin() as tx:
+        assessed = await commands.assess_premiums(tx, july, OCCASION)
+    many = await _seconds(database, lambda tx: commands.assess_premiums(tx, august, OCCASION))
+
+    ratio = many / few
+    print(  # noqa: T201 - the figure is what a benchmark is for
+        f"\n{TALLIES:,} tallies, {assessed.line_count:,} lines: {TALLIES * FEW:,} orders "
+        f"{few * 1000:.0f} ms, {TALLIES * MANY:,} orders {many * 1000:.0f} ms, ratio {ratio:.2f} "
+        f"(hold {HOLD}); a bare sum of the tallies {bare * 1000:.0f} ms"
+    )
+    _keep(
+        {
+            "assess_vs_tenth_of_orders": round(ratio, 2),
+            "assess_ms": round(many * 1000),
+            "assess_vs_bare_sum": round(few / bare, 2),
+        }
+    )
+    assert assessed.order_count == TALLIES * FEW
+    assert ratio <= HOLD
+
+
+async def _seconds(database: Database, work: Callable[[Transaction], Awaitable[object]]) -> float:
+    """The median time of a piece of work that is rolled back each time."""
+    found = []
+    for _ in range(TRIALS):
+        with suppress(Undo):
+            async with database.begin() as tx:
+                start = time.perf_counter()
+                await work(tx)
+                found.append(time.perf_counter() - start)
+                raise Undo
+    return median(found)
+
+
+def _keep(figures: dict[str, float]) -> None:
+    held = json.loads(BENCH.read_text(encoding="utf-8")) if BENCH.exists() else {}
+    BENCH.parent.mkdir(exist_ok=True)
+    BENCH.write_text(json.dumps(held | figures, indent=2, sort_keys=True) + "\n", encoding="utf-8")
