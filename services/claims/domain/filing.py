@@ -120,10 +120,10 @@ def document_check(filed: date, where: str, law: Law) -> StepClock:
     return StepClock(Step.DOCUMENT_CHECK, filed, limit)
 
 
-def reply_due(notified: date, where: str, law: Law, calendar: WorkCalendar) -> Due:
-    """The last day for answering an evidence request (补正期限)."""
+def evidence_reply(notified: date, where: str, law: Law) -> StepClock:
+    """The clock for answering an evidence request (补正期限)."""
     limit = TimeLimit.of(law.on("evidence_reply_time", notified, where))
-    return due_day(notified, limit, calendar)
+    return StepClock(Step.EVIDENCE_REPLY, notified, limit)
 
 
 def determination_clock(

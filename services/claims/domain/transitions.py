@@ -16,7 +16,7 @@ from services.claims.domain.confirmation import Decision
 from services.claims.domain.evidence import OrderEvidence, latest
 from services.claims.domain.filing import SmallInjury
 from services.claims.domain.law import Law
-from services.claims.domain.time_limits import Step, StepClock, TimeLimit
+from services.claims.domain.time_limits import StepClock
 from services.kernel.problems import Malformed
 
 ITEMS_MAX = 50
@@ -32,11 +32,10 @@ def request_evidence(claim: Claim, items: tuple[str, ...], day: date, law: Law) 
     moved = claim.after("request_evidence")
     if claim.requested_evidence:
         raise EvidenceRequestedOnce(claim=claim.name)
-    limit = TimeLimit.of(law.on("evidence_reply_time", day, claim.place_of_injury))
     return replace(
         moved,
         clock=_paused(claim.clock, day),
-        reply=StepClock(Step.EVIDENCE_REPLY, day, limit),
+        reply=filing.evidence_reply(day, claim.place_of_injury, law),
         requested_evidence=items,
     )
 

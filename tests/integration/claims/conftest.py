@@ -11,9 +11,10 @@ from typing import TypeVar
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from oip.claims.v1 import claims_pb2, claims_pb2_grpc
+from oip.claims.v1 import claims_pb2, claims_pb2_grpc, events_pb2
 from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
+from sqlalchemy import text
 
 from services.claims.__main__ import SERVICE as CLAIMS
 from services.enrolment.__main__ import SERVICE as ENROLMENT
@@ -179,6 +180,17 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
                 if detail.Unpack(told):
                     return str(told.reason)
     return ""
+
+
+async def told(office: Office, claim: str) -> events_pb2.ClaimDetermined:
+    """The last determination of a claim as the other services hear of it."""
+    async with office.stack.running["claims"].database.begin() as tx:
+        rows = await tx.execute(
+            text("select payload from outbox where subject = :subject order by id desc"),
+            {"subject": events_pb2.ClaimDetermined.DESCRIPTOR.full_name},
+        )
+        events = [events_pb2.ClaimDetermined.FromString(row.payload) for row in rows]
+    return next(event for event in events if event.claim == claim)
 
 
 @pytest.fixture(scope="module")

@@ -173,11 +173,12 @@ def alerts_of(day: date, given: dict[str, Any]) -> dict[str, Any]:
 def explained(day: date, given: dict[str, Any]) -> dict[str, Any]:
     """A step's clock in words: `day` is the day of filing or acceptance."""
     law = law_for(given, day)
-    clock = (
-        filing.document_check(day, "440100", law)
-        if given["step"] == "DOCUMENT_CHECK"
-        else filing.determination_clock(day, "440100", law)
-    )
+    clocks = {
+        "DOCUMENT_CHECK": filing.document_check,
+        "EVIDENCE_REPLY": filing.evidence_reply,
+        "DETERMINATION": filing.determination_clock,
+    }
+    clock = clocks[given["step"]](day, "440100", law)
     clock = replace(clock, pauses=tuple(Pause(*pause) for pause in given.get("pauses", [])))
     finding = filing.clock_finding(clock, work_calendar())
     return {
