@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from services.runtime.tokens import Verifier
 
     Context = grpc.aio.ServicerContext[Any, Any]
-    Handler = grpc.RpcMethodHandler[Any, Any] | None
+    Handler = grpc.RpcMethodHandler[Any, Any]
     Around = Callable[[Context], AbstractAsyncContextManager[None]]
-    Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+    Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
 
 log = logger("rpc")
 
@@ -70,18 +70,38 @@ class _Unread:
     """Stands for a message that could not be deserialised, until a handler asks for it."""
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
+class _Interceptor(grpc.aio.ServerInterceptor):
+    """Wraps a method's handler at its first call and keeps it: handlers do not change."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """The handler, wrapped. A method that nobody serves has none: UNIMPLEMENTED."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method
+        if method not in self._wrapped:
+            self._wrapped[method] = self._wrap(method, handler)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        raise NotImplementedError
+
+
+class ErrorInterceptor(_Interceptor):
     """Outermost: every exception leaves as a google.rpc.Status with a fixed text."""
 
     def __init__(self, service: str) -> None:
         """The service's name is the domain of the errors it answers with."""
+        super().__init__()
         self._service = service
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler:
+    def _wrap(self, method: str, handler: Handler) -> Handler:
         """Wrap the handler and its deserialiser."""
-        method = handler_call_details.method
 
         @asynccontextmanager
         async def answering(context: Context) -> AsyncIterator[None]:
@@ -94,46 +114,41 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 status = rpc_status.to_status(status_of(error, self._service))
                 await context.abort_with_status(status)
 
-        return _surround(await continuation(handler_call_details), answering, read=_reading)
+        return _surround(handler, answering, read=_reading)
 
 
-class AccessInterceptor(grpc.aio.ServerInterceptor):
+class AccessInterceptor(_Interceptor):
     """Checks the token and the method's access rule; sets the caller."""
 
     def __init__(self, verifier: Verifier) -> None:
         """Trust the tokens that this verifier holds true."""
+        super().__init__()
         self._verifier = verifier
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler:
+    def _wrap(self, method: str, handler: Handler) -> Handler:
         """Wrap the handler unless its service is one of the few that are open."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
         if method.split("/")[1] in access.OPEN_SERVICES | access.REFLECTION_SERVICES:
             return handler
+
+        rule = access.rule_of(method)
 
         @asynccontextmanager
         async def permitted(context: Context) -> AsyncIterator[None]:
             who = self._verifier.verify(_bearer(context))
-            access.check(access.rule_of(method), who)
+            access.check(rule, who)
             access.set_caller(who)
             yield
 
         return _surround(handler, permitted)
 
 
-class DeadlineInterceptor(grpc.aio.ServerInterceptor):
+class DeadlineInterceptor(_Interceptor):
     """Refuses calls without a deadline, or with one beyond the method's cap."""
 
     exempt: ClassVar = access.OPEN_SERVICES | access.REFLECTION_SERVICES
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler:
+    def _wrap(self, method: str, handler: Handler) -> Handler:
         """Wrap the handler; a health watch and reflection may last."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
         exempt = method.split("/")[1] in self.exempt
         cap = access.deadline_cap(access.rule_of(method))
 
@@ -197,11 +212,8 @@ def _surround(
 ) -> Handler:
     """A handler of the same streaming kind whose behaviour runs inside `around`.
 
-    `read` wraps the deserialiser, `take` the request or the stream of requests. A method that
-    nobody serves has no handler; gRPC answers it with UNIMPLEMENTED.
+    `read` wraps the deserialiser, `take` the request or the stream of requests.
     """
-    if handler is None:
-        return None
     build, behaviour = _kind(handler)
     deserializer = read(handler.request_deserializer)
 
@@ -239,7 +251,7 @@ def _kind(handler: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 def _kind_of_reading(handler: Handler) -> Callable[[Any], Any]:
     """Refuses what could not be read; innermost, so that it says so to no stranger."""
-    return _readable_stream if handler and handler.request_streaming else _readable
+    return _readable_stream if handler.request_streaming else _readable
 
 
 def _reading(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
