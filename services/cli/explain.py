@@ -124,7 +124,7 @@ def _ask_for(name: str) -> Ask:
     parts = name.split("/")
     asks: dict[tuple[str, ...], Ask] = {
         ("awards",): _award,
-        ("appraisals",): _appraisal,
+        ("appraisals",): appraisal_chains,
         ("claims",): _determinations,
         ("claims", "determinations"): _determinations,
         ("platforms", "premiumBills"): _premium_lines,
@@ -146,7 +146,8 @@ async def _award(channels: Channels, name: str) -> list[Chain]:
     return [Chain(title, award.findings)]
 
 
-async def _appraisal(channels: Channels, name: str) -> list[Chain]:
+async def appraisal_chains(channels: Channels, name: str) -> list[Chain]:
+    """The findings of an appraisal."""
     stub = channels.stub(grading_pb2_grpc.GradingServiceStub, "grading")
     appraisal = await stub.GetAppraisal(grading_pb2.GetAppraisalRequest(name=name))
     state = grading_pb2.Appraisal.State.Name(appraisal.state)

@@ -5,42 +5,37 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import grpc
-import pytest
+import sqlalchemy as sa
 from google.type import date_pb2
-from oip.claims.v1 import claims_pb2
-from oip.claims.v1 import events_pb2 as claim_events
-from oip.grading.v1 import events_pb2, grading_pb2
+from oip.grading.v1 import grading_pb2
 from sqlalchemy import text
 
-from services.runtime.channels import problem_of
-
-State = grading_pb2.Appraisal
+from services.cli.explain import Language, appraisal_chains, lines
+from services.grading import store
+from services.grading.__main__ import verify
+from services.runtime.channels import Channels
+from tests.support.appraisals import (
+    State,
+    an_opinion,
+    appraise,
+    determined,
+    in_states,
+    reason,
+    register,
+    told,
+)
 
 
 async def test_a_confirmed_injury_is_appraised_and_told(grading: Any) -> None:
     stub = grading.stub("appraiser")
-    await _register(stub, 5)
-    await grading.hear(_determined())
-    opened = await _only_appraisal(stub, State.OPENED)
+    await register(stub, 5)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
 
-    drawn = await stub.DrawPanel(
-        grading_pb2.DrawPanelRequest(request_id="draw", name=opened.name, panel_size=3)
-    )
-    again = await stub.DrawPanel(
-        grading_pb2.DrawPanelRequest(request_id="draw", name=opened.name, panel_size=3)
-    )
-    for index, member in enumerate(drawn.panel):
-        await stub.RecordOpinion(_opinion(f"opinion-{index}", opened.name, member.name))
-    ready = await stub.GetAppraisal(grading_pb2.GetAppraisalRequest(name=opened.name))
-    concluded = await stub.ConcludeAppraisal(
-        grading_pb2.ConcludeAppraisalRequest(
-            request_id="conclude", name=opened.name, revision=ready.revision
-        )
-    )
+    concluded = await appraise(stub, opened.name)
 
-    assert again == drawn
-    assert len({member.name for member in drawn.panel}) == 3
+    assert len({member.name for member in concluded.panel}) == 3
+    assert len(concluded.opinions) == 3
     assert concluded.state == State.CONCLUDED
     assert (concluded.grade, concluded.care_dependence) == (8, grading_pb2.PARTIAL)
     assert {finding.provision.article for finding in concluded.findings} >= {
@@ -50,51 +45,96 @@ async def test_a_confirmed_injury_is_appraised_and_told(grading: Any) -> None:
         "4.1.5",
     }
     assert all(finding.text and finding.text_zh for finding in concluded.findings)
-    (told,) = await _told(grading)
-    assert (told.claim, told.grade, told.revision) == ("claims/c1", 8, concluded.revision)
-    assert told.conclude_date == date_pb2.Date(year=2025, month=9, day=1)
+    (event,) = await told(grading)
+    assert (event.claim, event.grade, event.revision) == ("claims/c1", 8, concluded.revision)
+    assert event.conclude_date == date_pb2.Date(year=2025, month=9, day=1)
+
+
+async def test_a_repeated_request_draws_no_second_panel(grading: Any) -> None:
+    stub = grading.stub("appraiser")
+    await register(stub, 9)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    request = grading_pb2.DrawPanelRequest(request_id="draw", name=opened.name, panel_size=5)
+
+    answers = await asyncio.gather(*(stub.DrawPanel(request) for _ in range(4)))
+    other = grading_pb2.DrawPanelRequest(request_id="draw", name=opened.name, panel_size=3)
+
+    assert all(answer == answers[0] for answer in answers)
+    assert len(answers[0].panel) == 5
+    assert await reason(stub.DrawPanel(other)) == "REQUEST_ID_REUSED"
 
 
 async def test_what_cannot_be_done_is_refused_with_its_reason(grading: Any) -> None:
     stub = grading.stub("appraiser")
-    await _register(stub, 2)
-    await grading.hear(_determined())
-    opened = await _only_appraisal(stub, State.OPENED)
+    await register(stub, 2)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
 
     draw = grading_pb2.DrawPanelRequest(request_id="d1", name=opened.name)
-    assert await _reason(stub.DrawPanel(draw)) == "POOL_TOO_SMALL"
+    assert await reason(stub.DrawPanel(draw)) == "POOL_TOO_SMALL"
     wrong = grading_pb2.DrawPanelRequest(request_id="d2", name=opened.name, panel_size=4)
-    assert await _reason(stub.DrawPanel(wrong)) == "PANEL_SIZE_WRONG"
+    assert await reason(stub.DrawPanel(wrong)) == "PANEL_SIZE_WRONG"
     conclude = grading_pb2.ConcludeAppraisalRequest(request_id="c", name=opened.name, revision=1)
-    assert await _reason(stub.ConcludeAppraisal(conclude)) == "TRANSITION_NOT_ALLOWED"
+    assert await reason(stub.ConcludeAppraisal(conclude)) == "TRANSITION_NOT_ALLOWED"
     unknown = grading_pb2.GetAppraisalRequest(name="appraisals/none")
-    assert await _reason(stub.GetAppraisal(unknown)) == "NOT_FOUND"
+    assert await reason(stub.GetAppraisal(unknown)) == "NOT_FOUND"
+    malformed = grading_pb2.GetAppraisalRequest(name="claims/c1")
+    assert await reason(stub.GetAppraisal(malformed)) == "MALFORMED"
     agent = grading.stub("worker_agent")
-    assert await _reason(agent.DrawPanel(draw)) == "FORBIDDEN"
+    assert await reason(agent.DrawPanel(draw)) == "FORBIDDEN"
 
 
-async def test_a_withdrawn_determination_ends_the_appraisal_and_a_new_one_takes_it_up(
-    grading: Any,
-) -> None:
+async def test_opinions_come_from_the_panel_once_and_on_known_items(grading: Any) -> None:
     stub = grading.stub("appraiser")
-    await grading.hear(_determined(revision=4))
-    opened = await _only_appraisal(stub, State.OPENED)
-    await grading.hear(claim_events.DeterminationRevoked(claim="claims/c1", revision=5))
-    ended = await _only_appraisal(stub, State.ENDED)
-    await grading.hear(_determined(revision=4))
-    await grading.hear(_determined(revision=6))
-    reopened = await _only_appraisal(stub, State.OPENED)
+    await register(stub, 4)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
+    panel = {member.name for member in drawn.panel}
+    pool = await stub.ListSpecialists(grading_pb2.ListSpecialistsRequest())
+    (outsider,) = {member.name for member in pool.specialists} - panel
+    first = drawn.panel[0].name
 
-    assert opened.name == ended.name == reopened.name
+    unknown = an_opinion("o1", opened.name, first, ["LA9999"])
+    assert await reason(stub.RecordOpinion(unknown)) == "UNKNOWN_ITEM"
+    stray = an_opinion("o2", opened.name, outsider)
+    assert await reason(stub.RecordOpinion(stray)) == "NOT_ON_PANEL"
+    recorded = await stub.RecordOpinion(an_opinion("o3", opened.name, first))
+    again = await stub.RecordOpinion(an_opinion("o4", opened.name, first))
+    assert again.revision == recorded.revision
+    other = an_opinion("o5", opened.name, first, ["LA0801"])
+    assert await reason(stub.RecordOpinion(other)) == "OPINION_EXISTS"
+    early = grading_pb2.ConcludeAppraisalRequest(
+        request_id="c1", name=opened.name, revision=recorded.revision
+    )
+    assert await reason(stub.ConcludeAppraisal(early)) == "OPINIONS_MISSING"
+
+
+async def test_a_committee_that_read_an_older_revision_cannot_conclude(grading: Any) -> None:
+    stub = grading.stub("appraiser")
+    await register(stub, 3)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
+    for index, member in enumerate(drawn.panel):
+        await stub.RecordOpinion(an_opinion(f"o{index}", opened.name, member.name))
+
+    conclude = grading_pb2.ConcludeAppraisalRequest(
+        request_id="c", name=opened.name, revision=drawn.revision
+    )
+
+    assert await reason(stub.ConcludeAppraisal(conclude)) == "APPRAISAL_CHANGED"
+    assert await told(grading) == []
 
 
 async def test_opinions_are_not_readable_in_the_database(grading: Any) -> None:
     stub = grading.stub("appraiser")
-    await _register(stub, 3)
-    await grading.hear(_determined())
-    opened = await _only_appraisal(stub, State.OPENED)
-    drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="draw", name=opened.name))
-    await stub.RecordOpinion(_opinion("o", opened.name, drawn.panel[0].name))
+    await register(stub, 3)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
+    await stub.RecordOpinion(an_opinion("o", opened.name, drawn.panel[0].name))
 
     async with grading.running.database.begin() as tx:
         stored = (await tx.execute(text("select opinion from opinion"))).scalar_one()
@@ -102,65 +142,73 @@ async def test_opinions_are_not_readable_in_the_database(grading: Any) -> None:
     assert b"LA0901" not in bytes(stored)
 
 
-def _determined(revision: int = 2) -> claim_events.ClaimDetermined:
-    return claim_events.ClaimDetermined(
-        claim="claims/c1",
-        revision=revision,
-        outcome=claims_pb2.Determination.CONFIRMED,
-        worker="workers/1",
-        accident_date=date_pb2.Date(year=2025, month=7, day=10),
-        pooling_area="440100",
-        place_of_injury="440100",
-        disability_expected=True,
-        determine_date=date_pb2.Date(year=2025, month=8, day=20),
-    )
-
-
-def _opinion(request_id: str, appraisal: str, specialist: str) -> grading_pb2.RecordOpinionRequest:
-    return grading_pb2.RecordOpinionRequest(
-        request_id=request_id,
-        name=appraisal,
-        opinion=grading_pb2.Opinion(
-            specialist=specialist,
-            impairments=[
-                grading_pb2.Opinion.Impairment(item="LA0901"),
-                grading_pb2.Opinion.Impairment(item="LA0904"),
-            ],
-            care_items=[grading_pb2.MOVING_ABOUT],
-        ),
-    )
-
-
-async def _register(stub: Any, count: int) -> None:
-    for number in range(count):
-        await stub.RegisterSpecialist(
-            grading_pb2.RegisterSpecialistRequest(
-                request_id=f"specialist-{number}",
-                specialist_number=f"A{number:03d}",
-                field="orthopaedics",
-            )
-        )
-
-
-async def _only_appraisal(stub: Any, state: int) -> grading_pb2.Appraisal:
-    for _ in range(200):
-        listed = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest(claim="claims/c1"))
-        if [one.state for one in listed.appraisals] == [state]:
-            return listed.appraisals[0]
+async def test_lists_page_by_due_date_and_by_number(grading: Any) -> None:
+    stub = grading.stub("appraiser")
+    await register(stub, 5)
+    for number in range(3):
+        await grading.hear(determined(claim=f"claims/p{number}"))
+    while True:
+        listed = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest(states=[State.OPENED]))
+        if len(listed.appraisals) == 3:
+            break
         await asyncio.sleep(0.05)
-    raise AssertionError([State.State.Name(one.state) for one in listed.appraisals])
 
-
-async def _told(grading: Any) -> list[events_pb2.AppraisalConcluded]:
-    async with grading.running.database.begin() as tx:
-        rows = await tx.execute(
-            text("select payload from outbox where subject = :subject order by id"),
-            {"subject": events_pb2.AppraisalConcluded.DESCRIPTOR.full_name},
+    paged, token = [], ""
+    while True:
+        page = await stub.ListAppraisals(
+            grading_pb2.ListAppraisalsRequest(page_size=2, page_token=token)
         )
-        return [events_pb2.AppraisalConcluded.FromString(bytes(row.payload)) for row in rows]
+        paged += list(page.appraisals)
+        token = page.next_page_token
+        if not token:
+            break
+    first = await stub.ListSpecialists(grading_pb2.ListSpecialistsRequest(page_size=3))
+    rest = await stub.ListSpecialists(
+        grading_pb2.ListSpecialistsRequest(page_size=3, page_token=first.next_page_token)
+    )
+
+    assert paged == list(listed.appraisals)
+    assert (len(first.specialists), len(rest.specialists)) == (3, 2)
 
 
-async def _reason(call: Any) -> str:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return problem_of(caught.value).reason
+async def test_a_conclusion_is_explained_on_the_command_line(grading: Any) -> None:
+    stub = grading.stub("appraiser")
+    await register(stub, 3)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    await appraise(stub, opened.name)
+    channels = Channels(grading.addresses, grading.issuer.source("test", ["fund_officer"]))
+    grading.opened.append(channels)
+
+    (chain,) = await appraisal_chains(channels, opened.name)
+    shown = "\n".join(
+        line for finding in chain.findings for line in lines(finding, 1, Language.BOTH)
+    )
+
+    assert "CONCLUDED, grade 8" in chain.title
+    assert "2 injuries share the worst grade 9, which makes it grade 8." in shown
+    assert "2 处伤残同为最重的 9 级, 晋升为 8 级。" in shown
+    assert "grading_items = LA0901 9 (since 2015-01-01, CN, GB/T 16180-2014 [law])" in shown
+
+
+async def test_the_invariants_hold_and_the_schema_is_that_of_the_store(grading: Any) -> None:
+    stub = grading.stub("appraiser")
+    await register(stub, 3)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    await appraise(stub, opened.name)
+
+    async with grading.running.database.begin() as tx:
+        checks = await verify(tx)
+        for table in store.metadata.sorted_tables:
+            rows = await tx.execute(
+                sa.text(
+                    "select column_name, is_nullable from information_schema.columns"
+                    " where table_schema = :schema and table_name = :name"
+                ),
+                {"schema": table.schema, "name": table.name},
+            )
+            held = {row.column_name: row.is_nullable == "YES" for row in rows}
+            assert held == {column.name: column.nullable for column in table.columns}
+
+    assert [check.holds for check in checks] == [True] * 3

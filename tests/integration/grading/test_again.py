@@ -1,0 +1,230 @@
+"""Appraisals that wait, end, are asked for again, or come back; and events in any order."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from google.type import date_pb2
+from oip.claims.v1 import claims_pb2
+from oip.grading.v1 import grading_pb2
+from sqlalchemy import text
+
+from services.grading.consumers import LISTENS
+from tests.support.appraisals import (
+    State,
+    a_date,
+    appraise,
+    determined,
+    in_states,
+    reason,
+    register,
+    revoked,
+    told,
+)
+
+NOW = datetime(2025, 9, 1, 1, 0, tzinfo=UTC)
+EVENTS: dict[str, Any] = {
+    "confirmed": determined(2),
+    "revoked": revoked(3),
+    "refused": determined(4, outcome=claims_pb2.Determination.REFUSED),
+    "confirmed again": determined(5),
+    "dead": determined(6, death_date=a_date("2025-08-30")),
+}
+
+
+async def test_a_withdrawn_determination_ends_the_appraisal_and_a_new_one_takes_it_up(
+    grading: Any,
+) -> None:
+    stub = grading.stub("appraiser")
+    await grading.hear(determined(4))
+    (opened,) = await in_states(stub, State.OPENED)
+    await grading.hear(revoked(5))
+    (ended,) = await in_states(stub, State.ENDED)
+    await grading.hear(determined(4))
+    await grading.hear(determined(6))
+    (reopened,) = await in_states(stub, State.OPENED)
+
+    assert opened.name == ended.name == reopened.name
+
+
+@pytest.mark.parametrize("last", ["confirmed", "revoked", "refused", "confirmed again", "dead"])
+async def test_events_in_any_order_end_in_the_same_state(grading: Any, last: str) -> None:
+    names = list(EVENTS)[: list(EVENTS).index(last) + 1]
+    ways = list(itertools.permutations(names))[:: max(1, len(names) - 2) ** 2]
+
+    ends = set()
+    for number, way in enumerate(ways):
+        for name in (*way, way[0]):
+            event = type(EVENTS[name])()
+            event.CopyFrom(EVENTS[name])
+            event.claim = f"claims/w{number}"
+            await _hear(grading, event)
+        ends.add(await _state(grading, f"claims/w{number}"))
+
+    opens = last in {"confirmed", "confirmed again"}
+    assert ends <= ({"OPENED"} if opens else {"ENDED", "none"})
+
+
+async def test_a_conclusion_is_told_again_when_the_claim_is_confirmed_again(grading: Any) -> None:
+    stub = grading.stub("appraiser")
+    await register(stub, 3)
+    await grading.hear(determined(2))
+    (opened,) = await in_states(stub, State.OPENED)
+    concluded = await appraise(stub, opened.name)
+
+    await _hear(grading, revoked(3))
+    await _hear(grading, determined(4))
+
+    first, second = await told(grading)
+    assert (first.revision, second.revision) == (concluded.revision, concluded.revision + 1)
+    assert second.grade == first.grade
+    assert len(await in_states(stub, State.CONCLUDED)) == 1
+
+
+async def test_a_re_appraisal_is_by_others_and_final(grading: Any) -> None:
+    stub = grading.stub("appraiser", "worker_agent")
+    await register(stub, 3)
+    await register(stub, 3, provincial=True)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    first = await appraise(stub, opened.name)
+    request = grading_pb2.OpenAppraisalRequest(
+        request_id="again",
+        previous=first.name,
+        level=State.RE_APPRAISAL,
+        application_date=a_date("2025-09-01"),
+    )
+
+    again = await stub.OpenAppraisal(request)
+    assert again == await stub.OpenAppraisal(request)
+    final = await appraise(stub, again.name, ["LA0701"])
+
+    assert final.grade == 7
+    assert not {one.name for one in final.panel} & {one.name for one in first.panel}
+    assert all(member.provincial for member in final.panel)
+    assert [event.grade for event in await told(grading)] == [8, 7]
+    request.request_id, request.previous = "third", final.name
+    assert await reason(stub.OpenAppraisal(request)) == "RE_APPRAISAL_FINAL"
+    request.request_id, request.previous = "late", first.name
+    assert await reason(stub.OpenAppraisal(request)) == "OTHER_APPRAISAL_NEWER"
+
+
+async def test_a_review_waits_a_year(grading: Any) -> None:
+    stub = grading.stub("appraiser", "worker_agent")
+    await register(stub, 3)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    first = await appraise(stub, opened.name)
+    request = grading_pb2.OpenAppraisalRequest(
+        request_id="early",
+        previous=first.name,
+        level=State.REVIEW,
+        application_date=a_date("2025-09-01"),
+    )
+
+    assert await reason(stub.OpenAppraisal(request)) == "REVIEW_TOO_EARLY"
+    request.application_date.CopyFrom(a_date("2026-09-01"))
+    assert await reason(stub.OpenAppraisal(request)) == "MALFORMED"
+    grading.clock.set(datetime(2026, 9, 1, 1, 0, tzinfo=UTC))
+    review = await stub.OpenAppraisal(request)
+    reviewed = await appraise(stub, review.name, ["LA1001"])
+
+    assert reviewed.grade == 10
+    effect = reviewed.findings[-1]
+    assert ("first_month", "2026-10") in [(fact.name, fact.value) for fact in effect.outputs]
+
+
+async def test_a_deferred_appraisal_waits_and_keeps_its_note_closed(grading: Any) -> None:
+    stub = grading.stub("appraiser")
+    await register(stub, 3)
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    request = grading_pb2.DeferAppraisalRequest(
+        request_id="defer",
+        name=opened.name,
+        until_date=a_date("2025-12-01"),
+        reason="fracture not healed",
+        injury_kind=grading_pb2.FIXATION,
+    )
+
+    assert await reason(stub.DeferAppraisal(request)) == "DEFERRAL_TOO_SHORT"
+    request.until_date.CopyFrom(a_date("2026-01-12"))
+    deferred = await stub.DeferAppraisal(request)
+    draw = grading_pb2.DrawPanelRequest(request_id="early", name=opened.name)
+
+    assert deferred.not_before_date == date_pb2.Date(year=2026, month=1, day=12)
+    assert deferred.due_date == date_pb2.Date(year=2026, month=3, day=13)
+    assert await reason(stub.DrawPanel(draw)) == "APPRAISAL_DEFERRED"
+    grading.clock.set(datetime(2026, 1, 12, 1, 0, tzinfo=UTC))
+    assert (await stub.DrawPanel(draw)).state == State.PANEL_DRAWN
+    async with grading.running.database.begin() as tx:
+        note = (await tx.execute(text("select note from note"))).scalar_one()
+    assert b"fracture" not in bytes(note)
+
+
+async def test_two_absences_end_the_procedure_and_it_can_be_taken_up_again(grading: Any) -> None:
+    stub = grading.stub("appraiser", "worker_agent")
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+
+    def absent(number: int, *, excused: bool = False) -> grading_pb2.RecordAbsenceRequest:
+        return grading_pb2.RecordAbsenceRequest(
+            request_id=f"absent-{number}",
+            name=opened.name,
+            examination_date=a_date("2025-09-01"),
+            excused=excused,
+        )
+
+    once = await stub.RecordAbsence(absent(1))
+    excused = await stub.RecordAbsence(absent(2, excused=True))
+    twice = await stub.RecordAbsence(absent(3))
+    taken_up = await stub.OpenAppraisal(
+        grading_pb2.OpenAppraisalRequest(
+            request_id="up",
+            previous=opened.name,
+            level=State.FIRST,
+            application_date=a_date("2025-09-01"),
+        )
+    )
+
+    assert (once.absence_count, excused.absence_count, twice.absence_count) == (1, 1, 2)
+    assert twice.state == State.ENDED
+    assert (taken_up.name, taken_up.state, taken_up.absence_count) == (
+        opened.name,
+        State.OPENED,
+        0,
+    )
+
+
+async def test_a_complex_case_gets_more_time_once(grading: Any) -> None:
+    stub = grading.stub("appraiser")
+    await grading.hear(determined())
+    (opened,) = await in_states(stub, State.OPENED)
+    request = grading_pb2.ExtendAppraisalRequest(
+        request_id="more", name=opened.name, reason="two hospitals disagree"
+    )
+
+    extended = await stub.ExtendAppraisal(request)
+
+    assert extended.extended
+    assert opened.due_date == a_date("2025-10-31")
+    assert extended.due_date == a_date("2025-12-01")
+    request.request_id = "more-again"
+    assert await reason(stub.ExtendAppraisal(request)) == "ALREADY_EXTENDED"
+
+
+async def _hear(grading: Any, event: Any) -> None:
+    async with grading.running.database.begin() as tx:
+        await LISTENS["claims"][type(event)](tx, event, NOW)
+
+
+async def _state(grading: Any, claim: str) -> str:
+    async with grading.running.database.begin() as tx:
+        rows = await tx.execute(
+            text("select state from appraisal where claim = :claim"), {"claim": claim}
+        )
+        states: list[str] = list(rows.scalars())
+        return states[0] if states else "none"
