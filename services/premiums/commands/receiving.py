@@ -35,6 +35,7 @@ async def record_premium_receipt(
     occasion: Occasion,
 ) -> Receipt:
     """Record money received on a bill; the same bank reference again changes nothing."""
+    await held.lock_bank_reference(tx, paid.bank_reference)
     bill = await _lock(tx, *bill_name)
     earlier = await held.find_receipt(tx, paid.bank_reference)
     if earlier is not None:

@@ -224,6 +224,12 @@ async def save_state(tx: Transaction, bill: Bill) -> None:
     )
 
 
+async def lock_bank_reference(tx: Transaction, bank_reference: str) -> None:
+    """Let one receipt of a bank reference be recorded at a time, whatever bill it is for."""
+    lock = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(bank_reference, 0)))
+    await tx.execute(lock)
+
+
 async def find_receipt(tx: Transaction, bank_reference: str) -> Receipt | None:
     """The receipt with a bank reference."""
     statement = sa.select(receipts).where(receipts.c.bank_reference == bank_reference)
