@@ -36,6 +36,8 @@ from services.runtime.wire import (
 )
 
 REASON_LENGTH_MAX = 500
+CLAIM_COUNT = 500
+CLAIM_COUNT_MAX = 5_000
 
 Work: TypeAlias = Callable[[Transaction], Awaitable[benefits_pb2.Award]]
 
@@ -144,6 +146,26 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
             return _whole(await commands.record_pension(tx, request.claim, month, pension, now))
 
         return await self._change(request, work)
+
+    async def IndexAwards(
+        self, request: benefits_pb2.IndexAwardsRequest, context: Context
+    ) -> benefits_pb2.IndexAwardsResponse:
+        """Bring awards up to the law as published."""
+        if not 0 <= request.claim_count <= CLAIM_COUNT_MAX:
+            raise Malformed.of("claim_count", f"give 0 to {CLAIM_COUNT_MAX:,} cases")
+        claim_count = request.claim_count or CLAIM_COUNT
+
+        async def work(tx: Transaction) -> benefits_pb2.IndexAwardsResponse:
+            done = await commands.index_awards(tx, claim_count, self._running.clock.now())
+            return benefits_pb2.IndexAwardsResponse(
+                claim_count=done.claim_count,
+                award_count=done.award_count,
+                remaining_count=done.remaining_count,
+            )
+
+        return await change(
+            self._running, request, benefits_pb2.IndexAwardsResponse, work, resource="awards"
+        )
 
     async def InstructPayments(
         self, request: benefits_pb2.InstructPaymentsRequest, context: Context

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.benefits import events, store
 from services.benefits.domain import payments, plan
 from services.benefits.domain.expenses import Expense, reimbursement
-from services.benefits.domain.law import load_law
+from services.benefits.domain.law import law_version, load_law
 from services.benefits.domain.model import (
     LIFECYCLE,
     WORKER,
@@ -37,6 +37,15 @@ from services.kernel.periods import Month, civil_day
 from services.kernel.problems import NotFound
 from services.runtime import outbox
 from services.runtime.database import Transaction
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What a round of indexation did: cases planned, awards changed, cases left for the next."""
+
+    claim_count: int
+    award_count: int
+    remaining_count: int
 
 
 async def record_determination(
@@ -67,11 +76,14 @@ async def record_conclusion(
         await grant_awards(tx, claim, conclusion.level.name.lower().replace("_", "-"), now)
 
 
-async def grant_awards(tx: Transaction, claim: str, reason: str, now: datetime) -> None:
-    """Make the awards of a claim what the law gives, as it stands published today."""
+async def grant_awards(tx: Transaction, claim: str, reason: str, now: datetime) -> int:
+    """Make the awards of a claim what the law gives, as it stands published today.
+
+    How many awards were granted or changed.
+    """
     case = await store.get_case(tx, claim)
     if case is None:
-        return
+        return 0
     held = await store.hold_awards(tx, claim)
     facts = Facts(
         case=case,
@@ -90,7 +102,24 @@ async def grant_awards(tx: Transaction, claim: str, reason: str, now: datetime) 
     for award in changes.change:
         await store.update_award(tx, award, now)
     await store.insert_recoveries(tx, changes.recover, now)
+    await store.mark_planned(tx, claim, law_version(load_law(), day))
     await _tell(tx, (*changes.grant, *changes.change), now)
+    return len(changes.grant) + len(changes.change)
+
+
+async def index_awards(tx: Transaction, claim_count: int, now: datetime) -> Indexed:
+    """Plan up to so many cases anew on the law as published today; again until none is left.
+
+    This is how an adjustment, a minimum wage or an average wage reaches awards in payment.
+    """
+    await store.share_front(tx)
+    version = law_version(load_law(), civil_day(now))
+    claims = await store.claims_behind(tx, version, claim_count)
+    changed = 0
+    for claim in claims:
+        await store.lock_claim(tx, claim)
+        changed += await grant_awards(tx, claim, "adjustment", now)
+    return Indexed(len(claims), changed, await store.count_behind(tx, version))
 
 
 async def record_pension(
@@ -203,7 +232,7 @@ async def instruct_payments(tx: Transaction, month: Month, now: datetime) -> Run
     day = civil_day(now)
     payments.check_month(month, day)
     latest = await store.lock_front(tx)
-    for claim in await store.provisional_claims(tx):
+    for claim in await store.provisional_claims(tx, law_version(load_law(), day)):
         await grant_awards(tx, claim, "true-up", now)
     debts = [
         Debt(number, person, owed, load_law().on("set_off_share", day, where).decimal)

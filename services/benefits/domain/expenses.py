@@ -16,7 +16,7 @@ from services.benefits.domain.problems import BeforeAccident, NotAnExpense, NotO
 from services.kernel.law import Finding
 from services.kernel.money import ZERO, Fen
 from services.kernel.parameters import Value
-from services.kernel.periods import Month
+from services.kernel.periods import MONTHS_PER_YEAR, Month
 from services.kernel.problems import Malformed
 
 # The treatment allowance is a month's base over thirty days, whatever the month.
@@ -135,6 +135,25 @@ def _travel(law: Law, expense: Expense, where: str) -> Computed:
                 values=(cap,),
             ),
         ),
+    )
+
+
+def renewal_day(law: Law, device: str, fitted: date, where: str) -> tuple[date, Finding]:
+    """From which day a device may be renewed at the fund's cost: after its service life."""
+    lives = law.on("assistive_device_life", fitted, where)
+    if device not in lives.value:
+        known = ", ".join(sorted(lives.value))
+        raise NotOnList(field="device", device=device, day=fitted, known=known)
+    years = int(lives.at(device))
+    day = _months_after(fitted, years * MONTHS_PER_YEAR)
+    return day, calculated(
+        rules.DEVICES,
+        f"{device} fitted on {fitted} serves {years} years and may be renewed from {day}.",
+        f"{device} 于 {fitted} 配置, 使用年限 {years} 年, 自 {day} 起可更换。",
+        f"{fitted} + {years} years = {day}",
+        inputs={"device": device, "fitted_date": fitted},
+        outputs={"renewal_date": day},
+        values=(lives,),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from services.kernel.law import Finding, Outcome, Provision, Tag, facts
@@ -44,11 +45,12 @@ TREATMENT_ALLOWANCE = Provision("国际劳工组织报告", "第五章", Tag.SEE
 
 _HERE = Path(__file__).resolve().parent.parent
 _KERNEL = _HERE.parent / "kernel"
+_SHARED = ("average_wage", "disposable_income", "minimum_wage")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Law:
-    """The parameters that benefits reads, by name."""
+    """The parameters that benefits reads, by name. There is one, so it is compared by identity."""
 
     parameters: Mapping[str, Parameter]
 
@@ -77,9 +79,23 @@ class Law:
 @cache
 def load_law() -> Law:
     """The parameters of this service and those it shares with others."""
-    return Law(
-        {**load_folder(_KERNEL / "parameters"), **load_folder(_HERE / "parameters")},
-    )
+    shared = load_folder(_KERNEL / "parameters")
+    own = load_folder(_HERE / "parameters")
+    return Law({**{name: shared[name] for name in _SHARED}, **own})
+
+
+@lru_cache(maxsize=32)
+def law_version(law: Law, known: date) -> str:
+    """Names everything published by a day: it changes whenever a value does.
+
+    Kept beside what was planned, so that it is known which cases a publication may change.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(law.parameters):
+        for value in law.parameters[name].values:
+            if value.published <= known:
+                digest.update(repr((name, value.jurisdiction, value.version)).encode())
+    return digest.hexdigest()[:16]
 
 
 def calculated(

@@ -15,6 +15,7 @@ from services.benefits.domain.model import Award, BenefitKind, Segment, State
 from services.benefits.domain.reconcile import Held, Recovery
 from services.benefits.store.tables import (
     awards,
+    cases,
     catch_ups,
     month_of,
     month_or_none,
@@ -223,10 +224,14 @@ async def list_recoveries(
     ]
 
 
-async def provisional_claims(tx: Transaction) -> list[str]:
-    """The claims with an award that a later publication replaces."""
+async def provisional_claims(tx: Transaction, law_version: str) -> list[str]:
+    """The claims with an award that a later publication replaces, planned on another law."""
     statement = (
-        sa.select(awards.c.claim).where(awards.c.provisional).distinct().order_by(awards.c.claim)
+        sa.select(awards.c.claim)
+        .join(cases, cases.c.claim == awards.c.claim)
+        .where(awards.c.provisional, cases.c.law_version != law_version)
+        .distinct()
+        .order_by(awards.c.claim)
     )
     return list((await tx.execute(statement)).scalars())
 

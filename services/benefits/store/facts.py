@@ -43,6 +43,7 @@ async def save_case(tx: Transaction, case: Case, revision: int, worker: str, now
         "determine_date": case.determine_date,
         "death_date": case.death_date,
         "survivors": [_survivor_to_json(one) for one in case.survivors],
+        "law_version": "",
         "update_time": now,
     }
     return await _save_newer(tx, cases, row, "claim")
@@ -53,7 +54,15 @@ async def revoke_case(tx: Transaction, claim: str, revision: int, now: datetime)
     held = {"revision": revision, "state": CaseState.REVOKED.value, "update_time": now}
     statement = (
         insert(cases)
-        .values(claim=claim, worker="", pooling_area="", industry=0, survivors=[], **held)
+        .values(
+            claim=claim,
+            worker="",
+            pooling_area="",
+            industry=0,
+            survivors=[],
+            law_version="",
+            **held,
+        )
         .on_conflict_do_update(
             index_elements=["claim"], set_=held, where=cases.c.revision < revision
         )
@@ -78,6 +87,29 @@ async def get_case(tx: Transaction, claim: str) -> Case | None:
         death_date=row.death_date,
         survivors=tuple(_survivor_from_json(one) for one in row.survivors),
     )
+
+
+async def mark_planned(tx: Transaction, claim: str, law_version: str) -> None:
+    """Keep which state of the law a case was planned on."""
+    await tx.execute(sa.update(cases).where(cases.c.claim == claim).values(law_version=law_version))
+
+
+async def claims_behind(tx: Transaction, law_version: str, size: int) -> list[str]:
+    """Confirmed cases that were planned on another state of the law, by claim."""
+    statement = (
+        sa.select(cases.c.claim).where(_behind(law_version)).order_by(cases.c.claim).limit(size)
+    )
+    return list((await tx.execute(statement)).scalars())
+
+
+async def count_behind(tx: Transaction, law_version: str) -> int:
+    """How many cases that are."""
+    statement = sa.select(sa.func.count()).select_from(cases).where(_behind(law_version))
+    return int((await tx.execute(statement)).scalar_one())
+
+
+def _behind(law_version: str) -> sa.ColumnElement[bool]:
+    return sa.and_(cases.c.law_version != law_version, cases.c.state == CaseState.CONFIRMED.value)
 
 
 async def save_conclusion(

@@ -23,6 +23,8 @@ cases = sa.Table(
     sa.Column("determine_date", sa.Date),
     sa.Column("death_date", sa.Date),
     sa.Column("survivors", JSONB, nullable=False),
+    # Which state of the law the awards were last planned on.
+    sa.Column("law_version", sa.Text, nullable=False),
     sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
 )
 

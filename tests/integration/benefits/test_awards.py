@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import date
+from functools import cache
 from typing import Any
 
 import grpc
@@ -14,6 +16,10 @@ from oip.claims.v1 import events_pb2 as claims_events
 from oip.grading.v1 import grading_pb2
 from oip.type.v1 import type_pb2
 
+from services.benefits import commands
+from services.benefits.domain.law import Law, load_law
+from services.kernel.law import Tag
+from services.kernel.parameters import Value
 from services.kernel.periods import Month
 from services.runtime.channels import RemoteProblem, problem_of
 from services.runtime.wire import date_to_wire, month_to_wire
@@ -347,3 +353,42 @@ async def test_findings_explain_each_fen_in_two_languages(benefits: Benefits) ->
     assert grant.parameters[0].name == "disability_grant_months"
     assert "79,897.40" in grant.text
     assert "79,897.40" in grant.text_zh
+
+
+async def test_an_adjustment_raises_what_is_in_payment_and_pays_the_months_back(
+    benefits: Benefits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await benefits.hear("claims", determined())
+    await benefits.hear("grading", concluded(3))
+    benefits.on(date(2026, 2, 20))
+    await benefits.run(Month(2026, 2))
+    stub = benefits.stub()
+    before = await stub.IndexAwards(pb.IndexAwardsRequest(request_id="early"))
+    benefits.on(date(2026, 4, 20))
+    monkeypatch.setattr(commands, "load_law", with_an_adjustment)
+
+    done = await stub.IndexAwards(pb.IndexAwardsRequest(request_id="april"))
+    run = await benefits.run(Month(2026, 4))
+
+    assert (before.award_count, done.claim_count, done.remaining_count) == (0, 1, 0)
+    # March and April at the new rate, and 210.00 for each of January and February.
+    assert run.sum_fen == 2 * (277_904 + 21_000) + 2 * 21_000
+    assert await benefits.broken() == []
+
+
+@cache
+def with_an_adjustment() -> Law:
+    """The law with 210.00 more for grade 3 from January 2026, published in April."""
+    held = load_law()
+    raised = Value(
+        since=date(2026, 1, 1),
+        jurisdiction="440000",
+        published=date(2026, 4, 1),
+        value={"add_grade_3": "210"},
+        source="made for this test",
+        tag=Tag.ASSUMED,
+        parameter="indexation",
+    )
+    indexation = held.parameters["indexation"]
+    added = replace(indexation, values=(*indexation.values, raised))
+    return Law({**held.parameters, "indexation": added})

@@ -22,6 +22,7 @@ CASES = (
         determine_date date,
         death_date date,
         survivors jsonb not null,
+        law_version text not null default '',
         update_time timestamptz not null
     )
     """,
