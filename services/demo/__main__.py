@@ -24,11 +24,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.__main__ import all_services
 from services.cli.desk import EXIT_CHECK_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE
 from services.demo import cases, injuries, intake, money, scenario, show
+from services.demo.cases import TooFewCasesError
 from services.demo.desks import Calendar, Desks
 from services.demo.scenario import Scenario, ScenarioError
 from services.demo.summary import summarise
+from services.kernel.problems import Problem
 from services.runtime import log as logs
-from services.runtime.channels import problem_of
+from services.runtime.channels import RemoteProblem, problem_of
 from services.runtime.clock import SetClock
 from services.runtime.embedded import CannotStartError, StateInUseError
 from services.runtime.settings import Settings
@@ -145,11 +147,11 @@ def main(
         settings = _settings(story, is_default=orders is None, fresh=fresh)
         with _bars() as bars:
             figures = asyncio.run(live(story, settings, bars))
-    except (ScenarioError, CannotStartError, StateInUseError, cases.TooFewCasesError) as error:
+    except (ScenarioError, Problem, CannotStartError, StateInUseError, TooFewCasesError) as error:
         console.print(str(error), soft_wrap=True)
         sys.exit(EXIT_REFUSED)
-    except grpc.RpcError as error:
-        problem = problem_of(error)
+    except (grpc.RpcError, RemoteProblem) as error:
+        problem = error if isinstance(error, RemoteProblem) else problem_of(error)
         console.print(problem.sentence, soft_wrap=True)
         sys.exit(EXIT_UNREACHABLE if problem.is_unreachable else EXIT_REFUSED)
     except show.VerificationFailedError as error:

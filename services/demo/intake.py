@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import date
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
-from oip.orders.v1 import orders_pb2, orders_pb2_grpc
+from oip.orders.v1 import orders_pb2_grpc
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 
+from services.client import Batch, cut, upload_orders, with_workers
 from services.demo.desks import Desks
 from services.demo.province import Company, Person
 from services.demo.scenario import Scenario, sent_at
@@ -21,24 +21,6 @@ from services.runtime.wire import date_to_wire, enum_number
 Progress = Callable[[int], None]
 
 WORKERS_PER_REQUEST = 5_000
-ROWS_PER_BATCH = 15_000
-# The columns of an upload, in the order of the proto.
-COLUMNS = [
-    "order_no",
-    "revision",
-    "worker",
-    "industry",
-    "state",
-    "accept_time",
-    "pick_up_time",
-    "end_time",
-    "place_of_acceptance",
-    "reason",
-]
-
-
-class BatchRefusedError(RuntimeError):
-    """A batch as a whole was refused, which no batch of the month should be."""
 
 
 async def register_platforms(desks: Desks, scenario: Scenario, done: Progress) -> None:
@@ -103,7 +85,7 @@ async def send_orders(
         of_day = scenario.rows.filter(pc.equal(scenario.rows["send_date"], day))
         for company in scenario.companies:
             rows = of_day.filter(pc.equal(of_day["platform"], company.credit_code))
-            batches = _batches(desks, company, day, _with_ids(rows, ids))
+            batches = cut(with_workers(rows, ids), _run_id(desks, company, day))
             sent |= await _upload(desks, company, batches, done)
     return sent
 
@@ -134,49 +116,17 @@ async def _enrol(
     return list(answer.outcomes)
 
 
-def _with_ids(rows: pa.Table, ids: dict[str, int]) -> pa.Table:
-    """The rows with the worker's id in place of the platform's number; 0 where there is none."""
-    numbers = rows["worker_number"].combine_chunks().dictionary_encode()
-    known = pa.array([ids.get(number, 0) for number in numbers.dictionary.to_pylist()], pa.int64())
-    worker = known.take(numbers.indices) if len(numbers) else pa.array([], pa.int64())
-    return rows.append_column("worker", worker).select(COLUMNS)
-
-
-def _batches(
-    desks: Desks, company: Company, day: date, rows: pa.Table
-) -> list[orders_pb2.UploadOrdersRequest]:
-    batches = []
-    for start in range(0, rows.num_rows, ROWS_PER_BATCH):
-        some = rows.slice(start, ROWS_PER_BATCH)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, some.schema) as writer:
-            writer.write_table(some)
-        name = desks.request_id(company.credit_code, day, start)
-        batches.append(
-            orders_pb2.UploadOrdersRequest(
-                batch_id=hashlib.sha256(name.encode()).hexdigest()[:32],
-                platform=company.name,
-                arrow_ipc=sink.getvalue().to_pybytes(),
-            )
-        )
-    return batches
-
-
-async def _upload(
-    desks: Desks, company: Company, batches: list[orders_pb2.UploadOrdersRequest], done: Progress
-) -> set[str]:
-    if not batches:
-        return set()
+async def _upload(desks: Desks, company: Company, batches: list[Batch], done: Progress) -> set[str]:
     orders = desks.at(
         orders_pb2_grpc.OrderServiceStub, "orders", "platform", platform=company.credit_code
     )
-
-    async def requests() -> AsyncIterator[orders_pb2.UploadOrdersRequest]:
-        for batch in batches:
-            yield batch
-
-    async for answer in orders.UploadOrders(requests()):
-        if answer.HasField("problem"):
-            raise BatchRefusedError(answer.problem.message)
-        done(answer.receipt.received_count)
+    await upload_orders(
+        orders, company.credit_code, batches, lambda _batch, receipt: done(receipt.received_count)
+    )
     return {batch.batch_id for batch in batches}
+
+
+def _run_id(desks: Desks, company: Company, day: date) -> str:
+    """A short name of a day's upload, the same each time."""
+    name = desks.request_id(company.credit_code, day)
+    return hashlib.sha256(name.encode()).hexdigest()[:24]

@@ -58,14 +58,10 @@ COMPANIES = (
 class Person:
     """A made-up worker: a citizen number with the right check character, and whom they work for."""
 
+    worker_number: str
     citizen_number: str
     phone: str
     companies: tuple[int, ...]
-
-    @property
-    def worker_number(self) -> str:
-        """The number under which each platform knows the person."""
-        return f"W{self.citizen_number[6:17]}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,8 @@ def person(index: int, seed: int) -> Person:
     first = rng.choices(range(len(COMPANIES)), [company.weight for company in COMPANIES])[0]
     second = (first + 2) % len(COMPANIES)
     companies = (first, second) if index % TWO_PLATFORMS_EVERY == 0 else (first,)
-    return Person(body + citizen_check(body), f"1{rng.randrange(10**9, 10**10)}", companies)
+    phone = f"1{rng.randrange(10**9, 10**10)}"
+    return Person(f"W{body[6:]}", body + citizen_check(body), phone, companies)
 
 
 def people(count: int, seed: int) -> list[Person]:

@@ -6,14 +6,17 @@ Either made up (province.py), or read from a file of real order records.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from oip.type.v1 import type_pb2
 
+from services.client import load_mapping, read_orders
 from services.demo import province
 from services.demo.cases import Trip
 from services.demo.province import Company, Person
@@ -26,7 +29,7 @@ SCHEMA = pa.schema(
         ("send_date", pa.date32()),
         ("order_no", pa.string()),
         ("revision", pa.int32()),
-        ("worker_number", pa.string()),
+        ("worker_hint", pa.string()),
         ("industry", pa.int8()),
         ("state", pa.int8()),
         ("accept_time", pa.timestamp("us", "UTC")),
@@ -34,13 +37,14 @@ SCHEMA = pa.schema(
         ("end_time", pa.timestamp("us", "UTC")),
         ("place_of_acceptance", pa.int32()),
         ("reason", pa.string()),
+        ("file_row", pa.int64()),
         # Sent once, right, and of an order that has ended.
         ("plain", pa.bool_()),
     ]
 )
 SENDING_ORDER = ("send_date", "platform", "accept_time", "order_no", "revision")
 TRIP_COLUMNS = [
-    "worker_number",
+    "worker_hint",
     "platform",
     "order_no",
     "accept_time",
@@ -78,11 +82,11 @@ class Scenario:
     def trips(self) -> list[Trip]:
         """The orders of workers all of whose rows are plain: what accidents happen in."""
         plain = self.rows["plain"]
-        unplain = pc.unique(self.rows.filter(pc.invert(plain))["worker_number"])
-        kept = self.rows.filter(pc.invert(pc.is_in(self.rows["worker_number"], unplain)))
+        unplain = pc.unique(self.rows.filter(pc.invert(plain))["worker_hint"])
+        kept = self.rows.filter(pc.invert(pc.is_in(self.rows["worker_hint"], unplain)))
         return [
             Trip(
-                row["worker_number"],
+                row["worker_hint"],
                 row["platform"],
                 row["order_no"],
                 row["accept_time"],
@@ -111,6 +115,36 @@ def made_up(order_count: int, worker_count: int, seed: int) -> Scenario:
     )
 
 
+def from_file(orders: Path, mapping: Path) -> Scenario:
+    """Real order records, read as the mapping says; raises a Problem that says what is wrong.
+
+    Every worker of the file is enrolled with a made-up citizen number.
+    """
+    rules = load_mapping(mapping)
+    by_platform = read_orders(orders, rules)
+    rows = pa.concat_tables(_as_rows(code, table) for code, table in by_platform.items())
+    hints = sorted(filter(None, _hints(rows)))
+    people = {
+        hint: replace(province.person(index, 0), worker_number=hint)
+        for index, hint in enumerate(hints)
+    }
+    workers = {
+        code: tuple(
+            people[hint] for hint in sorted(filter(None, set(table["worker_hint"].to_pylist())))
+        )
+        for code, table in by_platform.items()
+    }
+    companies = tuple(_company(code, rules.industry) for code in by_platform)
+    return Scenario(
+        name=file_name(orders, mapping),
+        companies=companies,
+        workers=workers,
+        rows=rows.sort_by([(column, "ascending") for column in SENDING_ORDER]),
+        months=_months(rows),
+        late_platform=companies[-1].credit_code,
+    )
+
+
 def file_name(orders: Path, mapping: Path) -> str:
     """A name for the scenario of a file: the same content gives the same name."""
     digest = hashlib.sha256(mapping.read_bytes())
@@ -120,26 +154,64 @@ def file_name(orders: Path, mapping: Path) -> str:
     return f"file-{digest.hexdigest()[:12]}"
 
 
+def _hints(rows: pa.Table) -> list[str]:
+    found: list[str] = pc.unique(rows["worker_hint"]).to_pylist()
+    return found
+
+
+def _company(code: str, industry: str) -> Company:
+    number = type_pb2.Industry.Value(industry)
+    base = {one.industry: one.base_yuan for one in reversed(province.COMPANIES)}[number]
+    return Company(code, f"Platform {code[-4:]}", number, base, "1.00", 1, (0, 0))
+
+
+def _as_rows(code: str, table: pa.Table) -> pa.Table:
+    """A platform's records in the form of SCHEMA; each is sent on the morning after it ended."""
+    moment = pc.coalesce(table["end_time"], table["accept_time"])
+    plain = pc.and_(
+        pc.and_(pc.greater(table["place_of_acceptance"], 0), pc.is_valid(table["end_time"])),
+        pc.fill_null(pc.less(table["accept_time"], table["end_time"]), fill_value=False),
+    )
+    columns = {
+        **{name: table[name] for name in table.column_names},
+        "platform": pa.repeat(pa.scalar(code), table.num_rows),
+        "send_date": _civil(moment).cast(pa.date32()),
+        "plain": plain,
+    }
+    return pa.table({field.name: columns[field.name] for field in SCHEMA}).cast(SCHEMA)
+
+
+def _civil(moments: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Moments as civil time of Shanghai, which has had no summer time since 1991."""
+    local = pc.add(moments, pa.scalar(8 * 3600 * 1_000_000, pa.duration("us")))
+    return local.cast(pa.timestamp("us"))
+
+
+def _months(rows: pa.Table) -> tuple[Month, ...]:
+    """The months in which orders at a known place ended."""
+    ended = rows.filter(pc.greater(rows["place_of_acceptance"], 0))["end_time"]
+    firsts = pc.unique(pc.floor_temporal(_civil(pc.drop_null(ended)), unit="month")).to_pylist()
+    months = tuple(sorted(Month(first.year, first.month) for first in firsts))
+    if not months:
+        raise ScenarioError("No order of the file has ended at a known place; check the mapping.")
+    return months
+
+
 def _table(orders: Iterator[province.Order]) -> pa.Table:
     chunks: list[pa.RecordBatch] = []
-    waiting: list[province.Order] = []
-    for order in orders:
-        waiting.append(order)
-        if len(waiting) == 20_000:
-            chunks.append(_batch(waiting))
-            waiting = []
-    chunks.append(_batch(waiting))
+    while waiting := list(itertools.islice(orders, 20_000)):
+        chunks.append(_batch(waiting, len(chunks) * 20_000))
     table = pa.Table.from_batches(chunks, SCHEMA)
     return table.sort_by([(column, "ascending") for column in SENDING_ORDER])
 
 
-def _batch(orders: list[province.Order]) -> pa.RecordBatch:
+def _batch(orders: list[province.Order], before: int) -> pa.RecordBatch:
     columns = {
         "platform": [province.COMPANIES[order.company].credit_code for order in orders],
         "send_date": [order.send_date for order in orders],
         "order_no": [order.order_no for order in orders],
         "revision": [order.revision for order in orders],
-        "worker_number": [order.worker_number for order in orders],
+        "worker_hint": [order.worker_number for order in orders],
         "industry": [order.industry for order in orders],
         "state": [order.state for order in orders],
         "accept_time": [order.accept_time for order in orders],
@@ -147,6 +219,7 @@ def _batch(orders: list[province.Order]) -> pa.RecordBatch:
         "end_time": [order.end_time for order in orders],
         "place_of_acceptance": [order.place for order in orders],
         "reason": [order.reason for order in orders],
+        "file_row": range(before + 1, before + len(orders) + 1),
         "plain": [order.plain for order in orders],
     }
     return pa.record_batch(columns, schema=SCHEMA)
