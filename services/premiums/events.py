@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from oip.premiums.v1 import events_pb2
 
-from services.premiums.domain.paying import Bill, Receipt
-from services.premiums.store.paying import Told
+from services.premiums.domain.paying import Bill, Receipt, Told
 from services.runtime.wire import date_to_wire, enum_number, month_to_wire
 
 

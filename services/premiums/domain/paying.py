@@ -113,6 +113,16 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Told:
+    """A bill's premium and orders of one pooling area and industry, as its event tells them."""
+
+    pooling_area: str
+    industry: int
+    order_count: int
+    premium: Fen
+
+
+@dataclass(frozen=True)
 class Part:
     """One pooling area's part of a receipt."""
 

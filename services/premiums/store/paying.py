@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
 from services.premiums.domain.assessing import Line, LineKind
-from services.premiums.domain.paying import Area, Bill, BillState, Due, Paid, Part, Receipt
+from services.premiums.domain.paying import Area, Bill, BillState, Due, Paid, Part, Receipt, Told
 from services.premiums.domain.terms import LineKey
 from services.premiums.store.tables import bills, lines, receipt_parts, receipts
 from services.runtime.database import Transaction
@@ -42,16 +42,6 @@ class HeldBill:
     create_time: datetime
     received: Fen
     surcharge_received: Fen
-
-
-@dataclass(frozen=True)
-class Told:
-    """A bill's premium and orders of one pooling area and industry, as its event tells them."""
-
-    pooling_area: str
-    industry: int
-    order_count: int
-    premium: Fen
 
 
 async def get_bill(
