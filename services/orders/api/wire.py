@@ -128,7 +128,7 @@ def proof(one: Proof, freezes: Sequence[Freeze]) -> orders_pb2.OrderProof:
     return orders_pb2.OrderProof(
         record=record(one.record, freezes),
         leaf=one.leaf,
-        leaf_index=one.record.leaf_index,
+        leaf_index=one.leaf_index,
         leaf_count=one.batch.created_count,
         batch_path=one.batch_path,
         batch_root=one.batch.root,

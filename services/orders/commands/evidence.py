@@ -34,6 +34,7 @@ class Proof:
 
     record: Record
     leaf: bytes
+    leaf_index: int
     batch: Batch
     batch_path: list[bytes]
     log_path: list[bytes]
@@ -56,6 +57,7 @@ class Found:
     record: Record
     leaf: bytes
     batch: Batch
+    leaf_index: int
     packed: bytes
     log_path: list[bytes]
     checkpoint: Checkpoint
@@ -78,6 +80,7 @@ async def read_proof(tx: Transaction, platform: str, order_no: str, revision: in
         record=record,
         leaf=await store.leaf_of(tx, platform, order_no, record.revision),
         batch=batch,
+        leaf_index=await store.leaf_index_of(tx, batch.batch_no, record.leaf_index),
         packed=await store.hashes_of_batch(tx, batch.batch_no),
         log_path=merkle.log_path(batch.log_index, checkpoint.log_size, node.__getitem__),
         checkpoint=checkpoint,
@@ -87,15 +90,17 @@ async def read_proof(tx: Transaction, platform: str, order_no: str, revision: in
 async def prove(pool: WorkerPool, found: Found) -> Proof:
     """The proof of what was read. Raises RecordsChanged if the rows do not give the root."""
     async with pool.worker() as worker:
-        header = {"ask": "path", "index": found.record.leaf_index}
+        header = {"ask": "path", "index": found.leaf_index}
         _, (root, packed_path) = await worker.ask(header, found.packed)
     path = merkle.unpack(packed_path)
-    index, count = found.record.leaf_index, found.batch.created_count
+    index, count = found.leaf_index, found.batch.created_count
     leaf = merkle.leaf_hash(found.leaf)
     held = len(found.packed) == count * merkle.HASH_BYTES and root == found.batch.root
     if not held or not merkle.is_included(leaf, index, count, path, root):
         raise RecordsChanged(order_batch=found.batch.name)
-    return Proof(found.record, found.leaf, found.batch, path, found.log_path, found.checkpoint)
+    return Proof(
+        found.record, found.leaf, index, found.batch, path, found.log_path, found.checkpoint
+    )
 
 
 async def consistency(tx: Transaction, platform: str, first: int, second: int) -> Consistency:

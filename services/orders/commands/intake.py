@@ -22,7 +22,7 @@ from services.orders.commands.enrolled import Enrolled
 from services.orders.commands.gaps import find_gaps
 from services.orders.commands.signing import signer_at
 from services.orders.commands.workers import WorkerPool
-from services.orders.domain import merkle
+from services.orders.domain import encoding, merkle
 from services.orders.domain.checks import CONFLICTS, Status, rules_at
 from services.orders.domain.judging import Rejected, Tally
 from services.orders.domain.records import Batch
@@ -73,7 +73,8 @@ class _Judged:
     hashes: bytes
     root: bytes
     tallies: list[Tally]
-    copy: list[bytes]
+    rows: bytes
+    offsets: bytes
 
 
 class Intake:
@@ -90,6 +91,7 @@ class Intake:
         self.places = asyncio.Semaphore(PLACES_MAX)
         self._turn: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._numbers: list[int] = []
+        self._meets_held: set[str] = set()
 
     async def take(self, upload: Upload, before: Awaitable[object] | None = None) -> Batch:
         """Take a batch and give its receipt, which is the first one if it was taken before.
@@ -125,7 +127,7 @@ class Intake:
                 {"ask": "read", "form": upload.form}, upload.content
             )
             strangers = await self._enrolled.strangers(upload.platform, workers)
-            answer, (root, hashes, row_of, *copy) = await worker.ask(
+            answer, (root, hashes, row_of, rows, offsets) = await worker.ask(
                 {
                     "ask": "judge",
                     "platform": upload.platform,
@@ -148,7 +150,8 @@ class Intake:
             hashes=hashes,
             root=root,
             tallies=[(area, kind, day, count) for area, kind, day, count in answer["tallies"]],
-            copy=copy,
+            rows=rows,
+            offsets=offsets,
         )
 
     async def _next_number(self) -> int:
@@ -156,17 +159,24 @@ class Intake:
             async with self._running.database.begin() as tx:
                 await store.take_role(tx)
                 self._numbers = await store.batch_numbers(tx, NUMBERS_AT_A_TIME)
-        return self._numbers.pop()
+        return self._numbers.pop(0)
 
     async def _write(self, upload: Upload, judged: _Judged) -> Batch:
-        if judged.is_first:
+        """Write a batch, straight unless that is known to be in vain.
+
+        A platform whose last batch met held rows is likely to be sending a file again.
+        """
+        if judged.is_first and upload.platform not in self._meets_held:
             try:
                 async with self._transaction(upload.platform) as tx:
                     return await self._record(tx, upload, judged, straight=True)
             except store.AlreadyHeld:
-                pass
+                self._meets_held.add(upload.platform)
         async with self._transaction(upload.platform) as tx:
-            return await self._record(tx, upload, judged, straight=False)
+            batch = await self._record(tx, upload, judged, straight=False)
+        if batch.created_count == batch.received_count:
+            self._meets_held.discard(upload.platform)
+        return batch
 
     @asynccontextmanager
     async def _transaction(self, platform: str) -> AsyncIterator[Transaction]:
@@ -193,7 +203,7 @@ class Intake:
         if not judged.hashes:
             pass
         elif straight:
-            await store.copy(tx, judged.copy)
+            await store.copy(tx, encoding.copy_parts(judged.rows))
         else:
             judged, is_headless = await self._settle(tx, upload.platform, judged)
             log = replace(log, has_headless=log.has_headless or is_headless)
@@ -217,18 +227,26 @@ class Intake:
         self, tx: Transaction, platform: str, judged: _Judged
     ) -> tuple[_Judged, bool]:
         """Compare with what is held, store what is new, and judge the batch anew."""
-        await store.stage(tx, judged.copy)
-        settled = await store.settle(tx, platform)
-        size = merkle.HASH_BYTES
-        hashes = b"".join(judged.hashes[at * size : at * size + size] for at in settled.created)
-        async with self._pool.worker() as worker:
-            _, (root,) = await worker.ask({"ask": "root"}, hashes)
+        await store.stage(tx, encoding.copy_parts(judged.rows))
+        settled = await store.settle(tx, platform, is_first=judged.is_first)
+        new_count = settled.verdicts.count(store.NEW)
+        root, hashes, rows = judged.root, judged.hashes, judged.rows
+        if new_count < len(settled.verdicts):
+            async with self._pool.worker() as worker:
+                _, (root, hashes, rows) = await worker.ask(
+                    {"ask": "settled", "verdicts": settled.verdicts, "new": store.NEW},
+                    judged.hashes,
+                    judged.rows,
+                    judged.offsets,
+                )
+        if new_count:
+            await store.copy(tx, encoding.copy_parts(rows))
         refused = [
             Rejected(
                 judged.row_of[row["leaf_index"]],
                 row["order_no"],
                 Status.EXISTS_WITH_DIFFERENT_CONTENT
-                if row["verdict"] == store.CONFLICT
+                if str(row["verdict"]) == store.CONFLICT
                 else Status.REVISION_OLDER_THAN_HELD,
                 "revision",
                 row["content"],
@@ -240,7 +258,7 @@ class Intake:
             hashes=hashes,
             root=root,
             tallies=settled.tallies,
-            exists_count=judged.exists_count + settled.exists_count,
+            exists_count=judged.exists_count + settled.verdicts.count(store.EXISTS),
             rejected=sorted([*judged.rejected, *refused], key=lambda one: one.index),
         )
         return settled_batch, settled.is_headless

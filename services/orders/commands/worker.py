@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from oip.orders.v1 import orders_pb2
 
 from services.kernel.problems import Problem
-from services.orders.domain import columns, judging, merkle
+from services.orders.domain import columns, encoding, judging, merkle
 from services.orders.domain.checks import Rules
 
 MEMORY_BYTES_MAX = 2 << 30
@@ -102,12 +102,17 @@ def _judge(desk: _Desk, header: dict[str, Any], _parts: list[bytes]) -> Answer:
         "tallies": judged.tallies,
     }
     row_of = array("I", judged.row_of).tobytes()
-    return answer, [judged.root, b"".join(judged.hashes), row_of, *judged.copy]
+    content, offsets = encoding.packed(judged.rows) if judged.row_of else (b"", bytes(4))
+    return answer, [judged.root, b"".join(judged.hashes), row_of, content, offsets]
 
 
-def _root(_desk: _Desk, _header: dict[str, Any], parts: list[bytes]) -> Answer:
-    """The root over leaf hashes that lie one after the other."""
-    return {}, [merkle.root(merkle.unpack(parts[0]))]
+def _settled(_desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
+    """Of a judged batch what is new: root, hashes, rows, and tallies."""
+    hashes, content, offsets = parts
+    mask = [verdict == header["new"] for verdict in header["verdicts"]]
+    held = merkle.unpack(hashes)
+    new = [one for one, is_new in zip(held, mask, strict=True) if is_new]
+    return {}, [merkle.root(new), b"".join(new), encoding.kept(content, offsets, mask)]
 
 
 def _path(_desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
@@ -120,7 +125,7 @@ def _path(_desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
 ANSWERS: dict[str, Callable[[_Desk, dict[str, Any], list[bytes]], Answer]] = {
     "read": _read,
     "judge": _judge,
-    "root": _root,
+    "settled": _settled,
     "path": _path,
 }
 

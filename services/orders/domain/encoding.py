@@ -77,10 +77,10 @@ def leaves(columns: Columns, platform: str) -> pa.BinaryArray:
 
 def copy_rows(
     columns: Columns, area: pa.Int32Array, platform: str, batch_no: int
-) -> list[pa.Buffer | bytes]:
-    """A whole binary COPY of these rows, as parts to be sent one after the other."""
+) -> pa.BinaryArray:
+    """Each row as binary COPY wants it; `copy_parts` puts them together."""
     count = len(columns)
-    body = rows(
+    return rows(
         count,
         [
             len(COPY_COLUMNS).to_bytes(2, "big"),
@@ -108,8 +108,25 @@ def copy_rows(
             *_text(columns.order_no, 4),
         ],
     )
-    content = body.buffers()[2] if count else b""
+
+
+def copy_parts(content: Any) -> list[Any]:
+    """A whole COPY of rows that lie one after the other, to be sent part by part."""
     return [COPY_HEADER, content, COPY_TRAILER]
+
+
+def kept(content: bytes, offsets: bytes, mask: Sequence[bool]) -> memoryview:
+    """Of rows that lie one after the other, those where the mask is true."""
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
+    found = pa.Array.from_buffers(pa.binary(), len(mask), buffers).filter(pa.array(mask))
+    ends = offsets_of(found)
+    return memoryview(found.buffers()[2])[ends[0] : ends[-1]]
+
+
+def packed(values: pa.BinaryArray) -> tuple[Any, bytes]:
+    """The values one after the other, and 32-bit offsets, for `kept`."""
+    offsets = array("i", offsets_of(values))
+    return memoryview(values.buffers()[2])[: offsets[-1]], offsets.tobytes()
 
 
 def rows(count: int, pieces: Sequence[Piece]) -> pa.BinaryArray:

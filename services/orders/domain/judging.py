@@ -43,7 +43,7 @@ class Rejected:
 class Judged:
     """What became of a batch, as far as it can be told without looking at what is held.
 
-    `row_of` gives the place in the batch of each sound row; `copy` are their bytes. `is_first` says
+    `row_of` gives the place in the batch of each sound row; `rows` are their bytes. `is_first` says
     that every sound row is the first revision of an order that stands once in the batch, so that
     COPY may be tried without looking.
     """
@@ -55,7 +55,7 @@ class Judged:
     hashes: list[bytes]
     root: bytes
     tallies: list[Tally]
-    copy: list[Any]
+    rows: pa.BinaryArray
 
 
 def judge(
@@ -88,7 +88,7 @@ def judge(
         hashes=hashes,
         root=merkle.root(hashes),
         tallies=tallies(columns, area),
-        copy=encoding.copy_rows(columns, area, platform, batch_no),
+        rows=encoding.copy_rows(columns, area, platform, batch_no),
     )
 
 

@@ -19,13 +19,12 @@ from services.orders.domain.records import Batch
 from services.runtime.database import Transaction
 
 # Verdicts of the settling statement.
-CONFLICT = 2
+NEW, EXISTS, CONFLICT = "0", "1", "2"
 
 # A platform's batches wait for each other; on other replicas too.
 LOCK_WAIT = "60s"
 
 _COPIED = ", ".join(COPY_COLUMNS)
-_CREATED = ", ".join(name for name in COPY_COLUMNS if name != "leaf_index")
 _CONTENT = (
     "worker",
     "industry",
@@ -47,61 +46,74 @@ create temporary table if not exists staged (
 ) on commit delete rows
 """
 
-# 0 created, 1 exists, 2 exists with other content, 3 older than what is held. One index look-up a
-# row finds all that is held of its order; `s` never meets rows of its own batch.
-_SETTLE = f"""
+# A digit a row: 0 new, 1 held as sent, 2 held with other content, 3 older than what is held. One
+# look-up by index finds the latest revision held; the one sent is looked for only below it.
+_JUDGED = f"""
 with judged as materialized (
     select s.*,
-        case when h.is_same then 1 when not h.is_same then 2
-            when l.revision > s.revision then 3 else 0 end as verdict,
-        l.revision as held_revision, l.state as held_state, l.end_time as held_end,
-        l.pooling_area as held_area, l.industry as held_industry
+        case when h.revision is null or h.revision < s.revision then 0
+            when h.revision = s.revision then case when {_SAME} then 1 else 2 end
+            else coalesce((
+                select case when {_SAME} then 1 else 2 end from orders h
+                where h.platform = :platform and h.order_no = s.order_no
+                    and h.revision = s.revision
+            ), 3)
+        end as verdict,
+        h.revision as held_revision, h.state as held_state, h.end_time as held_end,
+        h.pooling_area as held_area, h.industry as held_industry
     from staged s
     left join lateral (
-        select {_SAME} as is_same from orders h
-        where h.platform = :platform and h.order_no = s.order_no and h.revision = s.revision
-    ) h on true
-    left join lateral (
-        select o.revision, o.state, o.end_time, o.pooling_area, o.industry from orders o
-        where o.platform = :platform and o.order_no = s.order_no
+        select * from orders o where o.platform = :platform and o.order_no = s.order_no
         order by o.revision desc limit 1
-    ) l on true
-), created as (
-    insert into orders ({_CREATED}, leaf_index)
-    select {_CREATED}, row_number() over (order by leaf_index) - 1 from judged where verdict = 0
-), newest as (
-    select distinct on (order_no) * from judged where verdict = 0
-    order by order_no, revision desc
-), headless as (
-    insert into headless_order (platform, order_no)
-    select :platform, order_no from (
-        select order_no from judged where verdict = 0 and held_revision is null
-        group by order_no having min(revision) > 1
-    ) first_seen
-    on conflict do nothing returning 1
-), changed as (
-    select pooling_area, industry, end_time, 1 as change from newest where state in (2, 3)
-    union all
-    select held_area, held_industry, held_end, -1 from newest where held_state in (2, 3)
-), tally as (
+    ) h on true
+)
+"""
+_VERDICTS = """
+    (select coalesce(string_agg(verdict::text, '' order by leaf_index), '') from judged)
+        as verdicts,
+    (select coalesce(json_agg(json_build_object(
+            'leaf_index', leaf_index, 'order_no', order_no, 'verdict', verdict,
+            'content', case when verdict = 2 then json_build_object(
+                'revision', revision, 'worker', worker, 'industry', industry, 'state', state,
+                'accept_time', accept_time, 'pick_up_time', pick_up_time, 'end_time', end_time,
+                'place_of_acceptance', place_of_acceptance, 'reason', reason) end
+        ) order by leaf_index), '[]') from judged where verdict > 1) as refused
+"""
+_TALLY = """
+tally as (
     select pooling_area, industry,
         (end_time at time zone 'Asia/Shanghai')::date - date '1970-01-01' as day,
         sum(change)::bigint as order_count
     from changed group by 1, 2, 3 having sum(change) <> 0 order by 1, 2, 3
 )
-select
-    (select coalesce(array_agg(leaf_index order by leaf_index), '{{}}')
-        from judged where verdict = 0) as created,
-    (select count(*) from judged where verdict = 1) as exists_count,
-    (select coalesce(json_agg(json_build_object(
-            'leaf_index', leaf_index, 'order_no', order_no, 'verdict', verdict,
-            'content', case when verdict = 2 then to_jsonb(judged) - array['verdict', 'batch_no',
-                'leaf_index', 'platform', 'held_revision', 'held_state', 'held_end', 'held_area',
-                'held_industry'] end) order by leaf_index), '[]')
-        from judged where verdict > 1) as refused,
+"""
+_TALLIES = """
     (select coalesce(json_agg(json_build_array(pooling_area, industry, day, order_count)), '[]')
-        from tally) as tallies,
-    exists (select from headless) as is_headless
+        from tally) as tallies
+"""
+# First revisions of orders that stand once in the batch take nothing back.
+_JUDGE_FIRST = f"""
+{_JUDGED}, changed as (
+    select pooling_area, industry, end_time, 1 as change from judged
+    where verdict = 0 and state in (2, 3)
+), {_TALLY}
+select {_VERDICTS}, {_TALLIES}, false as is_headless
+"""
+_JUDGE = f"""
+{_JUDGED}, newest as (
+    select distinct on (order_no) * from judged where verdict = 0
+    order by order_no, revision desc
+), headless as (
+    insert into headless_order (platform, order_no)
+    select :platform, order_no from judged where verdict = 0 and held_revision is null
+    group by order_no having min(revision) > 1
+    on conflict do nothing returning 1
+), changed as (
+    select pooling_area, industry, end_time, 1 as change from newest where state in (2, 3)
+    union all
+    select held_area, held_industry, held_end, -1 from newest where held_state in (2, 3)
+), {_TALLY}
+select {_VERDICTS}, {_TALLIES}, exists (select from headless) as is_headless
 """
 
 
@@ -120,10 +132,9 @@ class Log:
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of the staged rows. Places are those of the COPY, from 0."""
+    """What becomes of staged rows: a digit a row in the order of COPY, and the refused in full."""
 
-    created: list[int]
-    exists_count: int
+    verdicts: str
     refused: list[dict[str, Any]]
     tallies: list[Tally]
     is_headless: bool
@@ -182,8 +193,8 @@ async def stage(tx: Transaction, parts: Iterable[Any]) -> None:
     await _copy_into(tx, "staged", parts)
 
 
-async def settle(tx: Transaction, platform: str) -> Settled:
-    """Give each staged row its status in one statement, and store the new ones."""
+async def settle(tx: Transaction, platform: str, *, is_first: bool) -> Settled:
+    """Give each staged row its status, in one statement."""
     # The staging table has no statistics; a look-up by index for each row is always right here.
     await tx.execute(
         sa.text(
@@ -191,10 +202,10 @@ async def settle(tx: Transaction, platform: str) -> Settled:
             " set_config('enable_mergejoin', 'off', true)"
         )
     )
-    row = (await tx.execute(sa.text(_SETTLE), {"platform": platform})).one()
+    question = sa.text(_JUDGE_FIRST if is_first else _JUDGE)
+    row = (await tx.execute(question, {"platform": platform})).one()
     return Settled(
-        created=list(row.created),
-        exists_count=row.exists_count,
+        verdicts=row.verdicts,
         refused=row.refused,
         tallies=[(area, industry, day, count) for area, industry, day, count in row.tallies],
         is_headless=row.is_headless,

@@ -63,6 +63,17 @@ async def leaf_of(tx: Transaction, platform: str, order_no: str, revision: int) 
     return bytes(found.scalar_one())
 
 
+async def leaf_index_of(tx: Transaction, batch_no: int, position: int) -> int:
+    """A record's leaf: how many records of its batch stand before it. Positions may have gaps."""
+    found = await tx.execute(
+        sa.text(
+            "select count(*) from orders where batch_no = :batch_no and leaf_index < :position"
+        ),
+        {"batch_no": batch_no, "position": position},
+    )
+    return int(found.scalar_one())
+
+
 async def hashes_of_batch(tx: Transaction, batch_no: int) -> bytes:
     """The leaf hashes of a batch's rows as they are now, in leaf order."""
     found = await tx.execute(

@@ -1,0 +1,208 @@
+"""Proofs of what is held, and what a dishonest operator with superuser rights cannot hide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import grpc
+import pytest
+from oip.orders.v1 import orders_pb2 as pb
+
+from services.orders.__main__ import SERVICE
+from services.orders.commands.signing import VERIFIER_FILE
+from services.orders.domain import merkle, notes
+from services.orders.domain.records import log_entry
+from tests.support.uploading import PEARL, SWIFT, OrderDesk, as_rows, row
+
+ORDER = f"platforms/{SWIFT}/orders/o-3"
+
+
+@pytest.fixture
+async def held(desk: OrderDesk) -> OrderDesk:
+    """Five batches; o-3 stands in the second one."""
+    for number, count in enumerate((1, 7, 2, 4, 3)):
+        rows = [row(f"o-{n}" if number == 1 else f"b{number}-{n}") for n in range(count)]
+        await desk.receipt(as_rows(f"b{number}", rows))
+    return desk
+
+
+def verifier_key(desk: OrderDesk) -> str:
+    path = desk.running.settings.state_dir / VERIFIER_FILE
+    return path.read_text(encoding="ascii").strip()
+
+
+def is_proven(proof: pb.OrderProof, key: str) -> bool:
+    head = notes.open_note(proof.checkpoint.note, key)
+    entry = log_entry(proof.leaf_count, proof.batch_root, proof.record.order_batch)
+    in_batch = merkle.is_included(
+        merkle.leaf_hash(proof.leaf),
+        proof.leaf_index,
+        proof.leaf_count,
+        list(proof.batch_path),
+        proof.batch_root,
+    )
+    in_log = merkle.is_included(
+        merkle.leaf_hash(entry), proof.log_index, head.size, list(proof.log_path), head.root
+    )
+    return in_batch and in_log
+
+
+async def prove(desk: OrderDesk, name: str = ORDER) -> pb.OrderProof:
+    return await desk.at("adjudicator").GetOrderProof(pb.GetOrderProofRequest(name=name))
+
+
+async def broken(desk: OrderDesk) -> str:
+    async with desk.running.running["orders"].database.begin() as tx:
+        checks = await SERVICE.verify(tx)
+    return "; ".join(check.detail for check in checks if not check.holds)
+
+
+async def test_a_record_is_proven_from_leaf_to_signed_head(held: OrderDesk) -> None:
+    proof = await prove(held)
+
+    assert is_proven(proof, verifier_key(held))
+    assert (proof.leaf_index, proof.leaf_count, proof.log_index) == (3, 7, 1)
+    assert proof.checkpoint.log_size == 5
+
+
+async def test_every_record_of_a_mixed_batch_is_proven(held: OrderDesk) -> None:
+    rows = [row("o-1"), row("new-1"), row("o-2"), row("bad", worker=77), row("new-2"), row("new-3")]
+    receipt = await held.receipt(as_rows("mixed", rows))
+    key = verifier_key(held)
+
+    proofs = [await prove(held, f"platforms/{SWIFT}/orders/new-{n}") for n in (1, 2, 3)]
+
+    assert receipt.created_count == 3
+    assert [proof.leaf_index for proof in proofs] == [0, 1, 2]
+    assert all(is_proven(proof, key) for proof in proofs)
+
+
+async def test_any_changed_byte_of_a_proof_is_found(held: OrderDesk) -> None:
+    proof, key = await prove(held), verifier_key(held)
+
+    def changed(change: Callable[[pb.OrderProof], None]) -> pb.OrderProof:
+        other = pb.OrderProof.FromString(proof.SerializeToString())
+        change(other)
+        return other
+
+    def flip(values: bytes) -> bytes:
+        return bytes((values[0] ^ 1,)) + values[1:]
+
+    others = [
+        changed(lambda one: setattr(one, "leaf", flip(one.leaf))),
+        changed(lambda one: setattr(one, "batch_root", flip(one.batch_root))),
+        changed(lambda one: setattr(one, "leaf_index", 2)),
+        changed(lambda one: setattr(one, "log_index", 2)),
+        changed(lambda one: one.batch_path.__setitem__(0, flip(one.batch_path[0]))),
+        changed(lambda one: one.log_path.__setitem__(0, flip(one.log_path[0]))),
+        changed(lambda one: setattr(one.record, "order_batch", "platforms/x/orderBatches/y")),
+    ]
+    assert not any(is_proven(other, key) for other in others)
+    with pytest.raises(ValueError, match="does not hold"):
+        notes.open_note(proof.checkpoint.note.replace("\n5\n", "\n6\n"), key)
+
+
+async def test_the_log_only_grows(held: OrderDesk) -> None:
+    stub, key = held.at("fund_officer"), verifier_key(held)
+    answer = await stub.ListCheckpoints(pb.ListCheckpointsRequest(platform=f"platforms/{SWIFT}"))
+    heads = {one.log_size: notes.open_note(one.note, key) for one in answer.checkpoints}
+
+    assert sorted(heads) == [1, 2, 3, 4, 5]
+    for first in range(1, 6):
+        for second in range(first, 6):
+            proof = await stub.GetLogConsistency(
+                pb.GetLogConsistencyRequest(
+                    platform=f"platforms/{SWIFT}", first_size=first, second_size=second
+                )
+            )
+            assert merkle.is_consistent(
+                first, second, heads[first].root, heads[second].root, list(proof.path)
+            )
+
+
+CRIMES = {
+    "delete": ("delete from orders.orders where order_no = 'o-3'", "b1 do not give its root"),
+    "edit": (
+        "update orders.orders set end_time = end_time + interval '1 hour' where order_no = 'o-3'",
+        "b1 do not give its root",
+    ),
+    "reorder": (
+        "update orders.orders set leaf_index = 9 - leaf_index where order_no in ('o-3', 'o-6')",
+        "b1 do not give its root",
+    ),
+    "backdate": (
+        "update orders.orders set accept_time = accept_time - interval '1 day'"
+        " where order_no = 'b4-0'",
+        "b4 do not give its root",
+    ),
+    "drop a batch": ("delete from orders.order_batch where batch_id = 'b2'", "missing are [2]"),
+}
+
+
+@pytest.mark.parametrize(("crime", "words"), CRIMES.values(), ids=CRIMES.keys())
+async def test_a_changed_record_is_named(held: OrderDesk, crime: str, words: str) -> None:
+    assert await broken(held) == ""
+
+    await held.execute(f"set session_replication_role = replica; {crime}")
+
+    assert words in await broken(held)
+
+
+async def test_a_changed_record_is_not_proven_any_more(held: OrderDesk) -> None:
+    await held.execute(
+        "set session_replication_role = replica;"
+        " update orders.orders set worker = 2 where order_no = 'o-3'"
+    )
+
+    with pytest.raises(grpc.RpcError) as refused:
+        await prove(held)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_a_record_added_later_does_not_fit_its_batch(held: OrderDesk) -> None:
+    await held.execute(
+        "set session_replication_role = replica;"
+        " insert into orders.orders (batch_no, worker, accept_time, end_time, leaf_index, revision,"
+        " place_of_acceptance, pooling_area, industry, state, platform, order_no)"
+        " select batch_no, worker, accept_time, end_time, 7, 1, place_of_acceptance, pooling_area,"
+        " industry, state, platform, 'o-backdated' from orders.orders where order_no = 'o-3'"
+    )
+
+    assert "orderBatches/b1 do not give its root" in await broken(held)
+
+
+async def test_a_forked_log_does_not_fit_a_head_given_out_before(held: OrderDesk) -> None:
+    """An operator who rewrites a batch and all that follows, signatures too, meets the old head."""
+    key = verifier_key(held)
+    stub = held.at("fund_officer")
+    request = pb.ListCheckpointsRequest(platform=f"platforms/{SWIFT}")
+    given_out = notes.open_note((await stub.ListCheckpoints(request)).checkpoints[0].note, key)
+    await held.execute(
+        "set session_replication_role = replica;"
+        " delete from orders.orders where order_no <> 'b0-0';"
+        " delete from orders.order_tally where batch_no not in (select batch_no"
+        " from orders.order_batch where log_index = 0);"
+        " delete from orders.checkpoint where log_size > 1;"
+        " delete from orders.log_node where not (level = 0 and position = 0);"
+        " update orders.order_log set log_size = 1, frontier = (select hash from orders.log_node);"
+        " delete from orders.order_batch where log_index > 0"
+    )
+    for number in range(1, 6):
+        await held.receipt(as_rows(f"forged-{number}", [row(f"forged-{number}")]))
+
+    assert await broken(held) == ""  # the forged log is whole in itself
+    proof = await stub.GetLogConsistency(
+        pb.GetLogConsistencyRequest(platform=f"platforms/{SWIFT}", first_size=given_out.size)
+    )
+    assert not merkle.is_consistent(
+        given_out.size, proof.second_size, given_out.root, proof.second_root, list(proof.path)
+    )
+
+
+async def test_a_platform_gets_no_proof_of_anothers_record(held: OrderDesk) -> None:
+    stub = held.at("platform", platform=PEARL)
+
+    with pytest.raises(grpc.RpcError) as refused:
+        await stub.GetOrderProof(pb.GetOrderProofRequest(name=ORDER))
+
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
