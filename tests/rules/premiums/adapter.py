@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -33,7 +34,7 @@ Given = dict[str, Any]
 
 
 def premium(day: date, given: Given) -> dict[str, Any]:
-    """A line: `industry`, `orders`, perhaps `pooling_area`, `base`, `band`, `base_since`."""
+    """A line: `industry`, `orders`, perhaps `pooling_area`, `base`, `band`, `base_since`, `set`."""
     area = given.get("pooling_area", AREA)
     industry = Industry[given["industry"].upper()]
     own = []
@@ -44,7 +45,7 @@ def premium(day: date, given: Given) -> dict[str, Any]:
         since = given.get("band_since", day)
         own.append(Term(PLATFORM, TermKind.BAND, since, Decimal(given["band"])))
     tally = Tally(PLATFORM, area, industry.value, day, given["orders"])
-    in_force = terms.rates([tally.key], own, law(area))
+    in_force = terms.rates([tally.key], own, _law(given))
     lines = assessing.premium([tally], in_force, DueDates(day))
     found = [finding for line in lines for finding in assessing.explain(line, tally.key.month)]
     return {
@@ -285,7 +286,16 @@ def _bill(given: Given) -> Bill:
 
 
 def _law(given: Given) -> Law:
-    return law(given.get("pooling_area", AREA))
+    """The law of the pooling area; `set` has values that a province might set instead."""
+    found = law(given.get("pooling_area", AREA))
+    own = {
+        name: replace(
+            found.parameters[name],
+            values=tuple(replace(held, value=value) for held in found.parameters[name].values),
+        )
+        for name, value in given.get("set", {}).items()
+    }
+    return replace(found, parameters={**found.parameters, **own})
 
 
 def _month(text: str | None) -> Month | None:
