@@ -9,7 +9,6 @@ from services.fund import commands
 from services.fund.api import FundApi
 from services.fund.consumers import LISTENS
 from services.fund.store import checks
-from services.kernel.periods import Month
 from services.runtime.database import Transaction
 from services.runtime.running import Check, Running, Service
 from services.runtime.serve import run
@@ -27,12 +26,8 @@ async def verify(tx: Transaction) -> list[Check]:
     differ = await checks.balances_that_differ(tx)
     transfers = await checks.transfers_that_differ(tx)
     one_person = await checks.approved_by_one_person(tx)
-    closed = await checks.closed_months(tx)
-    changed = [
-        month
-        for month in closed
-        if not (await commands.replay_settlement(tx, Month.parse(month))).equal
-    ]
+    closed = await commands.replay_all(tx)
+    changed = [str(month) for month, replay in closed.items() if not replay.equal]
     return [
         Check(
             "I1",

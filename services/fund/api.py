@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
@@ -49,6 +50,8 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
 
     def __init__(self, running: Running) -> None:
         self._running = running
+        # A step holds two connections; one step at a time leaves the pool to everybody else.
+        self._stepping = asyncio.Lock()
 
     async def ListLedgerTransactions(
         self, request: fund_pb2.ListLedgerTransactionsRequest, context: Context
@@ -243,14 +246,16 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         async def work(tx: Transaction) -> fund_pb2.SettlementPeriod:
             return _period(await step(tx))
 
-        return await change(
-            self._running,
-            request,
-            fund_pb2.SettlementPeriod,
-            work,
-            resource=f"settlementPeriods/{month}",
-            serializable=True,
-        )
+        async with self._stepping, self._running.database.begin() as gate:
+            await periods.hold_postings(gate)
+            return await change(
+                self._running,
+                request,
+                fund_pb2.SettlementPeriod,
+                work,
+                resource=f"settlementPeriods/{month}",
+                serializable=True,
+            )
 
 
 def _disbursement(request: fund_pb2.RecordDisbursementRequest) -> Disbursement:
@@ -304,6 +309,7 @@ def _transaction(posted: Posted) -> fund_pb2.LedgerTransaction:
                 account=enum_number(posting.account.value),
                 amount_fen=posting.amount.count,
                 industry=enum_number(posting.industry.value),
+                quantity=posting.quantity,
             )
             for posting in one.postings
         ],
@@ -326,6 +332,7 @@ def _period(statement: Statement) -> fund_pb2.SettlementPeriod:
         close_time=moment_to_wire(period.close_time) if period and period.close_time else None,
         revision=period.revision if period else 0,
         obstacles=[one.text for one in statement.obstacles],
+        obstacles_zh=[one.text_zh for one in statement.obstacles],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -23,12 +23,14 @@ from services.fund.domain.settlement import (
     PoolFigures,
     Settlement,
     State,
+    Total,
+    books_from,
     figures_in,
     province_in,
     settle,
 )
 from services.fund.store import ledger, periods
-from services.fund.store.periods import NO_PROPOSAL, Basis, Period
+from services.fund.store.periods import NO_PROPOSAL, Period
 from services.kernel.law import Finding
 from services.kernel.parameters import load_folder
 from services.kernel.periods import Month, civil_day
@@ -209,8 +211,19 @@ async def replay_settlement(tx: Transaction, month: Month) -> Replay:
     period = await periods.get_period(tx, month)
     if period is None or period.state is not State.CLOSED:
         raise NotClosed(month=month)
+    return _replay(period, await periods.recount(tx, month))
+
+
+async def replay_all(tx: Transaction) -> dict[Month, Replay]:
+    """Every closed month, computed again from one pass over all postings."""
+    counted = await periods.recount(tx)
+    return {period.month: _replay(period, counted) for period in await periods.closed(tx)}
+
+
+def _replay(period: Period, counted: Mapping[Month, Sequence[Total]]) -> Replay:
     province = province_in(period.text)
-    again = await _settle(tx, month, province, _known(period), Basis.RECOUNTED)
+    rules = rules_on(PARAMETERS, period.month.last_day, province, _known(period))
+    again = settle(books_from(counted, period.month, rules.window), rules, province)
     return Replay(period.approved_hash, again.hash, again.text, again.text == period.text)
 
 
@@ -231,11 +244,9 @@ async def _lock(tx: Transaction, month: Month) -> Period:
     return period
 
 
-async def _settle(
-    tx: Transaction, month: Month, province: str, known: date, basis: Basis = Basis.KEPT
-) -> Settlement:
+async def _settle(tx: Transaction, month: Month, province: str, known: date) -> Settlement:
     rules = rules_on(PARAMETERS, month.last_day, province, known)
-    return settle(await periods.books_of(tx, month, rules.window, basis), rules, province)
+    return settle(await periods.books_of(tx, month, rules.window), rules, province)
 
 
 async def _readiness(tx: Transaction, month: Month) -> Readiness:

@@ -20,7 +20,6 @@ from services.fund import commands
 from services.fund.__main__ import verify
 from services.fund.domain.settlement import State
 from services.fund.store import periods
-from services.fund.store.periods import Basis
 from services.kernel.periods import Month
 from services.runtime.database import Database, Transaction
 from services.runtime.settings import Settings
@@ -88,7 +87,7 @@ async def test_a_close_costs_by_pooling_areas_and_not_by_postings(
     few_closed = await _close(database, SMALL)
     many = await _trial_seconds(database, LARGE)
     many_closed = await _close(database, LARGE)
-    recount = await _seconds(database, lambda tx: periods.books_of(tx, LARGE, 1, Basis.RECOUNTED))
+    recount = await _seconds(database, lambda tx: periods.recount(tx, LARGE))
 
     ratio = many / few
     print(  # noqa: T201 - the figure is what a benchmark is for

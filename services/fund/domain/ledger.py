@@ -73,6 +73,8 @@ RESULT_ACCOUNTS = (
     Account.BENEFIT_EXPENSE,
     Account.EQUALISATION_TRANSFER,
 )
+# What fills the cells of the risk adjustment: orders and spending, by industry.
+CELL_ACCOUNTS = (Account.PREMIUM_INCOME, Account.BENEFIT_EXPENSE)
 # Posted by the close of a month itself, so no part of what the close rests on.
 EQUALISATION_ACCOUNTS = (Account.EQUALISATION_TRANSFER, Account.EQUALISATION_CLEARING)
 

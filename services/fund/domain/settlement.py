@@ -24,7 +24,14 @@ from services.fund.domain.equalisation import (
     risk_adjustment,
     swiss,
 )
-from services.fund.domain.ledger import Account, Industry
+from services.fund.domain.ledger import (
+    CELL_ACCOUNTS,
+    CELLS,
+    EQUALISATION_ACCOUNTS,
+    RESULT_ACCOUNTS,
+    Account,
+    Industry,
+)
 from services.fund.domain.rules import EqualisationRules
 from services.kernel.law import ParameterVersion
 from services.kernel.lifecycle import Lifecycle
@@ -123,6 +130,32 @@ class Books:
     totals: tuple[Total, ...]
     openings: Mapping[str, Fen]
     window: Cells
+
+
+def books_from(by_month: Mapping[Month, Sequence[Total]], month: Month, window: int) -> Books:
+    """What the settlement of a month rests on, from the totals of all months: a close's twin."""
+    openings: dict[str, Fen] = {}
+    cells = {industry: Cell() for industry in CELLS}
+    for other, totals in by_month.items():
+        for one in totals:
+            if other < month and one.account in RESULT_ACCOUNTS:
+                openings[one.pooling_area] = openings.get(one.pooling_area, ZERO) - one.amount
+            if (
+                month.plus(-window) < other <= month
+                and one.account in CELL_ACCOUNTS
+                and one.industry is not Industry.NONE
+            ):
+                cells[one.industry] += cell_of(one.account, one.amount, one.quantity)
+    own = [one for one in by_month.get(month, ()) if one.account not in EQUALISATION_ACCOUNTS]
+    own.sort(key=lambda one: (one.pooling_area, one.account.value, one.industry.value))
+    return Books(month, tuple(own), openings, cells)
+
+
+def cell_of(account: Account, amount: Fen, quantity: int) -> Cell:
+    """What an account adds to a risk cell: premium income its orders, benefit expense its cost."""
+    if account is Account.PREMIUM_INCOME:
+        return Cell(order_count=quantity)
+    return Cell(spending=amount, case_count=quantity)
 
 
 @dataclass(frozen=True)
@@ -246,12 +279,9 @@ def _pool(area: str, opening: Fen, totals: Sequence[Total]) -> Pool:
     cells: dict[Industry, Cell] = {}
     other = ZERO
     for one in own:
-        if one.account is Account.PREMIUM_INCOME:
-            part = Cell(order_count=one.quantity)
-        elif one.account is Account.BENEFIT_EXPENSE:
-            part = Cell(spending=one.amount, case_count=one.quantity)
-        else:
+        if one.account not in CELL_ACCOUNTS:
             continue
+        part = cell_of(one.account, one.amount, one.quantity)
         if one.industry is Industry.NONE:
             other += part.spending
         else:

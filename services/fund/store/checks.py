@@ -60,8 +60,6 @@ _ONE_PERSON = """
         or hash <> sha256(convert_to(figures, 'UTF8'))
 """
 
-_CLOSED_MONTHS = "select month from settlement_period where state = 4 order by month"
-
 
 async def ledger_sum(tx: Transaction) -> int:
     """The sum of all postings."""
@@ -87,11 +85,6 @@ async def transfers_that_differ(tx: Transaction) -> int:
 async def approved_by_one_person(tx: Transaction) -> int:
     """Months that one person proposed and approved, or whose hash is not the approved one."""
     return await _count(tx, _ONE_PERSON)
-
-
-async def closed_months(tx: Transaction) -> list[str]:
-    """The closed months, `2025-07`, oldest first."""
-    return [f"{day:%Y-%m}" for (day,) in await tx.execute(sa.text(_CLOSED_MONTHS))]
 
 
 async def _count(tx: Transaction, question: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.fund.domain.cells import Cell
 from services.fund.domain.ledger import (
+    CELL_ACCOUNTS,
     CELLS,
     EQUALISATION_ACCOUNTS,
     RESULT_ACCOUNTS,
@@ -20,7 +20,7 @@ from services.fund.domain.ledger import (
     Industry,
     TransactionKind,
 )
-from services.fund.domain.settlement import Books, State, Total
+from services.fund.domain.settlement import Books, State, Total, cell_of
 from services.fund.store.tables import books, periods, postings, steps, totals, transactions
 from services.kernel.law import Finding
 from services.kernel.money import Fen
@@ -28,12 +28,8 @@ from services.kernel.periods import Month
 from services.runtime.database import Transaction
 from services.runtime.wire import findings_from_json
 
-
-class Basis(Enum):
-    """Where totals are read: as kept, or counted again from the postings."""
-
-    KEPT = "kept"
-    RECOUNTED = "recounted"
+# The advisory lock of postings: any number of postings share it.
+POSTING = sa.func.hashtextextended("oip fund posting", 0)
 
 
 @dataclass(frozen=True)
@@ -54,11 +50,22 @@ class Period:
     findings: tuple[Finding, ...] = ()
 
 
+async def hold_postings(tx: Transaction) -> None:
+    """Let postings under way finish and no new one begin until the transaction ends.
+
+    A step of a settlement runs while another transaction holds this, so that its snapshot is taken
+    between postings and a busy ledger cannot make it start again and again. What keeps the figures
+    right is not this but the row of the month, which every posting changes.
+    """
+    await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(POSTING)))
+
+
 async def open_month(tx: Transaction, wanted: Month) -> Month:
     """The earliest open month from `wanted` on, kept open until the end of the transaction.
 
     A month is added when first needed, but none before a closed one: late facts go behind it.
     """
+    await tx.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(POSTING)))
     closed = (await tx.execute(sa.select(books.c.closed_through))).scalar_one()
     month = wanted if closed is None else max(wanted, Month.of(closed).plus(1))
     while True:
@@ -112,6 +119,14 @@ async def list_periods(tx: Transaction, before: Month | None, size: int) -> list
     statement = sa.select(periods).order_by(periods.c.month.desc()).limit(size)
     if before is not None:
         statement = statement.where(periods.c.month < before.first_day)
+    return [_period(row) for row in await tx.execute(statement)]
+
+
+async def closed(tx: Transaction) -> list[Period]:
+    """All closed months, oldest first."""
+    statement = (
+        sa.select(periods).where(periods.c.state == State.CLOSED.value).order_by(periods.c.month)
+    )
     return [_period(row) for row in await tx.execute(statement)]
 
 
@@ -174,87 +189,21 @@ async def premiums_assessed(tx: Transaction, month: Month) -> bool:
     return bool((await tx.execute(statement)).scalar_one())
 
 
-async def books_of(tx: Transaction, month: Month, window: int, basis: Basis = Basis.KEPT) -> Books:
+async def books_of(tx: Transaction, month: Month, window: int) -> Books:
     """What the settlement of a month rests on, `window` months of cells included.
 
     Kept totals make this cost follow the number of pooling areas and months, not of postings.
     """
     return Books(
         month=month,
-        totals=await _totals(tx, month, basis),
-        openings=await _openings(tx, month, basis),
-        window=await _cells(tx, month.plus(1 - window), month, basis),
+        totals=await _totals(tx, month),
+        openings=await _openings(tx, month),
+        window=await _cells(tx, month.plus(1 - window), month),
     )
 
 
-async def _totals(tx: Transaction, month: Month, basis: Basis) -> tuple[Total, ...]:
-    source = _source(basis)
-    statement = (
-        sa.select(source)
-        .where(
-            source.c.month == month.first_day,
-            source.c.account.not_in([account.value for account in EQUALISATION_ACCOUNTS]),
-        )
-        .order_by(source.c.pooling_area, source.c.account, source.c.industry)
-    )
-    return tuple(
-        Total(
-            row.pooling_area,
-            Account(row.account),
-            Industry(row.industry),
-            Fen(int(row.amount_fen)),
-            int(row.quantity),
-            row.posting_count,
-            int(row.digest),
-        )
-        for row in await tx.execute(statement)
-    )
-
-
-async def _openings(tx: Transaction, month: Month, basis: Basis) -> dict[str, Fen]:
-    """Each area's balance before the month: what all earlier months left. A credit is positive."""
-    source = _source(basis)
-    statement = (
-        sa.select(source.c.pooling_area, -sa.func.sum(source.c.amount_fen))
-        .where(
-            source.c.month < month.first_day,
-            source.c.account.in_([account.value for account in RESULT_ACCOUNTS]),
-        )
-        .group_by(source.c.pooling_area)
-        .order_by(source.c.pooling_area)
-    )
-    return {area: Fen(int(amount)) for area, amount in await tx.execute(statement)}
-
-
-async def _cells(tx: Transaction, first: Month, last: Month, basis: Basis) -> dict[Industry, Cell]:
-    source = _source(basis)
-    statement = (
-        sa.select(
-            source.c.account,
-            source.c.industry,
-            sa.func.sum(source.c.amount_fen).label("amount_fen"),
-            sa.func.sum(source.c.quantity).label("quantity"),
-        )
-        .where(
-            source.c.month.between(first.first_day, last.first_day),
-            source.c.account.in_([Account.PREMIUM_INCOME.value, Account.BENEFIT_EXPENSE.value]),
-            source.c.industry != Industry.NONE.value,
-        )
-        .group_by(source.c.account, source.c.industry)
-    )
-    cells = {industry: Cell() for industry in CELLS}
-    for row in await tx.execute(statement):
-        if row.account == Account.PREMIUM_INCOME.value:
-            part = Cell(order_count=int(row.quantity))
-        else:
-            part = Cell(spending=Fen(int(row.amount_fen)), case_count=int(row.quantity))
-        cells[Industry(row.industry)] += part
-    return cells
-
-
-def _source(basis: Basis) -> sa.FromClause:
-    if basis is Basis.KEPT:
-        return totals
+async def recount(tx: Transaction, last: Month | None = None) -> dict[Month, list[Total]]:
+    """The totals of every month up to the last one, added up from the postings in one pass."""
     key = (postings.c.month, postings.c.pooling_area, postings.c.account, postings.c.industry)
     digest = sa.func.digest_of(
         postings.c.transaction_id,
@@ -264,16 +213,78 @@ def _source(basis: Basis) -> sa.FromClause:
         postings.c.amount_fen,
         postings.c.quantity,
     )
-    return (
-        sa.select(
-            *key,
-            sa.func.sum(postings.c.amount_fen).label("amount_fen"),
-            sa.func.sum(postings.c.quantity).label("quantity"),
-            sa.func.count().label("posting_count"),
-            sa.func.sum(digest).label("digest"),
+    statement = sa.select(
+        *key,
+        sa.func.sum(postings.c.amount_fen).label("amount_fen"),
+        sa.func.sum(postings.c.quantity).label("quantity"),
+        sa.func.count().label("posting_count"),
+        sa.func.sum(digest).label("digest"),
+    ).group_by(*key)
+    if last is not None:
+        statement = statement.where(postings.c.month <= last.first_day)
+    found: dict[Month, list[Total]] = {}
+    for row in await tx.execute(statement):
+        found.setdefault(Month.of(row.month), []).append(_total(row))
+    return found
+
+
+async def _totals(tx: Transaction, month: Month) -> tuple[Total, ...]:
+    statement = (
+        sa.select(totals)
+        .where(
+            totals.c.month == month.first_day,
+            totals.c.account.not_in([account.value for account in EQUALISATION_ACCOUNTS]),
         )
-        .group_by(*key)
-        .subquery("recounted")
+        .order_by(totals.c.pooling_area, totals.c.account, totals.c.industry)
+    )
+    return tuple(_total(row) for row in await tx.execute(statement))
+
+
+async def _openings(tx: Transaction, month: Month) -> dict[str, Fen]:
+    """Each area's balance before the month: what all earlier months left. A credit is positive."""
+    statement = (
+        sa.select(totals.c.pooling_area, -sa.func.sum(totals.c.amount_fen))
+        .where(
+            totals.c.month < month.first_day,
+            totals.c.account.in_([account.value for account in RESULT_ACCOUNTS]),
+        )
+        .group_by(totals.c.pooling_area)
+        .order_by(totals.c.pooling_area)
+    )
+    return {area: Fen(int(amount)) for area, amount in await tx.execute(statement)}
+
+
+async def _cells(tx: Transaction, first: Month, last: Month) -> dict[Industry, Cell]:
+    statement = (
+        sa.select(
+            totals.c.account,
+            totals.c.industry,
+            sa.func.sum(totals.c.amount_fen).label("amount_fen"),
+            sa.func.sum(totals.c.quantity).label("quantity"),
+        )
+        .where(
+            totals.c.month.between(first.first_day, last.first_day),
+            totals.c.account.in_([account.value for account in CELL_ACCOUNTS]),
+            totals.c.industry != Industry.NONE.value,
+        )
+        .group_by(totals.c.account, totals.c.industry)
+    )
+    cells = {industry: Cell() for industry in CELLS}
+    for row in await tx.execute(statement):
+        amount, quantity = Fen(int(row.amount_fen)), int(row.quantity)
+        cells[Industry(row.industry)] += cell_of(Account(row.account), amount, quantity)
+    return cells
+
+
+def _total(row: sa.Row[Any]) -> Total:
+    return Total(
+        row.pooling_area,
+        Account(row.account),
+        Industry(row.industry),
+        Fen(int(row.amount_fen)),
+        int(row.quantity),
+        row.posting_count,
+        int(row.digest),
     )
 
 
