@@ -10,13 +10,16 @@ import asyncio
 import importlib
 import sys
 
+import nats.errors
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import OperationalError
 
 from services.runtime import log as logs
 from services.runtime.bus import NotSyncedError
 from services.runtime.database import NotDurableError
 from services.runtime.embedded import CannotStartError, StateInUseError
+from services.runtime.rpc import AddressTakenError
 from services.runtime.running import Service
 from services.runtime.serve import EXIT_FAILED, arm_watchdog, stop_signal
 from services.runtime.settings import Settings
@@ -24,6 +27,8 @@ from services.runtime.stack import Stack, stack
 
 # A stack starts producers before those who hear them.
 NAMES = ("enrolment", "orders", "premiums", "claims", "grading", "benefits", "fund")
+
+REFUSALS = (AddressTakenError, CannotStartError, NotDurableError, NotSyncedError, StateInUseError)
 
 console = Console()
 
@@ -81,8 +86,12 @@ def main() -> None:
     logs.configure(quiet=True)
     try:
         sys.exit(asyncio.run(serve()))
-    except (CannotStartError, NotDurableError, NotSyncedError, StateInUseError) as error:
+    except REFUSALS as error:
         sys.exit(str(error))
+    except OperationalError:
+        sys.exit("PostgreSQL does not answer; check OIP_DATABASE_URL, and that the server runs.")
+    except (nats.errors.Error, OSError) as error:
+        sys.exit(f"NATS does not answer ({error}); check OIP_NATS_URL, and that the server runs.")
 
 
 if __name__ == "__main__":

@@ -77,6 +77,12 @@ def caller() -> Caller:
     return _caller.get()
 
 
+def caller_name() -> str:
+    """The subject of the caller, for the log; empty outside of an RPC."""
+    who = _caller.get(None)
+    return who.subject if who else ""
+
+
 def set_caller(who: Caller) -> None:
     """Make `who` the caller for the rest of this task, which is one RPC."""
     _caller.set(who)

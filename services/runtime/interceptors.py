@@ -105,8 +105,10 @@ class ErrorInterceptor(_Interceptor):
 
         @asynccontextmanager
         async def answering(context: Context) -> AsyncIterator[None]:
+            began = asyncio.get_running_loop().time()
             try:
                 yield
+                _log_answer(method, began)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:  # noqa: BLE001 - the one place that answers for all of them
@@ -174,6 +176,13 @@ def _bearer(context: Context) -> str:
             if scheme.lower() == "bearer" and token:
                 return token.strip()
     raise Unauthenticated(what="there is no token")
+
+
+def _log_answer(method: str, began: float) -> None:
+    """Who was answered: reads of personal data have to be traceable too."""
+    if method.split("/")[1] not in access.OPEN_SERVICES:
+        seconds = round(asyncio.get_running_loop().time() - began, 4)
+        log.info("call_answered", method=method, subject=access.caller_name(), seconds=seconds)
 
 
 def _log(error: Exception, method: str, service: str) -> None:

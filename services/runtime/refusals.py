@@ -18,8 +18,9 @@ from services.runtime.database import Overloaded, sqlstate
 
 RETRY_SECONDS = 1
 # A status travels in trailing metadata, which gRPC limits to 8 KiB.
-LONGEST_TEXT = 500
-LONGEST_FACT = 200
+TEXT_BYTES_MAX = 600
+FACT_BYTES_MAX = 180
+FACT_COUNT_MAX = 8
 INTERNAL_TEXT = "Something went wrong inside the service; it has been logged. Try again later."
 INTERNAL_TEXT_ZH = "服务内部出错, 已记录日志; 请稍后再试。"
 
@@ -106,7 +107,7 @@ def _status_of_problem(problem: Problem, service: str) -> status_pb2.Status:
     )
     if problem.kind is Kind.MALFORMED:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=problem.field, description=problem.sentence, reason=problem.reason
+            field=problem.field, description=_short(problem.sentence), reason=problem.reason
         )
         _add(status, error_details_pb2.BadRequest(field_violations=[violation]))
     if problem.kind is Kind.OVERLOADED:
@@ -125,13 +126,19 @@ def _status(
     service: str,
     facts: dict[str, str] | None = None,
 ) -> status_pb2.Status:
-    status = status_pb2.Status(code=code.value[0], message=sentence[:LONGEST_TEXT])
+    status = status_pb2.Status(code=code.value[0], message=_short(sentence))
     domain = f"{service}.oip"
-    metadata = {name: value[:LONGEST_FACT] for name, value in list((facts or {}).items())[:8]}
+    first = list((facts or {}).items())[:FACT_COUNT_MAX]
+    metadata = {name: _short(value, FACT_BYTES_MAX) for name, value in first}
     _add(status, error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=metadata))
-    sentence_zh = sentence_zh[:LONGEST_TEXT]
-    _add(status, error_details_pb2.LocalizedMessage(locale="zh-CN", message=sentence_zh))
+    localized = error_details_pb2.LocalizedMessage(locale="zh-CN", message=_short(sentence_zh))
+    _add(status, localized)
     return status
+
+
+def _short(text: str, byte_count: int = TEXT_BYTES_MAX) -> str:
+    """The text, cut to so many bytes of UTF-8 without cutting a character."""
+    return text.encode()[:byte_count].decode(errors="ignore")
 
 
 def _add(status: status_pb2.Status, detail: Message) -> None:

@@ -60,6 +60,16 @@ class MethodWithoutAccessRule(Exception):  # noqa: N818 - says what is wrong wit
     """A served method has no access option: the server does not start."""
 
 
+class AddressTakenError(RuntimeError):
+    """Another process listens where this service should."""
+
+    def __init__(self, service: str, address: str) -> None:
+        super().__init__(
+            f"The {service} service cannot listen on {address}; stop what listens there, "
+            f"or set OIP_{service.upper()}_ADDRESS to another place."
+        )
+
+
 class RpcServer:
     """One gRPC server of one service. Register servicers on `registrar`, then start."""
 
@@ -95,7 +105,8 @@ class RpcServer:
     async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
         """Listen on `host:port` and say the port; port 0 takes a free one.
 
-        Raises MethodWithoutAccessRule if any served method has no rule of access.
+        Raises MethodWithoutAccessRule if any served method has no rule of access, and
+        AddressTakenError if the port is not free.
         """
         unruled = unruled_methods(name for name in self._served if name not in OPEN_SERVICES)
         if unruled:
@@ -104,10 +115,13 @@ class RpcServer:
         if self._reflect:
             names = (*self._served, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._grpc)
-        if credentials is None:
-            port = self._grpc.add_insecure_port(address)
-        else:
-            port = self._grpc.add_secure_port(address, credentials)
+        try:
+            if credentials is None:
+                port = self._grpc.add_insecure_port(address)
+            else:
+                port = self._grpc.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise AddressTakenError(self._service, address) from error
         await self._grpc.start()
         await self.set_serving(serving=True)
         return port

@@ -13,12 +13,13 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from joserfc.jwk import OKPKey
+from sqlalchemy.exc import DBAPIError
 
 from services.kernel.problems import Forbidden, Kind, Malformed, NotFound, Problem
 from services.runtime.channels import problem_of
 from services.runtime.clock import SetClock
 from services.runtime.database import Overloaded
-from services.runtime.rpc import MethodWithoutAccessRule, RpcServer, watch_loop
+from services.runtime.rpc import AddressTakenError, MethodWithoutAccessRule, RpcServer, watch_loop
 from services.runtime.tokens import Issuer
 from tests.support.echo import CAP_SECONDS, UNRULED, EchoApi, EchoStub, Text, add_echo_to_server
 
@@ -267,6 +268,35 @@ async def test_a_fault_leaves_as_a_fixed_text_and_is_logged_in_full(
     assert "the request body" not in json.dumps(logged())
 
 
+async def test_an_answer_is_logged_with_its_caller_and_without_its_content(
+    stub: EchoStub, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    await send(stub, "Say", "the request body")
+
+    (line,) = [line for line in logged() if line["event"] == "call_answered"]
+    assert (line["subject"], line["method"]) == ("li", "/oip.test.v1.EchoService/Say")
+    assert "the request body" not in json.dumps(line)
+
+
+class InsertFailedError(DBAPIError):
+    """As psycopg reports a duplicate: with the values of the row."""
+
+    def __init__(self) -> None:
+        orig = Exception("Key (citizen_number)=(11010519491231002X) already exists")
+        super().__init__("insert into worker", {"n": "11010519491231002X"}, orig)
+
+
+async def test_a_database_error_is_logged_without_the_values_it_quotes(
+    stack: Stack, stub: EchoStub, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    stack.behave(InsertFailedError())
+
+    assert (await refused(send(stub, "Say", "a")))[0] is grpc.StatusCode.INTERNAL
+    (line,) = [line for line in logged() if line["event"] == "call_failed"]
+    assert "in fail" in line["trace"]
+    assert "11010519491231002X" not in json.dumps(logged())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_bytes_that_are_no_message_are_refused_with_a_fixed_text(
     stack: Stack, kind: str
@@ -300,6 +330,16 @@ async def test_a_message_above_four_mebibytes_is_refused(stub: EchoStub) -> None
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+async def test_a_small_message_that_unpacks_to_a_large_one_is_refused(stack: Stack) -> None:
+    async with grpc.aio.insecure_channel(
+        stack.address, compression=grpc.Compression.Gzip
+    ) as channel:
+        code, _ = await refused(send(EchoStub(channel), "Say", "x" * (32 * 1024 * 1024)))
+
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert stack.api.call_count == 0
+
+
 async def test_calls_beyond_the_limit_are_refused_at_once(stack: Stack, stub: EchoStub) -> None:
     go = asyncio.Event()
 
@@ -331,7 +371,7 @@ async def test_a_server_with_a_method_without_a_rule_does_not_start() -> None:
 async def test_a_port_is_not_shared_unseen(stack: Stack) -> None:
     second = RpcServer("echo", ISSUER.verifier())
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(AddressTakenError, match="OIP_ECHO_ADDRESS"):
         await second.start(stack.address)
     await second.stop(0)
 

@@ -1,0 +1,93 @@
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from sqlalchemy import exc
+
+from services.kernel.problems import Malformed, NotFound
+from services.runtime.refusals import INTERNAL_TEXT, status_of
+
+
+class Orig(Exception):  # noqa: N818 - stands for psycopg's own
+    def __init__(self, sqlstate: str | None) -> None:
+        super().__init__("the text of the database")
+        self.sqlstate = sqlstate
+
+
+def database_error(sqlstate: str | None, kind: type[exc.DBAPIError] = exc.DBAPIError) -> Exception:
+    return kind("select 1", {}, Orig(sqlstate))
+
+
+def code_of(status: status_pb2.Status) -> str:
+    return next(code.name for code in grpc.StatusCode if code.value[0] == status.code)
+
+
+def reason_of(status: status_pb2.Status) -> str:
+    told = error_details_pb2.ErrorInfo()
+    next(detail for detail in status.details if detail.Is(told.DESCRIPTOR)).Unpack(told)
+    return str(told.reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (database_error("40001"), "ABORTED"),
+        (database_error("40P01"), "ABORTED"),
+        (database_error("55P03"), "ABORTED"),
+        (database_error("57014"), "RESOURCE_EXHAUSTED"),
+        (database_error("53100"), "RESOURCE_EXHAUSTED"),
+        (database_error("57P01"), "UNAVAILABLE"),
+        (database_error("08006"), "UNAVAILABLE"),
+        (database_error(None, exc.OperationalError), "UNAVAILABLE"),
+        (database_error("23505", exc.IntegrityError), "INTERNAL"),
+        (RuntimeError("a bug"), "INTERNAL"),
+        (ExceptionGroup("x", [RuntimeError("a bug")]), "INTERNAL"),
+    ],
+)
+def test_what_goes_wrong_below_is_told_as_what_to_do_next(error: Exception, code: str) -> None:
+    status = status_of(error, "claims")
+
+    assert code_of(status) == code
+    assert "the text of the database" not in str(status)
+    assert "a bug" not in str(status)
+
+
+def test_a_fault_has_one_fixed_text() -> None:
+    assert status_of(KeyError("x"), "claims").message == INTERNAL_TEXT
+
+
+def test_another_service_that_is_away_makes_this_one_unavailable() -> None:
+    error = grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED)
+
+    assert code_of(status_of(error, "claims")) == "UNAVAILABLE"
+
+
+def test_a_refusal_of_another_service_that_nobody_foresaw_is_a_fault() -> None:
+    error = grpc.aio.AioRpcError(grpc.StatusCode.NOT_FOUND, details="secret")
+    status = status_of(error, "claims")
+
+    assert code_of(status) == "INTERNAL"
+    assert "secret" not in str(status)
+
+
+def test_the_domain_of_an_error_is_the_service() -> None:
+    status = status_of(NotFound(name="claims/c1"), "claims")
+    told = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(told)
+
+    assert (told.domain, told.reason, dict(told.metadata)) == (
+        "claims.oip",
+        "NOT_FOUND",
+        {"name": "claims/c1"},
+    )
+
+
+def test_a_status_always_fits_into_the_metadata_it_travels_in() -> None:
+    status = status_of(Malformed.of("rows", "字" * 100_000), "orders")
+
+    assert status.ByteSize() * 4 / 3 < 8 * 1024
+
+
+def test_a_character_that_postgresql_cannot_hold_is_the_callers_to_correct() -> None:
+    error = exc.DataError("insert", {}, Exception("text fields cannot contain NUL (0x00) bytes"))
+
+    assert reason_of(status_of(error, "claims")) == "UNREADABLE"
