@@ -64,11 +64,11 @@ def explain(
 ) -> None:
     """Show how a decision came about: provision, parameters, inputs, arithmetic, result."""
     desk = desk_of(context)
-    ask = _ask_for(name)
+    _ask_for(name)
 
     async def work() -> list[Chain]:
         async with desk.channels(*ROLES) as channels:
-            return await ask(channels, name)
+            return await chains_of(channels, name)
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for chain in run(work):
@@ -78,6 +78,11 @@ def explain(
         for number, finding in enumerate(chain.findings, start=1):
             for line in lines(finding, number, language):
                 console.print(line)
+
+
+async def chains_of(channels: Channels, name: str) -> list[Chain]:
+    """The chains behind a decision: one, or for a bill one a line; raises Refused."""
+    return await _ask_for(name)(channels, name)
 
 
 def lines(finding: type_pb2.Finding, number: int, language: Language) -> Iterable[str]:
@@ -124,7 +129,7 @@ def _ask_for(name: str) -> Ask:
     parts = name.split("/")
     asks: dict[tuple[str, ...], Ask] = {
         ("awards",): _award,
-        ("appraisals",): appraisal_chains,
+        ("appraisals",): _appraisal,
         ("claims",): _determinations,
         ("claims", "determinations"): _determinations,
         ("platforms", "premiumBills"): _premium_lines,
@@ -146,8 +151,7 @@ async def _award(channels: Channels, name: str) -> list[Chain]:
     return [Chain(title, award.findings)]
 
 
-async def appraisal_chains(channels: Channels, name: str) -> list[Chain]:
-    """The findings of an appraisal."""
+async def _appraisal(channels: Channels, name: str) -> list[Chain]:
     stub = channels.stub(grading_pb2_grpc.GradingServiceStub, "grading")
     appraisal = await stub.GetAppraisal(grading_pb2.GetAppraisalRequest(name=name))
     state = grading_pb2.Appraisal.State.Name(appraisal.state)

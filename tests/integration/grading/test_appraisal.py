@@ -10,7 +10,7 @@ from google.type import date_pb2
 from oip.grading.v1 import grading_pb2
 from sqlalchemy import text
 
-from services.cli.explain import Language, appraisal_chains, lines
+from services.cli.explain import Language, chains_of, lines
 from services.grading import store
 from services.grading.__main__ import verify
 from services.runtime.channels import Channels
@@ -180,7 +180,7 @@ async def test_a_conclusion_is_explained_on_the_command_line(grading: Any) -> No
     channels = Channels(grading.addresses, grading.issuer.source("test", ["fund_officer"]))
     grading.opened.append(channels)
 
-    (chain,) = await appraisal_chains(channels, opened.name)
+    (chain,) = await chains_of(channels, opened.name)
     shown = "\n".join(
         line for finding in chain.findings for line in lines(finding, 1, Language.BOTH)
     )
