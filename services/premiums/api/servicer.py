@@ -14,7 +14,6 @@ from services.premiums.api import formatting, parsing
 from services.premiums.commands.occasion import Occasion
 from services.premiums.domain import advancing, assessing, declaring, paying
 from services.premiums.domain.advancing import Bearer
-from services.premiums.domain.law import law
 from services.premiums.domain.terms import Term, TermKind
 from services.premiums.store import hearing
 from services.premiums.store import paying as held
@@ -270,7 +269,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             bill = await held.get_bill(tx, platform, month)
             if bill is None:
                 raise NotFound(name=request.bill)
-            rules = law(self._province)
+            rules = self._occasion().law
             standing = paying.standing(bill, day, rules)
             credit = total((await held.credit_of(tx, platform)).values())
             due = assessing.explain_due_date(month, rules, self._calendar)
@@ -289,7 +288,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             if request.HasField("advance_date")
             else None
         )
-        rules = law(self._province)
+        rules = self._occasion().law
 
         async def work(tx: Transaction) -> premiums_pb2.AdvanceTerms:
             standings = [

@@ -18,6 +18,8 @@ async def add_declaration(
 ) -> int:
     """Keep a declaration beside earlier ones of the month; its revision, from 1."""
     key = {"platform": platform, "month": month.first_day}
+    one = sa.func.hashtextextended(f"declaration {platform} {month}", 0)
+    await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(one)))
     newest = sa.select(sa.func.coalesce(sa.func.max(declarations.c.revision), 0)).where(
         declarations.c.platform == platform, declarations.c.month == month.first_day
     )

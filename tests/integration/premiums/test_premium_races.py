@@ -115,6 +115,23 @@ async def test_one_bank_reference_on_two_bills_at_once_pays_one_of_them(
     assert sum(isinstance(one, pb.PremiumReceipt) for one in answers) == 1
 
 
+async def test_declarations_at_once_are_all_kept_and_the_newest_counts(
+    premiums: Premiums,
+) -> None:
+    made = await asyncio.gather(
+        *(
+            premiums.at("platform", platform=SWIFT).DeclarePremium(
+                pb.DeclarePremiumRequest(
+                    request_id=f"d{number}", platform=f"platforms/{SWIFT}", month=JULY
+                )
+            )
+            for number in range(4)
+        )
+    )
+
+    assert sorted(one.revision for one in made) == [1, 2, 3, 4]
+
+
 async def test_a_bill_cannot_be_changed_or_removed_in_the_database(premiums: Premiums) -> None:
     await july_of_swift(premiums)
     await premiums.assess(2025, 7)

@@ -1,0 +1,55 @@
+"""What the service says of itself, and what it does not take in."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oip.orders.v1 import events_pb2, orders_pb2
+from oip.type.v1 import type_pb2
+
+import services
+from services.kernel.problems import Malformed
+from services.premiums import consumers
+from services.premiums.domain.paying import LIFECYCLE
+from services.runtime.wire import date_to_wire
+
+PLATFORM = "91110108MA01ABCD2H"
+NOW = datetime(2025, 8, 1, tzinfo=UTC)
+NO_TRANSACTION: Any = None
+
+
+def a_batch(**changes: Any) -> events_pb2.OrderBatchRecorded:
+    tally = {
+        "platform": PLATFORM,
+        "pooling_area": "440100",
+        "industry": type_pb2.RIDE_HAILING,
+        "service_date": date_to_wire(date(2025, 7, 1)),
+        "order_count": 1,
+    }
+    return events_pb2.OrderBatchRecorded(
+        order_batch="b", platform=PLATFORM, tallies=[orders_pb2.OrderTally(**(tally | changes))]
+    )
+
+
+def test_the_readme_shows_the_lifecycle_that_the_program_walks() -> None:
+    readme = Path(services.__path__[0], "premiums", "README.md").read_text(encoding="utf-8")
+
+    assert LIFECYCLE.diagram() in readme
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"industry": type_pb2.INDUSTRY_UNSPECIFIED}, "tallies[0].industry"),
+        ({"platform": "91350100M000100Y43"}, "tallies[0].platform"),
+        ({"service_date": None}, "tallies[0].service_date"),
+    ],
+)
+async def test_a_tally_that_cannot_be_read_is_named_and_not_counted(
+    changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Malformed) as caught:
+        await consumers.order_batch_recorded(NO_TRANSACTION, a_batch(**changes), NOW)
+
+    assert caught.value.field == field
