@@ -93,6 +93,18 @@ async def change(
         return stored
 
 
+async def answered(running: Running, request: Message, answer: type[A]) -> A | None:
+    """The first answer to a request that was made before; None if it was not.
+
+    For requests that ask other services before their transaction opens: a repeat must not need
+    them. Raises RequestIdReused as `change` does.
+    """
+    once = _Once(running, request, answer)
+    async with running.database.begin(once.platform) as tx:
+        stored: A | None = await once.stored(tx)
+    return stored
+
+
 async def read(running: Running, work: Callable[[Transaction], Awaitable[R]]) -> R:
     """Do `work` in a transaction that sees the caller's platform, or everything, and answer."""
     async with running.database.begin(caller().scope) as tx:

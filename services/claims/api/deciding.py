@@ -13,7 +13,7 @@ from services.claims.domain.claim import LIFECYCLE, Claim
 from services.runtime import audit
 from services.runtime.access import EVERYTHING
 from services.runtime.database import Transaction
-from services.runtime.requests import content_hash
+from services.runtime.requests import answered, content_hash
 from services.runtime.wire import Context, date_from_wire
 
 
@@ -26,6 +26,9 @@ class DecidingApi(ClaimBase):
         """Accept a claim; order records that arrived since come into evidence."""
         claim_id = parsing.claim_id(request.name)
         small = parsing.small_injury(request)
+        before = await answered(self._running, request, claims_pb2.Claim)
+        if before is not None:
+            return before
         found = await self._orders_near(await self._held(claim_id, request.name))
 
         async def work(tx: Transaction, desk: Desk) -> Claim:
@@ -75,6 +78,9 @@ class DecidingApi(ClaimBase):
         claim_id = parsing.claim_id(request.name)
         enquiry = parsing.enquiry(request.enquiry)
         judgements = parsing.judgements(request.judgements)
+        before = await answered(self._running, request, claims_pb2.Claim)
+        if before is not None:
+            return before
         claim = await self._held(claim_id, request.name)
         if claim.state in LIFECYCLE.table["determine"]:
             await self._take_in_records(request, claim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from oip.claims.v1 import claims_pb2
@@ -13,7 +14,7 @@ from services.claims.commands import Desk
 from services.claims.domain.claim import Claim
 from services.runtime.access import caller
 from services.runtime.database import Transaction
-from services.runtime.requests import change
+from services.runtime.requests import answered, change
 from services.runtime.wire import Context
 
 
@@ -26,6 +27,9 @@ class FilingApi(ClaimBase):
         """Keep a first word of an accident and freeze the worker's order records."""
         who, desk = caller(), self._desk()
         report = parsing.report(request, who, desk.now)
+        before = await answered(self._running, request, claims_pb2.AccidentReport)
+        if before is not None:
+            return before
         channels = self._running.channels
         enrolments = await clients.enrolments_of(channels, report.worker)
         own = parsing.own_enrolments(enrolments, who, request.worker)
@@ -46,10 +50,14 @@ class FilingApi(ClaimBase):
         """File a claim with the order records found as its evidence."""
         who, desk = caller(), self._desk()
         claim = parsing.claim(request, who, desk.now)
+        before = await answered(self._running, request, claims_pb2.Claim)
+        if before is not None:
+            return before
         channels = self._running.channels
-        enrolments = await clients.enrolments_of(channels, claim.worker)
+        enrolments, found = await asyncio.gather(
+            clients.enrolments_of(channels, claim.worker), self._orders_near(claim)
+        )
         claim = replace(claim, enrolments=parsing.own_enrolments(enrolments, who, request.worker))
-        found = await self._orders_near(claim)
         await clients.freeze_orders(channels, claim.worker, claim.accident_time, claim.name)
 
         async def work(tx: Transaction, desk: Desk) -> Claim:

@@ -82,7 +82,7 @@ LIFECYCLE = Lifecycle(
     {
         "request_evidence": {_F: _E},
         "add_evidence": {_F: _F, _E: _F, _A: _A, _S: _S},
-        "accept": {_F: _A},
+        "accept": {_F: _A, _E: _A},
         "record_death": {_F: _F, _E: _E, _A: _A, _S: _S},
         "stay": {_A: _S},
         "resume": {_S: _A},

@@ -51,10 +51,10 @@ def add_evidence(claim: Claim, day: date) -> Claim:
 def accept(
     claim: Claim, day: date, law: Law, *, clear: bool = False, small: SmallInjury | None = None
 ) -> Claim:
-    """The documents are complete (受理); the time for the determination runs."""
+    """The documents are complete, or taken as they are (受理); the determination's time runs."""
     moved = claim.after("accept")
     clock = filing.determination_clock(day, claim.place_of_injury, law, clear=clear, small=small)
-    return replace(moved, clock=clock)
+    return replace(moved, clock=clock, reply=None)
 
 
 def record_death(

@@ -201,3 +201,33 @@ async def test_a_platform_lists_the_documents_of_its_own_workers_claim_only(
     assert len(listed.evidence) == 1
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
     assert added.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_repeat_needs_no_other_service(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await office.enrol(A)
+    request = office.claim_request(worker, at("10:20"))
+    stub = office.claims("worker_agent")
+    first = await stub.CreateClaim(request)
+    channels = office.stack.running["claims"].channels
+    monkeypatch.setattr(channels, "_addresses", {})
+    monkeypatch.setattr(channels, "_open", {})
+
+    assert await stub.CreateClaim(request) == first
+
+
+async def test_a_claim_whose_documents_never_came_is_accepted_as_it_is(office: Office) -> None:
+    worker = await office.enrol(A)
+    filed = await office.file(worker, at("10:20"))
+    await office.claims("adjudicator").RequestEvidence(
+        claims_pb2.RequestEvidenceRequest(
+            request_id=office.new_id(), name=filed.name, items=["diagnosis"]
+        )
+    )
+
+    accepted = await office.accept(filed)
+
+    assert accepted.state == claims_pb2.Claim.ACCEPTED
+    assert accepted.step == claims_pb2.Claim.DETERMINATION
+    assert list(accepted.requested_evidence) == ["diagnosis"]
