@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -101,44 +103,35 @@ def from_arrow(content: bytes | memoryview) -> Columns:
 
 def from_rows(rows: Iterable[Any]) -> Columns:
     """Read row messages (OrderRow); times are Unix microseconds, 0 where not given."""
-    values = list(
-        zip(
-            *(
-                (
-                    row.order_no,
-                    row.revision,
-                    row.worker,
-                    row.industry,
-                    row.state,
-                    row.accept_time_us,
-                    row.pick_up_time_us,
-                    row.end_time_us,
-                    row.place_of_acceptance,
-                    row.reason,
-                )
-                for row in rows
-            ),
-            strict=True,
-        )
-    )
-    count = len(values[0]) if values else 0
-    _check_size(count)
-    order_no, revision, worker, industry, state, *times, place, reason = values
-    # An enum may hold any int32; what does not fit a byte is no industry and no state.
-    small = [[v if 0 <= v < 128 else 0 for v in column] for column in (industry, state)]
-    accepted, taken, ended = (pa.array(column, pa.int64()) for column in times)
+    messages = list(rows)
+    _check_size(len(messages))
+
+    def texts(name: str) -> Any:
+        return pa.array(list(map(attrgetter(name), messages)), pa.string())
+
+    def numbers(name: str) -> Any:
+        values = array("q", map(attrgetter(name), messages))
+        buffers = [None, pa.py_buffer(values)]
+        return pa.Array.from_buffers(pa.int64(), len(messages), buffers)
+
     return Columns(
-        pa.array(order_no, pa.string()),
-        pa.array(revision, pa.int32()),
-        pa.array(worker, pa.int64()),
-        pa.array(small[0], pa.int8()),
-        pa.array(small[1], pa.int8()),
-        accepted,
-        taken,
-        ended,
-        pa.array(place, pa.int32()),
-        pa.array(reason, pa.string()),
+        texts("order_no"),
+        numbers("revision").cast(pa.int32()),
+        numbers("worker"),
+        _small(numbers("industry")),
+        _small(numbers("state")),
+        numbers("accept_time_us"),
+        numbers("pick_up_time_us"),
+        numbers("end_time_us"),
+        numbers("place_of_acceptance").cast(pa.int32()),
+        texts("reason"),
     )
+
+
+def _small(numbers: Any) -> Any:
+    """An enum may hold any int32; what does not fit a byte is no industry and no state."""
+    fits = pc.and_(pc.greater_equal(numbers, 0), pc.less(numbers, 128))
+    return pc.if_else(fits, numbers, 0).cast(pa.int8())
 
 
 def _check_schema(schema: pa.Schema) -> None:
@@ -162,11 +155,11 @@ def _check_size(count: int) -> None:
 
 def _columns(arrays: list[Any]) -> Columns:
     filled = []
-    for array in arrays:
-        if pa.types.is_timestamp(array.type):
-            filled.append(pc.fill_null(array.view(pa.int64()), 0))
-        elif pa.types.is_string(array.type):
-            filled.append(pc.fill_null(array, ""))
+    for column in arrays:
+        if pa.types.is_timestamp(column.type):
+            filled.append(pc.fill_null(column.view(pa.int64()), 0))
+        elif pa.types.is_string(column.type):
+            filled.append(pc.fill_null(column, ""))
         else:
-            filled.append(pc.fill_null(array, 0))
+            filled.append(pc.fill_null(column, 0))
     return Columns(*filled)

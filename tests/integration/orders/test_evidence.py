@@ -131,8 +131,7 @@ CRIMES = {
         "b1 do not give its root",
     ),
     "backdate": (
-        "update orders.orders set accept_time = accept_time - interval '1 day'"
-        " where order_no = 'b4-0'",
+        "update orders.orders set accept_time = now() where order_no = 'b4-0'",
         "b4 do not give its root",
     ),
     "drop a batch": ("delete from orders.order_batch where batch_id = 'b2'", "missing are [2]"),
