@@ -196,9 +196,10 @@ def standing(bill: Bill, day: date, law: Law) -> Standing:
     paid = bill.up_to(day)
     received = total(one.premium for one in paid)
     accrued, arithmetic = accrued_surcharge(bill.dues, paid, day, rate.decimal)
-    arrears = _overdue(bill.dues, received, day)
+    late = _overdue(bill.dues, received, day)
+    arrears = total(part.premium for part in late)
     owed = accrued - total(one.surcharge for one in paid)
-    days_late = max(0, (day - bill.due).days) if arrears else 0
+    days_late = max(((day - part.due).days for part in late), default=0)
     findings = [
         Finding(
             SURCHARGE,
@@ -321,14 +322,15 @@ def _positive(dues: Sequence[Due]) -> list[Due]:
     return found[::-1]
 
 
-def _overdue(dues: Sequence[Due], received: Fen, day: date) -> Fen:
-    left, found = received.count, 0
+def _overdue(dues: Sequence[Due], received: Fen, day: date) -> list[Due]:
+    """What of a bill is unpaid and past its due date; payments go to what was due first."""
+    left, found = received.count, []
     for due in _positive(dues):
-        paid = min(left, due.premium.count)
+        paid = max(0, min(left, due.premium.count))
         left -= paid
-        if due.due < day:
-            found += due.premium.count - paid
-    return Fen(found)
+        if due.due < day and paid < due.premium.count:
+            found.append(Due(due.due, Fen(due.premium.count - paid)))
+    return found
 
 
 def _parts(bill: Bill, premium: Fen, to_surcharge: Fen, credit: Fen) -> tuple[Part, ...]:
