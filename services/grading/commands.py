@@ -56,13 +56,11 @@ async def hear_determination(tx: Transaction, injury: Injury, now: datetime) -> 
     if newest is None:
         appraisal_id = names.id_from(injury.claim, "appraisal")
         await store.insert_appraisal(tx, procedure.open_first(appraisal_id, injury, day, now, days))
-    elif newest.state is State.ENDED and newest.cause is Cause.DETERMINATION_WITHDRAWN:
+        return
+    if newest.state is State.ENDED and newest.cause is Cause.DETERMINATION_WITHDRAWN:
         await store.update_appraisal(tx, procedure.reopen(newest, day, days))
-    elif newest.state is State.CONCLUDED and not held.appraisable:
-        # The person is as appraised; those who dropped the conclusion with the claim need it again.
-        again = procedure.tell_again(newest)
-        await store.update_appraisal(tx, again)
-        await outbox.add(tx, events.appraisal_concluded(again), now)
+    if not held.appraisable:
+        await _tell_again(tx, injury.claim, now)
 
 
 async def hear_revocation(tx: Transaction, claim: str, revision: int, now: datetime) -> None:
@@ -254,6 +252,15 @@ async def _load(tx: Transaction, appraisal_id: str) -> tuple[Appraisal, Injury]:
     locked = await store.lock_appraisal(tx, appraisal_id)
     assert locked is not None
     return locked, injury
+
+
+async def _tell_again(tx: Transaction, claim: str, now: datetime) -> None:
+    """The person is as appraised: those who dropped the conclusion with the claim need it again."""
+    concluded = await store.lock_newest(tx, claim, State.CONCLUDED)
+    if concluded is not None:
+        again = procedure.tell_again(concluded)
+        await store.update_appraisal(tx, again)
+        await outbox.add(tx, events.appraisal_concluded(again), now)
 
 
 async def _withdraw(tx: Transaction, newest: Appraisal | None, now: datetime) -> None:

@@ -139,6 +139,40 @@ def _number(value: Any) -> Decimal:
     return Decimal(value)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *sorted((SERVICES / "kernel").glob("*.py")),
+        *sorted(SERVICES.glob("*/domain.py")),
+        *sorted(SERVICES.glob("*/domain/*.py")),
+    ],
+    ids=lambda path: str(path.relative_to(SERVICES)),
+)
+def test_rules_read_no_clock_no_chance_and_no_network(path: Path) -> None:
+    away = re.compile(
+        r"(time|random|secrets|os|socket|asyncio|grpc|sqlalchemy|psycopg|nats|google|oip"
+        r"|services\.(runtime|cli|demo))(\.|$)"
+    )
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = [
+        *(node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)),
+        *(
+            one.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for one in node.names
+        ),
+    ]
+    calls = {
+        node.func.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+
+    assert [module for module in modules if away.match(module)] == []
+    assert calls & {"now", "today", "utcnow"} == set()
+
+
 def test_no_distinctive_number_of_the_law_stands_anywhere_in_the_services() -> None:
     law = {number for path in parameter_files(SERVICES) for number in _distinctive(path)}
 

@@ -272,6 +272,14 @@ class AlreadyExtended(Problem):
     words_zh = "办理期限已延长至 {due}, 不得再次延长; 请作出结论或延期鉴定。"
 
 
+class AbsenceRecorded(Problem):
+    """An examination is missed once."""
+
+    kind, reason = Kind.DIFFERENT_EXISTS, "ABSENCE_RECORDED"
+    words = "The absence of {examination} is on record; record another examination's day."
+    words_zh = "{examination} 的缺席已登记; 请登记其他检查日期。"
+
+
 class OtherAppraisalOpen(Problem):
     """A claim has one open appraisal at a time, and its newest one counts."""
 

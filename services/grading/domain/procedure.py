@@ -10,6 +10,7 @@ from services.grading.domain import panel as panels
 from services.grading.domain import times
 from services.grading.domain.appraisal import (
     LIFECYCLE,
+    AbsenceRecorded,
     AlreadyExtended,
     Appraisal,
     AppraisalChanged,
@@ -183,6 +184,9 @@ def record_absence(
     state = LIFECYCLE.after(appraisal.state, "record_absence")
     if examination > day:
         raise Malformed.of("examination_date", f"write the day of the examination, {day} at most")
+    missed = ("examination_date", str(examination))
+    if any(one.provision == ABSENCE and missed in one.inputs for one in appraisal.findings):
+        raise AbsenceRecorded(field="examination_date", examination=examination)
     value = days.law.value("absences")
     count = appraisal.absence_count + (0 if excused else 1)
     over = count >= int(value.decimal)

@@ -21,6 +21,7 @@ from services.grading.domain.appraisal import (
 from services.grading.domain.law import CONCLUSION_TIME, RE_APPRAISAL, REVIEW, STABLE, Law
 from services.kernel.law import Finding, Outcome, facts
 from services.kernel.periods import Month, birthday
+from services.kernel.problems import Malformed
 from services.kernel.workdays import WorkCalendar
 
 
@@ -127,6 +128,9 @@ def check_follows(
         raise LevelWrong(field="level", level=level.name, previous=previous.name)
     concluded = previous.conclude_date
     assert concluded is not None
+    for field, day in (("application_date", asked), ("receive_date", received)):
+        if day is not None and day < concluded:
+            raise Malformed.of(field, f"write a day from the conclusion on, {concluded}")
     review = review_first_day(concluded, days.law)
     if level is Level.REVIEW:
         if asked < review:

@@ -81,11 +81,12 @@ async def lock_appraisal(tx: Transaction, appraisal_id: str) -> Appraisal | None
     return None if row is None else _appraisal(row)
 
 
-async def lock_newest(tx: Transaction, claim: str) -> Appraisal | None:
-    """The newest appraisal of a claim, locked."""
+async def lock_newest(tx: Transaction, claim: str, state: State | None = None) -> Appraisal | None:
+    """The newest appraisal of a claim, or the newest in a state, locked."""
+    wanted = [appraisals.c.state == state.name] if state else []
     statement = (
         sa.select(appraisals)
-        .where(appraisals.c.claim == claim)
+        .where(appraisals.c.claim == claim, *wanted)
         .order_by(appraisals.c.create_time.desc(), appraisals.c.id.desc())
         .limit(1)
         .with_for_update()

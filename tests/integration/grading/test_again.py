@@ -84,6 +84,28 @@ async def test_a_conclusion_is_told_again_when_the_claim_is_confirmed_again(grad
     assert len(await in_states(stub, State.CONCLUDED)) == 1
 
 
+async def test_a_conclusion_is_told_again_while_a_re_appraisal_is_open(grading: Any) -> None:
+    stub = grading.stub("appraiser", "worker_agent")
+    await register(stub, 3)
+    await grading.hear(determined(2))
+    (opened,) = await in_states(stub, State.OPENED)
+    first = await appraise(stub, opened.name)
+    request = grading_pb2.OpenAppraisalRequest(
+        request_id="again",
+        previous=first.name,
+        level=State.RE_APPRAISAL,
+        application_date=a_date("2025-09-01"),
+    )
+    again = await stub.OpenAppraisal(request)
+
+    await _hear(grading, revoked(3))
+    await _hear(grading, determined(4))
+    taken_up = await stub.GetAppraisal(grading_pb2.GetAppraisalRequest(name=again.name))
+
+    assert taken_up.state == State.OPENED
+    assert [event.appraisal for event in await told(grading)] == [first.name] * 2
+
+
 async def test_a_re_appraisal_is_by_others_and_final(grading: Any) -> None:
     stub = grading.stub("appraiser", "worker_agent")
     await register(stub, 3)
@@ -170,17 +192,20 @@ async def test_two_absences_end_the_procedure_and_it_can_be_taken_up_again(gradi
     await grading.hear(determined())
     (opened,) = await in_states(stub, State.OPENED)
 
-    def absent(number: int, *, excused: bool = False) -> grading_pb2.RecordAbsenceRequest:
+    def absent(day: str, *, excused: bool = False) -> grading_pb2.RecordAbsenceRequest:
         return grading_pb2.RecordAbsenceRequest(
-            request_id=f"absent-{number}",
+            request_id=f"absent-{day}-{excused}",
             name=opened.name,
-            examination_date=a_date("2025-09-01"),
+            examination_date=a_date(day),
             excused=excused,
         )
 
-    once = await stub.RecordAbsence(absent(1))
-    excused = await stub.RecordAbsence(absent(2, excused=True))
-    twice = await stub.RecordAbsence(absent(3))
+    once = await stub.RecordAbsence(absent("2025-08-25"))
+    assert await reason(stub.RecordAbsence(absent("2025-08-25", excused=True))) == (
+        "ABSENCE_RECORDED"
+    )
+    excused = await stub.RecordAbsence(absent("2025-08-27", excused=True))
+    twice = await stub.RecordAbsence(absent("2025-08-29"))
     taken_up = await stub.OpenAppraisal(
         grading_pb2.OpenAppraisalRequest(
             request_id="up",
