@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 
@@ -21,7 +22,7 @@ from services.kernel.periods import Month
 from services.kernel.problems import Malformed, NotFound
 from services.runtime.access import caller
 from services.runtime.clock import today
-from services.runtime.database import Transaction
+from services.runtime.database import Transaction, retrying
 from services.runtime.requests import change, read
 from services.runtime.running import Running
 from services.runtime.wire import (
@@ -42,6 +43,7 @@ _BANK_REFERENCE = re.compile(r"\S{1,64}")
 HASH_BYTES = 32
 REASON_CHARACTERS_MAX = 500
 
+R = TypeVar("R")
 Step = Callable[[Transaction], Awaitable[Statement]]
 
 
@@ -95,7 +97,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
                 posting_count=posting_count,
             )
 
-        return await read(self._running, work)
+        return await self._read_at_once(work)
 
     async def RecordDisbursement(
         self, request: fund_pb2.RecordDisbursementRequest, context: Context
@@ -220,7 +222,17 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
                 text=replayed.text,
             )
 
-        return await read(self._running, work)
+        return await self._read_at_once(work)
+
+    async def _read_at_once(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        """Read several things as they were at one moment, while postings go on."""
+        scope = caller().scope
+
+        async def attempt() -> R:
+            async with self._running.database.begin(scope, serializable=True) as tx:
+                return await work(tx)
+
+        return await retrying(attempt)
 
     async def _view(self, month: Month, name: str = "") -> fund_pb2.SettlementPeriod:
         """A month's statement. With `name`, a month nobody posted to is not found."""
@@ -232,7 +244,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
                 raise NotFound(name=name)
             return _period(statement)
 
-        return await read(self._running, work)
+        return await self._read_at_once(work)
 
     async def _step(
         self,

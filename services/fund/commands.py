@@ -128,9 +128,8 @@ async def propose_settlement(
     tx: Transaction, month: Month, province: str, actor: str, now: datetime
 ) -> Statement:
     """Freeze a month's figures for approval."""
-    period = await _lock(tx, month)
-    state = LIFECYCLE.after(period.state, "propose")
     today = civil_day(now)
+    await periods.lock_books(tx)
     found = obstacles(month, today, await _readiness(tx, month))
     if found:
         raise NotReadyToPropose(
@@ -138,6 +137,8 @@ async def propose_settlement(
             obstacles=" ".join(one.text for one in found),
             obstacles_zh="".join(one.text_zh for one in found),
         )
+    period = await _lock(tx, month)
+    state = LIFECYCLE.after(period.state, "propose")
     settlement = await _settle(tx, month, province, today)
     findings = findings_to_json(explain(settlement))
     values = periods.proposal(settlement.text, settlement.hash, findings, actor, now)
