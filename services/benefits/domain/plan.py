@@ -28,6 +28,7 @@ from services.benefits.domain.model import (
     Level,
     Segment,
     amount_in,
+    clip,
     merge,
 )
 from services.kernel.law import Finding
@@ -66,7 +67,11 @@ def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
         *death_entitlements(law, facts, _grade(before_death), known),
     ]
     stopped = (_stop(entitlement, facts) for entitlement in found)
-    return [one for one in stopped if one.last_month is None or one.last_month >= one.first_month]
+    return [
+        replace(one, segments=clip(one.segments, one.last_month))
+        for one in stopped
+        if one.last_month is None or one.last_month >= one.first_month
+    ]
 
 
 def phases_of(conclusions: Iterable[Conclusion]) -> list[Phase]:

@@ -17,7 +17,6 @@ from services.benefits.domain.model import (
     Segment,
     State,
     award_id,
-    clip,
 )
 from services.kernel.law import Finding
 from services.kernel.money import ZERO, Fen, total
@@ -173,7 +172,7 @@ def _granted(case: Case, entitlement: Entitlement) -> Award:
         pooling_area=case.pooling_area,
         industry=case.industry,
         event_date=entitlement.event_date,
-        segments=clip(entitlement.segments, entitlement.last_month),
+        segments=entitlement.segments,
         findings=entitlement.findings,
         provisional=entitlement.provisional,
     )
@@ -184,9 +183,8 @@ def _follow(award: Award, entitlement: Entitlement) -> Award:
     state = award.state
     if state is State.TERMINATED and award.stop_month is None:
         state = LIFECYCLE.after(state, "reinstate")
-    segments = clip(entitlement.segments, entitlement.last_month)
     same = (
-        award.segments == segments
+        award.segments == entitlement.segments
         and award.last_month == entitlement.last_month
         and award.provisional == entitlement.provisional
         and award.state is state
@@ -197,7 +195,7 @@ def _follow(award: Award, entitlement: Entitlement) -> Award:
         award,
         state=state,
         first_month=min(award.first_month, entitlement.first_month),
-        segments=segments,
+        segments=entitlement.segments,
         last_month=entitlement.last_month,
         findings=entitlement.findings,
         provisional=entitlement.provisional,
