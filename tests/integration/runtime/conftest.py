@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from sqlalchemy import text
 
 from services.runtime import bus as buses
 from services.runtime.bus import Bus
 from services.runtime.database import Database
+from services.runtime.delivery import settled
 from services.runtime.embedded import NatsServer
 from services.runtime.settings import Settings
 from tests.support.databases import TOY_SERVICES, Databases
+from tests.support.echo import EchoStub
+from tests.support.echo_server import EchoServer
 from tests.support.pair import Pair
+from tests.support.served import NAMES, ServedPair, replayed, served
 
 
 @pytest.fixture
@@ -64,3 +71,59 @@ async def _until(holds: Callable[[], Any], seconds: float = 15.0) -> None:
 @pytest.fixture
 def until() -> Callable[..., Any]:
     return _until
+
+
+@pytest.fixture
+async def both_settings(databases: Databases, nats_server: NatsServer, tmp_path: Path) -> Settings:
+    return Settings(
+        state_dir=tmp_path / "state",
+        database_url=await databases.fresh(*NAMES, root=TOY_SERVICES),
+        nats_url=nats_server.url,
+        nats_monitor_url=nats_server.monitor_url,
+    )
+
+
+@pytest.fixture
+async def both(both_settings: Settings) -> AsyncIterator[ServedPair]:
+    async with served(both_settings) as made:
+        yield made
+
+
+@pytest.fixture
+async def poisoned(both: ServedPair) -> ServedPair:
+    await both.ring("shy")
+    async with both.running["toy"].database.begin() as tx:
+        await tx.execute(text("select 1"))
+    await settled(both.channels(), ["toy"])
+    (event,) = await replayed(both, from_seq=1)
+    # Five deliveries take a minute with their pauses; put it aside as the listener then would.
+    async with both.running["echo"].database.begin() as tx:
+        where = {"p": event.producer, "e": event.epoch, "s": event.pub_seq}
+        await tx.execute(
+            text(
+                "insert into inbox (producer, epoch, pub_seq, subject, content_hash, hear_time)"
+                " values (:p, :e, :s, 'x', 'x', now()) on conflict do nothing"
+            ),
+            where,
+        )
+        await tx.execute(
+            text(
+                "insert into dead_letter values (:p, :e, :s, :subject, :payload, 'NotFound', now())"
+            ),
+            {**where, "subject": event.subject, "payload": event.payload},
+        )
+    return both
+
+
+@pytest.fixture
+async def echo_server() -> AsyncIterator[EchoServer]:
+    made = EchoServer()
+    made.port = await made.server.start("127.0.0.1:0")
+    yield made
+    await made.server.stop(grace=0)
+
+
+@pytest.fixture
+async def stub(echo_server: EchoServer) -> AsyncIterator[EchoStub]:
+    async with grpc.aio.insecure_channel(echo_server.address) as channel:
+        yield EchoStub(channel)
