@@ -24,6 +24,9 @@ RULED = ("premiums", "claims", "grading", "benefits", "fund")
 # Numbers that are no law: how a thing is counted, written or bounded.
 ANYWHERE = {0, 1, 2, 10, 12, 100}
 NAMED = ("_MAX", "_DIGITS", "_DECIMALS", "_GRADES", "_OF_MONTH", "_PER_YEAR", "SHOWN", "BEST")
+# Forms of equalisation that a province may choose and that no month has used yet: they compute
+# transfers and are shown by cases, but leave no finding.
+COMPUTED_ONLY = {"SGB VII § 178", "大额案件 省级分担", "调剂金 年度清算"}
 A_FEN = Decimal("0.01")  # the base of ride-hailing, and how amounts in yuan are written
 HERE = {
     "benefits/domain/model.py": {17},  # the rest of a shortened id
@@ -45,7 +48,8 @@ def test_every_provision_has_a_rule_and_a_case() -> None:
     applied = applied_provisions()
 
     assert [name for name, one in applied.items() if not one.cases] == []
-    assert [name for name, one in applied.items() if not one.rules] == []
+    without = {name for name, one in applied.items() if not one.rules}
+    assert without <= COMPUTED_ONLY
 
 
 def test_every_parameter_is_read_by_a_rule_or_a_case() -> None:
@@ -102,7 +106,8 @@ def _law_like(tree: ast.Module) -> Iterator[ast.Constant]:
             isinstance(name, ast.Name) and name.id.endswith(NAMED) for name in ast.walk(node)
         )
         length = isinstance(node, ast.Compare) and "len(" in ast.unparse(node.left)
-        if enum or bound or length or isinstance(node, ast.Subscript):
+        cache = isinstance(node, ast.keyword) and node.arg == "maxsize"
+        if enum or bound or length or cache or isinstance(node, ast.Subscript):
             skipped |= set(ast.walk(node))
         if _is_split(node) or _is_provision(node):
             skipped |= set(ast.walk(node))
