@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import dead_letters, law, orders, settlement
+from services.cli import dead_letters, evidence, law, orders, settlement
 from services.cli.desk import Desk, OneSentence
 from services.cli.statement import statement
 from services.cli.token import token
@@ -26,6 +26,7 @@ app.command()(token)
 app.command()(verify)
 app.command()(statement)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(law.app, name="law")
 app.add_typer(orders.app, name="orders")
 app.add_typer(settlement.app, name="settlement")

@@ -93,7 +93,7 @@ async def _changed(tx: Transaction) -> list[str]:
             name = batch_name(batch.platform, batch.batch_id)
             if merkle.root(hashes) != batch.root:
                 found.append(f"the rows of {name} do not give its root")
-            entry = log_entry(batch.created_count, batch.root, name)
+            entry = log_entry(batch.created_count, batch.create_time, batch.root, name)
             entries.setdefault(batch.platform, {})[batch.log_index] = merkle.leaf_hash(entry)
         after = batches[-1].batch_no
     platforms = await tx.execute(sa.text("select platform, log_size from order_log order by 1"))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from services.kernel import names
 from services.kernel.periods import civil_day
 from services.kernel.problems import Malformed
-from services.orders.domain.checks import State, Status
+from services.orders.domain.checks import State, Status, microseconds
 from services.orders.domain.judging import Rejected
 
 MARGIN_MAX = timedelta(hours=24)
@@ -43,7 +43,7 @@ class Batch:
     @property
     def log_entry(self) -> bytes:
         """What stands for the batch in the platform's log; docs/evidence.md."""
-        return log_entry(self.created_count, self.root, self.name)
+        return log_entry(self.created_count, self.create_time, self.root, self.name)
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,10 @@ def parse_order_name(text: str) -> tuple[str, str]:
     return platform, order_no
 
 
-def log_entry(leaf_count: int, root: bytes, name: str) -> bytes:
-    """The log's leaf for a batch: how many records, their root, the batch's name."""
-    return leaf_count.to_bytes(8, "big") + root + name.encode()
+def log_entry(leaf_count: int, create_time: datetime, root: bytes, name: str) -> bytes:
+    """The log's leaf for a batch: how many records, when, their root, the batch's name."""
+    taken = microseconds(create_time).to_bytes(8, "big")
+    return leaf_count.to_bytes(8, "big") + taken + root + name.encode()
 
 
 def is_late(record: Record, freezes: Iterable[Freeze]) -> bool:

@@ -47,6 +47,7 @@ class BatchHashes:
     batch_no: int
     log_index: int
     created_count: int
+    create_time: datetime
     root: bytes
     packed: bytes
 
@@ -87,7 +88,8 @@ async def hashes_after(tx: Transaction, batch_no: int, count: int) -> list[Batch
     """The next batches by number with their leaf hashes, for walking through all of them."""
     rows = await tx.execute(
         sa.text(
-            "select b.platform, b.batch_id, b.batch_no, b.log_index, b.created_count, b.root,"
+            "select b.platform, b.batch_id, b.batch_no, b.log_index, b.created_count,"
+            " b.create_time, b.root,"
             f" coalesce((select {_HASHES} from orders o where o.batch_no = b.batch_no), '')"
             " as packed from order_batch b where b.batch_no > :after"
             " order by b.batch_no limit :count"
@@ -101,6 +103,7 @@ async def hashes_after(tx: Transaction, batch_no: int, count: int) -> list[Batch
             row.batch_no,
             row.log_index,
             row.created_count,
+            row.create_time,
             bytes(row.root),
             bytes(row.packed),
         )

@@ -12,6 +12,7 @@ from services.orders.__main__ import SERVICE
 from services.orders.commands.signing import VERIFIER_FILE
 from services.orders.domain import merkle, notes
 from services.orders.domain.records import log_entry
+from services.runtime.wire import moment_from_wire
 from tests.support.uploading import PEARL, SWIFT, OrderDesk, as_rows, row
 
 ORDER = f"platforms/{SWIFT}/orders/o-3"
@@ -33,7 +34,8 @@ def verifier_key(desk: OrderDesk) -> str:
 
 def is_proven(proof: pb.OrderProof, key: str) -> bool:
     head = notes.open_note(proof.checkpoint.note, key)
-    entry = log_entry(proof.leaf_count, proof.batch_root, proof.record.order_batch)
+    taken = moment_from_wire(proof.record.create_time, "create_time")
+    entry = log_entry(proof.leaf_count, taken, proof.batch_root, proof.record.order_batch)
     in_batch = merkle.is_included(
         merkle.leaf_hash(proof.leaf),
         proof.leaf_index,
