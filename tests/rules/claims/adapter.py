@@ -15,14 +15,16 @@ from typing import Any
 
 from services.claims.domain import filing
 from services.claims.domain.alerts import CLOSER_ENQUIRY, alerts
-from services.claims.domain.case import Case, Enquiry, Exclusion, Judgement
+from services.claims.domain.case import Case, Enquiry, Exclusion, Judgement, missing_documents
 from services.claims.domain.claim import (
     Claim,
     ClaimantKind,
     DocumentKind,
     Enrolment,
     Industry,
+    Relation,
     Situation,
+    Survivor,
 )
 from services.claims.domain.confirmation import determine
 from services.claims.domain.evidence import OrderEvidence, OrderState
@@ -189,7 +191,18 @@ def explained(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def documents_missing(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """Documents that a claim usually needs and that are not in evidence."""
+    case = a_case(day, given)
+    child = Survivor("child-1", Relation.CHILD, date(2019, 2, 28))
+    claim = replace(case.claim, survivors=(child,)) if given.get("survivors") else case.claim
+    source = case.law.on("needed_documents", day, claim.place_of_injury).source
+    missing = missing_documents(claim, case.documents, case.law)
+    return {"missing": [kind.name for kind in missing], "provisions": [source]}
+
+
 RULES = {
+    "documents_missing": documents_missing,
     "alerts": alerts_of,
     "explained": explained,
     "confirmation": confirmation,
