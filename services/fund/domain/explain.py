@@ -29,6 +29,8 @@ CREDIBILITY_PROVISION = Provision("每单成本", "可信度", Tag.ASSUMED)
 PRIOR_PROVISION = Provision("每单成本", "先验值", Tag.ASSUMED)
 COST_DECIMALS = 8
 
+Versions = tuple[ParameterVersion, ...]
+
 
 def explain(settlement: Settlement) -> list[Finding]:
     """One finding for the cost of orders, then for each area one a rule."""
@@ -39,8 +41,23 @@ def explain(settlement: Settlement) -> list[Finding]:
     return found
 
 
+def explain_burden(moved: Transfers, versions: Versions = ()) -> list[Finding]:
+    """Burden sharing of pensions (M4), area by area."""
+    return explain_transfers(moved, BURDEN_PROVISION, versions)
+
+
+def explain_layer(moved: Transfers, versions: Versions = ()) -> list[Finding]:
+    """What single cases cost beyond the threshold, area by area."""
+    return explain_transfers(moved, LAYER_PROVISION, versions)
+
+
+def explain_true_up(moved: Transfers) -> list[Finding]:
+    """What moves once the year is known, area by area."""
+    return explain_transfers(moved, TRUE_UP_PROVISION)
+
+
 def explain_transfers(
-    moved: Transfers, provision: Provision, versions: tuple[ParameterVersion, ...] = ()
+    moved: Transfers, provision: Provision, versions: Versions = ()
 ) -> list[Finding]:
     """One finding an area for a rule that stands outside the monthly close."""
     return [

@@ -23,21 +23,21 @@ from services.fund.domain import reserve
 from services.fund.domain.cells import Cell, cell_costs, credibility, moving
 from services.fund.domain.equalisation import PensionBurden, Pool, Transfers
 from services.fund.domain.explain import (
-    BURDEN_PROVISION,
     DEFICIT_PROVISION,
-    LAYER_PROVISION,
     RISK_PROVISIONS,
-    TRUE_UP_PROVISION,
     explain,
+    explain_burden,
     explain_cost,
+    explain_layer,
     explain_transfers,
+    explain_true_up,
 )
 from services.fund.domain.ledger import CELLS, Account, Industry
 from services.fund.domain.obstacles import Readiness, obstacles
 from services.fund.domain.reserve import Lender, Year, YearRules
 from services.fund.domain.rules import EqualisationRules, rules_on
 from services.fund.domain.settlement import Books, Total, settle
-from services.kernel.law import Provision
+from services.kernel.law import Finding, Provision
 from services.kernel.money import FEN_PER_YUAN, ZERO, Fen
 from services.kernel.periods import Month
 
@@ -107,10 +107,13 @@ def costs_of(day: date, given: Given, pools: list[Pool]) -> dict[Industry, Fract
     return cell_costs(rules.province_cells(pools), the_rules(day, given).prior)
 
 
-def told(moved: Transfers, provision: Provision) -> Answer:
+def told(moved: Transfers, provision: Provision | list[Finding]) -> Answer:
+    findings = (
+        explain_transfers(moved, provision) if isinstance(provision, Provision) else provision
+    )
     answer: Answer = {
         "transfers": {area: amount.yuan for area, amount in moved.amounts.items()},
-        "provisions": [str(one.provision) for one in explain_transfers(moved, provision)],
+        "provisions": [str(one.provision) for one in findings],
     }
     for area, steps in moved.workings.items():
         for name, value in steps.items():
@@ -167,23 +170,22 @@ def m4(day: date, given: Given) -> Answer:
     own_share = Fraction(given.get("own_share", shares.value["own_share"]))
     k = Fraction(given["k"]) if "k" in given else rules.burden_factor(pools, own_share)
     moved = rules.burden_sharing(pools, k, Fraction(shares.at("by_fixed")))
-    return {**told(moved, BURDEN_PROVISION), "k": str(k)}
+    return {**told(moved, explain_burden(moved, (shares.version,))), "k": str(k)}
 
 
 def large_claims(day: date, given: Given) -> Answer:
-    threshold = PARAMETERS["large_claim_threshold"].on(day, PROVINCE).fen
+    threshold = PARAMETERS["large_claim_threshold"].on(day, PROVINCE)
     cases = {area: [yuan(case) for case in costs] for area, costs in given["cases"].items()}
-    return told(rules.large_claim_layer(pools_of(given), cases, threshold), LAYER_PROVISION)
+    moved = rules.large_claim_layer(pools_of(given), cases, threshold.fen)
+    return told(moved, explain_layer(moved, (threshold.version,)))
 
 
 def true_up(_day: date, given: Given) -> Answer:
     def transfers(amounts: Mapping[str, str]) -> Transfers:
         return Transfers({area: yuan(amount) for area, amount in amounts.items()})
 
-    return told(
-        rules.true_up(transfers(given["year"]), [transfers(one) for one in given["months"]]),
-        TRUE_UP_PROVISION,
-    )
+    moved = rules.true_up(transfers(given["year"]), [transfers(one) for one in given["months"]])
+    return told(moved, explain_true_up(moved))
 
 
 def trust(_day: date, given: Given) -> Answer:
