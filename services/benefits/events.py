@@ -5,7 +5,7 @@ from __future__ import annotations
 from oip.benefits.v1 import benefits_pb2, events_pb2
 
 from services.benefits.domain.model import Award
-from services.benefits.store import Part
+from services.benefits.domain.payments import Part
 from services.kernel import names
 from services.kernel.periods import Month
 from services.runtime.wire import (

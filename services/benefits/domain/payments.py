@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from services.benefits.domain.model import Award
+from services.benefits.domain.model import Award, BenefitKind
 from services.benefits.domain.problems import MonthNotBegun
 from services.benefits.domain.recovery import set_off
 from services.kernel.money import ZERO, Fen
@@ -37,6 +37,17 @@ class Payment:
     month: Month
     amount: Fen
     withheld: Fen = ZERO
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was instructed for one pooling area, industry and kind."""
+
+    pooling_area: str
+    industry: int
+    kind: BenefitKind
+    payment_count: int
+    amount: Fen
 
 
 def check_month(month: Month, day: date) -> None:

@@ -36,7 +36,6 @@ from services.benefits.store.facts import (
 from services.benefits.store.runs import (
     Debt,
     Instruction,
-    Part,
     Run,
     get_run,
     insert_payments,
@@ -51,7 +50,6 @@ __all__ = [
     "Debt",
     "HeldRecovery",
     "Instruction",
-    "Part",
     "Run",
     "claims_behind",
     "count_behind",

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.benefits.domain.model import BenefitKind
+from services.benefits.domain.payments import Part
 from services.benefits.store.tables import (
     awards,
     front,
@@ -28,17 +29,6 @@ from services.runtime.database import Transaction
 RUN_SECONDS = 590
 # Decisions wait for a run under way, and a run for another one.
 WAIT_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class Part:
-    """What was instructed for one pooling area, industry and kind."""
-
-    pooling_area: str
-    industry: int
-    kind: BenefitKind
-    payment_count: int
-    amount: Fen
 
 
 @dataclass(frozen=True)

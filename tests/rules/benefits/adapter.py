@@ -7,45 +7,44 @@ if it is not given), `known` the day up to which publications count (far in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from services.benefits.domain import death, disability, expenses, recovery, stops, survivors
-from services.benefits.domain.base import Base, benefit_base
 from services.benefits.domain.indexation import indexed
-from services.benefits.domain.law import Law, load_law
 from services.benefits.domain.model import (
     Award,
     BenefitKind,
     CareDependence,
-    Case,
-    CaseState,
-    Conclusion,
-    Entitlement,
-    Facts,
-    Level,
-    Relation,
     Segment,
     State,
-    Survivor,
 )
 from services.benefits.domain.payments import Suspension, due
 from services.benefits.domain.plan import entitlements
 from services.benefits.domain.reconcile import Held, reconcile
-from services.kernel.law import Finding
 from services.kernel.money import Fen
-from services.kernel.parameters import Value
 from services.kernel.periods import Month
-
-FAR = date(2200, 1, 1)
-Given = dict[str, Any]
+from tests.rules.benefits.plain import (
+    FAR,
+    Given,
+    area_of,
+    base_of,
+    computed,
+    explained,
+    facts_of,
+    fen,
+    law_of,
+    line,
+    plus_weekdays,
+    stopped,
+    survivor_of,
+    yuan,
+)
 
 
 def base(day: date, given: Given) -> dict[str, Any]:
-    found = _base(day, given)
+    found = base_of(day, given)
     return {
         "average_wage_yuan": yuan(found.average_wage),
         "benefit_base_yuan": yuan(found.benefit_base),
@@ -57,7 +56,7 @@ def base(day: date, given: Given) -> dict[str, Any]:
 def disability_grant(day: date, given: Given) -> dict[str, Any]:
     return computed(
         disability.disability_grant(
-            _law(given), _base(day, given), given["grade"], day, _where(given)
+            law_of(given), base_of(day, given), given["grade"], day, area_of(given)
         )
     )
 
@@ -65,13 +64,13 @@ def disability_grant(day: date, given: Given) -> dict[str, Any]:
 def disability_allowance(day: date, given: Given) -> dict[str, Any]:
     return computed(
         disability.disability_allowance(
-            _law(given),
-            _base(day, given),
+            law_of(given),
+            base_of(day, given),
             given["grade"],
             day,
-            where=_where(given),
+            where=area_of(given),
             month=Month.parse(given.get("month", "2025-09")),
-            added=_fen(given, "added_yuan"),
+            added=fen(given, "added_yuan"),
         )
     )
 
@@ -79,42 +78,42 @@ def disability_allowance(day: date, given: Given) -> dict[str, Any]:
 def disability_settlement(day: date, given: Given) -> dict[str, Any]:
     return computed(
         disability.disability_settlement(
-            _law(given), _base(day, given), given["grade"], day, _where(given)
+            law_of(given), base_of(day, given), given["grade"], day, area_of(given)
         )
     )
 
 
 def settlement_after_review(day: date, given: Given) -> dict[str, Any]:
-    law, where = _law(given), _where(given)
+    law, where = law_of(given), area_of(given)
     settlement = disability.disability_settlement(
-        law, _base(day, given), given["grade"], day, where
+        law, base_of(day, given), given["grade"], day, where
     )
-    paid = _fen(given, "allowance_paid_yuan")
+    paid = fen(given, "allowance_paid_yuan")
     return computed(disability.settlement_after_review(law, settlement, paid, day, where))
 
 
 def care_allowance(day: date, given: Given) -> dict[str, Any]:
     care = CareDependence[given["care"].upper()]
     return computed(
-        disability.care_allowance(_law(given), _base(day, given), care, day, _where(given))
+        disability.care_allowance(law_of(given), base_of(day, given), care, day, area_of(given))
     )
 
 
 def after_pension(day: date, given: Given) -> dict[str, Any]:
-    pension = _fen(given, "pension_yuan") if "pension_yuan" in given else None
+    pension = fen(given, "pension_yuan") if "pension_yuan" in given else None
     return computed(
         disability.after_pension(
-            _law(given), _fen(given, "allowance_yuan"), pension, Month.of(day), _where(given)
+            law_of(given), fen(given, "allowance_yuan"), pension, Month.of(day), area_of(given)
         )
     )
 
 
 def funeral_grant(day: date, given: Given) -> dict[str, Any]:
-    return computed(death.funeral_grant(_law(given), _base(day, given), day, _where(given)))
+    return computed(death.funeral_grant(law_of(given), base_of(day, given), day, area_of(given)))
 
 
 def death_grant(day: date, given: Given) -> dict[str, Any]:
-    grant = death.death_grant(_law(given), day, _where(given), given.get("known", FAR))
+    grant = death.death_grant(law_of(given), day, area_of(given), given.get("known", FAR))
     return {
         "amount_yuan": yuan(grant.amount),
         "provisional": grant.provisional,
@@ -134,7 +133,7 @@ def rights_on_death(day: date, given: Given) -> dict[str, Any]:
 
 def missing(day: date, given: Given) -> dict[str, Any]:
     rights = death.rights_when_missing(
-        _law(given), day, _where(given), _fen(given, "grant_yuan"), hardship=given["hardship"]
+        law_of(given), day, area_of(given), fen(given, "grant_yuan"), hardship=given["hardship"]
     )
     return {
         "pension_first_month": str(rights.pension_first_month),
@@ -144,8 +143,8 @@ def missing(day: date, given: Given) -> dict[str, Any]:
 
 
 def qualification(day: date, given: Given) -> dict[str, Any]:
-    named = [_survivor(one) for one in [given["survivor"], *given.get("others", [])]]
-    found = survivors.qualification(_law(given), named[0], named, day, _where(given))
+    named = [survivor_of(one) for one in [given["survivor"], *given.get("others", [])]]
+    found = survivors.qualification(law_of(given), named[0], named, day, area_of(given))
     return {
         "outcome": found.outcome.value,
         "last_month": str(found.last_month or ""),
@@ -155,13 +154,13 @@ def qualification(day: date, given: Given) -> dict[str, Any]:
 
 def pensions(day: date, given: Given) -> dict[str, Any]:
     """The amounts of survivors who all qualify, in the order named."""
-    law, where = _law(given), _where(given)
-    amount = _fen(given, "base_yuan") or _base(day, given).benefit_base
+    law, where = law_of(given), area_of(given)
+    amount = fen(given, "base_yuan") or base_of(day, given).benefit_base
     members = [
         survivors.Member(
             one.survivor_id, survivors.share_of(law, one, day, where)[0], Month.of(day).plus(1)
         )
-        for one in map(_survivor, given["survivors"])
+        for one in map(survivor_of, given["survivors"])
     ]
     shares = law.on("survivor_share", day, where)
     parts = survivors.amounts(amount, [one.share for one in members], shares.at("cap"))
@@ -180,45 +179,45 @@ def expense(day: date, given: Given) -> dict[str, Any]:
     bill = expenses.Expense(
         kind=BenefitKind[given["kind"]],
         day=day,
-        allowed_cost=_fen(given, "allowed_cost_yuan"),
+        allowed_cost=fen(given, "allowed_cost_yuan"),
         day_count=given.get("day_count", 0),
-        paid_by_third_party=_fen(given, "paid_by_third_party_yuan"),
+        paid_by_third_party=fen(given, "paid_by_third_party_yuan"),
         device=given.get("device", ""),
     )
     accident = given.get("accident", day)
-    return computed(expenses.reimbursement(_law(given), bill, accident, _where(given)))
+    return computed(expenses.reimbursement(law_of(given), bill, accident, area_of(given)))
 
 
 def device_renewal(day: date, given: Given) -> dict[str, Any]:
-    renewal, finding = expenses.renewal_day(_law(given), given["device"], day, _where(given))
+    renewal, finding = expenses.renewal_day(law_of(given), given["device"], day, area_of(given))
     return {"renewal_date": renewal, **explained([finding])}
 
 
 def treatment_allowance(day: date, given: Given) -> dict[str, Any]:
     end = given.get("end") or day + timedelta(days=given["days"])
     return computed(
-        expenses.treatment_allowance(_law(given), _base(day, given), day, end, _where(given))
+        expenses.treatment_allowance(law_of(given), base_of(day, given), day, end, area_of(given))
     )
 
 
 def stop_of_survivor(day: date, given: Given) -> dict[str, Any]:
-    stop = stops.stop_of_survivor(_survivor(given["survivor"]), stops.Event[given["event"]], day)
-    return _stopped(stop)
+    stop = stops.stop_of_survivor(survivor_of(given["survivor"]), stops.Event[given["event"]], day)
+    return stopped(stop)
 
 
 def stop_of_worker(day: date, given: Given) -> dict[str, Any]:
-    return _stopped(stops.stop_of_worker(stops.Event[given["event"]], day))
+    return stopped(stops.stop_of_worker(stops.Event[given["event"]], day))
 
 
 def indexation(day: date, given: Given) -> dict[str, Any]:
     care = CareDependence[given.get("care", "NONE").upper()]
     raised = indexed(
-        _law(given),
-        _fen(given, "granted_yuan"),
+        law_of(given),
+        fen(given, "granted_yuan"),
         given["key"],
         first_month=Month.parse(given["first_month"]),
         month=Month.of(day),
-        where=_where(given),
+        where=area_of(given),
         known=given.get("known", FAR),
         care=care,
     )
@@ -226,9 +225,9 @@ def indexation(day: date, given: Given) -> dict[str, Any]:
 
 
 def set_off(day: date, given: Given) -> dict[str, Any]:
-    law, where = _law(given), _where(given)
+    law, where = law_of(given), area_of(given)
     payments = [Fen.of_yuan(one) for one in given["payments_yuan"]]
-    owed = _fen(given, "owed_yuan")
+    owed = fen(given, "owed_yuan")
     cap = law.on("set_off_share", day, where).decimal
     splits = recovery.set_off(payments, owed, cap)
     return {
@@ -239,13 +238,13 @@ def set_off(day: date, given: Given) -> dict[str, Any]:
 
 
 def fraud_fine(day: date, given: Given) -> dict[str, Any]:
-    obtained = _fen(given, "obtained_yuan")
-    least, most, finding = recovery.fraud_fine(_law(given), day, _where(given), obtained)
+    obtained = fen(given, "obtained_yuan")
+    least, most, finding = recovery.fraud_fine(law_of(given), day, area_of(given), obtained)
     return {"least_yuan": yuan(least), "most_yuan": yuan(most), **explained([finding])}
 
 
 def advance(day: date, given: Given) -> dict[str, Any]:
-    found = recovery.advance(_law(given), day, _where(given), given.get("paid"), _plus_weekdays)
+    found = recovery.advance(law_of(given), day, area_of(given), given.get("paid"), plus_weekdays)
     return {
         "urge_by": found.urge_by,
         "platform_pays_by": found.platform_pays_by,
@@ -257,7 +256,7 @@ def advance(day: date, given: Given) -> dict[str, Any]:
 
 def case(day: date, given: Given) -> dict[str, Any]:
     """Everything due in a case whose accident happened on `day`, one line an award."""
-    planned = entitlements(_law(given), _facts(day, given), given.get("known", FAR))
+    planned = entitlements(law_of(given), facts_of(day, given), given.get("known", FAR))
     return {
         "awards": {f"{one.kind.name} {one.beneficiary}": line(one) for one in planned},
         **explained([finding for one in planned for finding in one.findings]),
@@ -269,9 +268,9 @@ def correction(day: date, given: Given) -> dict[str, Any]:
 
     `paid_until` is the last month instructed before it.
     """
-    law = _law(given)
+    law = law_of(given)
     known: date = given.get("known", FAR)
-    before, after = _facts(day, given["before"]), _facts(day, given["after"])
+    before, after = facts_of(day, given["before"]), facts_of(day, given["after"])
     first = entitlements(law, before, given.get("known_before", known))
     granted = reconcile(before.case, first, [], Month.of(day), "").grant
     until = Month.parse(given["paid_until"])
@@ -308,7 +307,7 @@ def months_due(day: date, given: Given) -> dict[str, Any]:
         amount=Fen(100),
         first_month=first,
         last_month=Month.parse(last) if last else None,
-        pooling_area=_where(given),
+        pooling_area=area_of(given),
         industry=2,
         event_date=day,
         segments=(Segment(first, Fen(100), ""),),
@@ -352,106 +351,3 @@ RULES: dict[str, Callable[[date, Given], dict[str, Any]]] = {
         months_due,
     )
 }
-
-
-def yuan(amount: Fen) -> str:
-    return f"{Decimal(amount.count) / 100:.2f}"
-
-
-def line(one: Entitlement) -> str:
-    """`2779.04 from 2025-09, 2989.04 from 2026-01, open`."""
-    parts = [f"{yuan(segment.amount)} from {segment.since}" for segment in one.segments]
-    end = f"to {one.last_month}" if one.last_month else "open"
-    return ", ".join([*parts, end])
-
-
-def explained(findings: Sequence[Finding]) -> dict[str, Any]:
-    """The provisions applied; nothing if none was, because the rule does not reach the facts."""
-    for finding in findings:
-        assert finding.text
-        assert finding.text_zh
-    return {"provisions": [str(finding.provision) for finding in findings]} if findings else {}
-
-
-def computed(result: disability.Computed) -> dict[str, Any]:
-    return {"amount_yuan": yuan(result.amount), **explained(result.findings)}
-
-
-def _stopped(stop: stops.Stop) -> dict[str, Any]:
-    return {
-        "effect": stop.effect.name,
-        "last_month": str(stop.last_month or ""),
-        **explained([stop.finding]),
-    }
-
-
-def _law(given: Given) -> Law:
-    law = load_law()
-    parameters = dict(law.parameters)
-    for name, value in given.get("law", {}).items():
-        held = parameters[name]
-        template: Value = held.values[0]
-        parameters[name] = replace(held, values=(replace(template, value=value),))
-    return Law(parameters)
-
-
-def _where(given: Given) -> str:
-    return str(given.get("where", "440100"))
-
-
-def _base(day: date, given: Given) -> Base:
-    return benefit_base(_law(given), day, _where(given), given.get("known", FAR))
-
-
-def _fen(given: Given, key: str) -> Fen:
-    return Fen.of_yuan(given.get(key, "0"))
-
-
-def _survivor(row: Given) -> Survivor:
-    return Survivor(
-        survivor_id=row.get("id", "survivor"),
-        relation=Relation[row["relation"].upper()],
-        birth_date=row.get("born"),
-        male=row.get("male", False),
-        totally_disabled=row.get("disabled", False),
-        alone=row.get("alone", False),
-    )
-
-
-def _facts(day: date, given: Given) -> Facts:
-    conclusions = tuple(
-        Conclusion(
-            appraisal=f"appraisals/{index}",
-            level=Level[row.get("level", "FIRST")],
-            grade=row["grade"],
-            care=CareDependence[row.get("care", "none").upper()],
-            conclude_date=row["on"],
-        )
-        for index, row in enumerate(given.get("conclusions", []))
-    )
-    held = Case(
-        claim="claims/c1",
-        state=CaseState[given.get("state", "CONFIRMED")],
-        pooling_area=_where(given),
-        industry=2,
-        accident_date=day,
-        determine_date=given.get("determined", day + timedelta(days=19)),
-        death_date=given.get("death"),
-        survivors=tuple(_survivor(row) for row in given.get("survivors", [])),
-    )
-    stopped = {
-        (BenefitKind[row["kind"]], row["who"]): Month.parse(row["last_month"])
-        for row in given.get("stops", [])
-    }
-    pensions_paid = tuple(
-        (Month.parse(row["since"]), Fen.of_yuan(row["yuan"])) for row in given.get("pensions", [])
-    )
-    return Facts(held, conclusions, stopped, pensions_paid)
-
-
-def _plus_weekdays(day: date, count: int) -> date:
-    """Working days without holidays; the calendar of holidays has tests of its own."""
-    while count:
-        day += timedelta(days=1)
-        count -= day.isoweekday() < 6
-    return day
