@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import services
-from services.kernel.problems import Problem
+from tests.support.problems import all_problems
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("enrolment", "orders", "premiums", "claims", "grading", "benefits", "fund")
@@ -35,19 +32,6 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
-
-
-def all_problems() -> list[type[Problem]]:
-    for module in pkgutil.walk_packages(services.__path__, "services."):
-        if not {"__main__", "migrations", "alembic"} & set(module.name.split(".")):
-            importlib.import_module(module.name)
-    found: list[type[Problem]] = []
-    waiting = [Problem]
-    while waiting:
-        for subclass in waiting.pop().__subclasses__():
-            found.append(subclass)
-            waiting.append(subclass)
-    return sorted(set(found), key=lambda problem: problem.__qualname__)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,0 +1,26 @@
+"""Every refusal that the services know."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import services
+from services.kernel.problems import Problem
+
+# Run by Alembic or as a process, not to be imported.
+NOT_IMPORTED = ("__main__", "migrations", "alembic")
+
+
+def all_problems() -> list[type[Problem]]:
+    """All classes of Problem, by name."""
+    for module in pkgutil.walk_packages(services.__path__, "services."):
+        if not any(part in module.name for part in NOT_IMPORTED):
+            importlib.import_module(module.name)
+    found: set[type[Problem]] = set()
+    waiting = [Problem]
+    while waiting:
+        for subclass in waiting.pop().__subclasses__():
+            found.add(subclass)
+            waiting.append(subclass)
+    return sorted(found, key=lambda problem: problem.__qualname__)
