@@ -165,4 +165,6 @@ def load_folder(folder: Path) -> dict[str, Parameter]:
 def _text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value)
     return str(value)

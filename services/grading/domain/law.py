@@ -14,7 +14,6 @@ from services.kernel.parameters import NATIONAL, Parameter, Value, load_folder
 
 STANDARD = "GB/T 16180-2014"
 REGULATION = "工伤保险条例"
-MEASURES = "劳动能力鉴定管理办法(2025)"
 
 SEVERAL_INJURIES = Provision(STANDARD, "4.2", Tag.COMMON)
 OLD_IMPAIRMENT = Provision(STANDARD, "4.3", Tag.COMMON)
@@ -23,7 +22,6 @@ PANEL = Provision(REGULATION, "第二十五条", Tag.COMMON)
 MAJORITY = Provision(REGULATION, "第二十五条 (多数意见)", Tag.ASSUMED)
 MEDIAN = Provision(REGULATION, "第二十五条 (无多数意见时取中位)", Tag.ASSUMED)
 STABLE = Provision(REGULATION, "第二十一条", Tag.COMMON)
-CONCLUSION_TIME = Provision(MEASURES, "", Tag.LAW)
 RE_APPRAISAL = Provision(REGULATION, "第二十六条", Tag.COMMON)
 REVIEW = Provision(REGULATION, "第二十八条", Tag.COMMON)
 ABSENCE = Provision(REGULATION, "第四十二条", Tag.COMMON)
@@ -53,6 +51,12 @@ class Law:
         """A parameter that is a table."""
         found: Mapping[str, Any] = self.value(name).value
         return found
+
+
+def provision_of(value: Value) -> Provision:
+    """The provision that a value comes from, where the instrument changed and the rule did not."""
+    instrument, _, article = value.source.partition(" ")
+    return Provision(instrument, article, value.tag)
 
 
 @cache

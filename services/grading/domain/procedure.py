@@ -23,7 +23,7 @@ from services.grading.domain.appraisal import (
     Specialist,
     State,
 )
-from services.grading.domain.law import ABSENCE, CONCLUSION_TIME, STABLE
+from services.grading.domain.law import ABSENCE, STABLE, provision_of
 from services.grading.domain.times import Days
 from services.kernel.law import Finding, Outcome, facts
 from services.kernel.problems import Malformed
@@ -159,14 +159,15 @@ def extend(appraisal: Appraisal, days: Days) -> Appraisal:
     if appraisal.extended:
         raise AlreadyExtended(due=appraisal.due_date)
     due = times.extended_due(appraisal.due_date, days)
+    value = days.law.value("conclusion_extension_days")
     finding = Finding(
-        CONCLUSION_TIME,
+        provision_of(value),
         Outcome.CALCULATED,
         f"The case is complex; the time limit moves from {appraisal.due_date} to {due}.",
         f"伤情复杂, 办理期限由 {appraisal.due_date} 延长至 {due}。",
         inputs=facts(due_date=appraisal.due_date),
         outputs=facts(due_date=due),
-        parameters=(days.law.value("conclusion_extension_days").version,),
+        parameters=(value.version,),
     )
     return _changed(
         appraisal,

@@ -18,7 +18,7 @@ from services.grading.domain.appraisal import (
     State,
     listed,
 )
-from services.grading.domain.law import CONCLUSION_TIME, RE_APPRAISAL, REVIEW, STABLE, Law
+from services.grading.domain.law import RE_APPRAISAL, REVIEW, STABLE, Law, provision_of
 from services.kernel.law import Finding, Outcome, facts
 from services.kernel.periods import Month, birthday
 from services.kernel.problems import Malformed
@@ -50,13 +50,14 @@ def extended_due(due: date, days: Days) -> date:
 def on_time(due: date, concluded: date, days: Days) -> Finding:
     """Whether the conclusion came within its time limit. A late one is valid all the same."""
     late = concluded > due
+    value = days.law.value("conclusion_days")
     return Finding(
-        CONCLUSION_TIME,
+        provision_of(value),
         Outcome.NOT_MET if late else Outcome.MET,
         f"Concluded on {concluded}, {'after' if late else 'within'} the time limit of {due}.",
         f"于 {concluded} 作出结论, {'超过' if late else '未超过'}办理期限 {due}。",
         inputs=facts(due_date=due, conclude_date=concluded),
-        parameters=(days.law.value("conclusion_days").version,),
+        parameters=(value.version,),
     )
 
 
