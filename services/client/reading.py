@@ -205,7 +205,10 @@ def _read(path: Path) -> pa.Table:
         what = f"{path.suffix or 'no suffix'} is none of {', '.join(_READERS)}"
         raise OrderFileUnreadable(file=path.name, what=what)
     try:
-        return read(path)
+        table = read(path)
+        table.validate(full=True)
+        # Names that are no UTF-8 show only when they are looked at.
+        return table.rename_columns(table.column_names)
     except FileNotFoundError as error:
         raise OrderFileUnreadable(file=path.name, what="there is no such file") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,10 +13,15 @@ import pyarrow as pa
 from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
 
+from services.orders.__main__ import SERVICE
 from services.orders.domain.checks import microseconds
 from services.orders.domain.columns import SCHEMA
 from services.runtime.channels import Channels
+from services.runtime.clock import SetClock
+from services.runtime.settings import Settings
 from services.runtime.stack import Stack
+from services.runtime.stack import stack as run_stack
+from tests.support.databases import Databases
 
 SWIFT, PEARL = "91110108MA01ABCD2H", "91350100M000100Y43"
 NOW = datetime(2025, 8, 1, 1, 0, tzinfo=UTC)
@@ -136,6 +142,25 @@ class OrderDesk:
         (answer,) = await self.upload(batch, platform=platform)
         assert answer.WhichOneof("outcome") == "problem", answer
         return problem_in(answer.problem)
+
+
+@asynccontextmanager
+async def order_desk(settings: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
+    """Orders alone with a database of its own, in August 2025, and workers 1 to 9."""
+    filled = settings.model_copy(update={"database_url": await databases.fresh("orders")})
+    clock = SetClock(NOW)
+    async with run_stack([SERVICE], filled, clock=clock, any_port=True, grace=1) as running:
+        desk = OrderDesk(running)
+        await desk.enrol(*range(1, 10))
+        yield desk
+        await desk.close()
+
+
+async def broken_invariants(desk: OrderDesk) -> list[str]:
+    """What no longer holds."""
+    async with desk.running.running["orders"].database.begin() as tx:
+        checks = await SERVICE.verify(tx)
+    return [f"{one.invariant}: {one.detail}" for one in checks if not one.holds]
 
 
 def problem_in(status: Any) -> tuple[grpc.StatusCode, str, str]:

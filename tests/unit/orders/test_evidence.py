@@ -42,7 +42,7 @@ def leaves_of(rows: list[dict[str, Any]]) -> list[bytes]:
 
 def plain_leaf(one: dict[str, Any]) -> bytes:
     """A leaf as the page describes it."""
-    number, reason = one["order_no"].encode(), one["reason"].encode()
+    number, reason = str(one["order_no"]).encode(), str(one["reason"]).encode()
     return (
         b"\x01"
         + SWIFT.encode()
