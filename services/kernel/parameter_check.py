@@ -180,7 +180,7 @@ def _word(row: Mapping[str, Any], key: str, file: str, day: str) -> Iterator[Fau
     source, tag = str(row.get("source", "")).strip(), row.get("tag")
     if not source:
         yield Fault(file, f"{key}.source", day, "the source is missing; name the instrument")
-    if tag not in {known.value for known in Tag}:
+    if tag not in [known.value for known in Tag]:
         tags = _listed(known.value for known in Tag)
         yield Fault(file, f"{key}.tag", day, f"the tag is one of {tags}, not {tag!r}")
     elif tag != ASSUMED and source.startswith(ASSUMED):

@@ -132,7 +132,7 @@ def _misfit_of_limit(value: Any, at: str) -> Iterator[tuple[str, str]]:
         return
     if not _whole(str(value["count"])):
         yield f"{at}.count", f"{value['count']!r} is no whole number"
-    if value["unit"] not in LIMIT_UNITS:
+    if str(value["unit"]) not in LIMIT_UNITS:
         yield f"{at}.unit", f"{value['unit']!r} is none of {', '.join(sorted(LIMIT_UNITS))}"
 
 

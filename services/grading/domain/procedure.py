@@ -104,7 +104,7 @@ def conclude(
     if read_revision != appraisal.revision:
         raise AppraisalChanged(field="revision", held=appraisal.revision, read=read_revision)
     decision = panels.decide(panel, opinions, appraisal.level, days.law)
-    further = [times.on_time(appraisal.due_date, day, days)]
+    further = [times.on_time(appraisal.due_date, day, days), times.service(day, days)]
     if injury.accident_date is not None:
         stable = times.stability(injury.accident_date, decision.heals, day, days.law)
         further += [stable] if stable is not None else []

@@ -61,6 +61,21 @@ def on_time(due: date, concluded: date, days: Days) -> Finding:
     )
 
 
+def service(concluded: date, days: Days) -> Finding:
+    """Until when the conclusion is served on worker and platform; days to object run from then."""
+    value = days.law.value("conclusion_service_days")
+    last = days.after(concluded, "conclusion_service_days")
+    return Finding(
+        provision_of(value),
+        Outcome.CALCULATED,
+        f"The conclusion is to be served by {last}; the days to ask again run from its receipt.",
+        f"结论应于 {last} 前送达; 申请再次鉴定的期限自收到之日起算。",
+        inputs=facts(conclude_date=concluded),
+        outputs=facts(serve_date=last),
+        parameters=(value.version,),
+    )
+
+
 def stable_from(accident: date, heals: Iterable[str], law: Law) -> date:
     """The day from which the slowest of these kinds of injury is usually stable."""
     table = law.table("deferral_months")

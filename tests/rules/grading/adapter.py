@@ -105,6 +105,13 @@ def of_time_limit(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def of_service(day: date, given: dict[str, Any]) -> dict[str, Any]:
+    """Until when a conclusion of the day is served."""
+    assert not given
+    finding = times.service(day, the_days(day))
+    return {**dict(finding.outputs), "provisions": provisions([finding])}
+
+
 def of_next(day: date, given: dict[str, Any]) -> dict[str, Any]:
     """A re-appraisal or a review asked for on the day."""
     previous = an_appraisal(
@@ -217,6 +224,7 @@ RULES: dict[str, Callable[[date, dict[str, Any]], dict[str, Any]]] = {
     "of_panel": of_panel,
     "of_draw": of_draw,
     "of_time_limit": of_time_limit,
+    "of_service": of_service,
     "of_next": of_next,
     "of_healing": of_healing,
     "of_deferral": of_deferral,
