@@ -54,8 +54,9 @@ async def check(url: str) -> None:
     async with await psycopg.AsyncConnection.connect(url) as connection:
         counted = await connection.execute(
             "select (select count(*) from orders.orders),"
-            " (select count(*) from orders.order_batch), (select count(*) from orders.outbox), (select sum(order_count) from"
-            " orders.order_tally), (select count(*) from orders.audit)"
+            " (select count(*) from orders.order_batch), (select count(*) from orders.outbox),"
+            " (select sum(order_count) from orders.order_tally),"
+            " (select count(*) from orders.audit)"
         )
         assert await counted.fetchone() == (ROWS, 6, 6, ROWS, 6)
 
