@@ -36,6 +36,7 @@ from services.runtime.wire import (
 )
 
 REASON_LENGTH_MAX = 500
+BILL_NUMBER_LENGTH_MAX = 100
 CLAIM_COUNT = 500
 CLAIM_COUNT_MAX = 5_000
 
@@ -263,7 +264,15 @@ def _expense(request: benefits_pb2.GrantExpenseRequest) -> Expense:
             request.paid_by_third_party_fen, "paid_by_third_party_fen"
         ),
         device=request.device,
+        bill_number=_bill_number(request.bill_number),
     )
+
+
+def _bill_number(text: str) -> str:
+    number = text.strip()
+    if len(number) > BILL_NUMBER_LENGTH_MAX:
+        raise Malformed.of("bill_number", f"write at most {BILL_NUMBER_LENGTH_MAX} characters")
+    return number
 
 
 def _reason(text: str) -> str:

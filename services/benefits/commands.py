@@ -24,6 +24,7 @@ from services.benefits.domain.model import (
     clip,
 )
 from services.benefits.domain.problems import (
+    BillGranted,
     CaseNotConfirmed,
     MonthOutOfRange,
     NothingLeft,
@@ -139,15 +140,21 @@ async def record_pension(
 async def grant_expense(
     tx: Transaction, request_id: str, claim: str, expense: Expense, now: datetime
 ) -> Award:
-    """Reimburse a bill in a confirmed case."""
+    """Reimburse a bill in a confirmed case; the same bill, by its number, once."""
     await _begin(tx, claim)
     case = await _confirmed(tx, claim)
+    source = ("bill", expense.bill_number) if expense.bill_number else ("request", request_id)
+    award_key = award_id(claim, expense.kind, WORKER, id_from(claim, *source))
+    if await store.get_award(tx, award_key) is not None:
+        raise BillGranted(
+            field="bill_number", bill_number=expense.bill_number, name=f"awards/{award_key}"
+        )
     computed = reimbursement(load_law(), expense, case.accident_date, case.pooling_area)
     if not computed.amount:
         raise NothingLeft
     month = Month.of(civil_day(now))
     award = Award(
-        award=award_id(claim, expense.kind, WORKER, id_from(request_id, claim)),
+        award=award_key,
         claim=claim,
         kind=expense.kind,
         beneficiary=WORKER,

@@ -34,6 +34,7 @@ class Expense:
     day_count: int = 0
     paid_by_third_party: Fen = ZERO
     device: str = ""
+    bill_number: str = ""
 
 
 def reimbursement(law: Law, expense: Expense, accident: date, where: str) -> Computed:

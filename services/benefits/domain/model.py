@@ -275,9 +275,19 @@ def merge(segments: list[Segment]) -> tuple[Segment, ...]:
 def award_id(claim: str, kind: BenefitKind, beneficiary: str, *more: str) -> str:
     """The id of an award, derived from what it is for, so that a re-run names the same one.
 
-    `claim` is `claims/{id}`. An id that would be too long ends in a hash of it instead.
+    `claim` is `claims/{id}`.
     """
-    text = "-".join((claim.rpartition("/")[2], kind.slug, beneficiary, *more))
+    return _fitting("-".join((claim.rpartition("/")[2], kind.slug, beneficiary, *more)))
+
+
+def correction_id(award: str, number: int) -> str:
+    """The id of the award that makes good what another one paid too little, the n-th time."""
+    return _fitting(f"{award}-a{number}")
+
+
+def _fitting(text: str) -> str:
+    """The text, or its beginning and a hash of it where it would be too long for a name."""
     if len(text) <= _ID_LENGTH_MAX:
         return text
-    return f"{text[: _ID_LENGTH_MAX - 17]}-{id_from(text)}"
+    digest = id_from(text)
+    return f"{text[: _ID_LENGTH_MAX - 1 - len(digest)]}-{digest}"

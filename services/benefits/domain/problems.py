@@ -64,6 +64,14 @@ class NothingLeft(Problem):
     words_zh = "第三人已全额支付该费用, 基金无需支付。"
 
 
+class BillGranted(Problem):
+    """A bill is reimbursed once."""
+
+    kind, reason = Kind.DIFFERENT_EXISTS, "BILL_ALREADY_GRANTED"
+    words = "Bill {bill_number} of this claim was granted already as {name}; check the number."
+    words_zh = "该申请的票据 {bill_number} 已核定为 {name}; 请核对票据号码。"
+
+
 class NotOnList(Problem):
     """The device has no list price in force."""
 

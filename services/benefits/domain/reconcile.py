@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,7 @@ from services.benefits.domain.model import (
     Segment,
     State,
     award_id,
+    correction_id,
 )
 from services.kernel.law import Finding
 from services.kernel.money import ZERO, Fen, total
@@ -26,11 +28,18 @@ from services.kernel.periods import Month
 
 @dataclass(frozen=True)
 class Held:
-    """An award as it stands: what each month was paid, and what was recovered of it so far."""
+    """An award as it stands: what each month was paid, and what was marked and set off of it.
+
+    `paid` is before set-off. `recovered` is what is marked for recovery of this award, releases
+    taken off, and `recovery_count` how often; `withheld` is what was set off from its payments for
+    whatever the person owes.
+    """
 
     award: Award
     paid: Mapping[Month, Fen] = field(default_factory=dict)
     recovered: Fen = ZERO
+    recovery_count: int = 0
+    withheld: Fen = ZERO
 
     @property
     def paid_sum(self) -> Fen:
@@ -40,7 +49,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Recovery:
-    """Money paid that was not due, to be given back or set off (追回)."""
+    """Money paid that was not due, to be given back or set off (追回).
+
+    A negative one releases what is no longer owed: it corrects by adding.
+    """
 
     recovery: str
     award: str
@@ -68,95 +80,90 @@ def reconcile(
     Months not paid yet simply follow the plan. For months paid, the difference is granted as an
     award of its own (back pay), or marked for recovery: nothing paid is ever rewritten.
     """
+    gap = _Gap(held, month, reason)
     parents = {(one.award.kind, one.award.beneficiary): one for one in held if _is_parent(one)}
-    grant: list[Award] = []
-    change: list[Award] = []
-    recover: list[Recovery] = []
     for entitlement in planned:
         key = (entitlement.kind, entitlement.beneficiary)
-        if key not in parents:
-            grant.append(_granted(case, entitlement))
-            continue
-        parent = parents.pop(key)
-        changed = _follow(parent.award, entitlement)
-        if changed != parent.award:
-            change.append(changed)
-        _settle(
-            changed,
-            parent,
-            held=held,
-            month=month,
-            reason=reason,
-            changes=(grant, change, recover),
-        )
+        if key in parents:
+            parent = parents.pop(key)
+            gap.close(parent, _follow(parent.award, entitlement, case))
+        else:
+            gap.grant.append(_granted(case, entitlement))
     for parent in parents.values():
-        changed = _ended(parent.award)
-        if changed != parent.award:
-            change.append(changed)
-        _settle(
-            changed,
-            parent,
-            held=held,
-            month=month,
-            reason=reason,
-            changes=(grant, change, recover),
-        )
-    if case.state is not CaseState.CONFIRMED:
+        gap.close(parent, _ended(parent.award))
+    for one in held:
+        if one.award.kind in EXPENSES and not one.award.adjusts:
+            confirmed = case.state is CaseState.CONFIRMED
+            gap.close(one, _restored(one.award) if confirmed else _ended(one.award))
+    return Changes(tuple(gap.grant), tuple(gap.change), tuple(gap.recover))
+
+
+class _Gap:
+    """What is between the awards of a case and its plan, gathered award by award."""
+
+    def __init__(self, held: Sequence[Held], month: Month, reason: str) -> None:
+        self.grant: list[Award] = []
+        self.change: list[Award] = []
+        self.recover: list[Recovery] = []
+        self._held = held
+        self._month = month
+        self._reason = reason
+        # What each person still owes: marked, and not set off yet.
+        self._open: dict[str, Fen] = defaultdict(lambda: ZERO)
         for one in held:
-            if one.award.kind in EXPENSES:
-                _withdraw(one, reason, change, recover)
-    return Changes(tuple(grant), tuple(change), tuple(recover))
+            self._open[one.award.beneficiary] += one.recovered - one.withheld
 
-
-def _settle(
-    award: Award,
-    parent: Held,
-    *,
-    held: Sequence[Held],
-    month: Month,
-    reason: str,
-    changes: tuple[list[Award], list[Award], list[Recovery]],
-) -> None:
-    """Make good, or mark for recovery, what paid months brought too little or too much."""
-    grant, change, recover = changes
-    corrections = [one for one in held if one.award.adjusts == award.award]
-    standing = [one for one in corrections if _is_open(one.award)]
-    owed = total(award.amount_in(paid) for paid in parent.paid)
-    recovered = total([parent.recovered, *(one.recovered for one in corrections)])
-    given = (
-        total(
-            [parent.paid_sum, *(one.award.amount for one in standing)],
-        )
-        - recovered
-    )
-    if owed < given:
+    def close(self, parent: Held, award: Award) -> None:
+        """Let an award follow its plan, and make good what paid months brought differently."""
+        if award != parent.award:
+            self.change.append(award)
+        corrections = [one for one in self._held if one.award.adjusts == award.award]
+        standing = [one for one in corrections if _is_open(one.award)]
+        owed = total(award.amount_in(paid) for paid in parent.paid)
+        given = parent.paid_sum + total(one.award.amount for one in standing) - parent.recovered
         for one in standing:
-            if not one.paid:
-                change.append(_ended(one.award))
+            if owed < given and not one.paid:
+                self.change.append(_ended(one.award))
                 given -= one.award.amount
-    difference = owed - given
-    if difference > ZERO:
-        grant.append(
-            _back_pay(
-                award,
-                difference,
-                parent,
-                month,
-                reason=reason,
-                number=len(corrections) + 1,
-            )
+        if owed < given:
+            self._mark(parent, award, owed=owed, given=given)
+        elif owed > given:
+            left = self._release(parent, award, owed - given)
+            if left:
+                number = len(corrections) + 1
+                self.grant.append(
+                    _back_pay(award, left, parent, self._month, reason=self._reason, number=number)
+                )
+
+    def _mark(self, parent: Held, award: Award, *, owed: Fen, given: Fen) -> None:
+        amount = given - owed
+        finding = calculated(
+            rules.RECOVERY,
+            f"{amount.yuan} yuan were paid that are not due and have to be given back.",
+            f"多发待遇 {amount.yuan} 元, 应予退回。",
+            f"{given} - {owed} = {amount}",
+            inputs={"due": owed, "paid": given},
+            outputs={"to_recover": amount},
         )
-    elif difference < ZERO:
-        recover.append(_recovery(award, owed=owed, given=given, reason=reason, before=recovered))
+        self._open[award.beneficiary] += amount
+        self.recover.append(_recovery(parent, award, amount, self._reason, finding))
 
-
-def _withdraw(one: Held, reason: str, change: list[Award], recover: list[Recovery]) -> None:
-    ended = _ended(one.award)
-    if ended != one.award:
-        change.append(ended)
-    left = one.paid_sum - one.recovered
-    if left:
-        recover.append(_recovery(ended, owed=ZERO, given=left, reason=reason, before=one.recovered))
+    def _release(self, parent: Held, award: Award, amount: Fen) -> Fen:
+        """Take back what was marked and not set off yet; what is left is paid."""
+        released = min(amount, parent.recovered, max(ZERO, self._open[award.beneficiary]))
+        if released > ZERO:
+            finding = calculated(
+                rules.RECOVERY,
+                f"{released.yuan} yuan need not be given back any more.",
+                f"不再追回 {released.yuan} 元。",
+                f"min({amount}, {parent.recovered}) = {released}",
+                inputs={"due": amount, "marked": parent.recovered},
+                outputs={"released": released},
+            )
+            self._open[award.beneficiary] -= released
+            self.recover.append(_recovery(parent, award, -released, self._reason, finding))
+            return amount - released
+        return amount
 
 
 def _granted(case: Case, entitlement: Entitlement) -> Award:
@@ -178,8 +185,11 @@ def _granted(case: Case, entitlement: Entitlement) -> Award:
     )
 
 
-def _follow(award: Award, entitlement: Entitlement) -> Award:
-    """The award with the planned amounts and months; its first amount and month stay on record."""
+def _follow(award: Award, entitlement: Entitlement, case: Case) -> Award:
+    """The award with the planned amounts and months; its first amount stays on record.
+
+    Who bears it follows the case for the months to come; months paid stay where they were charged.
+    """
     state = award.state
     if state is State.TERMINATED and award.stop_month is None:
         state = LIFECYCLE.after(state, "reinstate")
@@ -187,6 +197,8 @@ def _follow(award: Award, entitlement: Entitlement) -> Award:
         award.segments == entitlement.segments
         and award.last_month == entitlement.last_month
         and award.provisional == entitlement.provisional
+        and award.event_date == entitlement.event_date
+        and (award.pooling_area, award.industry) == (case.pooling_area, case.industry)
         and award.state is state
     )
     if same:
@@ -199,6 +211,9 @@ def _follow(award: Award, entitlement: Entitlement) -> Award:
         last_month=entitlement.last_month,
         findings=entitlement.findings,
         provisional=entitlement.provisional,
+        event_date=entitlement.event_date,
+        pooling_area=case.pooling_area,
+        industry=case.industry,
         revision=award.revision + 1,
     )
 
@@ -232,7 +247,7 @@ def _back_pay(
     )
     return replace(
         award,
-        award=award_id(award.claim, award.kind, award.beneficiary, f"a{number}"),
+        award=correction_id(award.award, number),
         state=State.IN_PAYMENT,
         amount=amount,
         first_month=month,
@@ -247,25 +262,28 @@ def _back_pay(
     )
 
 
-def _recovery(award: Award, *, owed: Fen, given: Fen, reason: str, before: Fen) -> Recovery:
-    amount = given - owed
+def _recovery(parent: Held, award: Award, amount: Fen, reason: str, finding: Finding) -> Recovery:
     return Recovery(
-        recovery=id_from(award.award, str(before), str(award.revision)),
+        recovery=id_from(award.award, str(parent.recovery_count + 1)),
         award=award.award,
         claim=award.claim,
         beneficiary=award.beneficiary,
         amount=amount,
         reason=reason,
-        findings=(
-            calculated(
-                rules.RECOVERY,
-                f"{amount.yuan} yuan were paid that are not due and have to be given back.",
-                f"多发待遇 {amount.yuan} 元, 应予退回。",
-                f"{given} - {owed} = {amount}",
-                inputs={"due": owed, "paid": given},
-                outputs={"to_recover": amount},
-            ),
-        ),
+        findings=(finding,),
+    )
+
+
+def _restored(award: Award) -> Award:
+    """A bill whose claim is confirmed again is due again."""
+    if _is_open(award):
+        return award
+    return replace(
+        award,
+        state=LIFECYCLE.after(award.state, "reinstate"),
+        last_month=award.first_month,
+        segments=(Segment(award.first_month, award.amount, "once"),),
+        revision=award.revision + 1,
     )
 
 

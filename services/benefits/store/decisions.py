@@ -67,23 +67,21 @@ async def hold_awards(tx: Transaction, claim: str) -> list[Held]:
     ).all()
     numbers = [row.number for row in rows]
     paid: dict[int, dict[Month, Fen]] = defaultdict(dict)
-    gross = payments.c.amount_fen + payments.c.withheld_fen
-    for row in await tx.execute(
-        sa.select(payments.c.number, payments.c.month, gross.label("gross")).where(
-            payments.c.number.in_(numbers)
-        )
+    withheld: dict[int, Fen] = defaultdict(lambda: ZERO)
+    statement = sa.select(payments).where(payments.c.number.in_(numbers))
+    for row in await tx.execute(statement):
+        paid[row.number][month_of(row.month)] = Fen(row.amount_fen + row.withheld_fen)
+        withheld[row.number] += Fen(row.withheld_fen)
+    marked: dict[str, tuple[Fen, int]] = defaultdict(lambda: (ZERO, 0))
+    count, amount = sa.func.count(), sa.func.sum(recoveries.c.amount_fen)
+    for award, sum_, times in await tx.execute(
+        sa.select(recoveries.c.award, amount, count)
+        .where(recoveries.c.award.in_([row.award for row in rows]))
+        .group_by(recoveries.c.award)
     ):
-        paid[row.number][month_of(row.month)] = Fen(row.gross)
-    marked = {
-        row.award: Fen(int(row.amount))
-        for row in await tx.execute(
-            sa.select(recoveries.c.award, sa.func.sum(recoveries.c.amount_fen).label("amount"))
-            .where(recoveries.c.award.in_([row.award for row in rows]))
-            .group_by(recoveries.c.award)
-        )
-    }
+        marked[award] = Fen(int(sum_)), times
     return [
-        Held(award, paid[row.number], marked.get(award.award, ZERO))
+        Held(award, paid[row.number], *marked[award.award], withheld[row.number])
         for row, award in zip(rows, await _awards(tx, rows), strict=True)
     ]
 
@@ -96,9 +94,6 @@ async def insert_awards(tx: Transaction, granted: Iterable[Award], now: datetime
             claim=award.claim,
             kind=award.kind.value,
             beneficiary=award.beneficiary,
-            pooling_area=award.pooling_area,
-            industry=award.industry,
-            event_date=award.event_date,
             amount_fen=award.amount.count,
             adjusts=award.adjusts,
             create_time=now,
@@ -124,16 +119,19 @@ async def update_award(tx: Transaction, award: Award, now: datetime) -> None:
             sa.select(rates).where(rates.c.number == number).order_by(rates.c.sequence)
         )
     ).all()
-    wanted = _periods(award)
-    if [
-        (row.since_month, row.until_month, row.amount_fen) for row in held if _is_effective(row)
-    ] != [period[:3] for period in wanted]:
+    area = (award.pooling_area, award.industry)
+    effective = [
+        (row.since_month, row.until_month, row.amount_fen, row.pooling_area, row.industry)
+        for row in held
+        if _is_effective(row)
+    ]
+    if effective != [(*period[:3], *area) for period in _periods(award)]:
         await tx.execute(
             sa.update(rates)
             .where(rates.c.number == number, _EFFECTIVE)
             .values(until_month=rates.c.since_month)
         )
-        await _add_rates(tx, number, held[-1].sequence, award, now)
+        await _add_rates(tx, number, max((row.sequence for row in held), default=0), award, now)
     await _catch_up(tx, number)
 
 
@@ -319,6 +317,9 @@ def _changing(award: Award) -> dict[str, Any]:
         "first_month": number_of(award.first_month),
         "last_month": None if last is None else number_of(last),
         "stop_month": None if stop is None else number_of(stop),
+        "pooling_area": award.pooling_area,
+        "industry": award.industry,
+        "event_date": award.event_date,
         "findings": findings_to_json(award.findings),
         "provisional": award.provisional,
         "revision": award.revision,

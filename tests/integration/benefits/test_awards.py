@@ -392,3 +392,115 @@ def with_an_adjustment() -> Law:
     indexation = held.parameters["indexation"]
     added = replace(indexation, values=(*indexation.values, raised))
     return Law({**held.parameters, "indexation": added})
+
+
+async def test_a_late_termination_recovers_the_months_paid_beyond(benefits: Benefits) -> None:
+    await benefits.hear("claims", determined())
+    await benefits.hear("grading", concluded(1))
+    benefits.on(date(2025, 12, 20))
+    await benefits.run(Month(2025, 12))
+
+    await benefits.stub().TerminateAward(
+        pb.TerminateAwardRequest(
+            request_id="t",
+            name="awards/c1-disability-allowance-worker",
+            last_month=month_to_wire(Month(2025, 10)),
+            reason="moved abroad and asked for the end",
+        )
+    )
+
+    answer = await benefits.stub().ListRecoveries(pb.ListRecoveriesRequest())
+    assert [one.amount_fen for one in answer.recoveries] == [2 * 312_642]
+    assert await benefits.broken() == []
+
+
+async def test_what_is_paid_once_cannot_be_suspended(benefits: Benefits) -> None:
+    await benefits.hear("claims", determined())
+    await benefits.hear("grading", concluded(9))
+
+    problem = await refused(
+        benefits.stub().SuspendAward(
+            pb.SuspendAwardRequest(
+                request_id="s",
+                name="awards/c1-disability-grant-worker",
+                first_month=month_to_wire(SEPTEMBER),
+                reason="no proof of life",
+            )
+        )
+    )
+
+    assert problem.reason == "NOT_PERIODIC"
+
+
+async def test_a_bill_is_granted_once_by_its_number(benefits: Benefits) -> None:
+    await benefits.hear("claims", determined())
+    request = pb.GrantExpenseRequest(
+        request_id="first",
+        claim="claims/c1",
+        kind=pb.MEDICAL_BENEFIT,
+        expense_date=date_to_wire(date(2025, 7, 5)),
+        allowed_cost_fen=50_000,
+        bill_number="2025-0007",
+    )
+    await benefits.stub().GrantExpense(request)
+    request.request_id = "second"
+
+    problem = await refused(benefits.stub().GrantExpense(request))
+
+    assert (problem.code, problem.reason) == (
+        grpc.StatusCode.ALREADY_EXISTS,
+        "BILL_ALREADY_GRANTED",
+    )
+
+
+async def test_a_case_decided_again_for_another_area_charges_that_area_from_then_on(
+    benefits: Benefits,
+) -> None:
+    await benefits.hear("claims", determined())
+    await benefits.hear("grading", concluded(4))
+    benefits.on(date(2025, 9, 20))
+    await benefits.run(SEPTEMBER)
+    revoked = claims_events.DeterminationRevoked(claim="claims/c1", revision=4)
+    await benefits.hear("claims", revoked)
+    await benefits.hear("claims", determined(revision=5, pooling_area="440600"))
+    benefits.on(date(2025, 10, 20))
+    run = await benefits.run(Month(2025, 10))
+
+    # What was marked for recovery when the determination was withdrawn is released.
+    parts = {(part.pooling_area, pb.BenefitKind.Name(part.kind)) for part in run.parts}
+    assert {area for area, _ in parts} == {"440600"}
+    months = [month for _, month, _ in await benefits.instructions()]
+    assert months == ["2025-08", "2025-09", "2025-10"]
+    marked = await benefits.rows("select sum(amount_fen) from recovery")
+    assert marked[0][0] == 0
+    assert await benefits.broken() == []
+
+
+async def test_lists_go_on_where_the_page_before_ended(benefits: Benefits) -> None:
+    for number in range(5):
+        await benefits.hear("claims", determined(f"claims/k{number}"))
+        await benefits.hear("grading", concluded(3, claim=f"claims/k{number}"))
+    await benefits.run(AUGUST)
+    stub = benefits.stub()
+
+    awards, token = [], ""
+    for _ in range(10):
+        page = await stub.ListAwards(pb.ListAwardsRequest(page_size=3, page_token=token))
+        awards += [award.name for award in page.awards]
+        token = page.next_page_token
+        if not token:
+            break
+    paid, token = [], ""
+    for _ in range(10):
+        listed = await stub.ListPaymentInstructions(
+            pb.ListPaymentInstructionsRequest(
+                page_size=2, page_token=token, run_month=month_to_wire(AUGUST)
+            )
+        )
+        paid += [one.name for one in listed.payment_instructions]
+        token = listed.next_page_token
+        if not token:
+            break
+
+    assert len(awards) == len(set(awards)) == 10
+    assert len(paid) == len(set(paid)) == 5

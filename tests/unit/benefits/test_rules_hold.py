@@ -216,14 +216,35 @@ def _applied(held: list[Held], changes: Changes) -> list[Held]:
     changed = {one.award: one for one in changes.change}
     marked = {one.award: one.amount for one in changes.recover}
     kept = [
-        Held(
-            changed.get(one.award.award, one.award),
-            one.paid,
-            one.recovered + marked.get(one.award.award, ZERO),
+        replace(
+            one,
+            award=changed.get(one.award.award, one.award),
+            recovered=one.recovered + marked.get(one.award.award, ZERO),
+            recovery_count=one.recovery_count + (one.award.award in marked),
         )
         for one in held
     ]
     return [*kept, *(Held(one) for one in changes.grant)]
+
+
+@given(first=conclusions, months=st.integers(0, 60))
+def test_a_determination_withdrawn_and_made_again_leaves_nothing_owed(
+    first: tuple[Conclusion, ...], months: int
+) -> None:
+    day = date(2022, 12, 1)
+    case = Case("claims/c", CaseState.CONFIRMED, "440100", 2, day, day)
+    until = Month.of(day).plus(months)
+    planned = entitlements(LAW, Facts(case, first), LATE)
+    before = [_paid(one, until) for one in reconcile(case, planned, [], until, "").grant]
+    revoked = replace(case, state=CaseState.REVOKED)
+
+    held = _applied(before, reconcile(revoked, [], before, until.plus(1), "withdrawn"))
+    again = reconcile(case, planned, held, until.plus(1), "determination")
+    held = _applied(held, again)
+
+    assert again.grant == ()
+    assert total(one.recovered for one in held) == ZERO
+    assert [one.award.segments for one in held] == [one.award.segments for one in before]
 
 
 @given(
@@ -269,3 +290,20 @@ def test_a_conclusion_on_the_day_of_death_does_not_count_as_before_it() -> None:
     planned = entitlements(LAW, Facts(case, (found,)), LATE)
 
     assert [one.kind.name for one in planned] == ["FUNERAL_GRANT", "DEATH_GRANT"]
+
+
+@given(found=conclusions, first=st.integers(0, 40), second=st.integers(0, 40))
+def test_two_runs_pay_what_one_later_run_would(
+    found: tuple[Conclusion, ...], first: int, second: int
+) -> None:
+    day = date(2022, 12, 1)
+    case = Case("claims/c", CaseState.CONFIRMED, "440100", 2, day, day)
+    planned = entitlements(LAW, Facts(case, found), LATE)
+    awards = reconcile(case, planned, [], Month.of(day), "").grant
+    early, late = sorted((Month.of(day).plus(first), Month.of(day).plus(second)))
+
+    one = due(awards, {}, set(), early)
+    two = due(awards, {}, {(paid.award, paid.month) for paid in one}, late)
+
+    whole = due(awards, {}, set(), late)
+    assert sorted([*one, *two], key=lambda paid: (paid.award, paid.month)) == whole

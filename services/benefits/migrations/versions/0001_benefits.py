@@ -106,7 +106,7 @@ AWARDS = (
         award text not null,
         claim text not null,
         beneficiary text not null,
-        amount_fen bigint not null check (amount_fen > 0),
+        amount_fen bigint not null check (amount_fen <> 0),
         reason text not null,
         findings jsonb not null,
         create_time timestamptz not null
@@ -163,7 +163,8 @@ def upgrade() -> None:
         "award",
         "SELECT",
         "INSERT",
-        "UPDATE (state, first_month, last_month, stop_month, findings, provisional, revision)",
+        "UPDATE (state, first_month, last_month, stop_month, pooling_area, industry, event_date,"
+        " findings, provisional, revision)",
     )
     allow("award_rate", "SELECT", "INSERT", "UPDATE (until_month)")
     allow("suspension", "SELECT", "INSERT", "UPDATE (resume_month, reason)")
