@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,13 @@ class Parameter:
     unit: str
     values: tuple[Value, ...]
 
+    @cached_property
+    def _by_place(self) -> dict[str, list[Value]]:
+        found: dict[str, list[Value]] = {}
+        for value in self.values:
+            found.setdefault(value.jurisdiction, []).append(value)
+        return found
+
     def on(self, day: date, where: str = NATIONAL, known: date | None = None) -> Value:
         """The value in force on a day in a place, as published by the day `known`.
 
@@ -108,12 +116,11 @@ class Parameter:
         `CN`. The most specific place that has any value in force wins: platform, pooling area,
         province, country. Raises ParameterNotFound.
         """
-        for place in places(where):
+        for place in _places(where):
             in_force = [
                 value
-                for value in self.values
-                if value.jurisdiction == place
-                and value.since <= day
+                for value in self._by_place.get(place, ())
+                if value.since <= day
                 and (value.until is None or day < value.until)
                 and (known is None or value.published <= known)
             ]
@@ -124,12 +131,17 @@ class Parameter:
 
 def places(where: str) -> list[str]:
     """The jurisdictions to look in, most specific first."""
+    return list(_places(where))
+
+
+@lru_cache(maxsize=4096)
+def _places(where: str) -> tuple[str, ...]:
     if where == NATIONAL:
-        return [NATIONAL]
+        return (NATIONAL,)
     platform, _, division = where.rpartition("@")
     province = province_of(division)
     found = [f"{platform}@{division}", f"{platform}@{province}"] if platform else []
-    return list(dict.fromkeys([*found, division, province, NATIONAL]))
+    return tuple(dict.fromkeys([*found, division, province, NATIONAL]))
 
 
 def load(path: Path) -> Parameter:
