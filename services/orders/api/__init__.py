@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oip.orders.v1 import orders_pb2_grpc
 
+from services.orders.api.archiving import ArchivingApi
 from services.orders.api.completeness import CompletenessApi
 from services.orders.api.evidence import EvidenceApi
 from services.orders.api.lookup import LookupApi
@@ -15,7 +16,12 @@ WORKER_COUNT = 2
 
 
 class OrderApi(
-    UploadApi, LookupApi, CompletenessApi, EvidenceApi, orders_pb2_grpc.OrderServiceServicer
+    UploadApi,
+    LookupApi,
+    CompletenessApi,
+    EvidenceApi,
+    ArchivingApi,
+    orders_pb2_grpc.OrderServiceServicer,
 ):
     """Takes in order records and answers for them."""
 
@@ -26,3 +32,4 @@ class OrderApi(
         LookupApi.__init__(self, running)
         CompletenessApi.__init__(self, running)
         EvidenceApi.__init__(self, running, pool)
+        ArchivingApi.__init__(self, running)

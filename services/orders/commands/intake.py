@@ -205,7 +205,7 @@ class Intake:
         elif straight:
             await store.copy(tx, encoding.copy_parts(judged.rows))
         else:
-            judged, is_headless = await self._settle(tx, upload.platform, judged)
+            judged, is_headless = await self._settle(tx, upload.platform, judged, log)
             log = replace(log, has_headless=log.has_headless or is_headless)
         now = self._running.clock.now()
         batch = _batch(upload, judged, log.size, now)
@@ -224,11 +224,12 @@ class Intake:
         return batch
 
     async def _settle(
-        self, tx: Transaction, platform: str, judged: _Judged
+        self, tx: Transaction, platform: str, judged: _Judged, log: store.Log
     ) -> tuple[_Judged, bool]:
         """Compare with what is held, store what is new, and judge the batch anew."""
         await store.stage(tx, encoding.copy_parts(judged.rows))
-        settled = await store.settle(tx, platform, is_first=judged.is_first)
+        simple = judged.is_first and not log.has_headless
+        settled = await store.settle(tx, platform, is_first=simple)
         new_count = settled.verdicts.count(store.NEW)
         root, hashes, rows = judged.root, judged.hashes, judged.rows
         if new_count < len(settled.verdicts):

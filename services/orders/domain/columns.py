@@ -97,8 +97,12 @@ def from_arrow(content: bytes | memoryview) -> Columns:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BatchUnreadable(what=f"it is no Arrow IPC stream ({type(error).__name__})") from error
     _check_size(count)
-    table = pa.Table.from_batches(batches).select(SCHEMA.names)
-    return _columns([column.combine_chunks() for column in table.columns])
+    return of_table(pa.Table.from_batches(batches))
+
+
+def of_table(table: pa.Table) -> Columns:
+    """A table with the columns of SCHEMA, or more, column by column."""
+    return _columns([table[name].combine_chunks() for name in SCHEMA.names])
 
 
 def from_rows(rows: Iterable[Any]) -> Columns:

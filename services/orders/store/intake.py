@@ -91,9 +91,15 @@ _TALLIES = """
     (select coalesce(json_agg(json_build_array(pooling_area, industry, day, order_count)), '[]')
         from tally) as tallies
 """
-# First revisions of orders that stand once in the batch take nothing back.
+# First revisions, on a platform that never began with a later one: what is not held is new, and
+# takes nothing back. One look-up by the whole key is all it needs.
 _JUDGE_FIRST = f"""
-{_JUDGED}, changed as (
+with judged as materialized (
+    select s.*,
+        case when h.revision is null then 0 when {_SAME} then 1 else 2 end as verdict
+    from staged s left join orders h
+        on h.platform = :platform and h.order_no = s.order_no and h.revision = s.revision
+), changed as (
     select pooling_area, industry, end_time, 1 as change from judged
     where verdict = 0 and state in (2, 3)
 ), {_TALLY}

@@ -1,0 +1,80 @@
+"""Months of records on their way to an archive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from oip.orders.v1 import orders_pb2
+
+from services.kernel.periods import Month
+from services.orders.api import wire
+from services.orders.commands import archiving as commands
+from services.orders.domain import archives
+from services.runtime.database import Transaction
+from services.runtime.requests import read
+from services.runtime.running import Running
+from services.runtime.wire import Context, moment_to_wire, month_from_wire, month_to_wire
+
+
+class ArchivingApi:
+    """Hands out what is kept elsewhere."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    async def ArchiveOrders(
+        self, request: orders_pb2.ArchiveOrdersRequest, context: Context
+    ) -> AsyncIterator[orders_pb2.ArchiveOrdersResponse]:
+        """A month's batches of a platform with their records, part by part."""
+        platform = wire.own_platform(request.platform)
+        month = month_from_wire(request.month, "month")
+        now = self._running.clock.now()
+
+        async def opening(tx: Transaction) -> commands.Opened:
+            return await commands.open_archive(tx, platform, month, now)
+
+        opened = await read(self._running, opening)
+        yield orders_pb2.ArchiveOrdersResponse(archive=_archive(opened, month))
+        start, end = opened.extent.start, opened.extent.end
+        while start < end:
+            part = await self._part(platform, start, end, opened)
+            for one in part.batches:
+                yield orders_pb2.ArchiveOrdersResponse(batch=_logged(one))
+            if part.rows:
+                rows = await asyncio.to_thread(archives.from_csv, part.rows)
+                for content in archives.messages(rows):
+                    yield orders_pb2.ArchiveOrdersResponse(arrow_ipc=content)
+            start = part.end
+
+    async def _part(
+        self, platform: str, start: int, end: int, opened: commands.Opened
+    ) -> commands.Part:
+        async def work(tx: Transaction) -> commands.Part:
+            return await commands.read_part(tx, platform, start, end, opened.checkpoint)
+
+        return await read(self._running, work)
+
+
+def _archive(opened: commands.Opened, month: Month) -> orders_pb2.OrderArchive:
+    checkpoint = wire.checkpoint(opened.checkpoint)
+    return orders_pb2.OrderArchive(
+        platform=checkpoint.platform,
+        month=month_to_wire(month),
+        checkpoint=checkpoint,
+        batch_count=opened.extent.end - opened.extent.start,
+        row_count=opened.extent.row_count,
+        before=_logged(opened.before) if opened.before else None,
+        after=_logged(opened.after) if opened.after else None,
+    )
+
+
+def _logged(one: commands.Logged) -> orders_pb2.LoggedBatch:
+    return orders_pb2.LoggedBatch(
+        name=one.batch.name,
+        create_time=moment_to_wire(one.batch.create_time),
+        log_index=one.batch.log_index,
+        leaf_count=one.batch.created_count,
+        root=one.batch.root,
+        log_path=one.log_path,
+    )
