@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+import grpc
 import pytest
 import sqlalchemy as sa
 from google.protobuf.message import Message
@@ -25,7 +26,7 @@ from services.kernel.periods import Month
 from services.runtime import bus as buses
 from services.runtime.bus import Bus
 from services.runtime.carried import Carried
-from services.runtime.channels import Channels
+from services.runtime.channels import Channels, RemoteProblem, problem_of
 from services.runtime.clock import SetClock
 from services.runtime.embedded import NatsServer
 from services.runtime.running import Running
@@ -158,6 +159,13 @@ def survivor(
     return claims_pb2.Survivor(
         survivor_id=survivor_id, relation=relation, birth_date=date_to_wire(birth), alone=alone
     )
+
+
+async def refused(call: Awaitable[Any]) -> RemoteProblem:
+    """The problem that a call is answered with."""
+    with pytest.raises(grpc.RpcError) as caught:
+        await call
+    return problem_of(caught.value)
 
 
 @pytest.fixture
