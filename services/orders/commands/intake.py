@@ -232,7 +232,9 @@ class Intake:
         settled = await store.settle(tx, platform, is_first=simple)
         new_count = settled.verdicts.count(store.NEW)
         root, hashes, rows = judged.root, judged.hashes, judged.rows
-        if new_count < len(settled.verdicts):
+        if not new_count:
+            root, hashes, rows = merkle.EMPTY_ROOT, b"", b""
+        elif new_count < len(settled.verdicts):
             async with self._pool.worker() as worker:
                 _, (root, hashes, rows) = await worker.ask(
                     {"ask": "settled", "verdicts": settled.verdicts, "new": store.NEW},
