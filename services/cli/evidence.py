@@ -29,13 +29,13 @@ def export(
 ) -> None:
     """Write one JSON file with a proof of each order record of a claim."""
     desk = desk_of(context)
-    key = key or _own_key(desk)
+    key = key or own_key(desk)
     proofs = run(lambda: _proofs(desk, claim))
     if not proofs:
         raise Refused(f"{claim} has no order records; there is nothing to prove.")
     path = out or Path(f"{claim.rpartition('/')[2]}.evidence.json")
     content = evidence_file(claim, key, proofs)
-    _show(verify_file(content, key))
+    show(verify_file(content, key))
     path.write_bytes(content)
     console.print(f"{len(proofs)} proofs written to {path}")
 
@@ -50,7 +50,7 @@ def verify(
         content = file.read_bytes()
     except OSError as error:
         raise Refused(f"{file} cannot be read ({error.strerror}); check its name.") from error
-    _show(verify_file(content, key))
+    show(verify_file(content, key))
     if key:
         console.print("All records hold under the key given.")
     else:
@@ -70,7 +70,8 @@ async def _proofs(desk: Desk, claim: str) -> list[orders_pb2.OrderProof]:
         ]
 
 
-def _own_key(desk: Desk) -> str:
+def own_key(desk: Desk) -> str:
+    """The verifier key of the stack at hand."""
     path = desk.settings.state_dir / VERIFIER_FILE
     try:
         return path.read_text(encoding="ascii").strip()
@@ -80,7 +81,8 @@ def _own_key(desk: Desk) -> str:
         ) from None
 
 
-def _show(proven: list[Proven]) -> None:
+def show(proven: list[Proven]) -> None:
+    """Print what was proven."""
     table = Table("order", "revision", "worker", "accepted", "ended", "taken in", "log")
     for one in proven:
         record = one.record

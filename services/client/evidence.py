@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from oip.orders.v1 import orders_pb2
 
+from services.client.sealing import opened, sealed
 from services.kernel.problems import Kind, Problem
 from services.orders.domain import merkle, notes
 from services.orders.domain.checks import moment
@@ -62,7 +61,7 @@ def evidence_file(claim: str, verifier_key: str, proofs: Iterable[orders_pb2.Ord
         "verifier_key": verifier_key,
         "proofs": [_proof(proof) for proof in proofs],
     }
-    return _sealed(content)
+    return sealed(content)
 
 
 def verify_file(content: bytes, verifier_key: str = "") -> list[Proven]:
@@ -72,12 +71,7 @@ def verify_file(content: bytes, verifier_key: str = "") -> list[Proven]:
     which proves that the file is whole, but not who signed it.
     """
     try:
-        held = json.loads(content)
-        digest = held.pop("digest")
-        if held["format"] != FORMAT:
-            raise EvidenceBroken(what=f"the format is {held['format']}, not {FORMAT}")
-        if content != _sealed(held) or sha256(_canonical(held)).hexdigest() != digest:
-            raise EvidenceBroken(what="the file was changed after it was written")
+        held = opened(content, FORMAT)
         if verifier_key and held["verifier_key"] != verifier_key.strip():
             raise EvidenceBroken(what="it is signed with another key than the one given")
         return [_verify(proof, held["verifier_key"]) for proof in held["proofs"]]
@@ -142,15 +136,6 @@ def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
     if not head.origin.endswith(f"/{platform}") or f"/{platform}/" not in proof["order_batch"]:
         raise EvidenceBroken(what=f"{name} is of another platform than its log")
     return Proven(record, proof["order_batch"], proof["create_time"], head.origin, head.size)
-
-
-def _sealed(content: dict[str, Any]) -> bytes:
-    digest = sha256(_canonical(content)).hexdigest()
-    return _canonical({**content, "digest": digest})
-
-
-def _canonical(content: dict[str, Any]) -> bytes:
-    return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _base64(content: bytes) -> str:

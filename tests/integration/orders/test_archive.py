@@ -1,0 +1,395 @@
+"""A month out of the database: the archive answers as the service does, and shows every change."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from oip.orders.v1 import orders_pb2 as pb
+from oip.type.v1 import type_pb2
+
+from services.client.archive import (
+    MANIFEST,
+    Archive,
+    ArchiveBroken,
+    ArchivedFile,
+    LoggedBatch,
+    check_folder,
+    read_archive,
+)
+from services.client.archive_proofs import prove_from
+from services.client.archiving import write_archive
+from services.client.evidence import evidence_file, verify_file
+from services.kernel.periods import Month, civil_day
+from services.kernel.problems import NotFound
+from services.orders.commands.signing import VERIFIER_FILE
+from services.runtime.clock import SetClock, SystemClock
+from services.runtime.settings import Settings
+from tests.support.databases import Databases
+from tests.support.uploading import (
+    NOW,
+    PEARL,
+    SWIFT,
+    OrderDesk,
+    as_rows,
+    broken_invariants,
+    order_desk,
+    problem_in,
+    row,
+)
+
+LATER = datetime(2025, 9, 1, 1, 0, tzinfo=UTC)
+MONTH = type_pb2.Month(year=2025, month=8)
+ODD = ("null", "NA", 'a,"b"', "雨-2", "=1+1", "\\N", "\\.")
+
+
+def set_clock(desk: OrderDesk, moment: datetime) -> None:
+    clock = desk.running.running["orders"].clock
+    assert isinstance(clock, SetClock)
+    clock.set(moment)
+
+
+def key_of(desk: OrderDesk) -> str:
+    path = desk.running.settings.state_dir / VERIFIER_FILE
+    return path.read_text(encoding="ascii").strip()
+
+
+async def fetch(desk: OrderDesk, folder: Path, platform: str = SWIFT) -> Archive:
+    asked = pb.ArchiveOrdersRequest(platform=f"platforms/{platform}", month=MONTH)
+    parts = desk.at("administrator").ArchiveOrders(asked, timeout=60)
+    return await write_archive(parts, made(folder), key_of(desk))
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def filled(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
+    """A batch in July, five in August of which one stores nothing, one in September."""
+    async with order_desk(stack, databases) as desk:
+        set_clock(desk, datetime(2025, 7, 31, 15, 59, 59, tzinfo=UTC))
+        await desk.receipt(as_rows("july", [row("o-1", state=pb.ACCEPTED, ended=None)]))
+        set_clock(desk, NOW)
+        await desk.receipt(as_rows("a1", [row("o-1", revision=2), *(row(f"a-{n}") for n in "xyz")]))
+        await desk.receipt(as_rows("a2", [row(number) for number in ODD]))
+        await desk.receipt(as_rows("a3", [row("a-x"), row("a-y")]))
+        mixed = [row("a-x"), row("m-1"), row("bad", worker=77), row("m-2"), row("m-3")]
+        await desk.receipt(as_rows("a4", mixed))
+        reversal = row("m-1", revision=2, state=pb.REVERSED, reason='测试, "two" parts')
+        await desk.receipt(as_rows("a5", [reversal]))
+        set_clock(desk, LATER)
+        await desk.receipt(as_rows("september", [row("o-1", revision=3)]))
+        yield desk
+
+
+@pytest.fixture(scope="module")
+async def folder(filled: OrderDesk, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """August, archived on the first of September."""
+    path = tmp_path_factory.mktemp("archive") / "2025-08"
+    await fetch(filled, path)
+    return path
+
+
+async def test_an_archive_holds_the_batches_of_its_month_and_no_others(folder: Path) -> None:
+    archive = check_folder(folder)
+
+    names = [batch.name.rpartition("/")[2] for batch in archive.batches]
+    assert names == ["a1", "a2", "a3", "a4", "a5"]
+    assert [batch.leaf_count for batch in archive.batches] == [4, 7, 0, 3, 1]
+    assert archive.row_count == 15
+    assert archive.before is not None
+    assert archive.after is not None
+    assert archive.before.name.endswith("/july")
+    assert archive.after.name.endswith("/september")
+
+
+async def test_the_archive_makes_the_evidence_file_that_the_service_makes(
+    filled: OrderDesk, folder: Path
+) -> None:
+    key, stub = key_of(filled), filled.at("adjudicator")
+    orders = [("o-1", 2), ("a-z", 0), ("m-1", 1), ("m-1", 0), ("m-3", 0), *((n, 0) for n in ODD)]
+
+    for number, revision in orders:
+        name = f"platforms/{SWIFT}/orders/{number}"
+        asked = pb.GetOrderProofRequest(name=name, revision=revision)
+        served = await stub.GetOrderProof(asked)
+        proof = prove_from([folder], name, revision)
+
+        assert proof == served
+        content = evidence_file("", key, [proof])
+        assert content == evidence_file("", key, [served])
+        assert verify_file(content, key)[0].record["order_no"] == number
+
+
+async def test_a_proof_from_the_archive_holds_after_the_log_has_grown_and_rows_are_gone(
+    stack: Settings, databases: Databases, tmp_path: Path
+) -> None:
+    async with order_desk(stack, databases) as desk:
+        await desk.receipt(as_rows("b1", [row("o-1"), row("o-2")]))
+        set_clock(desk, LATER)
+        await fetch(desk, tmp_path / "first")
+        await desk.receipt(as_rows("b2", [row("o-3")]))
+        await desk.execute("set session_replication_role = replica; delete from orders.orders")
+
+        proof = prove_from([tmp_path / "first"], f"platforms/{SWIFT}/orders/o-2")
+        head = await desk.at("administrator").GetLogConsistency(
+            pb.GetLogConsistencyRequest(platform=f"platforms/{SWIFT}", first_size=1)
+        )
+
+        assert verify_file(evidence_file("", key_of(desk), [proof]), key_of(desk))
+        assert proof.checkpoint.log_size == 1
+        assert head.first_root == proof.checkpoint.root
+
+
+async def test_a_record_that_is_in_no_archive_is_not_proven(folder: Path) -> None:
+    with pytest.raises(NotFound):
+        prove_from([folder], f"platforms/{SWIFT}/orders/o-1", 3)
+    with pytest.raises(NotFound):
+        prove_from([folder], f"platforms/{PEARL}/orders/o-1")
+
+
+async def test_the_latest_revision_is_found_over_several_archives(
+    filled: OrderDesk, folder: Path, tmp_path: Path
+) -> None:
+    set_clock(filled, datetime(2025, 10, 1, 1, 0, tzinfo=UTC))
+    later = tmp_path / "september"
+    asked = pb.ArchiveOrdersRequest(
+        platform=f"platforms/{SWIFT}", month=type_pb2.Month(year=2025, month=9)
+    )
+    stub = filled.at("administrator")
+    await write_archive(stub.ArchiveOrders(asked, timeout=60), made(later), key_of(filled))
+
+    name = f"platforms/{SWIFT}/orders/o-1"
+    assert prove_from([later, folder], name).record.row.revision == 3
+    assert prove_from([later, folder], name, 2).record.row.revision == 2
+
+
+def test_any_changed_byte_is_found(folder: Path, tmp_path: Path) -> None:
+    names = [MANIFEST, "orders-0000.parquet"]
+    held = {name: (folder / name).read_bytes() for name in names}
+    for name, content in held.items():
+        for other in names:
+            (tmp_path / other).write_bytes(held[other])
+        for place in [*range(0, len(content), 97), len(content) - 1]:
+            changed = content[:place] + bytes((content[place] ^ 1,)) + content[place + 1 :]
+            (tmp_path / name).write_bytes(changed)
+            with pytest.raises(ArchiveBroken):
+                check_folder(tmp_path)
+            with pytest.raises((ArchiveBroken, NotFound)):
+                prove_from([tmp_path], f"platforms/{SWIFT}/orders/a-x")
+        for changed in (content[:-1], content + b"\n", b""):
+            (tmp_path / name).write_bytes(changed)
+            with pytest.raises(ArchiveBroken):
+                check_folder(tmp_path)
+
+
+def rewritten(folder: Path, target: Path, change: Callable[[Archive], Archive]) -> None:
+    """A forger's archive: the manifest changed and its digest made anew."""
+    target.mkdir()
+    archive = change(read_archive(folder))
+    for file in archive.files:
+        (target / file.name).write_bytes((folder / file.name).read_bytes())
+    (target / MANIFEST).write_bytes(archive.manifest())
+
+
+def without(place: int) -> Callable[[Archive], Archive]:
+    def change(archive: Archive) -> Archive:
+        left = archive.batches[:place] + archive.batches[place + 1 :]
+        return replace(archive, batches=left)
+
+    return change
+
+
+def batch_changed(**changes: object) -> Callable[[Archive], Archive]:
+    def change(archive: Archive) -> Archive:
+        first: LoggedBatch = replace(archive.batches[0], **changes)  # type: ignore[arg-type]
+        return replace(archive, batches=(first, *archive.batches[1:]))
+
+    return change
+
+
+FORGERIES: dict[str, tuple[Callable[[Archive], Archive], str]] = {
+    "a batch left out": (without(2), "missing between"),
+    "the month cut short at its end": (
+        lambda one: replace(one, batches=one.batches[:-1], after=None),
+        "came after the month",
+    ),
+    "the first batch kept back": (
+        lambda one: replace(one, batches=one.batches[1:], before=one.batches[0]),
+        "not those of 2025-08",
+    ),
+    "another month": (lambda one: replace(one, month=one.month.plus(1)), "not those of 2025-09"),
+    "another platform": (lambda one: replace(one, platform=PEARL), f"log of {PEARL}"),
+    "a batch backdated": (
+        batch_changed(create_time=NOW - timedelta(hours=1)),
+        "does not lie in the log",
+    ),
+    "a root of its own": (batch_changed(root=bytes(32)), "does not lie in the log"),
+    "a row uncounted": (batch_changed(leaf_count=3), "does not lie in the log"),
+    "a larger head": (
+        lambda one: replace(one, checkpoint=one.checkpoint.replace("\n7\n", "\n8\n")),
+        "signature",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), FORGERIES.values(), ids=FORGERIES.keys())
+def test_a_forged_manifest_is_found(
+    folder: Path, tmp_path: Path, change: Callable[[Archive], Archive], words: str
+) -> None:
+    rewritten(folder, tmp_path / "forged", change)
+
+    with pytest.raises(ArchiveBroken, match=words):
+        check_folder(tmp_path / "forged")
+
+
+def forged_rows(folder: Path, target: Path, forge: Callable[[pq.ParquetFile], object]) -> None:
+    """Rows changed with care: the file's digest and the manifest's made anew."""
+    target.mkdir()
+    archive = read_archive(folder)
+    (file,) = archive.files
+    with pq.ParquetFile(folder / file.name) as source:
+        pq.write_table(forge(source), target / file.name)
+    content = (target / file.name).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    forged: ArchivedFile = replace(file, sha256=digest, byte_count=len(content))
+    (target / MANIFEST).write_bytes(replace(archive, files=(forged,)).manifest())
+
+
+def edited(source: pq.ParquetFile) -> object:
+    table = source.read()
+    return table.set_column(3, "worker", pc.add(table["worker"], 1))
+
+
+def reordered(source: pq.ParquetFile) -> object:
+    table = source.read()
+    return table.take([1, 0, *range(2, table.num_rows)])
+
+
+@pytest.mark.parametrize("forge", [edited, reordered])
+def test_forged_rows_do_not_give_their_root(
+    folder: Path, tmp_path: Path, forge: Callable[[pq.ParquetFile], object]
+) -> None:
+    forged_rows(folder, tmp_path / "forged", forge)
+
+    with pytest.raises(ArchiveBroken, match="a1 do not give its root"):
+        check_folder(tmp_path / "forged")
+    with pytest.raises(ArchiveBroken, match="a1 do not give its root"):
+        prove_from([tmp_path / "forged"], f"platforms/{SWIFT}/orders/a-x")
+
+
+def test_an_archive_of_another_key_is_refused(folder: Path) -> None:
+    with pytest.raises(ArchiveBroken, match="another key"):
+        check_folder(folder, "oip/440000/orders+00000000+AAAA")
+
+
+async def refusal(desk: OrderDesk, **changes: object) -> tuple[str, str]:
+    asked = pb.ArchiveOrdersRequest(platform=f"platforms/{SWIFT}", month=MONTH)
+    asked.MergeFrom(pb.ArchiveOrdersRequest(**changes))  # type: ignore[arg-type]
+    with pytest.raises(grpc.RpcError) as refused:
+        async for _ in desk.at("administrator").ArchiveOrders(asked, timeout=30):
+            pass
+    from grpc_status import rpc_status
+
+    _, reason, sentence = problem_in(rpc_status.from_call(refused.value))
+    return reason, sentence
+
+
+async def test_a_month_is_not_archived_before_it_is_over(desk: OrderDesk) -> None:
+    await desk.receipt(as_rows("b1", [row("o-1")]))
+
+    for moment in (NOW, datetime(2025, 8, 31, 16, 59, tzinfo=UTC)):
+        set_clock(desk, moment)
+        assert (await refusal(desk))[0] == "MONTH_NOT_OVER"
+
+
+async def test_a_month_without_batches_is_refused(desk: OrderDesk) -> None:
+    set_clock(desk, LATER)
+    assert (await refusal(desk))[0] == "NOTHING_TO_ARCHIVE"
+
+
+async def test_records_changed_in_the_database_make_no_archive(
+    desk: OrderDesk, tmp_path: Path
+) -> None:
+    await desk.receipt(as_rows("b1", [row("o-1"), row("o-2")]))
+    set_clock(desk, LATER)
+    await desk.execute(
+        "set session_replication_role = replica; update orders.orders set worker = 2"
+    )
+
+    with pytest.raises(ArchiveBroken, match="b1 do not give its root"):
+        await fetch(desk, tmp_path / "broken")
+    assert not (tmp_path / "broken" / MANIFEST).exists()
+
+
+async def test_only_an_administrator_archives_and_nothing_is_deleted(
+    filled: OrderDesk, folder: Path
+) -> None:
+    asked = pb.ArchiveOrdersRequest(platform=f"platforms/{SWIFT}", month=MONTH)
+    for role in ("platform", "fund_officer", "adjudicator"):
+        stub = filled.at(role, platform=SWIFT if role == "platform" else "")
+        with pytest.raises(grpc.RpcError) as refused:
+            async for _ in stub.ArchiveOrders(asked, timeout=30):
+                pass
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert await broken_invariants(filled) == []
+    assert (folder / MANIFEST).exists()
+
+
+def same(one: str, other: str) -> bool:
+    return Path(one).read_bytes() == Path(other).read_bytes()
+
+
+async def test_the_command_line_archives_verifies_and_proves(
+    desk: OrderDesk, tmp_path: Path
+) -> None:
+    # The command line signs its tokens by the clock on the wall.
+    now = SystemClock().now()
+    month = str(Month.of(civil_day(now - timedelta(days=40))))
+    set_clock(desk, now - timedelta(days=40))
+    await desk.receipt(as_rows("b1", [row(f"o-{number}") for number in range(15)]))
+    set_clock(desk, now)
+    state = str(desk.running.settings.state_dir)
+    order = f"platforms/{SWIFT}/orders/o-7"
+
+    async def oip(*words: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "services.cli.main", "--state-dir", state, *words),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        told, _ = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode or 0, told.decode()
+
+    to, served, kept = (str(tmp_path / name) for name in ("archive", "served", "kept"))
+    code, told = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
+    assert (code, "15" in told) == (0, True), told
+    code, told = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
+    assert (code, "not empty" in told) == (2, True), told
+    code, told = await oip("orders", "verify-archive", to, "--key", key_of(desk))
+    assert (code, "holds under the key given" in told) == (0, True), told
+    assert (await oip("evidence", "prove", order, "--out", served))[0] == 0
+    assert (await oip("evidence", "prove", order, "--archive", to, "--out", kept))[0] == 0
+    assert same(served, kept)
+    assert (await oip("evidence", "verify", kept, "--key", key_of(desk)))[0] == 0
+
+    held = json.loads((tmp_path / "archive" / MANIFEST).read_text(encoding="utf-8"))
+    held["month"] = "2025-06"
+    (tmp_path / "archive" / MANIFEST).write_text(json.dumps(held), encoding="utf-8")
+    code, told = await oip("orders", "verify-archive", to)
+    assert (code, "was changed" in told) == (2, True), told
