@@ -46,8 +46,8 @@ FETCH_COUNT = 32
 # Events of a backlog share a transaction, a few at a time: locks are held for milliseconds.
 GROUP_COUNT = 16
 FETCH_SECONDS = 4.0
+BACKLOG_SECONDS = 1.0
 SILENCES_MAX = 3
-BAD_REQUEST = 400
 DELIVERIES_MAX = 5
 # Before the second, third … delivery. Time enough for a gap to be found and closed meanwhile.
 RETRY_SECONDS = (0.5, 2.0, 10.0, 40.0)
@@ -214,20 +214,14 @@ class Listener:
         while silences < SILENCES_MAX:
             try:
                 messages = await subscription.fetch(
-                    FETCH_COUNT, timeout=FETCH_SECONDS, heartbeat=FETCH_SECONDS / 4
+                    1, timeout=FETCH_SECONDS, heartbeat=FETCH_SECONDS / 4
                 )
+                messages += await _backlog(subscription, messages[0])
             except nats.js.errors.FetchTimeoutError:
                 silences = 0
             except TimeoutError:
                 silences += 1
             except nats.errors.Error as error:
-                if isinstance(error, nats.js.errors.APIError) and error.code == BAD_REQUEST:
-                    # The client asks twice within one fetch, the second time for what is left of
-                    # it. When the event loop was late, that is too short for a heartbeat. The
-                    # first question still stands, and its events come to this subscription.
-                    silences = 0
-                    await asyncio.sleep(0)
-                    continue
                 log.warning("fetch_failed", service=self.service, error=type(error).__name__)
                 await asyncio.sleep(1)
                 return
@@ -380,6 +374,21 @@ def is_ours(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or not getattr(error.orig, "sqlstate", None)
     return isinstance(error, PoolTimeoutError | OSError)
+
+
+async def _backlog(subscription: JetStreamContext.PullSubscription, first: Msg) -> list[Msg]:
+    """What waits behind a message, at once and not more than a few.
+
+    Without a heartbeat, which the client would also send in questions without a time: the server
+    refuses those, and what the client has collected by then is lost until it is delivered again.
+    """
+    waiting = min(first.metadata.num_pending, FETCH_COUNT - 1)
+    if not waiting:
+        return []
+    try:
+        return await subscription.fetch(waiting, timeout=BACKLOG_SECONDS)
+    except (TimeoutError, nats.errors.Error):
+        return []
 
 
 async def _keep_waiting(waiting: list[Msg]) -> None:
