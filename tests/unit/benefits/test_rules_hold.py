@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 
 from hypothesis import given
@@ -37,6 +38,7 @@ from services.kernel.lifecycle import TransitionNotAllowed
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.periods import Month
 
+README = Path(__file__).parents[3] / "services" / "benefits" / "README.md"
 LAW = load_law()
 LATE = date(2027, 1, 1)
 areas = st.sampled_from(["440100", "310115", "110105", "510100", "500109", "320100"])
@@ -307,3 +309,7 @@ def test_two_runs_pay_what_one_later_run_would(
 
     whole = due(awards, {}, set(), late)
     assert sorted([*one, *two], key=lambda paid: (paid.award, paid.month)) == whole
+
+
+def test_the_readme_shows_the_lifecycle_that_the_program_walks() -> None:
+    assert LIFECYCLE.diagram() in README.read_text(encoding="utf-8")
