@@ -47,7 +47,7 @@ check: lint ## ruff, mypy, buf, import-linter, the project's own rules
 	$(V)/pytest -q tests/architecture
 
 test: setup .venv/bin/oip ## all tests but the fault series and the benchmarks
-	$(V)/pytest -q --ignore=tests/benchmarks
+	$(V)/pytest -q --ignore=tests/benchmarks --ignore=tests/faults
 
 journeys: setup .venv/bin/oip ## the whole-system tests alone
 	$(V)/pytest -q tests/journeys
