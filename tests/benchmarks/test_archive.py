@@ -1,0 +1,134 @@
+"""What an archived order costs: bytes beside those in the database, and how fast it goes.
+
+`OIP_BENCH_ARCHIVE_ROWS` sets the size (default 400,000 rows of one platform's month).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+from oip.orders.v1 import orders_pb2 as pb
+from oip.type.v1 import type_pb2
+
+from services.client.archive import MANIFEST, check_folder
+from services.client.archive_proofs import prove_from
+from services.client.archiving import write_archive
+from services.client.uploading import cut, upload_orders
+from services.orders.commands.signing import VERIFIER_FILE
+from services.orders.domain.checks import microseconds
+from services.orders.domain.columns import SCHEMA
+from services.runtime.clock import SetClock
+from services.runtime.settings import Settings
+from tests.support.databases import Databases
+from tests.support.intake_load import AREAS, WORKERS, enrol_all
+from tests.support.uploading import SWIFT, OrderDesk, order_desk
+
+ROWS = int(os.environ.get("OIP_BENCH_ARCHIVE_ROWS", "400000"))
+BENCH = Path("build/bench.json")
+LATER = datetime(2025, 9, 1, 1, 0, tzinfo=UTC)
+# The archive is what remains after years: it has to be small beside the database.
+ARCHIVE_VS_DATABASE_MAX = 0.25
+
+_SIZES = """
+select sum(pg_relation_size(c.oid)) filter (where c.relkind = 'r')::bigint,
+    sum(pg_relation_size(c.oid)) filter (where c.relkind = 'i')::bigint
+from pg_class c
+where c.oid in (select relid from pg_partition_tree('orders.orders') where isleaf
+    union all select i.indexrelid from pg_index i
+    join pg_partition_tree('orders.orders') t on t.relid = i.indrelid and t.isleaf)
+"""
+
+
+def keep(figures: dict[str, float]) -> None:
+    """Add figures to build/bench.json and print them."""
+    BENCH.parent.mkdir(exist_ok=True)
+    held = json.loads(BENCH.read_text(encoding="utf-8")) if BENCH.exists() else {}
+    held["archive"] = {**held.get("archive", {}), **figures}
+    BENCH.write_text(json.dumps(held, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    for name, value in figures.items():
+        print(f"  {name:<32} {value:>12,.2f}")  # noqa: T201 - what the benchmark is for
+
+
+def month(count: int) -> pa.Table:
+    """Orders with as much chance in them as real ones, sent as they end: numbers, workers, times.
+
+    The generator of the intake benchmark follows a formula, which compresses far too well.
+    """
+    chance = random.Random(7)
+    start = microseconds(datetime(2025, 7, 1, tzinfo=UTC)) // 1_000_000
+    rows = []
+    for ended in sorted(chance.randrange(7200, 30 * 86_400) for _ in range(count)):
+        lasted = chance.randrange(300, 3600)
+        number = f"2507{ended // 86_400 + 1:02d}{chance.randrange(10**10):010d}"
+        accepted = start + ended - lasted
+        picked = accepted + chance.randrange(60, 60 + lasted // 2)
+        worker, state = chance.randrange(1, WORKERS + 1), chance.choice((2,) * 29 + (3,))
+        times = (accepted * 10**6, picked * 10**6, (start + ended) * 10**6)
+        rows.append((number, 1, worker, 2, state, *times, chance.choice(AREAS), None))
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    return pa.table(columns, SCHEMA.names).cast(SCHEMA)
+
+
+async def filled(desk: OrderDesk, table: pa.Table) -> str:
+    """A month's orders; the verifier key."""
+    await desk.execute("truncate orders.platform_worker")
+    await enrol_all(desk.running.settings.database_url)
+    stub = desk.at("platform", platform=SWIFT)
+    await upload_orders(stub, SWIFT, cut(table, "month"))
+    for number in range(8):
+        await desk.execute(f"vacuum analyze orders.orders_{number}")
+    clock = desk.running.running["orders"].clock
+    assert isinstance(clock, SetClock)
+    clock.set(LATER)
+    path = desk.running.settings.state_dir / VERIFIER_FILE
+    return path.read_text(encoding="ascii").strip()
+
+
+async def test_an_archived_order_is_small_and_proven_fast(
+    stack: Settings, databases: Databases, tmp_path: Path
+) -> None:
+    async with order_desk(stack, databases) as desk:
+        table = month(ROWS)
+        key = await filled(desk, table)
+        last = table["order_no"][-1].as_py()
+        del table
+        ((held, indexes),) = await desk.execute(_SIZES)
+        asked = pb.ArchiveOrdersRequest(
+            platform=f"platforms/{SWIFT}", month=type_pb2.Month(year=2025, month=8)
+        )
+        begin = time.perf_counter()
+        archive = await write_archive(
+            desk.at("administrator").ArchiveOrders(asked, timeout=600),
+            tmp_path,
+            key,
+        )
+        seconds = time.perf_counter() - begin
+    begin = time.perf_counter()
+    check_folder(tmp_path, key)
+    checking = time.perf_counter() - begin
+    begin = time.perf_counter()
+    prove_from([tmp_path], f"platforms/{SWIFT}/orders/{last}")
+    proving = time.perf_counter() - begin
+
+    manifest = (tmp_path / MANIFEST).stat().st_size
+    kept = (archive.byte_count + manifest) / ROWS
+    keep(
+        {
+            "rows": ROWS,
+            "table_bytes_per_order": held / ROWS,
+            "index_bytes_per_order": indexes / ROWS,
+            "archive_bytes_per_order": kept,
+            "archive_vs_database": kept * ROWS / (held + indexes),
+            "archived_rows_per_second": ROWS / seconds,
+            "verified_rows_per_second": ROWS / checking,
+            "prove_seconds": proving,
+        }
+    )
+    assert archive.row_count == ROWS
+    assert kept * ROWS / (held + indexes) <= ARCHIVE_VS_DATABASE_MAX
