@@ -35,7 +35,7 @@ def archive(
     """Write a month's records to Parquet with a manifest, and check it. Deletes nothing."""
     desk = desk_of(context)
     key = key.strip() or evidence.own_key(desk)
-    wanted = orders_pb2.ArchiveOrdersRequest(
+    wanted = orders_pb2.GetOrderArchiveRequest(
         platform=f"platforms/{platform}", month=month_to_wire(_month(month))
     )
     _make_empty(to)
@@ -82,7 +82,7 @@ def prove(
 
 
 async def _fetch(
-    desk: Desk, wanted: orders_pb2.ArchiveOrdersRequest, folder: Path, key: str
+    desk: Desk, wanted: orders_pb2.GetOrderArchiveRequest, folder: Path, key: str
 ) -> Archive:
     progress = Progress(
         TextColumn("{task.description}"),
@@ -96,7 +96,7 @@ async def _fetch(
         with progress:
             bar = progress.add_task("records", total=None)
             return await write_archive(
-                stub.ArchiveOrders(wanted, timeout=STREAM_SECONDS),
+                stub.GetOrderArchive(wanted, timeout=STREAM_SECONDS),
                 folder,
                 key,
                 lambda done, total: progress.update(bar, completed=done, total=total),

@@ -39,7 +39,7 @@ _ENCODINGS = {
 
 
 async def write_archive(
-    parts: AsyncIterable[orders_pb2.ArchiveOrdersResponse],
+    parts: AsyncIterable[orders_pb2.GetOrderArchiveResponse],
     folder: Path,
     verifier_key: str,
     on_rows: Callable[[int, int], None] = lambda _done, _all: None,

@@ -99,12 +99,12 @@ async def test_an_archived_order_is_small_and_proven_fast(
         last = table["order_no"][-1].as_py()
         del table
         ((held, indexes),) = await desk.execute(_SIZES)
-        asked = pb.ArchiveOrdersRequest(
+        asked = pb.GetOrderArchiveRequest(
             platform=f"platforms/{SWIFT}", month=type_pb2.Month(year=2025, month=8)
         )
         begin = time.perf_counter()
         archive = await write_archive(
-            desk.at("administrator").ArchiveOrders(asked, timeout=600),
+            desk.at("administrator").GetOrderArchive(asked, timeout=600),
             tmp_path,
             key,
         )

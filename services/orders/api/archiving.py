@@ -23,9 +23,9 @@ class ArchivingApi:
     def __init__(self, running: Running) -> None:
         self._running = running
 
-    async def ArchiveOrders(
-        self, request: orders_pb2.ArchiveOrdersRequest, context: Context
-    ) -> AsyncIterator[orders_pb2.ArchiveOrdersResponse]:
+    async def GetOrderArchive(
+        self, request: orders_pb2.GetOrderArchiveRequest, context: Context
+    ) -> AsyncIterator[orders_pb2.GetOrderArchiveResponse]:
         """A month's batches of a platform with their records, part by part."""
         platform = wire.own_platform(request.platform)
         month = month_from_wire(request.month, "month")
@@ -35,16 +35,16 @@ class ArchivingApi:
             return await commands.open_archive(tx, platform, month, now)
 
         opened = await read(self._running, opening)
-        yield orders_pb2.ArchiveOrdersResponse(archive=_archive(opened, month))
+        yield orders_pb2.GetOrderArchiveResponse(archive=_archive(opened, month))
         start, end = opened.extent.start, opened.extent.end
         while start < end:
             part = await self._part(platform, start, end, opened)
             for one in part.batches:
-                yield orders_pb2.ArchiveOrdersResponse(batch=_logged(one))
+                yield orders_pb2.GetOrderArchiveResponse(batch=_logged(one))
             if part.rows:
                 rows = await asyncio.to_thread(archives.from_csv, part.rows)
                 for content in archives.messages(rows):
-                    yield orders_pb2.ArchiveOrdersResponse(arrow_ipc=content)
+                    yield orders_pb2.GetOrderArchiveResponse(arrow_ipc=content)
             start = part.end
 
     async def _part(

@@ -66,8 +66,8 @@ def key_of(desk: OrderDesk) -> str:
 
 
 async def fetch(desk: OrderDesk, folder: Path, platform: str = SWIFT) -> Archive:
-    asked = pb.ArchiveOrdersRequest(platform=f"platforms/{platform}", month=MONTH)
-    parts = desk.at("administrator").ArchiveOrders(asked, timeout=60)
+    asked = pb.GetOrderArchiveRequest(platform=f"platforms/{platform}", month=MONTH)
+    parts = desk.at("administrator").GetOrderArchive(asked, timeout=60)
     return await write_archive(parts, made(folder), key_of(desk))
 
 
@@ -166,11 +166,11 @@ async def test_the_latest_revision_is_found_over_several_archives(
 ) -> None:
     set_clock(filled, datetime(2025, 10, 1, 1, 0, tzinfo=UTC))
     later = tmp_path / "september"
-    asked = pb.ArchiveOrdersRequest(
+    asked = pb.GetOrderArchiveRequest(
         platform=f"platforms/{SWIFT}", month=type_pb2.Month(year=2025, month=9)
     )
     stub = filled.at("administrator")
-    await write_archive(stub.ArchiveOrders(asked, timeout=60), made(later), key_of(filled))
+    await write_archive(stub.GetOrderArchive(asked, timeout=60), made(later), key_of(filled))
 
     name = f"platforms/{SWIFT}/orders/o-1"
     assert prove_from([later, folder], name).record.row.revision == 3
@@ -297,10 +297,10 @@ def test_an_archive_of_another_key_is_refused(folder: Path) -> None:
 
 
 async def refusal(desk: OrderDesk, **changes: object) -> tuple[str, str]:
-    asked = pb.ArchiveOrdersRequest(platform=f"platforms/{SWIFT}", month=MONTH)
-    asked.MergeFrom(pb.ArchiveOrdersRequest(**changes))  # type: ignore[arg-type]
+    asked = pb.GetOrderArchiveRequest(platform=f"platforms/{SWIFT}", month=MONTH)
+    asked.MergeFrom(pb.GetOrderArchiveRequest(**changes))  # type: ignore[arg-type]
     with pytest.raises(grpc.RpcError) as refused:
-        async for _ in desk.at("administrator").ArchiveOrders(asked, timeout=30):
+        async for _ in desk.at("administrator").GetOrderArchive(asked, timeout=30):
             pass
     from grpc_status import rpc_status
 
@@ -338,11 +338,11 @@ async def test_records_changed_in_the_database_make_no_archive(
 async def test_only_an_administrator_archives_and_nothing_is_deleted(
     filled: OrderDesk, folder: Path
 ) -> None:
-    asked = pb.ArchiveOrdersRequest(platform=f"platforms/{SWIFT}", month=MONTH)
+    asked = pb.GetOrderArchiveRequest(platform=f"platforms/{SWIFT}", month=MONTH)
     for role in ("platform", "fund_officer", "adjudicator"):
         stub = filled.at(role, platform=SWIFT if role == "platform" else "")
         with pytest.raises(grpc.RpcError) as refused:
-            async for _ in stub.ArchiveOrders(asked, timeout=30):
+            async for _ in stub.GetOrderArchive(asked, timeout=30):
                 pass
         assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
     assert await broken_invariants(filled) == []

@@ -41,7 +41,7 @@ def rows_of(batch: int, count: int) -> pa.Table:
     return table_of(rows).cast(SCHEMA) if rows else SCHEMA.empty_table()
 
 
-def parts_of(counts: list[int]) -> list[pb.ArchiveOrdersResponse]:
+def parts_of(counts: list[int]) -> list[pb.GetOrderArchiveResponse]:
     """What the service would send for batches with so many rows, the whole of a log."""
     tables = [rows_of(number, count) for number, count in enumerate(counts)]
     logged = []
@@ -67,7 +67,7 @@ def parts_of(counts: list[int]) -> list[pb.ArchiveOrdersResponse]:
         batch_count=len(counts),
         row_count=sum(counts),
     )
-    parts = [pb.ArchiveOrdersResponse(archive=archive)]
+    parts = [pb.GetOrderArchiveResponse(archive=archive)]
     for number, (name, taken, count, root) in enumerate(logged):
         batch = pb.LoggedBatch(
             name=name,
@@ -77,16 +77,16 @@ def parts_of(counts: list[int]) -> list[pb.ArchiveOrdersResponse]:
             root=root,
             log_path=merkle.path(entries, number),
         )
-        parts.append(pb.ArchiveOrdersResponse(batch=batch))
+        parts.append(pb.GetOrderArchiveResponse(batch=batch))
         messages = archives.messages(tables[number])
-        parts += [pb.ArchiveOrdersResponse(arrow_ipc=content) for content in messages]
+        parts += [pb.GetOrderArchiveResponse(arrow_ipc=content) for content in messages]
     return parts
 
 
 def write(
-    folder: Path, parts: list[pb.ArchiveOrdersResponse], on_rows: Any = lambda *_: None
+    folder: Path, parts: list[pb.GetOrderArchiveResponse], on_rows: Any = lambda *_: None
 ) -> Archive:
-    async def stream() -> AsyncIterator[pb.ArchiveOrdersResponse]:
+    async def stream() -> AsyncIterator[pb.GetOrderArchiveResponse]:
         for part in parts:
             yield part
 
