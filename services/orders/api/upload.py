@@ -9,16 +9,17 @@ from collections.abc import AsyncIterator
 from oip.orders.v1 import orders_pb2
 
 from services.kernel import names
-from services.kernel.problems import Malformed, NotFound
+from services.kernel.problems import Malformed, NotFound, Problem
 from services.orders.api import wire
 from services.orders.commands.intake import Intake, Upload
 from services.orders.commands.workers import WorkerPool
+from services.orders.domain.columns import check_size
 from services.orders.store import records
 from services.runtime.access import caller
 from services.runtime.database import Transaction
 from services.runtime.failpoints import FailpointError
 from services.runtime.log import logger
-from services.runtime.refusals import problem_behind, status_of
+from services.runtime.refusals import is_away, problem_behind, status_of
 from services.runtime.requests import read
 from services.runtime.running import Running
 from services.runtime.wire import Context, next_token, page_of
@@ -68,8 +69,11 @@ class UploadApi:
         before: Answer | None = None
         try:
             async for request in requests:
+                batch_id, upload = request.batch_id[:64], _upload_or_problem(request)
+                # A message may unfold to fifty times its size: it is not kept while we wait.
+                del request
                 await self.intake.places.acquire()
-                task = asyncio.create_task(self._take(request, before))
+                task = asyncio.create_task(self._take(batch_id, upload, before))
                 task.add_done_callback(lambda _: self.intake.places.release())
                 task.add_done_callback(under_way.discard)
                 under_way.add(task)
@@ -79,20 +83,22 @@ class UploadApi:
             await waiting.put(None)
 
     async def _take(
-        self, request: orders_pb2.UploadOrdersRequest, before: Answer | None
+        self, batch_id: str, upload: Upload | Problem, before: Answer | None
     ) -> orders_pb2.UploadOrdersResponse:
-        answer = orders_pb2.UploadOrdersResponse(batch_id=request.batch_id[:64])
+        answer = orders_pb2.UploadOrdersResponse(batch_id=batch_id)
         try:
-            batch = await self.intake.take(_upload(request), before)
+            batch = await self.intake.take(_sound(upload), before)
             answer.receipt.CopyFrom(wire.batch(batch))
         except FailpointError:
             raise
         except Exception as error:  # one batch must not end the others
             problem = problem_behind(error, self._running.service)
-            if problem is None:
-                log.exception("batch_failed", batch=request.batch_id[:64])
+            if problem is not None:
+                log.info("batch_refused", batch=batch_id, reason=problem.reason)
+            elif is_away(error):
+                log.warning("batch_unknown", batch=batch_id, error=type(error).__name__)
             else:
-                log.info("batch_refused", batch=request.batch_id[:64], reason=problem.reason)
+                log.exception("batch_failed", batch=batch_id)
             answer.problem.CopyFrom(status_of(error, self._running.service))
         if before is not None:
             # Whoever waits for this batch waits for all before it, also if this one was refused.
@@ -153,6 +159,20 @@ class UploadApi:
         return await read(self._running, work)
 
 
+def _upload_or_problem(request: orders_pb2.UploadOrdersRequest) -> Upload | Problem:
+    try:
+        return _upload(request)
+    except Problem as problem:
+        # Its trace would keep the message.
+        return problem.with_traceback(None)
+
+
+def _sound(upload: Upload | Problem) -> Upload:
+    if isinstance(upload, Problem):
+        raise upload
+    return upload
+
+
 def _upload(request: orders_pb2.UploadOrdersRequest) -> Upload:
     if not _BATCH_ID.fullmatch(request.batch_id):
         what = "choose 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit"
@@ -160,6 +180,8 @@ def _upload(request: orders_pb2.UploadOrdersRequest) -> Upload:
     platform = wire.own_platform(request.platform)
     form = request.WhichOneof("content")
     if form == "rows":
+        # Before anything else is made of them: two million empty rows fit a message.
+        check_size(len(request.rows.rows))
         rows = request.rows.SerializeToString(deterministic=True)
         return Upload(platform, request.batch_id, "rows", rows)
     if form == "arrow_ipc":

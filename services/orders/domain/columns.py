@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from services.kernel.problems import Kind, Problem
 
 ROWS_MAX = 50_000
+# Of an Arrow batch once unpacked: more than the longest texts need in so many rows.
+BYTES_MAX = 64 << 20
 
 _MOMENT = pa.timestamp("us", tz="UTC")
 SCHEMA = pa.schema(
@@ -84,19 +86,22 @@ def from_arrow(content: bytes | memoryview) -> Columns:
 
     Bad bytes can crash the reader, so this runs in a worker process and nowhere else.
     """
-    batches, count = [], 0
+    batches, count, size = [], 0, 0
     try:
         with pa.ipc.open_stream(pa.py_buffer(content)) as reader:
             _check_schema(reader.schema)
             for batch in reader:
                 batch.validate(full=True)
                 count += batch.num_rows
-                if count > ROWS_MAX:
+                size += batch.nbytes
+                if count > ROWS_MAX or size > BYTES_MAX:
                     break
                 batches.append(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BatchUnreadable(what=f"it is no Arrow IPC stream ({type(error).__name__})") from error
-    _check_size(count)
+    if size > BYTES_MAX:
+        raise BatchUnreadable(what=f"unpacked it has more than {BYTES_MAX >> 20} MiB")
+    check_size(count)
     return of_table(pa.Table.from_batches(batches))
 
 
@@ -105,10 +110,10 @@ def of_table(table: pa.Table) -> Columns:
     return _columns([table[name].combine_chunks() for name in SCHEMA.names])
 
 
-def from_rows(rows: Iterable[Any]) -> Columns:
+def from_rows(rows: Sequence[Any]) -> Columns:
     """Read row messages (OrderRow); times are Unix microseconds, 0 where not given."""
+    check_size(len(rows))
     messages = list(rows)
-    _check_size(len(messages))
 
     def texts(name: str) -> Any:
         return pa.array(list(map(attrgetter(name), messages)), pa.string())
@@ -151,7 +156,8 @@ def _check_schema(schema: pa.Schema) -> None:
             raise BatchUnreadable(what=f"column {field.name} is {field.type}, not {wanted}"[:300])
 
 
-def _check_size(count: int) -> None:
+def check_size(count: int) -> None:
+    """Raise BatchSizeWrong unless a batch may have so many rows."""
     if not 1 <= count <= ROWS_MAX:
         shown = f"more than {ROWS_MAX}" if count > ROWS_MAX else "no"
         raise BatchSizeWrong(row_count=shown, most=ROWS_MAX)
