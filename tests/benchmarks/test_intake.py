@@ -145,22 +145,22 @@ async def test_look_up_stays_flat_while_intake_runs(stack: Settings, databases: 
         early, _ = await intake.upload(split(orders(PART, prefix="91")))
         await fill(url, HELD - first, start=first)
         await checkpoint(url)
-        late_batches = split(orders(PART, prefix="92"))
-        late = asyncio.create_task(intake.upload(late_batches))
+        late, _ = await intake.upload(split(orders(PART, prefix="92")))
+        meanwhile = asyncio.create_task(intake.upload(split(orders(PART, prefix="93"))))
         found, bare = await asyncio.gather(look_up(desk), look_up_bare(url))
-        seconds, _ = await late
+        await meanwhile
         eight = await with_peak(intake, lambda: eight_streams(intake))
     keep(
         {
             "held_rows": float(HELD),
-            "late_vs_early_intake": early / seconds,
+            "late_vs_early_intake": early / late,
             "find_orders_p99_ms": found * 1000,
             "find_orders_select_p99_ms": bare * 1000,
             "find_orders_vs_select": found / bare,
             "peak_memory_mib_eight_streams": eight[1] / 2**20,
         }
     )
-    assert early / seconds >= 0.7
+    assert early / late >= 0.7
 
 
 def one_by_one(url: str) -> float:
@@ -242,7 +242,7 @@ async def percentile(once: Callable[[], Awaitable[None]]) -> float:
 
 async def eight_streams(serving: Serving) -> None:
     """Two streams a platform at once."""
-    one, two = (split(orders(PART // 2, prefix=f"{93 + n}")) for n in range(2))
+    one, two = (split(orders(PART // 2, prefix=f"{94 + n}")) for n in range(2))
     await asyncio.gather(serving.upload(one), serving.upload(two))
 
 
