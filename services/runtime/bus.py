@@ -44,6 +44,7 @@ PING_SECONDS = 5
 PINGS_OUTSTANDING_MAX = 2
 CONNECT_SECONDS = 5
 PUBLISH_SECONDS = 2
+BACKLOG_SECONDS = 1.0
 API_SECONDS = 5
 API_PATIENCE_SECONDS = 45
 ACK_SECONDS = 2
@@ -154,6 +155,23 @@ class Bus:
             for field in ("subjects", "max_bytes", "max_age", "duplicate_window", "num_replicas")
         ):
             await self.js.update_stream(wanted)
+
+
+async def backlog(
+    subscription: JetStreamContext.PullSubscription, first: Msg, most: int
+) -> list[Msg]:
+    """What waits behind a message at the server, `most` of it, at once.
+
+    Without a heartbeat, which the client would also send in questions without a time: the server
+    refuses those, and what the client has collected by then is lost until it is delivered again.
+    """
+    waiting = min(first.metadata.num_pending, most)
+    if not waiting:
+        return []
+    try:
+        return await subscription.fetch(waiting, timeout=BACKLOG_SECONDS)
+    except (TimeoutError, nats.errors.Error):
+        return []
 
 
 def carried_by(message: Msg) -> Carried | None:

@@ -29,6 +29,7 @@ from services.runtime.bus import (
     ACK_SECONDS,
     ACK_WAIT_SECONDS,
     Bus,
+    backlog,
     carried_by,
 )
 from services.runtime.carried import Carried, stream_of
@@ -46,7 +47,6 @@ FETCH_COUNT = 32
 # Events of a backlog share a transaction, a few at a time: locks are held for milliseconds.
 GROUP_COUNT = 16
 FETCH_SECONDS = 4.0
-BACKLOG_SECONDS = 1.0
 SILENCES_MAX = 3
 DELIVERIES_MAX = 5
 # Before the second, third … delivery. Time enough for a gap to be found and closed meanwhile.
@@ -216,7 +216,7 @@ class Listener:
                 messages = await subscription.fetch(
                     1, timeout=FETCH_SECONDS, heartbeat=FETCH_SECONDS / 4
                 )
-                messages += await _backlog(subscription, messages[0])
+                messages += await backlog(subscription, messages[0], FETCH_COUNT - 1)
             except nats.js.errors.FetchTimeoutError:
                 silences = 0
             except TimeoutError:
@@ -374,21 +374,6 @@ def is_ours(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or not getattr(error.orig, "sqlstate", None)
     return isinstance(error, PoolTimeoutError | OSError)
-
-
-async def _backlog(subscription: JetStreamContext.PullSubscription, first: Msg) -> list[Msg]:
-    """What waits behind a message, at once and not more than a few.
-
-    Without a heartbeat, which the client would also send in questions without a time: the server
-    refuses those, and what the client has collected by then is lost until it is delivered again.
-    """
-    waiting = min(first.metadata.num_pending, FETCH_COUNT - 1)
-    if not waiting:
-        return []
-    try:
-        return await subscription.fetch(waiting, timeout=BACKLOG_SECONDS)
-    except (TimeoutError, nats.errors.Error):
-        return []
 
 
 async def _keep_waiting(waiting: list[Msg]) -> None:
