@@ -1,0 +1,221 @@
+"""Rows and messages that are wrong: X3 and X4 of the fault catalogue."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+from oip.orders.v1 import orders_pb2 as pb
+
+from services.runtime.settings import Settings
+from tests.support.databases import Databases
+from tests.support.raw_upload import packed, raw_upload, refused_upload
+from tests.support.uploading import (
+    NINE,
+    NOW,
+    SWIFT,
+    OrderDesk,
+    as_arrow,
+    as_rows,
+    broken_invariants,
+    order_desk,
+    problem_in,
+    row,
+    table_of,
+)
+
+S = pb.OrderRejection
+MANY = 10_000
+INLINE_MAX = 1000
+# The longest answer: a thousand rejections with their sentences.
+ANSWER_BYTES_MAX = 512 * 1024
+
+KINDS: dict[int, dict[str, Any]] = {
+    S.BAD_ORDER_NO: {"order_no": " "},
+    S.BAD_REVISION: {"revision": 0},
+    S.UNKNOWN_INDUSTRY: {"industry": 99},
+    S.BAD_STATE: {"state": 99},
+    S.BAD_ACCEPT_TIME: {"accept_time_us": 0},
+    S.TIMES_OUT_OF_ORDER: {"ended": NINE - timedelta(seconds=1)},
+    S.TIME_IN_FUTURE: {"accepted": NOW + timedelta(days=1)},
+    S.UNKNOWN_PLACE: {"place_of_acceptance": 110105},
+    S.WORKER_NOT_ENROLLED: {"worker": 999},
+}
+# Sent as Arrow, for both forms to be refused alike.
+AS_ARROW = {S.UNKNOWN_PLACE, S.WORKER_NOT_ENROLLED, S.TIME_IN_FUTURE}
+WARM = [row("warm"), row("stranger", worker=999)]
+NAMES = [S.Status.Name(kind) for kind in KINDS]  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+async def desk(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
+    """One desk for the file, whose books are right after all of it."""
+    async with order_desk(stack, databases) as desk:
+        await desk.receipt(as_rows("warm", WARM))
+        yield desk
+        assert await broken_invariants(desk) == []
+
+
+def wrong(kind: int, number: int) -> dict[str, Any]:
+    return row(**{"order_no": f"w{kind}-{number}", **KINDS[kind]})
+
+
+def sum_of_outcomes(receipt: pb.OrderBatch) -> int:
+    return (
+        receipt.created_count
+        + receipt.exists_count
+        + receipt.conflict_count
+        + receipt.rejected_count
+    )
+
+
+async def listed(desk: OrderDesk, receipt: pb.OrderBatch) -> list[pb.OrderRejection]:
+    """Every rejection of a batch, page by page."""
+    stub, token, found = desk.at("fund_officer"), "", list[pb.OrderRejection]()
+    while True:
+        page = await stub.ListOrderRejections(
+            pb.ListOrderRejectionsRequest(
+                order_batch=receipt.name, page_size=1000, page_token=token
+            )
+        )
+        found += page.rejections
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=NAMES)
+async def test_ten_thousand_wrong_rows_are_each_named_in_an_answer_of_bounded_size(
+    desk: OrderDesk, kind: int
+) -> None:
+    rows = [wrong(kind, number) for number in range(MANY)]
+    name = f"many-{kind}"
+    batch = as_arrow(name, table_of(rows)) if kind in AS_ARROW else as_rows(name, rows)
+
+    receipt = await desk.receipt(batch)
+
+    assert receipt.received_count == MANY == sum_of_outcomes(receipt)
+    assert receipt.rejected_count == MANY
+    assert len(receipt.rejections) == INLINE_MAX
+    assert receipt.ByteSize() < ANSWER_BYTES_MAX
+    rejections = await listed(desk, receipt)
+    assert [one.index for one in rejections] == list(range(MANY))
+    assert {one.status for one in rejections} == {kind}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=NAMES)
+async def test_one_wrong_row_of_many_is_refused_alone(desk: OrderDesk, kind: int) -> None:
+    rows = [row(f"one-{kind}-{number}") for number in range(3000)]
+    rows[1717] = wrong(kind, 1717)
+
+    receipt = await desk.receipt(as_rows(f"one-{kind}", rows))
+
+    assert (receipt.created_count, receipt.rejected_count) == (2999, 1)
+    assert [(one.index, one.status) for one in receipt.rejections] == [(1717, kind)]
+
+
+async def test_every_kind_of_wrong_row_in_one_batch_is_counted_by_its_kind(
+    desk: OrderDesk,
+) -> None:
+    held = [row(f"mixed-held-{number}", revision=2) for number in range(3)]
+    await desk.receipt(as_rows("mixed-held", held))
+    rows = [row(f"mixed-{number}") for number in range(100)]
+    rows += [wrong(kind, number) for number in range(200) for kind in KINDS]
+    rows += [rows[0], row("mixed-1", worker=2), held[0]]
+    rows += [row("mixed-held-1", revision=2, worker=2), row("mixed-held-2", revision=1)]
+
+    receipt = await desk.receipt(as_rows("mixed", rows))
+
+    assert receipt.received_count == len(rows) == sum_of_outcomes(receipt)
+    assert (receipt.created_count, receipt.exists_count, receipt.conflict_count) == (100, 2, 2)
+    found = Counter(one.status for one in await listed(desk, receipt))
+    assert found == dict.fromkeys(KINDS, 200) | {
+        S.CONFLICT_IN_BATCH: 1,
+        S.REVISION_OLDER_THAN_HELD: 1,
+        S.EXISTS_WITH_DIFFERENT_CONTENT: 1,
+    }
+
+
+async def test_wrong_rows_cost_about_what_sound_rows_cost(desk: OrderDesk) -> None:
+    begin = time.perf_counter()
+    await desk.receipt(as_rows("cost-sound", [row(f"cost-{n}") for n in range(MANY)]))
+    sound = time.perf_counter() - begin
+    begin = time.perf_counter()
+    await desk.receipt(as_rows("cost-wrong", [wrong(S.BAD_STATE, n) for n in range(MANY)]))
+
+    # The benchmarks hold the ratio; here only what would be a mistake in kind is caught.
+    assert time.perf_counter() - begin < 5 * sound + 5
+
+
+async def test_bytes_that_are_no_message_get_one_fixed_text_that_repeats_nothing(
+    desk: OrderDesk,
+) -> None:
+    texts = set()
+    for content in (
+        b"\xff\xff\xff",
+        packed(1, b"\xff\xfe marker"),  # a batch id that is no UTF-8
+        b"\x0a\xffmarker",  # a length beyond the end
+        packed(3, packed(1, packed(1, b"marker\xff"))),  # an order number that is no UTF-8
+        packed(3, b"\x0b" * 5000),  # groups that never end
+        deep(300),
+    ):
+        error = await refused_upload(desk, content)
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        texts.add(error.details())
+
+    assert len(texts) == 1
+    assert "marker" not in texts.pop()
+
+
+def deep(levels: int) -> bytes:
+    """Groups of an unknown number within each other, deeper than any message of ours."""
+    return b"\xa3\x06" * levels + b"\xa4\x06" * levels
+
+
+async def test_fields_that_nobody_knows_are_passed_over(desk: OrderDesk) -> None:
+    known = as_rows("unknown-field", [row("unknown-field")]).SerializeToString()
+
+    (taken,) = await raw_upload(desk, known + packed(2000, b"from a later version"))
+
+    assert taken.receipt.created_count == 1
+
+
+@pytest.mark.parametrize("changes", [{"industry": 2**31 - 1}, {"industry": -1}, {"state": -5}])
+async def test_an_enum_value_that_nobody_knows_costs_its_row_alone(
+    desk: OrderDesk, changes: dict[str, int]
+) -> None:
+    name = f"enum-{abs(next(iter(changes.values())))}"
+    receipt = await desk.receipt(as_rows(name, [row(name), row(f"{name}-x", **changes)]))
+
+    assert (receipt.created_count, receipt.rejected_count) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pb.UploadOrdersRequest(),
+        pb.UploadOrdersRequest(batch_id="no-content", platform=f"platforms/{SWIFT}"),
+        pb.UploadOrdersRequest(
+            batch_id="no-rows", platform=f"platforms/{SWIFT}", rows=pb.OrderRows()
+        ),
+        pb.UploadOrdersRequest(batch_id="no-arrow", platform=f"platforms/{SWIFT}", arrow_ipc=b""),
+        pb.UploadOrdersRequest(batch_id="../x", platform=f"platforms/{SWIFT}"),
+        pb.UploadOrdersRequest(batch_id="x" * 100_000, platform=f"platforms/{SWIFT}"),
+        pb.UploadOrdersRequest(batch_id="no-platform", platform="x" * 100_000),
+    ],
+    ids=["empty", "no content", "no rows", "no arrow", "bad id", "long id", "long platform"],
+)
+async def test_a_batch_without_its_parts_is_malformed_and_the_stream_goes_on(
+    desk: OrderDesk, request_: Any
+) -> None:
+    answer, after = await desk.upload(request_, as_rows("warm", WARM))
+
+    code, _, text = problem_in(answer.problem)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert len(text) < 1000
+    assert after.WhichOneof("outcome") == "receipt"
