@@ -36,6 +36,7 @@ def statement(console: Console, figures: dict[str, Any]) -> None:
     console.print(_orders(figures["orders"]))
     console.print(_premiums(figures["premium_lines"]))
     console.print(_claims(figures))
+    console.print(_awards(figures["awards"]))
     console.print(_settlement(figures["settlement"]))
     payments, ledger = figures["payments"], figures["ledger"]
     console.print(
@@ -77,24 +78,31 @@ def _premiums(lines: list[dict[str, Any]]) -> Table:
 
 
 def _claims(figures: dict[str, Any]) -> Table:
-    table = Table("claim", "accident (UTC)", "outcome", "orders", "grade", "awards", title="Claims")
+    table = Table("claim", "accident (UTC)", "outcome", "orders", "grade", title="Claims")
     grades = {one["claim"]: one for one in figures["appraisals"]}
     for claim in figures["claims"]:
-        grade = grades.get(claim["name"])
-        awards = [
-            f"{award['kind'].lower().replace('_', ' ')} {_yuan(award['amount_fen'])}"
-            for award in figures["awards"]
-            if award["claim"] == claim["name"]
-        ]
         table.add_row(
-            claim["name"],
-            claim["accident_time"].removesuffix("+00:00"),
+            _short(claim["name"]),
+            claim["accident_time"].removesuffix("+00:00").replace("T", " "),
             claim["outcome"].lower(),
             str(len(claim["order_nos"])),
-            _grade(grade),
-            "\n".join(awards),
+            _grade(grades.get(claim["name"])),
         )
     return table
+
+
+def _awards(awards: list[dict[str, Any]]) -> Table:
+    table = Table("claim", "award", "yuan", "from", title="Awards")
+    table.columns[2].justify = "right"
+    for award in awards:
+        kind = award["kind"].lower().replace("_", " ")
+        yuan = _yuan(award["amount_fen"])
+        table.add_row(_short(award["claim"]), kind, yuan, award["first_month"])
+    return table
+
+
+def _short(name: str) -> str:
+    return name.rsplit("/", 1)[1]
 
 
 def _grade(appraisal: dict[str, Any] | None) -> str:
