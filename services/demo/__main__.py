@@ -30,14 +30,27 @@ from services.demo.scenario import Scenario, ScenarioError
 from services.demo.summary import summarise
 from services.kernel.problems import Problem
 from services.runtime import log as logs
+from services.runtime.bus import NotSyncedError
 from services.runtime.channels import RemoteProblem, problem_of
 from services.runtime.clock import SetClock
+from services.runtime.database import NotDurableError
 from services.runtime.embedded import CannotStartError, StateInUseError
 from services.runtime.settings import Settings
 from services.runtime.stack import Stack, stack
 
 SETTLE_SECONDS = 300.0
 SEED = 20250701
+
+# What ends the month before it began, each in one sentence that says what to do.
+REFUSALS = (
+    CannotStartError,
+    NotDurableError,
+    NotSyncedError,
+    Problem,
+    ScenarioError,
+    StateInUseError,
+    TooFewCasesError,
+)
 
 console = Console()
 
@@ -147,7 +160,7 @@ def main(
         settings = _settings(story, is_default=orders is None, fresh=fresh)
         with _bars() as bars:
             figures = asyncio.run(live(story, settings, bars))
-    except (ScenarioError, Problem, CannotStartError, StateInUseError, TooFewCasesError) as error:
+    except REFUSALS as error:
         console.print(str(error), soft_wrap=True)
         sys.exit(EXIT_REFUSED)
     except (grpc.RpcError, RemoteProblem) as error:

@@ -13,11 +13,14 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.exc import OperationalError
+
 from services.runtime import delivery
 from services.runtime.bus import connect
 from services.runtime.channels import Channels
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.embedded import embedded
+from services.runtime.database import as_psycopg
+from services.runtime.embedded import CannotStartError, embedded
 from services.runtime.migrate import migrate
 from services.runtime.running import Running, Service
 from services.runtime.serve import GRACE_SECONDS, OnCrash, serving_all
@@ -77,7 +80,7 @@ async def stack(
     async with embedded(settings) as filled:
         on_stage("schemas")
         for one in wanted:
-            await migrate(filled.database_of(one.name), [one.name])
+            await _migrate(filled.database_of(one.name), one.name)
         on_stage("services")
         bus = await connect(filled, "stack")
         try:
@@ -90,6 +93,21 @@ async def stack(
                     yield made
         finally:
             await bus.close()
+
+
+async def _migrate(url: str, service: str) -> None:
+    try:
+        await migrate(url, [service])
+    except OperationalError as error:
+        place = as_psycopg(url)
+        raise CannotStartError(
+            f"PostgreSQL at {place.host}:{place.port or 5432} cannot be used for {service} "
+            f"({_first_line(error.orig)}); check OIP_DATABASE_URL."
+        ) from error
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 @contextmanager
