@@ -23,6 +23,7 @@ from services.kernel.money import Fen
 from services.kernel.periods import Month
 from services.runtime.channels import Channels, RemoteProblem, problem_of
 from services.runtime.clock import SetClock
+from services.runtime.embedded import NatsServer
 from services.runtime.settings import Settings
 from services.runtime.stack import Stack
 from services.runtime.stack import stack as start
@@ -215,8 +216,17 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-async def office(stack: Settings, databases: Databases, clock: SetClock) -> AsyncIterator[Office]:
-    settings = stack.model_copy(update={"database_url": await databases.fresh("fund")})
+async def office(
+    stack: Settings, databases: Databases, nats_server: NatsServer, clock: SetClock
+) -> AsyncIterator[Office]:
+    """The service on a database and a nats-server of the test's own."""
+    settings = stack.model_copy(
+        update={
+            "database_url": await databases.fresh("fund"),
+            "nats_url": nats_server.url,
+            "nats_monitor_url": nats_server.monitor_url,
+        }
+    )
     async with start([SERVICE], settings, clock=clock, any_port=True) as running:
         made = Office(running)
         yield made

@@ -9,6 +9,7 @@ import pytest
 
 from services.premiums.__main__ import SERVICE
 from services.runtime.clock import SetClock
+from services.runtime.embedded import NatsServer
 from services.runtime.settings import Settings
 from services.runtime.stack import stack
 from tests.integration.premiums.desk import Premiums
@@ -28,5 +29,14 @@ async def premiums(stack_settings: Settings, clock: SetClock) -> AsyncIterator[P
 
 
 @pytest.fixture
-async def stack_settings(stack: Settings, databases: Databases) -> Settings:
-    return stack.model_copy(update={"database_url": await databases.fresh("premiums")})
+async def stack_settings(
+    stack: Settings, databases: Databases, nats_server: NatsServer
+) -> Settings:
+    """A database and a nats-server of the test's own: others' tests tell of orders too."""
+    return stack.model_copy(
+        update={
+            "database_url": await databases.fresh("premiums"),
+            "nats_url": nats_server.url,
+            "nats_monitor_url": nats_server.monitor_url,
+        }
+    )

@@ -49,6 +49,7 @@ async def test_events_that_came_before_they_were_asked_for_are_not_lost(
         await until(hears(pair, {"a": 3}))
     finally:
         hearing.cancel()
+        await subscription.unsubscribe()
 
     consumer = await pair.bus.js.consumer_info("TOY", "echo")
     assert consumer.num_redelivered == 0
