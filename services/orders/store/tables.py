@@ -119,3 +119,28 @@ platform_workers = sa.Table(
     sa.Column("platform", _CODE, primary_key=True),
     sa.Column("worker", sa.BigInteger, primary_key=True, autoincrement=False),
 )
+
+order_logs = sa.Table(
+    "order_log",
+    metadata,
+    sa.Column("platform", _CODE, primary_key=True),
+    sa.Column("log_size", sa.BigInteger, nullable=False),
+    sa.Column("frontier", sa.LargeBinary, nullable=False),
+    sa.Column("has_headless", sa.Boolean, nullable=False),
+)
+
+headless_orders = sa.Table(
+    "headless_order",
+    metadata,
+    sa.Column("platform", _CODE, primary_key=True),
+    sa.Column("order_no", _CODE, primary_key=True),
+)
+
+log_nodes = sa.Table(
+    "log_node",
+    metadata,
+    sa.Column("platform", _CODE, primary_key=True),
+    sa.Column("level", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+)

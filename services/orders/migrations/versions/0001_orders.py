@@ -201,6 +201,8 @@ ADDED_ONLY = (
     "order_totals",
     "order_gap",
 )
+# What the service itself adds to; everything else is intake's.
+ADDED_BY_SERVICE = ("order_freeze", "order_totals", "order_gap")
 OF_A_PLATFORM = (
     "orders",
     "order_batch",
@@ -241,7 +243,11 @@ def upgrade() -> None:
         )
         forbid_change(f"orders_{number}")
     for table in ADDED_ONLY:
-        append_only(table)
+        if table in ADDED_BY_SERVICE:
+            append_only(table)
+        else:
+            forbid_change(table)
+            allow(table, "SELECT")
     for table in OF_A_PLATFORM:
         enable_platform_isolation(table)
     allow("order_log", "SELECT")
