@@ -12,7 +12,6 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from services.runtime.secret_files import write_beside, write_once
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -104,7 +105,7 @@ def load_keys(path: Path) -> Keys:
 def load_or_make_keys(path: Path) -> Keys:
     """Read a key file, or make one on the first start of a development stack (mode 0600)."""
     if not path.exists():
-        _write_once(path, {"encryption": [_new_key("k1")], "index": _random()})
+        write_once(path, _as_file({"encryption": [_new_key("k1")], "index": _random()}))
     return load_keys(path)
 
 
@@ -113,7 +114,7 @@ def rotate(path: Path) -> str:
     content = json.loads(path.read_text(encoding="ascii"))
     key = _new_key(f"k{len(content['encryption']) + 1}")
     content["encryption"].append(key)
-    beside = _write_beside(path, content)
+    beside = write_beside(path, _as_file(content))
     beside.replace(path)
     return key["id"]
 
@@ -126,22 +127,5 @@ def _random() -> str:
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
 
 
-def _write_once(path: Path, content: object) -> None:
-    """Write a file whole or not at all; whoever comes second keeps the first one's."""
-    beside = _write_beside(path, content)
-    try:
-        os.link(beside, path)
-    except FileExistsError:
-        return
-    finally:
-        beside.unlink()
-
-
-def _write_beside(path: Path, content: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    return beside
+def _as_file(content: object) -> bytes:
+    return json.dumps(content, indent=1).encode("ascii")

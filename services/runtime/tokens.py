@@ -8,7 +8,6 @@ provider, given as a JWKS file; in development an issuer makes its own key at fi
 from __future__ import annotations
 
 import json
-import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from services.runtime.access import Caller, Unauthenticated, role_of
+from services.runtime.secret_files import write_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -106,14 +106,12 @@ class Issuer:
         `jwks_path` gets the public key, so that servers of other processes find it.
         """
         if not key_path.exists():
-            key_path.parent.mkdir(parents=True, exist_ok=True)
             key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
-            _write_once(key_path, json.dumps(key.as_dict(private=True)))
+            write_once(key_path, json.dumps(key.as_dict(private=True)).encode())
         issuer = cls(OKPKey.import_key(json.loads(key_path.read_text(encoding="utf-8"))), clock)
         if not jwks_path.exists():
-            jwks_path.parent.mkdir(parents=True, exist_ok=True)
             public = KeySet([issuer.public_key]).as_dict(private=False)
-            _write_once(jwks_path, json.dumps(public))
+            write_once(jwks_path, json.dumps(public).encode())
         return issuer
 
     @property
@@ -181,19 +179,3 @@ def file_source(path: Path) -> Callable[[], str]:
         return path.read_text(encoding="utf-8").strip()
 
     return token
-
-
-def _write_once(path: Path, content: str) -> None:
-    """Write a secret so that nobody else can read it; keep the one that came first."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
