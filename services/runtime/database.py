@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias, TypeVar
 
+import psycopg
 import structlog
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
@@ -42,6 +43,13 @@ SESSION = {
     "client_connection_check_interval": "2s",
     "timezone": "UTC",
 }
+_SCOPE = "select set_config('oip.platform', %(platform)s, true)"
+_READ_ONLY = "set transaction read only"
+_KEEP_PLANS = "set local plan_cache_mode = force_generic_plan"
+_LIFT = (
+    "select set_config(name, %(limit)s, true) from pg_settings"
+    " where name in ('statement_timeout', 'transaction_timeout')"
+)
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 RETRY_COUNT_MAX = 5
@@ -86,7 +94,9 @@ class Database:
         self, url: str, service: str, *, role: str | None = None, pool_size: int = 8
     ) -> None:
         self.service = service
+        self._pool_size = pool_size
         self._engine = _engine(url, service, role or f"oip_{service}", pool_size)
+        self._ending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def begin(
@@ -102,26 +112,35 @@ class Database:
         the caller is cancelled meanwhile. `seconds` lifts the time limits for a long piece of
         work. Raises Overloaded if no connection is free within two seconds.
         """
-        connection = await self._connect()
-        try:
-            if serializable:
-                await connection.execution_options(isolation_level="SERIALIZABLE")
-            await connection.begin()
-            await _prepare(connection, platform, seconds)
-            yield connection
-        except BaseException as error:
-            await _finish(_end(connection, commit=False))
-            problem = _as_problem(error, self.service)
-            if problem is not None:
-                raise problem from error
-            raise
-        try:
+        lifted = () if seconds is None else ((_LIFT, {"limit": f"{seconds}s"}),)
+        connection = await self._open(platform, *lifted, serializable=serializable)
+        with self._problems():
+            try:
+                yield connection
+            except BaseException:
+                await _finish(_end(connection, commit=False))
+                raise
             await _finish(_end(connection, commit=True))
-        except DBAPIError as error:
-            problem = _as_problem(error, self.service)
-            if problem is not None:
-                raise problem from error
-            raise
+
+    @asynccontextmanager
+    async def look(
+        self, platform: str = EVERYTHING, *, keeps_plans: bool = False
+    ) -> AsyncIterator[Transaction]:
+        """A transaction as of `begin` that can change nothing, so nobody has to await its end.
+
+        With `keeps_plans` the server plans each statement once for all values: for a small
+        question to a table of many partitions planning costs more than the answer.
+        """
+        first = (_READ_ONLY, _KEEP_PLANS) if keeps_plans else (_READ_ONLY,)
+        connection = await self._open(platform, *((statement, {}) for statement in first))
+        try:
+            with self._problems():
+                yield connection
+        finally:
+            # The driver forgets what it has prepared when a transaction rolls back.
+            ending = asyncio.create_task(_end(connection, commit=True))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     async def check(self, patience_seconds: float = 30.0) -> None:
         """Connect, waiting for a server that is starting; raises NotDurableError, or what it says.
@@ -144,6 +163,7 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool."""
+        await asyncio.gather(*self._ending, return_exceptions=True)
         await self._engine.dispose()
 
     @property
@@ -152,11 +172,70 @@ class Database:
         count: int = self._engine.pool.checkedout()  # type: ignore[attr-defined]
         return count
 
+    async def _open(
+        self, platform: str, *first: tuple[str, dict[str, str]], serializable: bool = False
+    ) -> AsyncConnection:
+        """A connection with a transaction begun and scoped, and `first` done, all in one trip.
+
+        That trip also shows whether the connection died in the pool. Nothing has been done by
+        then, so the next one is taken, until all that may have been there are tried.
+        """
+        for tries_left in reversed(range(self._pool_size + 1)):
+            connection = await self._connect()
+            try:
+                if serializable:
+                    await connection.execution_options(isolation_level="SERIALIZABLE")
+                await connection.begin()
+                driver = await driver_of(connection)
+                with as_database_error():
+                    async with driver.pipeline():
+                        for statement, values in ((_SCOPE, {"platform": platform}), *first):
+                            await driver.execute(statement, values)
+            except OperationalError:
+                if not driver.closed or not tries_left:
+                    await _finish(_end(connection, commit=False))
+                    raise
+                await connection.invalidate()
+                await connection.close()
+            except BaseException:
+                await _finish(_end(connection, commit=False))
+                raise
+            else:
+                return connection
+        raise AssertionError("the last try returns or raises")
+
     async def _connect(self) -> AsyncConnection:
         try:
             return await self._engine.connect()
         except PoolTimeoutError as error:
             raise Overloaded(service=self.service) from error
+
+    @contextmanager
+    def _problems(self) -> Iterator[None]:
+        """Raise what the caller is to be told instead of the database's error."""
+        try:
+            yield
+        except Exception as error:
+            problem = _as_problem(error, self.service)
+            if problem is not None:
+                raise problem from error
+            raise
+
+
+async def driver_of(tx: Transaction) -> psycopg.AsyncConnection[Any]:
+    """The driver's own connection, for COPY and pipelines; use it within `as_database_error`."""
+    driver: psycopg.AsyncConnection[Any] | None = (await tx.get_raw_connection()).driver_connection
+    assert driver is not None
+    return driver
+
+
+@contextmanager
+def as_database_error() -> Iterator[None]:
+    """Raise the driver's errors in the form in which the rest of the program knows them."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise OperationalError(None, None, error) from error
 
 
 async def retrying(work: Callable[[], Awaitable[R]]) -> R:
@@ -195,7 +274,8 @@ def _engine(url: str, service: str, role: str, pool_size: int) -> AsyncEngine:
         # Errors are logged, and values may be those of a person.
         hide_parameters=True,
         pool_timeout=POOL_WAIT_SECONDS,
-        pool_pre_ping=True,
+        # The connection used last is the one whose caches, here and in the server, are warm.
+        pool_use_lifo=True,
         pool_recycle=RECYCLE_SECONDS,
         connect_args={
             "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
@@ -225,21 +305,6 @@ def _check_session(connection: Any, _record: object) -> None:
     finally:
         cursor.close()
     connection.commit()
-
-
-async def _prepare(connection: AsyncConnection, platform: str, seconds: int | None) -> None:
-    """Scope the transaction, and lift its limits if asked: all of it ends with the transaction."""
-    await connection.execute(
-        text("select set_config('oip.platform', :platform, true)"), {"platform": platform}
-    )
-    if seconds is not None:
-        await connection.execute(
-            text(
-                "select set_config(name, :limit, true) from pg_settings"
-                " where name in ('statement_timeout', 'transaction_timeout')"
-            ),
-            {"limit": f"{seconds}s"},
-        )
 
 
 async def _end(connection: AsyncConnection, *, commit: bool) -> None:

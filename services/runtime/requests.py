@@ -105,9 +105,14 @@ async def answered(running: Running, request: Message, answer: type[A]) -> A | N
     return stored
 
 
-async def read(running: Running, work: Callable[[Transaction], Awaitable[R]]) -> R:
-    """Do `work` in a transaction that sees the caller's platform, or everything, and answer."""
-    async with running.database.begin(caller().scope) as tx:
+async def read(
+    running: Running, work: Callable[[Transaction], Awaitable[R]], *, keeps_plans: bool = False
+) -> R:
+    """Do `work`, which changes nothing, on what the caller's platform may see, or everything.
+
+    For `keeps_plans` see `Database.look`.
+    """
+    async with running.database.look(caller().scope, keeps_plans=keeps_plans) as tx:
         return await work(tx)
 
 
