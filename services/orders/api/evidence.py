@@ -8,9 +8,8 @@ from services.kernel.problems import Malformed
 from services.orders.api import wire
 from services.orders.commands import evidence as commands
 from services.orders.commands.workers import WorkerPool
-from services.orders.domain.records import Freeze, parse_order_name
+from services.orders.domain.records import parse_order_name
 from services.orders.store import log as store
-from services.orders.store import records
 from services.runtime.database import Transaction
 from services.runtime.requests import read
 from services.runtime.running import Running
@@ -30,12 +29,11 @@ class EvidenceApi:
         """Prove that a record lies in a batch and the batch in the platform's log."""
         platform, order_no = parse_order_name(request.name)
 
-        async def work(tx: Transaction) -> tuple[commands.Found, list[Freeze]]:
-            found = await commands.read_proof(tx, platform, order_no, request.revision)
-            return found, await records.freezes_of(tx, [found.record.worker])
+        async def work(tx: Transaction) -> commands.Found:
+            return await commands.read_proof(tx, platform, order_no, request.revision)
 
-        found, freezes = await read(self._running, work)
-        return wire.proof(await commands.prove(self._pool, found), freezes)
+        found = await read(self._running, work)
+        return wire.proof(await commands.prove(self._pool, found))
 
     async def GetLogConsistency(
         self, request: orders_pb2.GetLogConsistencyRequest, context: Context

@@ -42,10 +42,7 @@ class LookupApi:
             held = await records.revisions_of(tx, platform, order_no)
             if not held:
                 raise NotFound(name=request.name)
-            freezes = await records.freezes_of(tx, {one.worker for one in held})
-            return orders_pb2.Order(
-                name=request.name, revisions=[wire.record(one, freezes) for one in held]
-            )
+            return orders_pb2.Order(name=request.name, revisions=[wire.record(one) for one in held])
 
         return await read(self._running, work)
 
@@ -64,19 +61,18 @@ class LookupApi:
 
         async def work(tx: Transaction) -> orders_pb2.FindOrdersResponse:
             held = await records.revisions_near(tx, worker, moment, margin, rules.order_us_max)
-            freezes = await records.freezes_of(tx, {one.worker for one in held}) if held else []
             return orders_pb2.FindOrdersResponse(
                 orders=[
                     orders_pb2.FindOrdersResponse.FoundOrder(
-                        record=wire.record(one.record, freezes),
+                        record=wire.record(one.record),
                         under_way=one.under_way,
                         concurrent=one.concurrent,
                     )
-                    for one in find(held, freezes, worker, moment, margin)
+                    for one in find(held, worker, moment, margin)
                 ]
             )
 
-        return await read(self._running, work)
+        return await read(self._running, work, keeps_plans=True)
 
     async def ListWorkerOrders(
         self, request: orders_pb2.ListWorkerOrdersRequest, context: Context
@@ -88,13 +84,12 @@ class LookupApi:
 
         async def work(tx: Transaction) -> orders_pb2.ListWorkerOrdersResponse:
             held = await records.list_day(tx, worker, day, page.after, page.size)
-            freezes = await records.freezes_of(tx, [worker])
             key: list[object] = []
             if len(held) == page.size:
                 last = held[-1]
                 key = [last.accept_time.isoformat(), last.platform, last.order_no]
             return orders_pb2.ListWorkerOrdersResponse(
-                records=[wire.record(one, freezes) for one in held],
+                records=[wire.record(one) for one in held],
                 next_page_token=next_token(key) if key else "",
             )
 

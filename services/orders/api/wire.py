@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from oip.orders.v1 import orders_pb2
 
 from services.kernel import names
@@ -14,9 +12,7 @@ from services.orders.domain.judging import Rejected
 from services.orders.domain.records import (
     INLINE_REJECTIONS_MAX,
     Batch,
-    Freeze,
     Record,
-    is_late,
 )
 from services.orders.events import EPOCH_DAY, tally
 from services.orders.store import totals
@@ -74,7 +70,7 @@ def rejection(one: Rejected) -> orders_pb2.OrderRejection:
     )
 
 
-def record(one: Record, freezes: Sequence[Freeze]) -> orders_pb2.OrderRecord:
+def record(one: Record) -> orders_pb2.OrderRecord:
     """A record as it is held."""
     return orders_pb2.OrderRecord(
         order=one.order,
@@ -92,7 +88,7 @@ def record(one: Record, freezes: Sequence[Freeze]) -> orders_pb2.OrderRecord:
         ),
         order_batch=names.name("platforms", one.platform, "orderBatches", one.batch_id),
         create_time=moment_to_wire(one.create_time),
-        late=is_late(one, freezes),
+        late=one.late,
     )
 
 
@@ -123,10 +119,10 @@ def checkpoint(one: Checkpoint) -> orders_pb2.Checkpoint:
     )
 
 
-def proof(one: Proof, freezes: Sequence[Freeze]) -> orders_pb2.OrderProof:
+def proof(one: Proof) -> orders_pb2.OrderProof:
     """All that a verifier needs."""
     return orders_pb2.OrderProof(
-        record=record(one.record, freezes),
+        record=record(one.record),
         leaf=one.leaf,
         leaf_index=one.leaf_index,
         leaf_count=one.batch.created_count,

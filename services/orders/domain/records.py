@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.kernel import names
-from services.kernel.periods import civil_day
 from services.kernel.problems import Malformed
 from services.orders.domain.checks import State, Status, microseconds
 from services.orders.domain.judging import Rejected
@@ -65,6 +64,8 @@ class Record:
     batch_id: str
     leaf_index: int
     create_time: datetime
+    # It came after an accident of its worker had been reported for its time.
+    late: bool
 
     @property
     def order(self) -> str:
@@ -78,22 +79,12 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Freeze:
-    """A claim or an accident report that keeps a worker's records around a moment."""
-
-    worker: int
-    moment: datetime
-    create_time: datetime
-
-
-@dataclass(frozen=True)
 class Found:
     """An order near a moment."""
 
     record: Record
     under_way: bool
     concurrent: bool
-    late: bool = field(default=False)
 
 
 def batch_name(platform: str, batch_id: str) -> str:
@@ -121,22 +112,8 @@ def log_entry(leaf_count: int, create_time: datetime, root: bytes, name: str) ->
     return leaf_count.to_bytes(8, "big") + taken + root + name.encode()
 
 
-def is_late(record: Record, freezes: Iterable[Freeze]) -> bool:
-    """Whether a record came after an accident of its worker had been reported for its time."""
-    return any(
-        freeze.create_time < record.create_time
-        and (
-            civil_day(record.accept_time) == civil_day(freeze.moment)
-            or record.is_near(freeze.moment, timedelta())
-        )
-        for freeze in freezes
-        if freeze.worker == record.worker
-    )
-
-
 def find(
     revisions: Iterable[Record],
-    freezes: Sequence[Freeze],
     worker: int,
     moment: datetime,
     margin: timedelta,
@@ -151,7 +128,7 @@ def find(
         by_order.setdefault(record.order, []).append(record)
     near = []
     for held in by_order.values():
-        latest = _counting(held, freezes)
+        latest = _counting(held)
         if latest is not None and latest.worker == worker and latest.is_near(moment, margin):
             near.append(latest)
     near.sort(key=lambda record: (record.accept_time, record.order))
@@ -160,17 +137,16 @@ def find(
             record,
             under_way=record.is_near(moment, timedelta()),
             concurrent=any(_overlap(record, other) for other in near if other is not record),
-            late=is_late(record, freezes),
         )
         for record in near
     ]
 
 
-def _counting(held: Sequence[Record], freezes: Sequence[Freeze]) -> Record | None:
+def _counting(held: Sequence[Record]) -> Record | None:
     for record in sorted(held, key=lambda one: one.revision, reverse=True):
         if record.state is not State.REVERSED:
             return record
-        if not is_late(record, freezes):
+        if not record.late:
             return None
     return None
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from psycopg import AsyncConnection
 
-from services.runtime.database import Transaction
+from services.runtime.database import Transaction, as_database_error, driver_of
 
 # In the order of domain.columns.SCHEMA. Numbers of batches follow the log only roughly, so the rows
 # are put into the order in which the batches are named.
@@ -61,14 +59,13 @@ async def extent(tx: Transaction, platform: str, first: datetime, end: datetime)
 
 async def rows_of(tx: Transaction, batch_numbers: Sequence[int]) -> bytes:
     """The rows of batches as CSV, batch by batch in the order given, each in leaf order."""
-    raw = await tx.get_raw_connection()
-    connection: AsyncConnection[Any] | None = raw.driver_connection
-    assert connection is not None
+    driver = await driver_of(tx)
     content = bytearray()
-    async with (
-        connection.cursor() as cursor,
-        cursor.copy(_ROWS, {"numbers": list(batch_numbers)}) as source,
-    ):
-        async for part in source:
-            content += part
+    with as_database_error():
+        async with (
+            driver.cursor() as cursor,
+            cursor.copy(_ROWS, {"numbers": list(batch_numbers)}) as source,
+        ):
+            async for part in source:
+                content += part
     return bytes(content)

@@ -14,9 +14,10 @@ async def enrolled_of(tx: Transaction, platform: str, workers: Iterable[int]) ->
     rows = await tx.execute(
         sa.text(
             "select worker from platform_worker"
-            " where platform = :platform and worker = any(:workers)"
+            " where platform = :platform and worker = any(cast(:workers as bigint[]))"
         ),
-        {"platform": platform, "workers": list(workers)},
+        # The driver looks at every number of a list, one after the other.
+        {"platform": platform, "workers": f"{{{','.join(map(str, workers))}}}"},
     )
     return set(rows.scalars())
 

@@ -7,16 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
-from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
+from sqlalchemy.exc import OperationalError
 
 from services.orders.domain.encoding import COPY_COLUMNS
 from services.orders.domain.judging import Rejected, Tally
 from services.orders.domain.merkle import HASH_BYTES, Place
 from services.orders.domain.records import Batch
-from services.runtime.database import Transaction
+from services.runtime.database import Transaction, as_database_error, driver_of
 
 # Verdicts of the settling statement.
 NEW, EXISTS, CONFLICT = "0", "1", "2"
@@ -189,8 +188,10 @@ async def copy(tx: Transaction, parts: Iterable[Any]) -> None:
     """COPY rows straight into the table; raises AlreadyHeld if one of them is held."""
     try:
         await _copy_into(tx, "orders", parts)
-    except UniqueViolation as error:
-        raise AlreadyHeld from error
+    except OperationalError as error:
+        if isinstance(error.orig, UniqueViolation):
+            raise AlreadyHeld from error
+        raise
 
 
 async def stage(tx: Transaction, parts: Iterable[Any]) -> None:
@@ -320,16 +321,9 @@ async def _insert_rejections(
 
 
 async def _copy_into(tx: Transaction, table: str, parts: Iterable[Any]) -> None:
-    raw = await tx.get_raw_connection()
-    connection: AsyncConnection[Any] | None = raw.driver_connection
-    assert connection is not None
+    driver = await driver_of(tx)
     command = f"copy {table} ({_COPIED}) from stdin (format binary)"
-    try:
-        async with connection.cursor() as cursor, cursor.copy(command) as sink:
+    with as_database_error():
+        async with driver.cursor() as cursor, cursor.copy(command) as sink:
             for part in parts:
                 await sink.write(part)
-    except UniqueViolation:
-        raise
-    except psycopg.Error as error:
-        # What the rest of the program knows a failing database by.
-        raise sa.exc.OperationalError(command, None, error) from error

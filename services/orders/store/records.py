@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -11,13 +11,19 @@ import sqlalchemy as sa
 from services.kernel.periods import first_moment
 from services.orders.domain.checks import State, Status
 from services.orders.domain.judging import Rejected
-from services.orders.domain.records import INLINE_REJECTIONS_MAX, Batch, Freeze, Record
+from services.orders.domain.records import INLINE_REJECTIONS_MAX, Batch, Record
 from services.runtime.database import Transaction
 
 _RECORD = """
 select o.platform, o.order_no, o.revision, o.worker, o.industry, o.state, o.accept_time,
     o.pick_up_time, o.end_time, o.place_of_acceptance as place, coalesce(o.reason, '') as reason,
-    o.batch_no, b.batch_id, o.leaf_index, b.create_time
+    o.batch_no, b.batch_id, o.leaf_index, b.create_time,
+    exists (
+        select from order_freeze f where f.worker = o.worker and f.create_time < b.create_time and (
+            (f.moment at time zone 'Asia/Shanghai')::date
+                = (o.accept_time at time zone 'Asia/Shanghai')::date
+            or f.moment >= o.accept_time and (o.end_time is null or f.moment <= o.end_time))
+    ) as late
 from orders o join order_batch b on b.batch_no = o.batch_no
 """
 
@@ -85,13 +91,13 @@ async def revisions_near(
     """All revisions of the orders of which one names the worker near the moment.
 
     One index range: an order lasts no longer than intake allows, so acceptance is bounded both
-    ways.
+    ways, and the index knows the end too, so that of a worker's week only those rows are read.
     """
     rows = await tx.execute(
         sa.text(
             f"{_RECORD} join (select distinct n.platform, n.order_no from orders n"
             " where n.worker = :worker and n.accept_time between :first and :last"
-            " and (n.end_time is null or n.end_time >= :from)) near"
+            " and coalesce(n.end_time, 'infinity') >= :from) near"
             " on near.platform = o.platform and near.order_no = o.order_no"
         ),
         {
@@ -135,17 +141,6 @@ async def list_day(
         },
     )
     return [_record(row) for row in rows]
-
-
-async def freezes_of(tx: Transaction, workers: Iterable[int]) -> list[Freeze]:
-    """What keeps the records of these workers."""
-    rows = await tx.execute(
-        sa.text(
-            "select worker, moment, create_time from order_freeze where worker = any(:workers)"
-        ),
-        {"workers": list(workers)},
-    )
-    return [Freeze(row.worker, row.moment, row.create_time) for row in rows]
 
 
 async def insert_freeze(
