@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class Kind(Enum):
-    """The kinds of refusal; each is one canonical gRPC code."""
+    """The kinds of refusal; each has a canonical gRPC code."""
 
     MALFORMED = "INVALID_ARGUMENT"
     UNAUTHENTICATED = "UNAUTHENTICATED"
@@ -17,6 +17,12 @@ class Kind(Enum):
     NOT_ALLOWED_NOW = "FAILED_PRECONDITION"
     RACED = "ABORTED"
     OVERLOADED = "RESOURCE_EXHAUSTED"
+    TOO_LARGE = "TOO_LARGE"
+
+    @property
+    def code(self) -> str:
+        """The gRPC code. What is too large has that of overload, but another try does not help."""
+        return Kind.OVERLOADED.value if self is Kind.TOO_LARGE else self.value
 
 
 class Problem(Exception):  # noqa: N818 - a refusal is not an error of the program

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import traceback
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import grpc
 from grpc_status import rpc_status
-from sqlalchemy.exc import DBAPIError
 
 from services.kernel.problems import Kind, Problem
 from services.runtime import access
 from services.runtime.access import Unauthenticated
-from services.runtime.database import sqlstate
 from services.runtime.log import logger
-from services.runtime.refusals import Unreadable, is_away, problem_behind, status_of
+from services.runtime.refusals import (
+    Unreadable,
+    fault_for_log,
+    is_away,
+    problem_behind,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -191,21 +194,8 @@ def _log(error: Exception, method: str, service: str) -> None:
         log.info("call_refused", method=method, reason=problem.reason)
     elif is_away(error):
         log.warning("call_unavailable", method=method, error=type(error).__name__)
-    elif isinstance(error, DBAPIError):
-        log.error("call_failed", method=method, **_without_values(error))
     else:
-        log.error("call_failed", method=method, exc_info=error)
-
-
-def _without_values(error: DBAPIError) -> dict[str, str]:
-    """A database error without its text, which quotes the values of the row."""
-    diagnosis = getattr(error.orig, "diag", None)
-    return {
-        "error": type(error.orig).__name__,
-        "sqlstate": sqlstate(error),
-        "constraint": getattr(diagnosis, "constraint_name", None) or "",
-        "trace": "".join(traceback.format_tb(error.__traceback__)),
-    }
+        log.error("call_failed", method=method, **fault_for_log(error))
 
 
 def _same(value: Any) -> Any:

@@ -7,6 +7,9 @@ Everything else is INTERNAL with a fixed text and goes to the log in full.
 
 from __future__ import annotations
 
+import traceback
+from typing import Any
+
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
@@ -95,8 +98,33 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, exc.OperationalError) and not state
 
 
+def fault_for_log(error: BaseException) -> dict[str, Any]:
+    """What a log line says of a fault: its trace in full, but no text of the database.
+
+    That text quotes the values of the row.
+    """
+    behind = _database_error_behind(error)
+    if behind is None:
+        return {"exc_info": error}
+    diagnosis = getattr(behind.orig, "diag", None)
+    return {
+        "error": type(behind.orig).__name__,
+        "sqlstate": sqlstate(behind),
+        "constraint": getattr(diagnosis, "constraint_name", None) or "",
+        "trace": "".join(traceback.format_tb(error.__traceback__)),
+    }
+
+
+def _database_error_behind(error: BaseException) -> exc.DBAPIError | None:
+    """The database's error that this one is, or that a printed trace would show with it."""
+    shown: BaseException | None = error
+    while shown is not None and not isinstance(shown, exc.DBAPIError):
+        shown = shown.__cause__ or shown.__context__
+    return shown
+
+
 def _status_of_problem(problem: Problem, service: str) -> status_pb2.Status:
-    code = grpc.StatusCode[problem.kind.value]
+    code = grpc.StatusCode[problem.kind.code]
     status = _status(
         code,
         problem.reason,

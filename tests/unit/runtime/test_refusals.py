@@ -3,8 +3,8 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy import exc
 
-from services.kernel.problems import Malformed, NotFound
-from services.runtime.refusals import INTERNAL_TEXT, status_of
+from services.kernel.problems import Kind, Malformed, NotFound, Problem
+from services.runtime.refusals import INTERNAL_TEXT, fault_for_log, status_of
 
 
 class Orig(Exception):  # noqa: N818 - stands for psycopg's own
@@ -91,3 +91,34 @@ def test_a_character_that_postgresql_cannot_hold_is_the_callers_to_correct() -> 
     error = exc.DataError("insert", {}, Exception("text fields cannot contain NUL (0x00) bytes"))
 
     assert reason_of(status_of(error, "claims")) == "UNREADABLE"
+
+
+def test_a_database_error_is_logged_without_the_values_that_its_text_quotes() -> None:
+    secret = "DETAIL: Failing row contains (440106199001011234)"
+    behind = database_error("23505")
+    behind.__cause__ = ValueError(secret)
+    error = RuntimeError(secret)
+    error.__context__ = behind
+
+    told = fault_for_log(error)
+
+    assert (told["error"], told["sqlstate"]) == ("Orig", "23505")
+    assert "440106" not in str(told)
+
+
+def test_another_fault_is_logged_with_its_trace() -> None:
+    error = KeyError("x")
+
+    assert fault_for_log(error) == {"exc_info": error}
+
+
+def test_what_is_too_large_has_the_code_of_overload_but_no_time_to_try_again() -> None:
+    class Large(Problem):
+        kind, reason, words, words_zh = Kind.TOO_LARGE, "LARGE", "Too large.", "过大。"
+
+    too_large, busy = status_of(Large(), "orders"), status_of(database_error("53100"), "orders")
+
+    assert code_of(too_large) == code_of(busy) == "RESOURCE_EXHAUSTED"
+    retry = error_details_pb2.RetryInfo.DESCRIPTOR
+    assert not any(detail.Is(retry) for detail in too_large.details)
+    assert any(detail.Is(retry) for detail in busy.details)
