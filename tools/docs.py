@@ -216,7 +216,7 @@ def reasons_page() -> str:
     for reason in sorted(by_reason):
         problem = by_reason[reason]
         lines.append(
-            f"| `{reason}` | {problem.kind.value} | {problem.words} | {problem.words_zh} |"
+            f"| `{reason}` | {problem.kind.code} | {problem.words} | {problem.words_zh} |"
         )
     return "\n".join(lines) + "\n"
 

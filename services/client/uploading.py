@@ -11,7 +11,7 @@ import pyarrow as pa
 from google.rpc import error_details_pb2, status_pb2
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 
-from services.orders.domain.columns import SCHEMA
+from services.orders.domain.columns import SCHEMA, BatchTooLarge
 from services.runtime.channels import RemoteProblem
 
 ROWS_PER_BATCH = 40_000
@@ -80,11 +80,17 @@ async def upload_orders(
             await _send(stub, platform, batches[before:], receipts, on_receipt)
         except (grpc.aio.AioRpcError, RemoteProblem) as error:
             tries = 1 if len(receipts) > before else tries + 1
-            code = error.code() if isinstance(error, grpc.aio.AioRpcError) else error.code
-            if code not in _AGAIN or tries >= TRIES_MAX:
+            if not _may_pass(error) or tries >= TRIES_MAX:
                 raise
             await asyncio.sleep(min(5.0, FIRST_WAIT_SECONDS * 2**tries))
     return receipts
+
+
+def _may_pass(error: grpc.aio.AioRpcError | RemoteProblem) -> bool:
+    if isinstance(error, RemoteProblem):
+        # The code is that of overload, but the batch stays too large.
+        return error.code in _AGAIN and error.reason != BatchTooLarge.reason
+    return error.code() in _AGAIN
 
 
 async def _send(

@@ -62,7 +62,7 @@ def of_enum(enum: EnumDescriptor) -> Iterator[str]:
 def reasons() -> Iterator[str]:
     for problem in all_problems():
         if "reason" in vars(problem):
-            yield f"{problem.reason} {problem.kind.value}"
+            yield f"{problem.reason} {problem.kind.code}"
 
 
 def test_no_field_number_or_method_that_was_promised_is_gone() -> None:

@@ -127,28 +127,43 @@ async def test_metadata_of_64_kib_is_refused(serving: Serving) -> None:
 
 
 async def test_a_hundred_thousand_rows_in_a_batch_are_refused(serving: Serving) -> None:
+    rows = batch_of_rows("too-many", packed(1, b"") * 100_000)
+    arrow = as_arrow("too-many", table_of([row("too-many")] * 60_000))
     before = begin_peak(serving)
 
-    (answer,) = await raw(serving, batch_of_rows("too-many", packed(1, b"") * 100_000))
+    answers = await raw(serving, rows, arrow.SerializeToString())
 
-    assert problem_in(answer.problem)[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "BATCH_SIZE_WRONG")
+    told = [problem_in(answer.problem)[:2] for answer in answers]
+    assert told == [(grpc.StatusCode.RESOURCE_EXHAUSTED, "BATCH_TOO_LARGE")] * 2
     assert memory(serving, "VmHWM") - before < PEAK_GROWTH_MAX
     assert await is_well(serving, "after-many")
 
 
-async def test_the_most_rows_that_fit_a_message_are_refused_within_bounds(
-    serving: Serving,
-) -> None:
-    before = begin_peak(serving)
+async def test_the_most_rows_that_fit_a_message_are_refused_as_cheaply(serving: Serving) -> None:
+    # Two million rows are some two hundred megabytes once parsed: of a worker, not of the service.
     rows = packed(1, b"") * ((4 * MIB - KIB) // 2)
+    before = begin_peak(serving)
 
+    (answer,) = await raw(serving, batch_of_rows("empty-rows", rows))
+
+    assert problem_in(answer.problem)[1] == "BATCH_TOO_LARGE"
+    assert memory(serving, "VmHWM") - before < PEAK_GROWTH_MAX
     answers = await raw(serving, *(batch_of_rows(f"empty-rows-{n}", rows) for n in range(8)))
-
-    reasons = {problem_in(answer.problem)[1] for answer in answers}
-    assert reasons == {"BATCH_SIZE_WRONG"}
-    # Two million rows are some two hundred megabytes once parsed; they are not kept.
-    assert memory(serving, "VmHWM") - before < 700 * MIB
+    assert {problem_in(answer.problem)[1] for answer in answers} == {"BATCH_TOO_LARGE"}
+    assert memory(serving, "VmHWM") - before < 2 * PEAK_GROWTH_MAX
     assert await is_well(serving, "after-empty-rows")
+
+
+async def test_rows_in_two_million_pieces_are_refused_within_bounds(serving: Serving) -> None:
+    pieces = batch_of_rows("pieces", b"") + packed(3, b"") * ((4 * MIB - KIB) // 2)
+    before = begin_peak(serving)
+
+    answers = await raw(serving, pieces, pieces, pieces)
+
+    assert {problem_in(answer.problem)[1] for answer in answers} == {"MALFORMED"}
+    # The one list that the service's own parser makes of a message; of two at a time.
+    assert memory(serving, "VmHWM") - before < 3 * PEAK_GROWTH_MAX
+    assert await is_well(serving, "after-pieces")
 
 
 def batch_of_rows(name: str, rows: bytes) -> bytes:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -159,9 +160,8 @@ async def test_bytes_that_are_no_message_get_one_fixed_text_that_repeats_nothing
     for content in (
         b"\xff\xff\xff",
         packed(1, b"\xff\xfe marker"),  # a batch id that is no UTF-8
+        packed(3, b"")[:1],  # no length
         b"\x0a\xffmarker",  # a length beyond the end
-        packed(3, packed(1, packed(1, b"marker\xff"))),  # an order number that is no UTF-8
-        packed(3, b"\x0b" * 5000),  # groups that never end
         deep(300),
     ):
         error = await refused_upload(desk, content)
@@ -170,6 +170,73 @@ async def test_bytes_that_are_no_message_get_one_fixed_text_that_repeats_nothing
 
     assert len(texts) == 1
     assert "marker" not in texts.pop()
+
+
+async def test_rows_that_are_no_message_cost_their_batch_and_get_one_fixed_text(
+    desk: OrderDesk,
+) -> None:
+    await desk.receipt(as_rows("warm", WARM))
+    workers = children()
+    contents = (
+        b"\xff\xff\xff",
+        packed(1, packed(1, b"marker\xff")),  # an order number that is no UTF-8
+        packed(1, b"\x0a\xffmarker"),  # a length beyond the end
+        b"\x0b" * 5000,  # groups that never end
+        deep(300),
+        packed(1, deep(300)),
+    )
+    broken = [of_rows(f"broken-{number}", content) for number, content in enumerate(contents)]
+
+    *answers, after = await raw_upload(desk, *broken, as_rows("warm", WARM).SerializeToString())
+
+    told = {problem_in(answer.problem) for answer in answers}
+    ((code, reason, text),) = told
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BATCH_UNREADABLE")
+    assert "marker" not in text
+    assert after.WhichOneof("outcome") == "receipt"
+    assert workers <= children()
+
+
+async def test_rows_in_pieces_are_one_batch(desk: OrderDesk) -> None:
+    halves = [[row(f"piece-{half}-{number}") for number in range(3)] for half in range(2)]
+    one, other = (as_rows("pieces", half).rows.SerializeToString() for half in halves)
+    message = of_rows("pieces", one) + packed(3, other)
+
+    (taken,) = await raw_upload(desk, message)
+
+    assert taken.receipt == await desk.receipt(as_rows("pieces", halves[0] + halves[1]))
+    assert taken.receipt.created_count == 6
+
+
+async def test_the_same_rows_in_another_librarys_writing_are_the_same_batch(
+    desk: OrderDesk,
+) -> None:
+    batch = as_rows("library", [row(f"library-{number}", reason="雨") for number in range(3)])
+    first = await desk.receipt(batch)
+    rows = [one.SerializeToString() for one in batch.rows.rows]
+    # A field's default may be written, and a number longer than it has to be.
+    rows[1] += b"\x38\x00" + b"\x10\x81\x00"
+
+    (again,) = await raw_upload(desk, of_rows("library", b"".join(packed(1, one) for one in rows)))
+    rows[1] += b"\x10\x02"
+    (other,) = await raw_upload(desk, of_rows("library", b"".join(packed(1, one) for one in rows)))
+
+    assert again.receipt == first
+    assert problem_in(other.problem)[1] == "BATCH_ID_REUSED"
+
+
+def of_rows(name: str, rows: bytes) -> bytes:
+    """A batch whose rows are these bytes."""
+    request = pb.UploadOrdersRequest(batch_id=name, platform=f"platforms/{SWIFT}")
+    return request.SerializeToString() + packed(3, rows)
+
+
+def children() -> set[int]:
+    """The processes that this one has started."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= set(map(int, (task / "children").read_text(encoding="ascii").split()))
+    return found
 
 
 def deep(levels: int) -> bytes:
@@ -204,16 +271,20 @@ async def test_an_enum_value_that_nobody_knows_costs_its_row_alone(
             batch_id="no-rows", platform=f"platforms/{SWIFT}", rows=pb.OrderRows()
         ),
         pb.UploadOrdersRequest(batch_id="no-arrow", platform=f"platforms/{SWIFT}", arrow_ipc=b""),
+        pb.UploadOrdersEnvelope(
+            batch_id="both", platform=f"platforms/{SWIFT}", rows=[b""], arrow_ipc=b""
+        ),
         pb.UploadOrdersRequest(batch_id="../x", platform=f"platforms/{SWIFT}"),
         pb.UploadOrdersRequest(batch_id="x" * 100_000, platform=f"platforms/{SWIFT}"),
         pb.UploadOrdersRequest(batch_id="no-platform", platform="x" * 100_000),
     ],
-    ids=["empty", "no content", "no rows", "no arrow", "bad id", "long id", "long platform"],
+    ids=["empty", "no content", "no rows", "no arrow", "both", "bad id", "long id", "no platform"],
 )
 async def test_a_batch_without_its_parts_is_malformed_and_the_stream_goes_on(
     desk: OrderDesk, request_: Any
 ) -> None:
-    answer, after = await desk.upload(request_, as_rows("warm", WARM))
+    warm = as_rows("warm", WARM).SerializeToString()
+    answer, after = await raw_upload(desk, request_.SerializeToString(), warm)
 
     code, _, text = problem_in(answer.problem)
     assert code is grpc.StatusCode.INVALID_ARGUMENT

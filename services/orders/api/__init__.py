@@ -15,7 +15,7 @@ from services.runtime.running import Running
 WORKER_COUNT = 2
 
 
-class OrderApi(
+class OrderApi(  # type: ignore[misc]  # UploadOrders is served by `upload_handlers`
     UploadApi,
     LookupApi,
     CompletenessApi,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
+import grpc
 from oip.orders.v1 import orders_pb2
 
 from services.kernel import names
@@ -13,13 +15,12 @@ from services.kernel.problems import Malformed, NotFound, Problem
 from services.orders.api import wire
 from services.orders.commands.intake import Intake, Upload
 from services.orders.commands.workers import WorkerPool
-from services.orders.domain.columns import check_size
 from services.orders.store import records
 from services.runtime.access import caller
 from services.runtime.database import Transaction
 from services.runtime.failpoints import FailpointError
 from services.runtime.log import logger
-from services.runtime.refusals import is_away, problem_behind, status_of
+from services.runtime.refusals import fault_for_log, is_away, problem_behind, status_of
 from services.runtime.requests import read
 from services.runtime.running import Running
 from services.runtime.wire import Context, next_token, page_of
@@ -28,6 +29,8 @@ log = logger("orders")
 
 # Batches of one stream that are under way; the next one is not read before one of them is done.
 WINDOW = 3
+# What one field may come in; every library writes it in one.
+PIECES_MAX = 1000
 _BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 Answer = asyncio.Task[orders_pb2.UploadOrdersResponse]
@@ -42,7 +45,7 @@ class UploadApi:
 
     async def UploadOrders(
         self,
-        requests: AsyncIterator[orders_pb2.UploadOrdersRequest],
+        requests: AsyncIterator[orders_pb2.UploadOrdersEnvelope],
         context: Context,
     ) -> AsyncIterator[orders_pb2.UploadOrdersResponse]:
         """A batch in, a receipt out, in the order sent; a failed batch does not fail the stream."""
@@ -61,7 +64,7 @@ class UploadApi:
 
     async def _read(
         self,
-        requests: AsyncIterator[orders_pb2.UploadOrdersRequest],
+        requests: AsyncIterator[orders_pb2.UploadOrdersEnvelope],
         waiting: asyncio.Queue[Answer | None],
         under_way: set[Answer],
     ) -> None:
@@ -70,7 +73,7 @@ class UploadApi:
         try:
             async for request in requests:
                 batch_id, upload = request.batch_id[:64], _upload_or_problem(request)
-                # A message may unfold to fifty times its size: it is not kept while we wait.
+                # The upload has the content: the message is not kept beside it while we wait.
                 del request
                 await self.intake.places.acquire()
                 task = asyncio.create_task(self._take(batch_id, upload, before))
@@ -91,14 +94,8 @@ class UploadApi:
             answer.receipt.CopyFrom(wire.batch(batch))
         except FailpointError:
             raise
-        except Exception as error:  # one batch must not end the others
-            problem = problem_behind(error, self._running.service)
-            if problem is not None:
-                log.info("batch_refused", batch=batch_id, reason=problem.reason)
-            elif is_away(error):
-                log.warning("batch_unknown", batch=batch_id, error=type(error).__name__)
-            else:
-                log.exception("batch_failed", batch=batch_id)
+        except Exception as error:  # noqa: BLE001 - one batch must not end the others
+            _log(error, batch_id, self._running.service)
             answer.problem.CopyFrom(status_of(error, self._running.service))
         if before is not None:
             # Whoever waits for this batch waits for all before it, also if this one was refused.
@@ -159,7 +156,31 @@ class UploadApi:
         return await read(self._running, work)
 
 
-def _upload_or_problem(request: orders_pb2.UploadOrdersRequest) -> Upload | Problem:
+def upload_handlers(api: UploadApi) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+    """UploadOrders as it is served: of a request the envelope alone is read.
+
+    The generated registration would parse every row on the event loop.
+    """
+    return {
+        "UploadOrders": grpc.stream_stream_rpc_method_handler(
+            api.UploadOrders,
+            request_deserializer=orders_pb2.UploadOrdersEnvelope.FromString,
+            response_serializer=orders_pb2.UploadOrdersResponse.SerializeToString,
+        )
+    }
+
+
+def _log(error: Exception, batch_id: str, service: str) -> None:
+    problem = problem_behind(error, service)
+    if problem is not None:
+        log.info("batch_refused", batch=batch_id, reason=problem.reason)
+    elif is_away(error):
+        log.warning("batch_unknown", batch=batch_id, error=type(error).__name__)
+    else:
+        log.error("batch_failed", batch=batch_id, **fault_for_log(error))
+
+
+def _upload_or_problem(request: orders_pb2.UploadOrdersEnvelope) -> Upload | Problem:
     try:
         return _upload(request)
     except Problem as problem:
@@ -173,20 +194,17 @@ def _sound(upload: Upload | Problem) -> Upload:
     return upload
 
 
-def _upload(request: orders_pb2.UploadOrdersRequest) -> Upload:
+def _upload(request: orders_pb2.UploadOrdersEnvelope) -> Upload:
     if not _BATCH_ID.fullmatch(request.batch_id):
         what = "choose 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit"
         raise Malformed.of("batch_id", what)
     platform = wire.own_platform(request.platform)
-    form = request.WhichOneof("content")
-    if form == "rows":
-        # Before anything else is made of them: two million empty rows fit a message.
-        check_size(len(request.rows.rows))
-        rows = request.rows.SerializeToString(deterministic=True)
-        return Upload(platform, request.batch_id, "rows", rows)
-    if form == "arrow_ipc":
+    piece_count, has_arrow = len(request.rows), request.HasField("arrow_ipc")
+    if bool(piece_count) == has_arrow or piece_count > PIECES_MAX:
+        raise Malformed.of("content", "send rows or arrow_ipc, one of them and once")
+    if has_arrow:
         return Upload(platform, request.batch_id, "arrow", request.arrow_ipc)
-    raise Malformed.of("content", "send rows or arrow_ipc")
+    return Upload(platform, request.batch_id, "rows", b"".join(request.rows))
 
 
 def _batch_name(text: str, field: str) -> tuple[str, str]:

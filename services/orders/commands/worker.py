@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, BinaryIO
 
+from google.protobuf.message import DecodeError
 from oip.orders.v1 import orders_pb2
 
 from services.kernel.problems import Problem
@@ -78,10 +79,30 @@ def _read(desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
     """Read a batch; answer with its workers, so that their enrolment can be looked up."""
     if header["form"] == "arrow":
         batch = columns.from_arrow(parts[0])
+        content_hash = sha256(parts[0]).digest()
     else:
-        batch = columns.from_rows(orders_pb2.OrderRows.FromString(parts[0]).rows)
+        rows = _rows_in(parts[0])
+        batch = columns.from_rows(rows.rows)
+        content_hash = _hash_of(rows)
     desk.batch = batch
-    return {"received_count": len(batch)}, [sha256(parts[0]).digest(), _packed(batch.workers())]
+    return {"received_count": len(batch)}, [content_hash, _packed(batch.workers())]
+
+
+def _hash(_desk: _Desk, _header: dict[str, Any], parts: list[bytes]) -> Answer:
+    """The content hash of rows."""
+    return {}, [_hash_of(_rows_in(parts[0]))]
+
+
+def _rows_in(content: bytes) -> orders_pb2.OrderRows:
+    try:
+        return orders_pb2.OrderRows.FromString(content)
+    except DecodeError:
+        raise columns.BatchUnreadable(what="its rows are no OrderRows message") from None
+
+
+def _hash_of(rows: orders_pb2.OrderRows) -> bytes:
+    """SHA-256 over the rows in a form that does not hang on the library that wrote them."""
+    return sha256(rows.SerializeToString(deterministic=True)).digest()
 
 
 def _judge(desk: _Desk, header: dict[str, Any], _parts: list[bytes]) -> Answer:
@@ -124,6 +145,7 @@ def _path(_desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
 
 ANSWERS: dict[str, Callable[[_Desk, dict[str, Any], list[bytes]], Answer]] = {
     "read": _read,
+    "hash": _hash,
     "judge": _judge,
     "settled": _settled,
     "path": _path,

@@ -43,11 +43,19 @@ class BatchUnreadable(Problem):
 
 
 class BatchSizeWrong(Problem):
-    """The batch has no rows, or more than a batch may have."""
+    """The batch has no rows."""
 
     kind, reason = Kind.MALFORMED, "BATCH_SIZE_WRONG"
-    words = "The batch has {row_count} rows; send 1 to {most} rows a batch."
-    words_zh = "该批次有 {row_count} 行; 每批请发送 1 至 {most} 行。"
+    words = "The batch has no rows; send 1 to {most} rows a batch."
+    words_zh = "该批次没有任何行; 每批请发送 1 至 {most} 行。"
+
+
+class BatchTooLarge(Problem):
+    """The batch has more rows than a batch may have."""
+
+    kind, reason = Kind.TOO_LARGE, "BATCH_TOO_LARGE"
+    words = "The batch has more than {most} rows; send them as several batches."
+    words_zh = "该批次超过 {most} 行; 请分成多个批次发送。"
 
 
 @dataclass(frozen=True)
@@ -157,10 +165,11 @@ def _check_schema(schema: pa.Schema) -> None:
 
 
 def check_size(count: int) -> None:
-    """Raise BatchSizeWrong unless a batch may have so many rows."""
-    if not 1 <= count <= ROWS_MAX:
-        shown = f"more than {ROWS_MAX}" if count > ROWS_MAX else "no"
-        raise BatchSizeWrong(row_count=shown, most=ROWS_MAX)
+    """Raise BatchSizeWrong or BatchTooLarge unless a batch may have so many rows."""
+    if count < 1:
+        raise BatchSizeWrong(most=ROWS_MAX)
+    if count > ROWS_MAX:
+        raise BatchTooLarge(most=ROWS_MAX)
 
 
 def _columns(arrays: list[Any]) -> Columns:

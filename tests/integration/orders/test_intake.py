@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
+from services.client.uploading import cut, upload_orders
+from services.orders.domain.columns import ROWS_MAX
+from services.runtime.channels import RemoteProblem
 from tests.support.uploading import (
     NINE,
     NOW,
@@ -239,6 +243,22 @@ async def test_a_dead_worker_costs_its_batch_and_the_next_one_is_taken(desk: Ord
 
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BATCH_UNREADABLE")
     assert receipt.created_count == 1
+
+
+async def test_the_client_does_not_repeat_a_batch_that_is_too_large(desk: OrderDesk) -> None:
+    rows = table_of([row("o-1")] * (ROWS_MAX + 1))
+    batches = cut(rows, "run", ROWS_MAX + 1)
+    stub = desk.at("platform", platform=SWIFT)
+
+    # Repeats for overload take half a minute.
+    async with asyncio.timeout(10):
+        with pytest.raises(RemoteProblem) as refused:
+            await upload_orders(stub, SWIFT, batches)
+
+    assert (refused.value.code, refused.value.reason) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "BATCH_TOO_LARGE",
+    )
 
 
 async def test_a_platform_sees_its_own_batches_only(desk: OrderDesk) -> None:
