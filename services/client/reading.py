@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.client.files import OrderFileUnreadable, read_file
 from services.kernel.problems import Kind, Problem
 
 EARTH_RADIUS_KM = 6371.0088
@@ -23,17 +20,6 @@ STATES = {"ACCEPTED": 1, "COMPLETED": 2, "CANCELLED": 3, "REVERSED": 4}
 NO_PLACE = 0
 
 _MOMENT = pa.timestamp("us", tz="UTC")
-NEEDED = {
-    "platform_hint": pa.string(),
-    "order_no": pa.string(),
-    "worker_hint": pa.string(),
-    "accepted_at": _MOMENT,
-    "completed_at": _MOMENT,
-    "pickup_lng": pa.float64(),
-    "pickup_lat": pa.float64(),
-}
-# A file of corrections has these too.
-OPTIONAL = {"revision": pa.int32(), "state": pa.string(), "reason": pa.string()}
 
 
 class MappingWrong(Problem):
@@ -42,14 +28,6 @@ class MappingWrong(Problem):
     kind, reason = Kind.MALFORMED, "MAPPING_WRONG"
     words = "The mapping {file} cannot be used: {what}."
     words_zh = "映射文件 {file} 无法使用: {what}。"
-
-
-class OrderFileUnreadable(Problem):
-    """The file of orders cannot be read."""
-
-    kind, reason = Kind.MALFORMED, "ORDER_FILE_UNREADABLE"
-    words = "The file {file} cannot be read as orders: {what}."
-    words_zh = "文件 {file} 无法作为订单读取: {what}。"
 
 
 class _Strict(BaseModel):
@@ -106,21 +84,17 @@ def read_orders(path: Path, mapping: Mapping) -> dict[str, pa.Table]:
     acceptance that is unknown is 0: the service refuses such a row with UNKNOWN_PLACE. A row
     without completion is an order under way.
     """
-    table = _read(path)
-    missing = [name for name in NEEDED if name not in table.column_names]
-    if missing:
-        what = f"column {missing[0]} is missing; it needs {', '.join(NEEDED)}"
-        raise OrderFileUnreadable(file=path.name, what=what)
-    columns = {
-        name: _cast(path, table, name, kind)
-        for name, kind in {**NEEDED, **OPTIONAL}.items()
-        if name in table.column_names
-    }
+    return by_platform(path.name, read_file(path), mapping)
+
+
+def by_platform(file: str, table: pa.Table, mapping: Mapping) -> dict[str, pa.Table]:
+    """A file's columns as orders by platform; see `read_orders`."""
+    columns = {name: table[name].combine_chunks() for name in table.column_names}
     hints = columns["platform_hint"]
     unknown = sorted(set(hints.unique().to_pylist()) - set(mapping.platforms), key=str)
     if unknown:
-        what = f"the mapping names no platform for platform_hint {unknown[0]!r}; add it"
-        raise OrderFileUnreadable(file=path.name, what=what)
+        what = f"the mapping names no platform for platform_hint {str(unknown[0])[:100]!r}; add it"
+        raise OrderFileUnreadable(file=file, what=what)
     orders = _orders(columns, mapping)
     codes = sorted(set(mapping.platforms.values()))
     found = {}
@@ -185,73 +159,3 @@ def _distance_km(lat: Any, lng: Any, centre: Centre) -> Any:
     half = pc.add(pc.power(pc.sin(dlat), 2), across)
     bounded = pc.min_element_wise(half, 1.0, skip_nulls=False)
     return pc.multiply(pc.asin(pc.sqrt(bounded)), 2 * EARTH_RADIUS_KM)
-
-
-def _cast(path: Path, table: pa.Table, name: str, kind: pa.DataType) -> Any:
-    column = table[name].combine_chunks()
-    try:
-        if pa.types.is_timestamp(kind) and pa.types.is_timestamp(column.type):
-            naive = column.type.tz is None
-            return column.cast(pa.timestamp("us")).cast(kind) if naive else column.cast(kind)
-        return column.cast(kind)
-    except pa.ArrowException as error:
-        what = f"column {name} is {column.type} and cannot be read as {kind}"
-        raise OrderFileUnreadable(file=path.name, what=what) from error
-
-
-def _read(path: Path) -> pa.Table:
-    read = _READERS.get(path.suffix.lower())
-    if read is None:
-        what = f"{path.suffix or 'no suffix'} is none of {', '.join(_READERS)}"
-        raise OrderFileUnreadable(file=path.name, what=what)
-    try:
-        table = read(path)
-        table.validate(full=True)
-        # Names that are no UTF-8 show only when they are looked at.
-        return table.rename_columns(table.column_names)
-    except FileNotFoundError as error:
-        raise OrderFileUnreadable(file=path.name, what="there is no such file") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError, ValueError) as error:
-        first = str(error).splitlines()[0][:200]
-        kind = path.suffix.lstrip(".")
-        what = f"it is no {kind} file, or a damaged one ({first})"
-        raise OrderFileUnreadable(file=path.name, what=what) from error
-
-
-def _csv(path: Path) -> pa.Table:
-    convert = pyarrow.csv.ConvertOptions(
-        column_types={**NEEDED, **OPTIONAL}, strings_can_be_null=False
-    )
-    return pyarrow.csv.read_csv(path, convert_options=convert)
-
-
-def _ndjson(path: Path) -> pa.Table:
-    texts = {name: pa.string() if kind == _MOMENT else kind for name, kind in NEEDED.items()}
-    schema = pa.schema({**texts, **OPTIONAL})
-    options = pyarrow.json.ParseOptions(explicit_schema=schema)
-    table = pyarrow.json.read_json(path, parse_options=options)
-    for name in ("accepted_at", "completed_at"):
-        moments = pc.replace_substring(table[name], "Z", "+0000")
-        place = table.column_names.index(name)
-        table = table.set_column(place, name, moments.cast(_MOMENT))
-    for name in OPTIONAL:
-        if table[name].null_count == table.num_rows:
-            table = table.drop_columns([name])
-    return table
-
-
-def _arrow(path: Path) -> pa.Table:
-    with pa.memory_map(str(path)) as source:
-        try:
-            return pa.ipc.open_file(source).read_all()
-        except pa.ArrowInvalid:
-            source.seek(0)
-            return pa.ipc.open_stream(source).read_all()
-
-
-_READERS: dict[str, Callable[[Path], pa.Table]] = {
-    ".parquet": pyarrow.parquet.read_table,
-    ".csv": _csv,
-    ".arrow": _arrow,
-    ".ndjson": _ndjson,
-}

@@ -26,12 +26,11 @@ from services.orders.domain.columns import SCHEMA
 from services.runtime.settings import Settings
 from tests.support.databases import Databases
 from tests.support.intake_load import Serving, serving_orders
+from tests.support.mutating import MUTATIONS, SEED, mutated
 from tests.support.order_lives import ask, enrol, until
 from tests.support.raw_upload import packed, send_raw
 from tests.support.uploading import SWIFT, as_arrow, as_rows, ipc, problem_in, row, table_of
 
-SEED = int(os.environ.get("OIP_SEED", "20250701"))
-MUTATIONS = int(os.environ.get("OIP_MUTATIONS", "400"))
 KIB, MIB = 1 << 10, 1 << 20
 SILENT_STREAMS, SILENT_SECONDS = 90, 5
 PEAK_GROWTH_MAX = 50 * MIB
@@ -193,16 +192,6 @@ async def test_arrow_that_was_changed_at_random_costs_its_batch_and_nothing_else
     assert set(outcomes) <= {"taken", "BATCH_UNREADABLE", "BATCH_SIZE_WRONG", "BATCH_BROKE_READER"}
     assert sum(outcomes.values()) == MUTATIONS
     assert await is_well(serving, "after-mutations")
-
-
-def mutated(sound: bytes, chance: random.Random) -> bytes:
-    """One to eight bytes changed, and now and then the end cut off."""
-    content = bytearray(sound)
-    for _ in range(chance.randint(1, 8)):
-        content[chance.randrange(len(content))] = chance.randrange(256)
-    if chance.random() < 0.1:
-        del content[chance.randrange(len(content)) :]
-    return bytes(content)
 
 
 def bomb(rows_at_a_time: int, times: int, text_bytes: int) -> bytes:

@@ -1,0 +1,60 @@
+"""Files of orders, read by a program apart: what breaks it or fills its memory is a sentence here.
+
+A damaged or harmful file may unfold to ten thousand times its size, and readers of such formats
+have crashed before.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from services.kernel.problems import Kind, Problem
+
+# The reader's first line, before the table; otherwise that line says what is wrong.
+TABLE = b"table\n"
+
+
+class OrderFileUnreadable(Problem):
+    """The file of orders cannot be read."""
+
+    kind, reason = Kind.MALFORMED, "ORDER_FILE_UNREADABLE"
+    words = "The file {file} cannot be read as orders: {what}."
+    words_zh = "文件 {file} 无法作为订单读取: {what}。"
+
+
+def read_file(path: Path) -> pa.Table:
+    """The file's columns that are of use: those of `file_reader`, in the kinds they have there.
+
+    Raises OrderFileUnreadable, whatever the file does to its reader.
+    """
+    with subprocess.Popen(  # noqa: S603 - the path is one argument of a program of ours
+        [sys.executable, "-m", "services.client.file_reader", str(path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={
+            "PYTHONPATH": os.pathsep.join(found for found in sys.path if found),
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
+        },
+    ) as reader:
+        assert reader.stdout is not None
+        first = reader.stdout.readline()
+        if first == TABLE:
+            try:
+                with pa.ipc.open_stream(reader.stdout) as source:
+                    return source.read_all()
+            except (pa.ArrowException, OSError):
+                first = b""
+        ended = reader.wait()
+    what = first.decode(errors="replace").strip() or f"the program that reads it {_end(ended)}"
+    raise OrderFileUnreadable(file=path.name, what=what)
+
+
+def _end(code: int) -> str:
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else "ended without an answer"
