@@ -120,7 +120,10 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
         """The invariants of every service, then those of this one."""
 
         async def work(tx: Transaction) -> list[Check]:
-            return [*await common_checks(tx), *await self._service.verify(tx)]
+            checks = [*await common_checks(tx), *await self._service.verify(tx)]
+            if self._service.verify_with is not None:
+                checks += await self._service.verify_with(tx, self._running)
+            return checks
 
         async def attempt() -> list[Check]:
             # All questions see the same moment, and change nothing.

@@ -32,8 +32,11 @@ class Running:
     channels: Channels
     # The division code of the province served.
     province: str = "440000"
-    # Where files of this deployment lie, such as the key that signs order logs.
+    # Where files of this deployment lie; in development also the keys it makes for itself.
     state_dir: Path = Path(".local")
+    makes_keys: bool = False
+    # The key that signs order logs, as set.
+    order_log_key_file: Path | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     # What the servicers opened; closed once running calls have ended.
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -57,3 +60,5 @@ class Service:
     register: Callable[[grpc.aio.Server, Running], None]
     listens: Mapping[str, Mapping[type[Message], Handler]]
     verify: Callable[[Transaction], Awaitable[list[Check]]]
+    # What can be checked only with what the service has at hand, such as a key.
+    verify_with: Callable[[Transaction, Running], Awaitable[list[Check]]] | None = None

@@ -160,6 +160,8 @@ async def broken_invariants(desk: OrderDesk) -> list[str]:
     """What no longer holds."""
     async with desk.running.running["orders"].database.begin() as tx:
         checks = await SERVICE.verify(tx)
+        if SERVICE.verify_with is not None:
+            checks += await SERVICE.verify_with(tx, desk.running.running["orders"])
     return [f"{one.invariant}: {one.detail}" for one in checks if not one.holds]
 
 

@@ -20,7 +20,7 @@ from services.kernel.problems import Kind, Problem
 from services.orders import events
 from services.orders.commands.enrolled import Enrolled
 from services.orders.commands.gaps import find_gaps
-from services.orders.commands.signing import signer_at
+from services.orders.commands.signing import signer_of
 from services.orders.commands.workers import WorkerPool
 from services.orders.domain import encoding, merkle
 from services.orders.domain.checks import CONFLICTS, Status, rules_at
@@ -84,7 +84,7 @@ class Intake:
         self._running = running
         self._pool = pool
         self._enrolled = Enrolled(running.database)
-        self._signer = signer_at(running.state_dir, running.province)
+        self._signer = signer_of(running)
         self._writers = asyncio.Semaphore(WRITERS_MAX)
         # Taken by who reads a stream, in the order of its batches: a batch that waits for the one
         # before it never holds the place that one needs.
@@ -202,6 +202,7 @@ class Intake:
     ) -> Batch:
         """Write a judged batch, straight by COPY or through staging."""
         log = await store.lock_log(tx, upload.platform)
+        self._signer.require_whole(upload.platform, log)
         held = await records.get_batch(tx, upload.platform, upload.batch_id)
         if held is not None:
             _require_same(held, judged.content_hash)
@@ -216,6 +217,8 @@ class Intake:
             judged, is_headless = await self._settle(tx, upload.platform, judged, log)
             log = replace(log, has_headless=log.has_headless or is_headless)
         now = self._running.clock.now()
+        # A clock that stepped back does not turn the log: months are stretches of it.
+        now = max(now, log.last_time or now)
         batch = _batch(upload, judged, log.size, now)
         await store.insert_batch(tx, batch, judged.tallies)
         await self._append(tx, batch, log, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,8 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 from services.orders.domain.encoding import COPY_COLUMNS
 from services.orders.domain.judging import Rejected, Tally
-from services.orders.domain.merkle import HASH_BYTES, Place
+from services.orders.domain.merkle import Place, unpack
 from services.orders.domain.records import Batch
+from services.orders.store.log import Checkpoint, checkpoint_of
 from services.runtime.database import Transaction, as_database_error, driver_of
 
 # Verdicts of the settling statement.
@@ -122,6 +124,20 @@ select {_VERDICTS}, {_TALLIES}, exists (select from headless) as is_headless
 """
 
 
+_BESIDE = """
+select c.*, coalesce(b.log_index + 1, 0) as batch_count,
+    greatest(b.create_time, c.create_time) as last_time
+from (select) as one
+left join lateral (
+    select log_index, create_time from order_batch where platform = :platform
+    order by log_index desc limit 1
+) b on true
+left join lateral (
+    select * from checkpoint where platform = :platform order by log_size desc limit 1
+) c on true
+"""
+
+
 class AlreadyHeld(Exception):  # noqa: N818 - leads to the other path
     """COPY met a row that is held: the batch has to go through staging."""
 
@@ -133,6 +149,10 @@ class Log:
     size: int
     frontier: list[bytes]
     has_headless: bool
+    # What stands beside it: the newest head, the batches' own count, and when the last one came.
+    head: Checkpoint | None = None
+    batch_count: int = 0
+    last_time: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -179,9 +199,16 @@ async def lock_log(tx: Transaction, platform: str) -> Log:
             {"platform": platform},
         )
         row = (await tx.execute(question, {"platform": platform})).one()
-    packed = bytes(row.frontier)
-    frontier = [packed[at : at + HASH_BYTES] for at in range(0, len(packed), HASH_BYTES)]
-    return Log(row.log_size, frontier, row.has_headless)
+    # A statement of its own: only now does it see what was committed while the lock was awaited.
+    beside = (await tx.execute(sa.text(_BESIDE), {"platform": platform})).one()
+    return Log(
+        row.log_size,
+        unpack(bytes(row.frontier)),
+        row.has_headless,
+        head=None if beside.log_size is None else checkpoint_of(beside),
+        batch_count=beside.batch_count,
+        last_time=beside.last_time,
+    )
 
 
 async def copy(tx: Transaction, parts: Iterable[Any]) -> None:

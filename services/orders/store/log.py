@@ -138,7 +138,7 @@ async def get_checkpoint(tx: Transaction, platform: str, size: int = 0) -> Check
             {"platform": platform, "size": size},
         )
     ).one_or_none()
-    return None if row is None else _checkpoint(row)
+    return None if row is None else checkpoint_of(row)
 
 
 async def list_checkpoints(
@@ -153,8 +153,9 @@ async def list_checkpoints(
         ),
         {"platform": platform, "below": below, "size": size},
     )
-    return [_checkpoint(row) for row in rows]
+    return [checkpoint_of(row) for row in rows]
 
 
-def _checkpoint(row: Any) -> Checkpoint:
+def checkpoint_of(row: Any) -> Checkpoint:
+    """A row of the table."""
     return Checkpoint(row.platform, row.log_size, bytes(row.root), row.note, row.create_time)

@@ -1,0 +1,130 @@
+"""The key of the logs: one for all replicas, brought to production and never made there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.orders.__main__ import SERVICE
+from services.orders.commands.signing import VERIFIER_FILE, read_signer
+from services.runtime.clock import SetClock, SystemClock
+from services.runtime.crypto import load_or_make_keys
+from services.runtime.settings import Settings
+from services.runtime.stack import stack as run_stack
+from services.runtime.tokens import Issuer
+from tests.support.databases import Databases
+from tests.support.uploading import NOW, SWIFT, OrderDesk, as_rows, broken_invariants, row
+
+
+def key_file(path: Path, *earlier: Path) -> Path:
+    """A new key; after it the public keys of earlier files."""
+    content = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    for one in earlier:
+        content += (
+            read_signer(one, "440000")
+            .key.public_key()
+            .public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+    path.write_bytes(content)
+    return path
+
+
+@asynccontextmanager
+async def replica(
+    settings: Settings, url: str, key: Path, folder: Path
+) -> AsyncIterator[OrderDesk]:
+    await asyncio.to_thread(folder.mkdir)
+    own = settings.model_copy(
+        update={"database_url": url, "order_log_key_file": key, "state_dir": folder}
+    )
+    async with run_stack([SERVICE], own, clock=SetClock(NOW), any_port=True, grace=1) as running:
+        desk = OrderDesk(running)
+        await desk.enrol(1)
+        yield desk
+        await desk.close()
+
+
+async def test_two_services_with_one_key_write_one_log(
+    stack: Settings, databases: Databases, tmp_path: Path
+) -> None:
+    url, key = await databases.fresh("orders"), key_file(tmp_path / "log.pem")
+
+    async with (
+        replica(stack, url, key, tmp_path / "a") as first,
+        replica(stack, url, key, tmp_path / "b") as second,
+    ):
+        for number in range(3):
+            await first.receipt(as_rows(f"a{number}", [row(f"a{number}")]))
+            await second.receipt(as_rows(f"b{number}", [row(f"b{number}")]))
+        heads = await first.execute(
+            "select note, log_size, root from orders.checkpoint order by log_size"
+        )
+        signer = read_signer(key, "440000")
+
+        assert [size for _, size, _ in heads] == [1, 2, 3, 4, 5, 6]
+        assert all(signer.opens(note, SWIFT, size, root) for note, size, root in heads)
+        assert await broken_invariants(second) == []
+        written = {(tmp_path / name / VERIFIER_FILE).read_text() for name in "ab"}
+        assert written == {f"{signer.verifier_key}\n"}
+
+
+async def test_a_service_with_another_key_adds_nothing_to_the_log(
+    stack: Settings, databases: Databases, tmp_path: Path
+) -> None:
+    url = await databases.fresh("orders")
+    old, stray = key_file(tmp_path / "log.pem"), key_file(tmp_path / "stray.pem")
+    following = key_file(tmp_path / "following.pem", old)
+    async with replica(stack, url, old, tmp_path / "old") as desk:
+        await desk.receipt(as_rows("b1", [row("o-1")]))
+
+    async with replica(stack, url, stray, tmp_path / "stray") as desk:
+        _, reason, _ = await desk.problem(as_rows("b2", [row("o-2")]))
+        assert reason == "LOG_BROKEN"
+
+    async with replica(stack, url, following, tmp_path / "following") as desk:
+        await desk.receipt(as_rows("b2", [row("o-2")]))
+        assert await broken_invariants(desk) == []
+
+
+async def test_production_does_not_start_without_the_key(
+    stack: Settings, databases: Databases, tmp_path: Path
+) -> None:
+    load_or_make_keys(tmp_path / "columns.json")
+    issuer = Issuer.at(tmp_path / "signing.json", tmp_path / "jwks.json", SystemClock())
+    (tmp_path / "token").write_text(issuer.issue("services/orders", ["service"]))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "OIP_ENVIRONMENT": "production",
+        "OIP_STATE_DIR": str(tmp_path / "nothing"),
+        "OIP_ORDERS_DATABASE_URL": await databases.fresh("orders"),
+        "OIP_NATS_URL": stack.nats_url,
+        "OIP_NATS_MONITOR_URL": stack.nats_monitor_url,
+        "OIP_KEYS_FILE": str(tmp_path / "columns.json"),
+        "OIP_JWKS_FILE": str(tmp_path / "jwks.json"),
+        "OIP_TOKEN_FILE": str(tmp_path / "token"),
+    }
+
+    for setting in ("", str(tmp_path / "missing.pem"), str(tmp_path / "columns.json")):
+        environment["OIP_ORDER_LOG_KEY_FILE"] = setting
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.orders", env=environment, stderr=asyncio.subprocess.PIPE
+        )
+        _, shown = await asyncio.wait_for(process.communicate(), 60)
+
+        assert process.returncode == 1
+        assert b"OIP_ORDER_LOG_KEY_FILE" in shown
+    assert not (tmp_path / "nothing").exists()
