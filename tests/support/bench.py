@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 
 BENCH = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 _NONE: Mapping[str, float] = {}
@@ -27,7 +28,7 @@ def keep(
     bounds |= {name: f"at most {bound:g}" for name, bound in at_most.items()}
     missed = [name for name, bound in at_least.items() if not figures[name] >= bound]
     missed += [name for name, bound in at_most.items() if not figures[name] <= bound]
-    lines = [f"\n{benchmark}: {text}"]
+    lines = ["", *wrap(f"{benchmark}: {text}", 100, subsequent_indent="  ")]
     for name, value in figures.items():
         line = f"  {name:<34}{rounded(value):>14,}"
         if name in bounds:

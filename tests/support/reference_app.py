@@ -1,9 +1,9 @@
 """What a user would otherwise write: a small web service that keeps each order by itself.
 
 FastAPI checks the fields, the ORM inserts one row and commits. It knows no rule beyond the fields:
-no enrolment, no corrections, no tallies, no evidence. Of the ways to write it this was the fastest
-on two cores; a session handed in by `Depends`, or plain functions in a pool of threads, took half
-as much processor time again, and a second process won nothing beside database and client.
+no enrolment, no corrections, no tallies, no evidence. Of the ways to write it this one took least
+processor time an order: a session handed in by `Depends` took a third more, plain functions in a
+pool of threads some more too, and on two cores a second process won nothing.
 The environment's REFERENCE_URL names the database.
 """
 
