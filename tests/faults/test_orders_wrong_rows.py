@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,6 @@ from services.runtime.settings import Settings
 from tests.support.databases import Databases
 from tests.support.raw_upload import packed, raw_upload, refused_upload
 from tests.support.uploading import (
-    NINE,
-    NOW,
     SWIFT,
     OrderDesk,
     as_arrow,
@@ -29,6 +25,7 @@ from tests.support.uploading import (
     row,
     table_of,
 )
+from tests.support.wrong_rows import KINDS, NAMES, wrong
 
 S = pb.OrderRejection
 MANY = 10_000
@@ -36,21 +33,9 @@ INLINE_MAX = 1000
 # The longest answer: a thousand rejections with their sentences.
 ANSWER_BYTES_MAX = 512 * 1024
 
-KINDS: dict[int, dict[str, Any]] = {
-    S.BAD_ORDER_NO: {"order_no": " "},
-    S.BAD_REVISION: {"revision": 0},
-    S.UNKNOWN_INDUSTRY: {"industry": 99},
-    S.BAD_STATE: {"state": 99},
-    S.BAD_ACCEPT_TIME: {"accept_time_us": 0},
-    S.TIMES_OUT_OF_ORDER: {"ended": NINE - timedelta(seconds=1)},
-    S.TIME_IN_FUTURE: {"accepted": NOW + timedelta(days=1)},
-    S.UNKNOWN_PLACE: {"place_of_acceptance": 110105},
-    S.WORKER_NOT_ENROLLED: {"worker": 999},
-}
 # Sent as Arrow, for both forms to be refused alike.
 AS_ARROW = {S.UNKNOWN_PLACE, S.WORKER_NOT_ENROLLED, S.TIME_IN_FUTURE}
 WARM = [row("warm"), row("stranger", worker=999)]
-NAMES = [S.Status.Name(kind) for kind in KINDS]  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +45,6 @@ async def desk(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk
         await desk.receipt(as_rows("warm", WARM))
         yield desk
         assert await broken_invariants(desk) == []
-
-
-def wrong(kind: int, number: int) -> dict[str, Any]:
-    return row(**{"order_no": f"w{kind}-{number}", **KINDS[kind]})
 
 
 def sum_of_outcomes(receipt: pb.OrderBatch) -> int:
@@ -140,17 +121,6 @@ async def test_every_kind_of_wrong_row_in_one_batch_is_counted_by_its_kind(
         S.REVISION_OLDER_THAN_HELD: 1,
         S.EXISTS_WITH_DIFFERENT_CONTENT: 1,
     }
-
-
-async def test_wrong_rows_cost_about_what_sound_rows_cost(desk: OrderDesk) -> None:
-    begin = time.perf_counter()
-    await desk.receipt(as_rows("cost-sound", [row(f"cost-{n}") for n in range(MANY)]))
-    sound = time.perf_counter() - begin
-    begin = time.perf_counter()
-    await desk.receipt(as_rows("cost-wrong", [wrong(S.BAD_STATE, n) for n in range(MANY)]))
-
-    # The benchmarks hold the ratio; here only what would be a mistake in kind is caught.
-    assert time.perf_counter() - begin < 5 * sound + 5
 
 
 async def test_bytes_that_are_no_message_get_one_fixed_text_that_repeats_nothing(
