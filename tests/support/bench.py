@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from textwrap import wrap
 
+import pytest
+
 BENCH = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 _NONE: Mapping[str, float] = {}
 
@@ -36,15 +38,14 @@ def keep(
         lines.append(line)
     print("\n".join(lines), flush=True)  # noqa: T201 - what a benchmark is for
     _write(benchmark, figures)
-    assert not missed, "; ".join(
-        f"{name} of {benchmark} is {rounded(figures[name]):,}, held is {bounds[name]}"
-        for name in missed
-    )
+    if missed:
+        sentences = (f"{name} is {rounded(figures[name]):,}, not {bounds[name]}" for name in missed)
+        pytest.fail(f"{benchmark}: " + "; ".join(sentences), pytrace=False)
 
 
 def rounded(value: float) -> float:
-    """Three significant digits for what is small, whole numbers from a hundred on."""
-    return round(value) if abs(value) >= 100 else float(f"{value:.3g}")
+    """Three significant digits, and no decimals from a hundred on."""
+    return round(value) if abs(value) >= 100 or value == round(value) else float(f"{value:.3g}")
 
 
 def _write(benchmark: str, figures: Mapping[str, float]) -> None:
