@@ -246,13 +246,21 @@ def _in_lots(tables: Iterable[pa.Table], rows_per_lot: int) -> Iterator[pa.Table
 
 def _in_size(table: pa.Table) -> Iterator[tuple[pa.Table, bytes]]:
     """A table and its content, or its halves if that is too long."""
-    content = _ipc(table.select(SCHEMA.names).cast(SCHEMA).combine_chunks())
+    content = _ipc(_copied(table.select(SCHEMA.names).cast(SCHEMA)))
     if len(content) <= CONTENT_BYTES_MAX or table.num_rows == 1:
         yield table, content
         return
     half = table.num_rows // 2
     yield from _in_size(table.slice(0, half))
     yield from _in_size(table.slice(half))
+
+
+def _copied(table: pa.Table) -> pa.Table:
+    """The same rows without what they were a part of, so that their bytes depend on them alone."""
+    columns = [
+        pa.concat_arrays([*column.chunks, pa.array([], column.type)]) for column in table.columns
+    ]
+    return pa.table(columns, table.schema)
 
 
 def _rows(column: pa.ChunkedArray) -> Sequence[int]:

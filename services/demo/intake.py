@@ -85,7 +85,7 @@ async def send_orders(
         of_day = scenario.rows.filter(pc.equal(scenario.rows["send_date"], day))
         for company in scenario.companies:
             rows = of_day.filter(pc.equal(of_day["platform"], company.credit_code))
-            batches = cut(with_workers(rows, ids), _run_id(desks, company, day))
+            batches = list(cut(with_workers(rows, ids), _run_id(desks, company, day)))
             sent |= await _upload(desks, company, batches, done)
     return sent
 

@@ -206,7 +206,7 @@ def _as_arrow(province: Province, row: dict[str, Any]) -> bytes:
     from services.demo.scenario import SCHEMA
 
     table = with_workers(pa.Table.from_pylist([row], SCHEMA), province.workers)
-    return cut(table, "older")[0].content
+    return next(cut(table, "older")).content
 
 
 async def test_a_month_that_is_still_open(province: Province) -> None:

@@ -82,7 +82,7 @@ class Lives:
         """So many batches of orders that were never sent."""
         first = len(self.sent) * ROWS_PER_BATCH
         table = orders(count * ROWS_PER_BATCH, first=first, prefix=secrets.token_hex(3))
-        batches = cut(table, secrets.token_hex(4), ROWS_PER_BATCH)
+        batches = list(cut(table, secrets.token_hex(4), ROWS_PER_BATCH))
         self.sent += batches
         return batches
 
