@@ -67,12 +67,13 @@ class LookupApi:
                         record=wire.record(one.record),
                         under_way=one.under_way,
                         concurrent=one.concurrent,
+                        late_revisions=[wire.record(late) for late in one.late_revisions],
                     )
                     for one in find(held, worker, moment, margin)
                 ]
             )
 
-        return await read(self._running, work, keeps_plans=True)
+        return await read(self._running, work)
 
     async def ListWorkerOrders(
         self, request: orders_pb2.ListWorkerOrdersRequest, context: Context

@@ -64,13 +64,17 @@ class Record:
     batch_id: str
     leaf_index: int
     create_time: datetime
-    # It came after an accident of its worker had been reported for its time.
+    # It came after an accident had been reported that this or an earlier revision lies under.
     late: bool
 
     @property
     def order(self) -> str:
         """`platforms/{credit code}/orders/{order_no}`."""
         return order_name(self.platform, self.order_no)
+
+    def was_reversed(self, moment: datetime) -> bool:
+        """Whether it says that the order was never real, and said so at the moment already."""
+        return self.state is State.REVERSED and self.create_time <= moment
 
     def is_near(self, moment: datetime, margin: timedelta) -> bool:
         """Whether the order was under way at the moment, give or take the margin."""
@@ -80,11 +84,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Found:
-    """An order near a moment."""
+    """An order near a moment, in the revision that decides, and beside it those that came late."""
 
     record: Record
     under_way: bool
     concurrent: bool
+    late_revisions: Sequence[Record] = ()
 
 
 def batch_name(platform: str, batch_id: str) -> str:
@@ -118,37 +123,50 @@ def find(
     moment: datetime,
     margin: timedelta,
 ) -> list[Found]:
-    """A worker's orders near a moment, each in the revision that counts, by time of acceptance.
+    """A worker's orders near a moment, each in the revision that decides, by time of acceptance.
 
-    The latest revision counts. A reversed order was none, unless the reversal came after the
-    accident had been reported: then it hides nothing, and the revision before it is found.
+    The latest revision decides, of those that did not come late: what is sent once an accident is
+    reported can neither hide nor shorten the order, and is shown beside it. An order is found by a
+    late revision only if the others do not make it the worker's near the moment. A reversed order
+    is found as such; it was under way only if it was reversed after the moment.
     """
     by_order: dict[str, list[Record]] = {}
-    for record in revisions:
+    for record in sorted(revisions, key=lambda one: one.revision):
         by_order.setdefault(record.order, []).append(record)
     near = []
     for held in by_order.values():
-        latest = _counting(held)
-        if latest is not None and latest.worker == worker and latest.is_near(moment, margin):
-            near.append(latest)
-    near.sort(key=lambda record: (record.accept_time, record.order))
+        decisive = _decisive(held, worker, moment, margin)
+        if decisive is not None:
+            late = [one for one in held if one.late and one is not decisive]
+            near.append((decisive, late))
+    near.sort(key=lambda one: (one[0].accept_time, one[0].order))
+    real = [record for record, _ in near if not record.was_reversed(moment)]
     return [
         Found(
             record,
-            under_way=record.is_near(moment, timedelta()),
-            concurrent=any(_overlap(record, other) for other in near if other is not record),
+            under_way=record in real and record.is_near(moment, timedelta()),
+            concurrent=record in real
+            and any(_overlap(record, other) for other in real if other is not record),
+            late_revisions=late,
         )
-        for record in near
+        for record, late in near
     ]
 
 
-def _counting(held: Sequence[Record]) -> Record | None:
-    for record in sorted(held, key=lambda one: one.revision, reverse=True):
-        if record.state is not State.REVERSED:
-            return record
-        if not record.late:
-            return None
-    return None
+def _decisive(
+    held: Sequence[Record], worker: int, moment: datetime, margin: timedelta
+) -> Record | None:
+    """The revision by which an order is found, of all its revisions, oldest first."""
+    in_time = [one for one in held if not one.late][-1:]
+    late = sorted(
+        (one for one in held if one.late),
+        key=lambda one: (one.state is not State.REVERSED, one.revision),
+        reverse=True,
+    )
+    fitting = (
+        one for one in (*in_time, *late) if one.worker == worker and one.is_near(moment, margin)
+    )
+    return next(fitting, None)
 
 
 def _overlap(one: Record, other: Record) -> bool:

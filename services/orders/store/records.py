@@ -14,16 +14,24 @@ from services.orders.domain.judging import Rejected
 from services.orders.domain.records import INLINE_REJECTIONS_MAX, Batch, Record
 from services.runtime.database import Transaction
 
-_RECORD = """
+# When the first accident was reported that a record lies under: its worker's, within it or on its
+# day in Asia/Shanghai.
+_FROZEN = """
+select min(f.create_time) from order_freeze f where f.worker = o.worker and (
+    (f.moment at time zone 'Asia/Shanghai')::date
+        = (o.accept_time at time zone 'Asia/Shanghai')::date
+    or f.moment >= o.accept_time and (o.end_time is null or f.moment <= o.end_time))
+"""
+
+# A record is late if it came after an accident had been reported that this or an earlier revision
+# of its order lies under: whatever a correction says, it cannot lead its order away unmarked. Ask
+# for orders with all their revisions, or the mark misses some.
+_RECORD = f"""
 select o.platform, o.order_no, o.revision, o.worker, o.industry, o.state, o.accept_time,
     o.pick_up_time, o.end_time, o.place_of_acceptance as place, coalesce(o.reason, '') as reason,
     o.batch_no, b.batch_id, o.leaf_index, b.create_time,
-    exists (
-        select from order_freeze f where f.worker = o.worker and f.create_time < b.create_time and (
-            (f.moment at time zone 'Asia/Shanghai')::date
-                = (o.accept_time at time zone 'Asia/Shanghai')::date
-            or f.moment >= o.accept_time and (o.end_time is null or f.moment <= o.end_time))
-    ) as late
+    coalesce(min(({_FROZEN})) over (
+        partition by o.platform, o.order_no order by o.revision) < b.create_time, false) as late
 from orders o join order_batch b on b.batch_no = o.batch_no
 """
 
@@ -97,7 +105,7 @@ async def revisions_near(
         sa.text(
             f"{_RECORD} join (select distinct n.platform, n.order_no from orders n"
             " where n.worker = :worker and n.accept_time between :first and :last"
-            " and coalesce(n.end_time, 'infinity') >= :from) near"
+            " and case when n.end_time is null then 'infinity' else n.end_time end >= :from) near"
             " on near.platform = o.platform and near.order_no = o.order_no"
         ),
         {
@@ -126,11 +134,15 @@ async def list_day(
         }
     rows = await tx.execute(
         sa.text(
-            f"{_RECORD} where o.worker = :worker and o.accept_time >= :first"
-            " and o.accept_time < :end and not exists (select from orders l"
-            " where l.platform = o.platform and l.order_no = o.order_no"
-            f" and l.revision > o.revision){keyset}"
+            "with day as materialized ("
+            "select o.platform, o.order_no, o.revision from orders o"
+            " where o.worker = :worker and o.accept_time >= :first and o.accept_time < :end"
+            " and not exists (select from orders l where l.platform = o.platform"
+            f" and l.order_no = o.order_no and l.revision > o.revision){keyset}"
             " order by o.accept_time, o.platform, o.order_no limit :size"
+            f") select held.* from ({_RECORD} join day on day.platform = o.platform"
+            " and day.order_no = o.order_no) held join day using (platform, order_no, revision)"
+            " order by accept_time, platform, order_no"
         ),
         {
             "worker": worker,

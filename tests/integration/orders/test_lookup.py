@@ -9,9 +9,8 @@ from google.type import date_pb2
 from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
-from services.runtime.clock import SetClock
 from services.runtime.wire import moment_to_wire
-from tests.support.uploading import NINE, NOW, PEARL, SWIFT, OrderDesk, as_rows, row
+from tests.support.uploading import NINE, PEARL, SWIFT, OrderDesk, as_rows, row
 
 JULY = type_pb2.Month(year=2025, month=7)
 TENTH = date_pb2.Date(year=2025, month=7, day=10)
@@ -46,12 +45,6 @@ async def freeze(desk: OrderDesk, moment: datetime, request_id: str = "freeze-1"
     return answer.record_count
 
 
-def set_clock(desk: OrderDesk, moment: datetime) -> None:
-    clock = desk.running.clock
-    assert isinstance(clock, SetClock)
-    clock.set(moment)
-
-
 async def test_orders_under_way_are_found_across_platforms(desk: OrderDesk) -> None:
     await desk.enrol(1, platform=PEARL)
     await desk.receipt(
@@ -82,21 +75,6 @@ async def test_only_the_latest_revision_is_found(desk: OrderDesk) -> None:
     assert await find(desk, NINE + minutes(10)) == [("a", True, False)]
     assert await find(desk, NINE + timedelta(days=2)) == []
     assert await find(desk, NINE + minutes(10), worker=3) == [("b", True, False)]
-
-
-async def test_a_reversal_after_the_accident_hides_nothing(desk: OrderDesk) -> None:
-    await desk.receipt(as_rows("b1", [row("a"), row("b", worker=2)]))
-    assert await freeze(desk, NINE + minutes(10)) == 1
-    set_clock(desk, NOW + timedelta(hours=1))
-    gone = {"state": 4, "reason": "test order", "revision": 2}
-    await desk.receipt(as_rows("b2", [row("a", **gone), row("b", worker=2, **gone)]))
-
-    assert await find(desk, NINE + minutes(10)) == [("a", True, False)]
-    assert await find(desk, NINE + minutes(10), worker=2) == []
-    order = await desk.at("adjudicator").GetOrder(
-        pb.GetOrderRequest(name=f"platforms/{SWIFT}/orders/a")
-    )
-    assert [(one.row.revision, one.late) for one in order.revisions] == [(1, False), (2, True)]
 
 
 async def test_freezing_twice_gives_the_first_answer(desk: OrderDesk) -> None:
