@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias, TypeVar
 
@@ -44,12 +44,17 @@ SESSION = {
     "timezone": "UTC",
 }
 _SCOPE = "select set_config('oip.platform', %(platform)s, true)"
-_READ_ONLY = "set transaction read only"
-_KEEP_PLANS = "set local plan_cache_mode = force_generic_plan"
 _LIFT = (
     "select set_config(name, %(limit)s, true) from pg_settings"
     " where name in ('statement_timeout', 'transaction_timeout')"
 )
+# Of sessions for questions. They are small and go by keys, often to tables of many partitions, so
+# that planning each anew costs more than the answer.
+LOOKING = {
+    "oip.platform": EVERYTHING,
+    "default_transaction_read_only": "on",
+    "plan_cache_mode": "force_generic_plan",
+}
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 RETRY_COUNT_MAX = 5
@@ -95,8 +100,15 @@ class Database:
     ) -> None:
         self.service = service
         self._pool_size = pool_size
-        self._engine = _engine(url, service, role or f"oip_{service}", pool_size)
-        self._ending: set[asyncio.Task[None]] = set()
+        session = {**SESSION, "role": role or f"oip_{service}", "search_path": service}
+        self._engine = _engine(url, service, session, pool_size=pool_size)
+        self._looking = _engine(
+            url,
+            service,
+            {**session, **LOOKING},
+            pool_size=max(1, pool_size // 2),
+            isolation_level="AUTOCOMMIT",
+        )
 
     @asynccontextmanager
     async def begin(
@@ -123,24 +135,23 @@ class Database:
             await _finish(_end(connection, commit=True))
 
     @asynccontextmanager
-    async def look(
-        self, platform: str = EVERYTHING, *, keeps_plans: bool = False
-    ) -> AsyncIterator[Transaction]:
-        """A transaction as of `begin` that can change nothing, so nobody has to await its end.
+    async def look(self, platform: str = EVERYTHING) -> AsyncIterator[Transaction]:
+        """For questions about one platform's rows, or everything; each sees what is committed.
 
-        With `keeps_plans` the server plans each statement once for all values: for a small
-        question to a table of many partitions planning costs more than the answer.
+        Questions about everything go to sessions made for them, which can change nothing and need
+        no transaction around: that would take two more trips to the server. A connection that
+        died in the pool shows at the first question; asked again, it goes to a new one.
         """
-        first = (_READ_ONLY, _KEEP_PLANS) if keeps_plans else (_READ_ONLY,)
-        connection = await self._open(platform, *((statement, {}) for statement in first))
+        if platform != EVERYTHING:
+            async with self.begin(platform) as tx:
+                yield tx
+            return
+        connection = await self._connect(self._looking)
         try:
             with self._problems():
                 yield connection
         finally:
-            # The driver forgets what it has prepared when a transaction rolls back.
-            ending = asyncio.create_task(_end(connection, commit=True))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
+            await _finish(_end(connection, commit=True))
 
     async def check(self, patience_seconds: float = 30.0) -> None:
         """Connect, waiting for a server that is starting; raises NotDurableError, or what it says.
@@ -163,14 +174,14 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool."""
-        await asyncio.gather(*self._ending, return_exceptions=True)
         await self._engine.dispose()
+        await self._looking.dispose()
 
     @property
     def checked_out_count(self) -> int:
         """Connections in use now."""
-        count: int = self._engine.pool.checkedout()  # type: ignore[attr-defined]
-        return count
+        pools: list[Any] = [self._engine.pool, self._looking.pool]
+        return sum(pool.checkedout() for pool in pools)
 
     async def _open(
         self, platform: str, *first: tuple[str, dict[str, str]], serializable: bool = False
@@ -181,7 +192,7 @@ class Database:
         then, so the next one is taken, until all that may have been there are tried.
         """
         for tries_left in reversed(range(self._pool_size + 1)):
-            connection = await self._connect()
+            connection = await self._connect(self._engine)
             try:
                 if serializable:
                     await connection.execution_options(isolation_level="SERIALIZABLE")
@@ -204,9 +215,9 @@ class Database:
                 return connection
         raise AssertionError("the last try returns or raises")
 
-    async def _connect(self) -> AsyncConnection:
+    async def _connect(self, engine: AsyncEngine) -> AsyncConnection:
         try:
-            return await self._engine.connect()
+            return await engine.connect()
         except PoolTimeoutError as error:
             raise Overloaded(service=self.service) from error
 
@@ -265,11 +276,10 @@ def as_psycopg(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
-def _engine(url: str, service: str, role: str, pool_size: int) -> AsyncEngine:
-    session = {**SESSION, "role": role, "search_path": service}
+def _engine(url: str, service: str, session: Mapping[str, str], **options: Any) -> AsyncEngine:
     engine = create_async_engine(
         as_psycopg(url),
-        pool_size=pool_size,
+        **options,
         max_overflow=0,
         # Errors are logged, and values may be those of a person.
         hide_parameters=True,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import sqlalchemy as sa
 from google.protobuf.message import Message
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from services.kernel.problems import Kind, Malformed, Problem
 from services.runtime import audit
@@ -105,14 +105,21 @@ async def answered(running: Running, request: Message, answer: type[A]) -> A | N
     return stored
 
 
-async def read(
-    running: Running, work: Callable[[Transaction], Awaitable[R]], *, keeps_plans: bool = False
-) -> R:
+async def read(running: Running, work: Callable[[Transaction], Awaitable[R]]) -> R:
     """Do `work`, which changes nothing, on what the caller's platform may see, or everything.
 
-    For `keeps_plans` see `Database.look`.
+    Once more if the connection turns out to have died while nobody used it.
     """
-    async with running.database.look(caller().scope, keeps_plans=keeps_plans) as tx:
+    try:
+        return await _look(running, work)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        return await _look(running, work)
+
+
+async def _look(running: Running, work: Callable[[Transaction], Awaitable[R]]) -> R:
+    async with running.database.look(caller().scope) as tx:
         return await work(tx)
 
 

@@ -277,3 +277,36 @@ async def test_a_database_that_was_not_migrated_is_named_at_once(databases: Data
         with pytest.raises(OperationalError, match="oip_nowhere"):
             await database.check()
     await database.close()
+
+
+async def test_a_question_sees_what_its_caller_may_and_changes_nothing(toys: Database) -> None:
+    async with toys.begin() as tx:
+        await add(tx, "a", "A")
+        await add(tx, "b", "B")
+
+    async with toys.look() as tx:
+        assert await names(tx) == {"a", "b"}
+    async with toys.look("A") as tx:
+        assert await names(tx) == {"a"}
+    with pytest.raises(DBAPIError, match="read-only transaction"):
+        async with toys.look() as tx:
+            await add(tx, "c")
+    assert toys.checked_out_count == 0
+
+
+async def test_connections_that_died_in_the_pool_are_replaced_unseen(
+    toys: Database, url: str
+) -> None:
+    async with contextlib.AsyncExitStack() as held:
+        for _ in range(3):
+            await held.enter_async_context(toys.begin())
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and application_name = 'oip_toy'"
+        )
+
+    async with toys.begin() as tx:
+        await add(tx, "a")
+    async with toys.begin() as tx:
+        assert await names(tx) == {"a"}

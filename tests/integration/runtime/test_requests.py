@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from oip.operations.v1 import operations_pb2
 from oip.type.v1 import type_pb2
@@ -24,6 +25,7 @@ from services.runtime.database import Database, Transaction
 from services.runtime.failpoints import FailpointError
 from services.runtime.requests import RequestIdReused, change, read
 from services.runtime.running import Running
+from services.runtime.settings import Settings
 from tests.support import toy
 
 Ring = operations_pb2.RetryDeadLetterRequest
@@ -183,6 +185,22 @@ async def test_a_platform_reads_its_own_rows_alone(running: Running) -> None:
     assert len(await read(running, names)) == 2
     set_caller(Caller("waimai", frozenset({type_pb2.Access.PLATFORM}), P))
     assert await read(running, names) == [P]
+
+
+async def test_a_read_goes_on_although_its_connection_died(
+    running: Running, stack: Settings
+) -> None:
+    async def one(tx: Transaction) -> int:
+        return int((await tx.execute(text("select 1"))).scalar_one())
+
+    assert await read(running, one) == 1
+    async with await psycopg.AsyncConnection.connect(stack.database_url, autocommit=True) as admin:
+        await admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'oip_toy'"
+        )
+
+    assert await read(running, one) == 1
 
 
 async def test_a_platform_cannot_write_rows_of_another(running: Running) -> None:
