@@ -151,7 +151,7 @@ class Database:
             with self._problems():
                 yield connection
         finally:
-            await _finish(_end(connection, commit=True))
+            await _finish(_end(connection, commit=False))
 
     async def check(self, patience_seconds: float = 30.0) -> None:
         """Connect, waiting for a server that is starting; raises NotDurableError, or what it says.
