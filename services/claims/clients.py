@@ -15,7 +15,7 @@ from services.claims.domain.law import Law, pooling_area_of
 from services.kernel import names
 from services.kernel.periods import civil_day
 from services.runtime.channels import Channels
-from services.runtime.wire import date_from_wire, moment_to_wire
+from services.runtime.wire import date_from_wire, moment_from_wire, moment_to_wire
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ async def enrolments_of(channels: Channels, worker: int) -> tuple[Enrolment, ...
 async def orders_near(
     channels: Channels, worker: int, moment: datetime, place: str, law: Law
 ) -> tuple[OrderEvidence, ...]:
-    """A worker's orders under way around a moment, across all platforms."""
+    """A worker's orders around a moment, across all platforms, and what came late beside each."""
     stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
     margin = law.on("order_search_margin_hours", civil_day(moment), place)
     found = await stub.FindOrders(
@@ -52,7 +52,11 @@ async def orders_near(
             margin=Duration(seconds=int(margin.decimal) * 3600),
         )
     )
-    return tuple(_order(one.record, law) for one in found.orders)
+    records = []
+    for one in found.orders:
+        records.append(_order(one.record, law, worker))
+        records += [_order(late, law, worker, beside=True) for late in one.late_revisions]
+    return tuple(records)
 
 
 async def freeze_orders(channels: Channels, worker: int, moment: datetime, holder: str) -> None:
@@ -71,7 +75,9 @@ async def freeze_orders(channels: Channels, worker: int, moment: datetime, holde
     )
 
 
-def _order(record: orders_pb2.OrderRecord, law: Law) -> OrderEvidence:
+def _order(
+    record: orders_pb2.OrderRecord, law: Law, worker: int, *, beside: bool = False
+) -> OrderEvidence:
     row = record.row
     platform, order_no = order_in(record.order, "order")
     accepted = _moment(row.accept_time_us)
@@ -86,6 +92,9 @@ def _order(record: orders_pb2.OrderRecord, law: Law) -> OrderEvidence:
         pick_up_time=_moment(row.pick_up_time_us) if row.pick_up_time_us else None,
         end_time=_moment(row.end_time_us) if row.end_time_us else None,
         late=record.late,
+        receive_time=moment_from_wire(record.create_time, "create_time"),
+        beside=beside,
+        other_worker=row.worker != worker,
     )
 
 

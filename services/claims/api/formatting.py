@@ -164,9 +164,14 @@ def _orders(
     held: Claim, orders: Iterable[OrderEvidence], made: Determination | None
 ) -> list[claims_pb2.OrderEvidence]:
     percent = {(one.platform, one.order_no): one.percent for one in made.charges} if made else {}
-    return [
-        _order(held, one, percent.get((one.platform, one.order_no), 0)) for one in latest(orders)
-    ]
+    known = tuple(orders)
+    shown = []
+    for one in latest(known):
+        message = _order(held, one, percent.get((one.platform, one.order_no), 0))
+        beside = [late for late in known if late.beside and late.name == one.name]
+        message.late_revisions.extend(_order(held, late, 0) for late in beside)
+        shown.append(message)
+    return shown
 
 
 def _order(held: Claim, order: OrderEvidence, percent: int) -> claims_pb2.OrderEvidence:
@@ -177,12 +182,15 @@ def _order(held: Claim, order: OrderEvidence, percent: int) -> claims_pb2.OrderE
         accept_time=moment_to_wire(order.accept_time),
         pooling_area=order.pooling_area,
         industry=enum_number(order.industry.value),
-        under_way=is_real and order.spans(held.accident_time),
+        under_way=is_real and not order.other_worker and order.spans(held.accident_time),
         charge_percent=percent,
         late=order.late,
         cancelled=order.state is OrderState.CANCELLED,
         reversed=not is_real,
+        other_worker=order.other_worker,
     )
+    if order.receive_time is not None:
+        message.receive_time.CopyFrom(moment_to_wire(order.receive_time))
     if order.end_time is not None:
         message.end_time.CopyFrom(moment_to_wire(order.end_time))
     if order.pick_up_time is not None:

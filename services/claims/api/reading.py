@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime
+from typing import TypeVar
 
 from google.protobuf.message import Message
 from oip.claims.v1 import claims_pb2
@@ -33,6 +35,8 @@ from services.runtime.wire import (
     page_of,
 )
 
+R = TypeVar("R")
+
 READERS_OF_TEXT = frozenset({type_pb2.Access.ADJUDICATOR, type_pb2.Access.WORKER_AGENT})
 
 
@@ -58,7 +62,12 @@ class ReadingApi(ClaimBase):
                 await _note_reading(tx, desk, request, request.name)
             return message
 
-        return await read(self._running, work)
+        return await self._noting(work)
+
+    async def _noting(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        """Read, and write in the same transaction who read."""
+        async with self._running.database.begin(caller().scope) as tx:
+            return await work(tx)
 
     async def _alerts(self, tx: Transaction, claim: Claim) -> list[type_pb2.Finding]:
         if type_pb2.Access.ADJUDICATOR not in caller().roles:
@@ -140,7 +149,7 @@ class ReadingApi(ClaimBase):
                 )
             return message
 
-        return await read(self._running, work)
+        return await self._noting(work)
 
     async def ListDeterminations(
         self, request: claims_pb2.ListDeterminationsRequest, context: Context

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from services.claims.domain.claim import Claim
-from services.claims.domain.evidence import OrderEvidence, in_words, latest, nearest
+from services.claims.domain.evidence import OrderEvidence, OrderState, in_words, latest, nearest
 from services.claims.domain.law import Law
 from services.kernel.law import Finding, Outcome, Provision, Tag, facts
 
@@ -30,7 +30,7 @@ def alerts(
 
 
 def _changed_records(orders: Sequence[OrderEvidence]) -> Finding | None:
-    changed = [order.name for order in latest(orders) if order.late and order.revision > 1]
+    changed = sorted({order.name for order in orders if order.late and order.revision > 1})
     if not changed:
         return None
     return _alert(
@@ -71,7 +71,11 @@ def _other_claims(claim: Claim, others: Sequence[date], law: Law) -> Finding | N
 def _order_just_accepted(claim: Claim, orders: Sequence[OrderEvidence], law: Law) -> Finding | None:
     minutes = law.on("alert_minutes_after_acceptance", claim.accident_day, claim.place_of_injury)
     moment: datetime = claim.accident_time
-    covering = [order for order in latest(orders) if order.spans(moment)]
+    covering = [
+        order
+        for order in latest(orders)
+        if order.spans(moment) and order.state is not OrderState.REVERSED
+    ]
     closest = nearest(covering, moment)
     if closest is None or len(covering) > 1:
         return None

@@ -28,13 +28,14 @@ from services.claims.domain.evidence import (
     Charge,
     Ground,
     OrderEvidence,
+    OrderState,
     Standing,
     attribute,
     charge_of,
     latest,
     nearest,
     order_in,
-    standing,
+    standings,
 )
 from services.claims.domain.exclusions import exclusion_answers
 from services.claims.domain.filing import filing_answer
@@ -132,11 +133,11 @@ def _enrolled(case: Case) -> Answer:
     """The worker was enrolled: before the accident, or by an order accepted on a platform."""
     day = case.claim.accident_day
     enrolled = [one.platform for one in case.claim.enrolments if one.enrol_date <= day]
+    stood = standings(case.orders, case.claim.accident_time, case.terms)
     ordered = [
         order
-        for order in latest(case.orders)
-        if order.accept_time <= case.claim.accident_time
-        and standing(order, case.claim.accident_time, case.terms) is not Standing.REVERSED
+        for order, how in stood.items()
+        if order.accept_time <= case.claim.accident_time and how is not Standing.REVERSED
     ]
     holds = bool(enrolled or ordered)
     text = (
@@ -183,14 +184,13 @@ def attribution_of(case: Case) -> Attribution:
     the order nearest to the accident. Raises Malformed if nothing says which platform.
     """
     moment, served = case.claim.accident_time, case.enquiry.served_order
-    held = latest(case.orders)
-    standings = {order: standing(order, moment, case.terms) for order in held}
+    stood = standings(case.orders, moment, case.terms)
     for wanted in ({Standing.UNDER_WAY}, DOUBTFUL):
-        found = [order for order, how in standings.items() if how in wanted]
+        found = [order for order, how in stood.items() if how in wanted]
         if found:
             _check_served(served, found)
             return attribute(found, moment, served)
-    real = [order for order, how in standings.items() if how is not Standing.REVERSED]
+    real = [order for order, how in stood.items() if how is not Standing.REVERSED]
     named = [order for order in real if order.name == served]
     if named:
         return charge_of(named[0], Ground.ENQUIRY)
@@ -206,7 +206,11 @@ def preliminary_attribution(
     orders: Sequence[OrderEvidence], moment: datetime
 ) -> Attribution | None:
     """Whom the records alone would charge; None if no order spans the moment."""
-    found = [order for order in latest(orders) if order.spans(moment)]
+    found = [
+        order
+        for order in latest(orders)
+        if order.spans(moment) and order.state is not OrderState.REVERSED
+    ]
     return attribute(found, moment) if found else None
 
 

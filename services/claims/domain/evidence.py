@@ -33,7 +33,10 @@ class OrderState(Enum):
 
 @dataclass(frozen=True)
 class OrderEvidence:
-    """The latest revision of an order near the accident."""
+    """A revision of an order near the accident: the one found, or one beside it.
+
+    What is `beside` came after the report and decides nothing, but a person has to see it.
+    """
 
     platform: str
     order_no: str
@@ -45,6 +48,11 @@ class OrderEvidence:
     pick_up_time: datetime | None = None
     end_time: datetime | None = None
     late: bool = False
+    # When orders took the record in; not known of records found before this was asked.
+    receive_time: datetime | None = None
+    beside: bool = False
+    # It says that another worker served the order; only of what is beside.
+    other_worker: bool = False
 
     @property
     def name(self) -> str:
@@ -74,7 +82,7 @@ class Standing(Enum):
     REVERSED = "never a real order"
     # Only a person can say what these mean.
     RETURNING = "cancelled shortly before; goods may have been on their way back"
-    CHANGED_LATE = "ended or taken back by a record that came after the report"
+    CHANGED_LATE = "changed or taken back by a record that came after the accident"
     NEVER_ENDED = "accepted long before, and no end was reported"
 
 
@@ -105,12 +113,39 @@ def window_terms(law: Law, moment: datetime, where: str) -> WindowTerms:
     )
 
 
-def standing(order: OrderEvidence, moment: datetime, terms: WindowTerms) -> Standing:
-    """How an order stands to the moment of the accident."""
+def standings(
+    orders: Iterable[OrderEvidence], moment: datetime, terms: WindowTerms
+) -> dict[OrderEvidence, Standing]:
+    """How each order found stands to the moment of the accident, by time of acceptance.
+
+    What came beside it after the report does not decide, but leaves it to a person if it says that
+    the order was under way after all, or ends an order before the accident that had no end.
+    """
+    held = tuple(orders)
+    found = {}
+    for order in latest(held):
+        how = _standing(order, moment, terms)
+        beside = [
+            one
+            for one in held
+            if one.beside and one.name == order.name and one.state is not OrderState.REVERSED
+        ]
+        if how in (Standing.TO_COME, Standing.ENDED, Standing.REVERSED):
+            is_doubtful = any(not one.other_worker and one.spans(moment) for one in beside)
+        else:
+            is_doubtful = order.end_time is None and any(
+                one.end_time is not None and one.end_time < moment for one in beside
+            )
+        found[order] = Standing.CHANGED_LATE if is_doubtful else how
+    return found
+
+
+def _standing(order: OrderEvidence, moment: datetime, terms: WindowTerms) -> Standing:
     if order.accept_time > moment:
         return Standing.TO_COME
     if order.state is OrderState.REVERSED:
-        is_ours = order.late and order.spans(moment)
+        came_after = order.late or (order.receive_time or moment) > moment
+        is_ours = came_after and order.spans(moment)
         return Standing.CHANGED_LATE if is_ours else Standing.REVERSED
     if order.end_time is None or moment <= order.end_time:
         is_long_open = order.end_time is None and moment - order.accept_time > terms.open_order
@@ -127,9 +162,11 @@ def _after_end(order: OrderEvidence, since_end: timedelta, terms: WindowTerms) -
 
 
 def latest(orders: Iterable[OrderEvidence]) -> tuple[OrderEvidence, ...]:
-    """The latest revision of each order, by time of acceptance."""
+    """The latest revision found of each order, by time of acceptance."""
     newest: dict[tuple[str, str], OrderEvidence] = {}
     for order in orders:
+        if order.beside:
+            continue
         key = (order.platform, order.order_no)
         if key not in newest or newest[key].revision < order.revision:
             newest[key] = order

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from services.claims.domain import evidence
 from services.claims.domain import law as provisions
 from services.claims.domain.case import Answer, Case, Weight, answer, met
 from services.claims.domain.claim import DocumentKind, Situation
-from services.claims.domain.evidence import DOUBTFUL, Standing, in_words, latest, standing
+from services.claims.domain.evidence import DOUBTFUL, Standing, in_words
 from services.kernel.law import Outcome, Provision, facts
 from services.kernel.periods import civil_day
 
@@ -54,7 +55,7 @@ def situation_answers(case: Case) -> tuple[Answer, ...]:
 def order_execution(case: Case, provision: Provision) -> Answer:
     """Whether the accident lies in the execution of an order (接单至完单)."""
     moment, terms = case.claim.accident_time, case.terms
-    standings = {order: standing(order, moment, terms) for order in latest(case.orders)}
+    standings = evidence.standings(case.orders, moment, terms)
     under_way = [order for order, how in standings.items() if how is Standing.UNDER_WAY]
     doubtful = [how for how in standings.values() if how in DOUBTFUL]
     inputs = facts(accident_time=in_words(moment)) + tuple(
@@ -105,8 +106,8 @@ def order_execution(case: Case, provision: Provision) -> Answer:
 _DOUBT = {
     Standing.RETURNING: ("cancelled shortly before", "订单在事故前不久取消, 可能正在送回货物"),
     Standing.CHANGED_LATE: (
-        "ended or taken back by a record that came after the report",
-        "订单的结束或撤销记录在报案之后到达",
+        "changed or taken back by a record that came after the accident",
+        "订单的变更或撤销记录在事故之后到达",
     ),
     Standing.NEVER_ENDED: (
         "open since long before, without a reported end",

@@ -13,7 +13,7 @@ from services.claims.domain.claim import (
     check_facts,
 )
 from services.claims.domain.confirmation import Decision
-from services.claims.domain.evidence import OrderEvidence, latest
+from services.claims.domain.evidence import OrderEvidence
 from services.claims.domain.filing import SmallInjury
 from services.claims.domain.law import Law
 from services.claims.domain.time_limits import StepClock
@@ -100,9 +100,7 @@ def new_records(
     """The order records found that are not in evidence yet."""
     known = {(order.platform, order.order_no, order.revision) for order in held}
     return tuple(
-        order
-        for order in latest(found)
-        if (order.platform, order.order_no, order.revision) not in known
+        order for order in found if (order.platform, order.order_no, order.revision) not in known
     )
 
 

@@ -32,6 +32,9 @@ async def insert_orders(
             "pooling_area": order.pooling_area,
             "industry": order.industry.value,
             "late": order.late,
+            "receive_time": order.receive_time,
+            "beside": order.beside,
+            "other_worker": order.other_worker,
             "find_time": now,
         }
         for order in found
@@ -114,6 +117,9 @@ def _order(row: sa.Row[Any]) -> OrderEvidence:
         pick_up_time=row.pick_up_time,
         end_time=row.end_time,
         late=row.late,
+        receive_time=row.receive_time,
+        beside=row.beside,
+        other_worker=row.other_worker,
     )
 
 

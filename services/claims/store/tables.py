@@ -87,6 +87,9 @@ orders = sa.Table(
     _small("industry"),
     sa.Column("late", sa.Boolean, nullable=False),
     _moment("find_time"),
+    _moment("receive_time", nullable=True),
+    sa.Column("beside", sa.Boolean, nullable=False),
+    sa.Column("other_worker", sa.Boolean, nullable=False),
 )
 
 evidence = sa.Table(

@@ -89,19 +89,24 @@ class Office:
         await self.stack.settled()
         return worker
 
-    async def send(self, platform: str, worker: int, *orders: tuple[str, str, str]) -> None:
-        """Order records (number, acceptance, end) of a worker on the day."""
+    async def send(
+        self, platform: str, worker: int, *orders: tuple[str, str, str], **changes: object
+    ) -> None:
+        """Order records (number, acceptance, end) of a worker on the day, with what is changed."""
         stub = self.as_("platform", platform).stub(orders_pb2_grpc.OrderServiceStub, "orders")
         rows = [
             orders_pb2.OrderRow(
-                order_no=number,
-                revision=1,
-                worker=worker,
-                industry=enum_number(2),
-                state=enum_number(2),
-                accept_time_us=int(at(accept).timestamp() * 1_000_000),
-                end_time_us=int(at(end).timestamp() * 1_000_000),
-                place_of_acceptance=440106,
+                **{
+                    "order_no": number,
+                    "revision": 1,
+                    "worker": worker,
+                    "industry": 2,
+                    "state": 2,
+                    "accept_time_us": int(at(accept).timestamp() * 1_000_000),
+                    "end_time_us": int(at(end).timestamp() * 1_000_000),
+                    "place_of_acceptance": 440106,
+                    **changes,
+                }  # type: ignore[arg-type]
             )
             for number, accept, end in orders
         ]

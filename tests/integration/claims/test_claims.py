@@ -9,6 +9,7 @@ import grpc
 import pytest
 from google.type import date_pb2
 from oip.claims.v1 import claims_pb2, events_pb2
+from oip.orders.v1 import orders_pb2
 from oip.type.v1 import type_pb2
 
 from services.claims.__main__ import SERVICE
@@ -102,6 +103,55 @@ async def test_order_records_that_arrive_later_have_to_be_read_first(office: Off
     assert not accepted.orders
     assert claim.determination.outcome == claims_pb2.Determination.CONFIRMED
     assert claim.orders[0].late
+
+
+@pytest.mark.parametrize(
+    ("change", "names_another"),
+    [
+        ({}, True),
+        ({"state": orders_pb2.REVERSED, "reason": "test order"}, False),
+        ({"end_time_us": int(at("10:05").timestamp() * 1_000_000)}, False),
+    ],
+)
+async def test_a_claim_rests_on_the_record_from_before_the_report(
+    office: Office, change: dict[str, object], *, names_another: bool
+) -> None:
+    worker, another = await office.enrol(A), await office.enrol(A)
+    order = (office.new_id(), "10:00", "10:40")
+    # A platform's batches are never older than those before, whatever the clock says.
+    office.clock.set(office.clock.now() + timedelta(hours=4, minutes=2 * office.count))
+    await office.send(A, worker, order)
+    claim = await office.file(worker, at("10:20"))
+    office.clock.set(office.clock.now() + timedelta(minutes=1))
+    await office.send(A, another if names_another else worker, order, revision=2, **change)
+
+    claim = await office.accept(claim)
+    (found,) = claim.orders
+    assert (found.revision, found.under_way, found.late) == (1, True, False)
+    (late,) = found.late_revisions
+    assert (late.revision, late.late, late.under_way) == (2, True, False)
+    assert late.other_worker == names_another
+    read = await office.claims("adjudicator").GetClaim(claims_pb2.GetClaimRequest(name=claim.name))
+    assert "order_changed_late" in [alert.inputs[0].value for alert in read.alerts]
+
+    determined = await office.determine(claim)
+    assert determined.determination.outcome == claims_pb2.Determination.CONFIRMED
+    assert [one.charge_percent for one in determined.orders] == [100]
+
+
+async def test_an_order_reversed_between_accident_and_filing_is_for_a_person(
+    office: Office,
+) -> None:
+    worker, number = await office.enrol(A), office.new_id()
+    await office.send(A, worker, (number, "10:00", "10:40"))
+    gone = {"state": orders_pb2.REVERSED, "reason": "test order"}
+    await office.send(A, worker, (number, "10:00", "10:40"), revision=2, **gone)
+
+    claim = await office.accept(await office.file(worker, at("10:20")))
+    assert [(one.reversed, one.under_way) for one in claim.orders] == [(True, False)]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await office.determine(claim)
+    assert reason_of(refused.value) == "FINDINGS_OPEN"
 
 
 async def test_what_the_rules_leave_to_a_person_needs_a_judgement(office: Office) -> None:

@@ -255,6 +255,9 @@ def an_order(day: date, row: Mapping[str, Any]) -> OrderEvidence:
         pick_up_time=_moment(day, pick_up) if pick_up else None,
         end_time=_moment(day, end) if end else None,
         late=row.get("late", False),
+        receive_time=_moment(day, row["received"]) if "received" in row else None,
+        beside=row.get("beside", False),
+        other_worker=row.get("other_worker", False),
     )
 
 
