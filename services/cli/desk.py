@@ -1,6 +1,7 @@
 """Where the command line stands: which stack it talks to, as whom, and how it says no.
 
-Exit codes: 0 done, 1 a check failed, 2 refused or used wrongly, 3 a service could not be reached.
+Exit codes: 0 done, 1 a check failed, 2 refused or used wrongly, 3 a service could not be reached,
+4 done, but for some rows that were refused.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ R = TypeVar("R")
 EXIT_CHECK_FAILED = 1
 EXIT_REFUSED = 2
 EXIT_UNREACHABLE = 3
+EXIT_ROWS_REFUSED = 4
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is not an error of the program
@@ -86,7 +88,7 @@ class OneSentence(TyperGroup):
         except RemoteProblem as problem:
             _end(problem)
         except Problem as problem:
-            _say(problem.sentence_zh if _in_chinese() else problem.sentence, EXIT_REFUSED)
+            _say(in_words(problem), EXIT_REFUSED)
         except Refused as refusal:
             _say(str(refusal), EXIT_REFUSED)
 
@@ -109,7 +111,12 @@ def desk_of(context: typer.Context) -> Desk:
 
 def _end(problem: RemoteProblem) -> None:
     code = EXIT_UNREACHABLE if problem.is_unreachable else EXIT_REFUSED
-    _say(problem.sentence_zh if _in_chinese() else problem.sentence, code)
+    _say(in_words(problem), code)
+
+
+def in_words(problem: RemoteProblem | Problem) -> str:
+    """A refusal in the language of who reads it."""
+    return problem.sentence_zh if _in_chinese() else problem.sentence
 
 
 def _say(sentence: str, code: int) -> None:

@@ -1,71 +1,43 @@
-"""`python -m services.client.file_reader FILE`: a file's columns, as an Arrow stream on stdout.
+"""`python -m services.client.file_reader FILE ZONE ENCODING`: a file's columns on stdout.
 
-Runs as a program of its own with limited memory; `files.read_file` starts it.
+The first line is TABLE; then comes an Arrow stream, and the last line is END. A line that is
+neither says what is wrong with the file. Runs as a program of its own with limited memory;
+`files.read_file` starts it.
 """
 
 from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet
 
-from services.client.files import TABLE
+from services.client.columns import Unreadable, cast
+from services.client.files import END, TABLE
+from services.client.formats import pieces
 
-# What reading may take: a sound file unfolds to some tens of its size.
+# What reading may take. It goes piece by piece, but an Arrow file is mapped as a whole.
 MEMORY_BYTES_LEAST = 2 << 30
-MEMORY_BYTES_PER_BYTE = 64
-
-_MOMENT = pa.timestamp("us", tz="UTC")
-NEEDED = {
-    "platform_hint": pa.string(),
-    "order_no": pa.string(),
-    "worker_hint": pa.string(),
-    "accepted_at": _MOMENT,
-    "completed_at": _MOMENT,
-    "pickup_lng": pa.float64(),
-    "pickup_lat": pa.float64(),
-}
-# A file of corrections has these too.
-OPTIONAL = {"revision": pa.int32(), "state": pa.string(), "reason": pa.string()}
-
-
-class Unreadable(Exception):  # noqa: N818 - is told, not raised to the top
-    """The file is not one of orders; the text says why."""
+MEMORY_BYTES_PER_BYTE = 4
 
 
 def main() -> None:
-    """Read the file that is named; say in the first line whether its table follows."""
-    path, sink = Path(sys.argv[1]), sys.stdout.buffer
+    """Read the file that is named; say at the end whether it was read as a whole."""
+    path, zone, encoding = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     _limit(path)
-    try:
-        table = read_columns(path)
-    except Unreadable as refusal:
-        sink.write(" ".join(str(refusal).split()).encode(errors="replace") + b"\n")
-    else:
-        _write(table, sink)
+    _write(read_columns(path, zone, encoding), sys.stdout.buffer)
 
 
-def read_columns(path: Path) -> pa.Table:
+def read_columns(path: Path, zone: str = "", encoding: str = "utf-8") -> Iterator[pa.Table]:
     """The columns of NEEDED, and those of OPTIONAL that are there. Raises Unreadable."""
+    row_count = 0
     try:
-        table = _whole(path)
-        names = table.column_names
-        missing = [name for name in NEEDED if name not in names]
-        if missing:
-            raise Unreadable(f"column {missing[0]} is missing; it needs {', '.join(NEEDED)}")
-        kinds = {name: kind for name, kind in {**NEEDED, **OPTIONAL}.items() if name in names}
-        doubled = [name for name in kinds if names.count(name) > 1]
-        if doubled:
-            raise Unreadable(f"column {doubled[0]} is there twice; remove one")
-        return pa.table({name: _cast(table, name, kind) for name, kind in kinds.items()})
+        for piece in pieces(path, encoding):
+            yield cast(piece, row_count, zone)
+            row_count += piece.num_rows
     except UnicodeDecodeError as error:
         # Names and time zones that are no UTF-8 show only when they are looked at.
         raise Unreadable("it is a damaged file (a name in it is no UTF-8)") from error
@@ -82,89 +54,20 @@ def _limit(path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _write(table: pa.Table, sink: BinaryIO) -> None:
-    sink.write(TABLE)
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
+def _write(tables: Iterator[pa.Table], sink: BinaryIO) -> None:
+    writer, last = None, END
+    try:
+        for table in tables:
+            if writer is None:
+                sink.write(TABLE)
+                writer = pa.ipc.new_stream(sink, table.schema)
+            writer.write_table(table)
+    except Unreadable as refusal:
+        last = " ".join(str(refusal).split()).encode(errors="replace") + b"\n"
+    if writer is not None:
+        writer.close()
+    sink.write(last)
     sink.flush()
-
-
-def _cast(table: pa.Table, name: str, kind: pa.DataType) -> Any:
-    column = table[name]
-    try:
-        if pa.types.is_timestamp(kind) and pa.types.is_timestamp(column.type):
-            naive = column.type.tz is None
-            return column.cast(pa.timestamp("us")).cast(kind) if naive else column.cast(kind)
-        return column.cast(kind)
-    except pa.ArrowMemoryError:
-        raise
-    except pa.ArrowException as error:
-        what = f"column {name} is {str(column.type)[:100]} and cannot be read as {kind}"
-        raise Unreadable(what) from error
-
-
-def _whole(path: Path) -> pa.Table:
-    read = _READERS.get(path.suffix.lower())
-    if read is None:
-        raise Unreadable(f"{path.suffix or 'no suffix'} is none of {', '.join(_READERS)}")
-    try:
-        table = read(path)
-        table.validate(full=True)
-    except FileNotFoundError as error:
-        raise Unreadable("there is no such file") from error
-    except MemoryError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:
-        first = str(error).splitlines()[0][:200]
-        kind = path.suffix.lstrip(".")
-        raise Unreadable(f"it is no {kind} file, or a damaged one ({first})") from error
-    return table
-
-
-def _parquet(path: Path) -> pa.Table:
-    with pyarrow.parquet.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        # Nothing else is unfolded.
-        return file.read(columns=[name for name in (*NEEDED, *OPTIONAL) if name in names])
-
-
-def _csv(path: Path) -> pa.Table:
-    convert = pyarrow.csv.ConvertOptions(
-        column_types={**NEEDED, **OPTIONAL}, strings_can_be_null=False
-    )
-    return pyarrow.csv.read_csv(path, convert_options=convert)
-
-
-def _ndjson(path: Path) -> pa.Table:
-    texts = {name: pa.string() if kind == _MOMENT else kind for name, kind in NEEDED.items()}
-    schema = pa.schema({**texts, **OPTIONAL})
-    options = pyarrow.json.ParseOptions(explicit_schema=schema)
-    table = pyarrow.json.read_json(path, parse_options=options)
-    for name in ("accepted_at", "completed_at"):
-        moments = pc.replace_substring(table[name], "Z", "+0000")
-        place = table.column_names.index(name)
-        table = table.set_column(place, name, moments.cast(_MOMENT))
-    for name in OPTIONAL:
-        if table[name].null_count == table.num_rows:
-            table = table.drop_columns([name])
-    return table
-
-
-def _arrow(path: Path) -> pa.Table:
-    with pa.memory_map(str(path)) as source:
-        try:
-            return pa.ipc.open_file(source).read_all()
-        except pa.ArrowInvalid:
-            source.seek(0)
-            return pa.ipc.open_stream(source).read_all()
-
-
-_READERS: dict[str, Callable[[Path], pa.Table]] = {
-    ".parquet": _parquet,
-    ".csv": _csv,
-    ".arrow": _arrow,
-    ".ndjson": _ndjson,
-}
 
 
 if __name__ == "__main__":

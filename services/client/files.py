@@ -10,14 +10,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
 from services.kernel.problems import Kind, Problem
 
-# The reader's first line, before the table; otherwise that line says what is wrong.
-TABLE = b"table\n"
+# The reader's first line, before the table, and its last; any other says what is wrong.
+TABLE, END = b"table\n", b"end\n"
 
 
 class OrderFileUnreadable(Problem):
@@ -28,13 +29,14 @@ class OrderFileUnreadable(Problem):
     words_zh = "文件 {file} 无法作为订单读取: {what}。"
 
 
-def read_file(path: Path) -> pa.Table:
-    """The file's columns that are of use: those of `file_reader`, in the kinds they have there.
+def read_file(path: Path, zone: str = "", encoding: str = "utf-8") -> Iterator[pa.Table]:
+    """The file's columns that are of use (`columns.KINDS`), in its order and a piece at a time.
 
-    Raises OrderFileUnreadable, whatever the file does to its reader.
+    `zone` is that of moments which are written without one; without it they are refused. Raises
+    OrderFileUnreadable, whatever the file does to its reader; what came before stands.
     """
     with subprocess.Popen(  # noqa: S603 - the path is one argument of a program of ours
-        [sys.executable, "-m", "services.client.file_reader", str(path)],
+        [sys.executable, "-m", "services.client.file_reader", str(path), zone, encoding],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -44,15 +46,20 @@ def read_file(path: Path) -> pa.Table:
         },
     ) as reader:
         assert reader.stdout is not None
-        first = reader.stdout.readline()
-        if first == TABLE:
+        line = reader.stdout.readline()
+        if line == TABLE:
             try:
                 with pa.ipc.open_stream(reader.stdout) as source:
-                    return source.read_all()
-            except (pa.ArrowException, OSError):
-                first = b""
+                    for batch in source:
+                        yield pa.Table.from_batches([batch])
+                    line = reader.stdout.readline()
+            except (pa.ArrowException, OSError, ValueError):
+                line = b""
+        if line == END:
+            return
+        reader.stdout.close()
         ended = reader.wait()
-    what = first.decode(errors="replace").strip() or f"the program that reads it {_end(ended)}"
+    what = line.decode(errors="replace").strip() or f"the program that reads it {_end(ended)}"
     raise OrderFileUnreadable(file=path.name, what=what)
 
 

@@ -2,108 +2,88 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.client.columns import MOMENT, STATES
 from services.client.files import OrderFileUnreadable, read_file
-from services.kernel.problems import Kind, Problem
+from services.client.mapping import Centre, Mapping
 
 EARTH_RADIUS_KM = 6371.0088
 DAY_US = 86_400_000_000
 INDUSTRIES = {"RIDE_HAILING": 1, "INSTANT_DELIVERY": 2, "SAME_CITY_FREIGHT": 3}
-STATES = {"ACCEPTED": 1, "COMPLETED": 2, "CANCELLED": 3, "REVERSED": 4}
 NO_PLACE = 0
 
-_MOMENT = pa.timestamp("us", tz="UTC")
+
+@dataclass
+class Share:
+    """What a file holds of one platform: how many orders, and the numbers of their workers."""
+
+    row_count: int = 0
+    worker_numbers: set[str] = field(default_factory=set)
 
 
-class MappingWrong(Problem):
-    """The mapping file cannot be used."""
+def survey(path: Path, mapping: Mapping) -> dict[str, Share]:
+    """What a file holds, by platform (credit code).
 
-    kind, reason = Kind.MALFORMED, "MAPPING_WRONG"
-    words = "The mapping {file} cannot be used: {what}."
-    words_zh = "映射文件 {file} 无法使用: {what}。"
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Centre(_Strict):
-    """The centre of a pooling area, WGS84 degrees."""
-
-    pooling_area: Annotated[str, Field(pattern=r"^[1-9]\d{5}$")]
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    lng: Annotated[float, Field(ge=-180, le=180)]
+    Reads and checks the whole file, a piece at a time. Raises OrderFileUnreadable.
+    """
+    shares: defaultdict[str, Share] = defaultdict(Share)
+    for piece in _pieces(path, mapping):
+        for platform in pc.unique(piece["platform"]).to_pylist():
+            hints = _of(piece, platform)["worker_hint"]
+            shares[platform].row_count += len(hints)
+            shares[platform].worker_numbers |= set(filter(None, hints.unique().to_pylist()))
+    return dict(sorted(shares.items()))
 
 
-class Mapping(_Strict):
-    """How a file's rows are read as orders of a province."""
-
-    industry: Annotated[str, Field(pattern="^(RIDE_HAILING|INSTANT_DELIVERY|SAME_CITY_FREIGHT)$")]
-    province: Annotated[str, Field(pattern=r"^[1-9]\d{5}$")]
-    # Days by which all dates are moved.
-    shift_days: int = 0
-    # A place farther than this from every centre is no known place.
-    within_km: Annotated[float, Field(gt=0)]
-    # platform_hint = unified social credit code
-    platforms: dict[str, Annotated[str, Field(pattern="^[0-9A-Z]{18}$")]]
-    centres: Annotated[list[Centre], Field(min_length=1)]
-
-
-def load_mapping(path: Path) -> Mapping:
-    """Read a mapping file. Raises MappingWrong with one sentence."""
-    try:
-        return Mapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        what = f"it cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
-        raise MappingWrong(file=path.name, what=what) from error
-    except tomllib.TOMLDecodeError as error:
-        raise MappingWrong(file=path.name, what=f"it is not TOML ({error})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        what = (
-            f"the key {key} is unknown; remove it"
-            if first["type"] == "extra_forbidden"
-            else f"{key}: {first['msg'].lower()}"
-        )
-        raise MappingWrong(file=path.name, what=what) from None
-
-
-def read_orders(path: Path, mapping: Mapping) -> dict[str, pa.Table]:
-    """The file's orders by platform (credit code), in the file's order.
+def orders_of(path: Path, mapping: Mapping, platform: str) -> Iterator[pa.Table]:
+    """A platform's orders in a file, in its order and a piece at a time.
 
     Columns are those of the proto's Arrow form without `worker`, and two of our own: `worker_hint`
     (the platform's number of the worker) and `file_row` (from 1, without a header). A place of
     acceptance that is unknown is 0: the service refuses such a row with UNKNOWN_PLACE. A row
-    without completion is an order under way.
+    without completion is an order under way. Raises OrderFileUnreadable.
     """
-    return by_platform(path.name, read_file(path), mapping)
-
-
-def by_platform(file: str, table: pa.Table, mapping: Mapping) -> dict[str, pa.Table]:
-    """A file's columns as orders by platform; see `read_orders`."""
-    columns = {name: table[name].combine_chunks() for name in table.column_names}
-    hints = columns["platform_hint"]
-    unknown = sorted(set(hints.unique().to_pylist()) - set(mapping.platforms), key=str)
-    if unknown:
-        what = f"the mapping names no platform for platform_hint {str(unknown[0])[:100]!r}; add it"
-        raise OrderFileUnreadable(file=file, what=what)
-    orders = _orders(columns, mapping)
-    codes = sorted(set(mapping.platforms.values()))
-    found = {}
-    for code in codes:
-        own = [hint for hint, platform in mapping.platforms.items() if platform == code]
-        part = orders.filter(pc.is_in(hints, value_set=pa.array(own)))
+    for piece in _pieces(path, mapping):
+        part = _of(piece, platform)
         if part.num_rows:
-            found[code] = part.combine_chunks()
-    return found
+            yield _orders(part.combine_chunks(), mapping)
+
+
+def read_orders(path: Path, mapping: Mapping) -> dict[str, pa.Table]:
+    """The orders of a file that fits the memory, by platform; see `orders_of`."""
+    found: defaultdict[str, list[pa.Table]] = defaultdict(list)
+    for piece in _pieces(path, mapping):
+        for platform in pc.unique(piece["platform"]).to_pylist():
+            found[platform].append(_orders(_of(piece, platform).combine_chunks(), mapping))
+    return {code: pa.concat_tables(found[code]).combine_chunks() for code in sorted(found)}
+
+
+def with_platforms(file: str, pieces: Iterable[pa.Table], mapping: Mapping) -> Iterator[pa.Table]:
+    """A file's columns with the platform of each row, and `file_row` where it stands."""
+    hints = pa.array(mapping.platforms, pa.string())
+    codes = pa.array(mapping.platforms.values(), pa.string())
+    row_count = 0
+    for piece in pieces:
+        place = pc.index_in(piece["platform_hint"].combine_chunks(), value_set=hints)
+        if place.null_count:
+            at = pc.index(pc.is_null(place), True).as_py()
+            hint = str(piece["platform_hint"][at])[:100]
+            what = (
+                f"row {row_count + at + 1} has the platform_hint {hint!r}, and the mapping names "
+                "no platform for it; add it"
+            )
+            raise OrderFileUnreadable(file=file, what=what)
+        rows = pa.array(range(row_count + 1, row_count + piece.num_rows + 1), pa.int64())
+        row_count += piece.num_rows
+        yield piece.append_column("platform", codes.take(place)).append_column("file_row", rows)
 
 
 def nearest_area(lat: Any, lng: Any, mapping: Mapping) -> Any:
@@ -118,15 +98,25 @@ def nearest_area(lat: Any, lng: Any, mapping: Mapping) -> Any:
     return area
 
 
-def _orders(columns: dict[str, Any], mapping: Mapping) -> pa.Table:
-    count = len(columns["order_no"])
+def _pieces(path: Path, mapping: Mapping) -> Iterator[pa.Table]:
+    pieces = read_file(path, mapping.zone, mapping.encoding)
+    return with_platforms(path.name, pieces, mapping)
+
+
+def _of(piece: pa.Table, platform: str) -> pa.Table:
+    return piece.filter(pc.equal(piece["platform"], platform))
+
+
+def _orders(part: pa.Table, mapping: Mapping) -> pa.Table:
+    count = part.num_rows
     shift = pa.scalar(mapping.shift_days * DAY_US, pa.duration("us"))
+    columns = {name: part[name].combine_chunks() for name in part.column_names}
     ended = columns["completed_at"]
-    nothing = pa.nulls(count, pa.string())
     state = pc.if_else(pc.is_valid(ended), STATES["COMPLETED"], STATES["ACCEPTED"]).cast(pa.int8())
     if "state" in columns:
-        named = pc.index_in(columns["state"], value_set=pa.array(list(STATES)))
-        state = pc.coalesce(pc.add(named, 1).cast(pa.int8()), state)
+        # Its names were checked when the file was read.
+        place = pc.index_in(columns["state"], value_set=pa.array(STATES, pa.string()))
+        state = pc.coalesce(pa.array(STATES.values(), pa.int8()).take(place), state)
     return pa.table(
         {
             "order_no": columns["order_no"],
@@ -136,14 +126,16 @@ def _orders(columns: dict[str, Any], mapping: Mapping) -> pa.Table:
             "industry": pa.repeat(pa.scalar(INDUSTRIES[mapping.industry], pa.int8()), count),
             "state": state,
             "accept_time": pc.add(columns["accepted_at"], shift),
-            "pick_up_time": pa.nulls(count, _MOMENT),
+            "pick_up_time": pc.add(columns["picked_up_at"], shift)
+            if "picked_up_at" in columns
+            else pa.nulls(count, MOMENT),
             "end_time": pc.add(ended, shift),
             "place_of_acceptance": nearest_area(
                 columns["pickup_lat"], columns["pickup_lng"], mapping
             ),
-            "reason": columns.get("reason", nothing),
+            "reason": columns.get("reason", pa.nulls(count, pa.string())),
             "worker_hint": columns["worker_hint"],
-            "file_row": pa.array(range(1, count + 1), pa.int64()),
+            "file_row": columns["file_row"],
         }
     )
 

@@ -15,13 +15,13 @@ UNKNOWN = 0
 
 
 async def look_up_workers(
-    stub: enrolment_pb2_grpc.EnrolmentServiceAsyncStub, platform: str, orders: pa.Table
+    stub: enrolment_pb2_grpc.EnrolmentServiceAsyncStub, platform: str, numbers: Iterable[str]
 ) -> dict[str, int]:
-    """The ids of the workers named in `worker_hint`; one that is not enrolled has none."""
-    numbers = [number for number in orders["worker_hint"].unique().to_pylist() if number]
+    """The workers' ids by the platform's own numbers; one that is not enrolled has none."""
+    wanted = sorted(set(filter(None, numbers)))
     found: dict[str, int] = {}
-    for start in range(0, len(numbers), NUMBERS_PER_LOOK_UP):
-        asked = numbers[start : start + NUMBERS_PER_LOOK_UP]
+    for start in range(0, len(wanted), NUMBERS_PER_LOOK_UP):
+        asked = wanted[start : start + NUMBERS_PER_LOOK_UP]
         answer = await stub.LookUpWorkers(
             enrolment_pb2.LookUpWorkersRequest(
                 platform=f"platforms/{platform}", worker_numbers=asked
@@ -34,12 +34,12 @@ async def look_up_workers(
 
 
 def with_workers(orders: pa.Table, known: Mapping[str, int]) -> pa.Table:
-    """The table in the form of the proto, with ids for the hints; 0 where there is none.
+    """The table in the form of the proto, with ids for `worker_hint`; 0 where there is none.
 
-    `file_row` stays beside the columns of the proto.
+    `file_row` stays beside the columns of the proto, if it is there.
     """
-    numbers: Iterable[str] = known
-    hints, ids = pa.array(numbers, pa.string()), pa.array(known.values(), pa.int64())
+    hints, ids = pa.array(known, pa.string()), pa.array(known.values(), pa.int64())
     place = pc.index_in(orders["worker_hint"], value_set=hints)
     worker = pc.fill_null(pc.take(ids, place), UNKNOWN)
-    return orders.append_column("worker", worker).select([*SCHEMA.names, "file_row"])
+    names = [*SCHEMA.names, *({"file_row"} & set(orders.column_names))]
+    return orders.append_column("worker", worker).select(names)

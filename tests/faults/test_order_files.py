@@ -119,7 +119,7 @@ async def test_a_reader_that_dies_is_one_sentence_for_the_client(
     # A pipe that nobody writes to: the reader waits for its beginning.
     file = tmp_path / "orders.csv"
     os.mkfifo(file)
-    reading = asyncio.create_task(asyncio.to_thread(read_file, file))
+    reading = asyncio.create_task(asyncio.to_thread(lambda: list(read_file(file))))
 
     async def is_waiting() -> bool:
         return bool(readers_of(file))

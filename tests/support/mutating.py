@@ -13,9 +13,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from services.client.file_reader import Unreadable, read_columns
+from services.client.columns import Unreadable
+from services.client.file_reader import read_columns
 from services.client.files import OrderFileUnreadable
-from services.client.reading import by_platform, load_mapping
+from services.client.mapping import load_mapping
+from services.client.reading import with_platforms
 
 SEED = int(os.environ.get("OIP_SEED", "20250701"))
 MUTATIONS = int(os.environ.get("OIP_MUTATIONS", "600"))
@@ -39,7 +41,8 @@ def main() -> None:
     for _ in range(MUTATIONS):
         changed.write_bytes(mutated(sound, chance))
         try:
-            by_platform(changed.name, read_columns(changed), mapping)
+            for piece in with_platforms(changed.name, read_columns(changed), mapping):
+                piece.validate(full=True)
         except (Unreadable, OrderFileUnreadable) as refusal:
             is_sentence = 0 < len(str(refusal)) < 500
             outcomes["refused" if is_sentence else "said too much"] += 1

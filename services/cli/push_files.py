@@ -1,0 +1,163 @@
+"""What a push keeps beside its file: the receipts it holds, and the rows that were refused."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from oip.orders.v1 import orders_pb2
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.cli.desk import Refused
+
+REJECTED_HEADER = ("file_row", "platform", "batch", "order_no", "status", "field", "text")
+
+
+class Receipt(BaseModel):
+    """A batch's receipt, as the state file keeps it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    received: int
+    created: int
+    exists: int
+    conflict: int
+    rejected: int
+    reasons: dict[str, int]
+    root: str
+    log_index: int
+
+    @classmethod
+    def of(cls, batch: orders_pb2.OrderBatch) -> Receipt:
+        """What we keep of a receipt."""
+        return cls(
+            received=batch.received_count,
+            created=batch.created_count,
+            exists=batch.exists_count,
+            conflict=batch.conflict_count,
+            rejected=batch.rejected_count,
+            reasons={status_name(one.status): one.row_count for one in batch.rejected_by_reason},
+            root=batch.merkle_root.hex(),
+            log_index=batch.log_index,
+        )
+
+    @property
+    def refused_count(self) -> int:
+        """Rows that are not held: rejected, or other content under a number that is held."""
+        return self.rejected + self.conflict
+
+
+class State(BaseModel):
+    """How far a file is: the receipts by platform and batch id, under which run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: str
+    # SHA-256 of the file, and of what the mapping says.
+    digest: str
+    mapping: str
+    finished: bool = False
+    done: dict[str, dict[str, Receipt]] = Field(default_factory=dict)
+    # Whether a push with another mapping was interrupted: the rows may be other ones now.
+    other_mapping: bool = Field(default=False, exclude=True)
+
+    @classmethod
+    def of(cls, file: Path, mapping_digest: str) -> State:
+        """The state of an interrupted push of the same file and mapping, or a new one."""
+        try:
+            with file.open("rb") as source:
+                digest = hashlib.file_digest(source, "sha256").hexdigest()
+        except OSError as error:
+            raise Refused(f"{file} cannot be read ({error.strerror}); check its name.") from error
+        fresh = cls(run=secrets.token_hex(6), digest=digest, mapping=mapping_digest)
+        path = state_path(file)
+        try:
+            held = cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return fresh
+        except OSError as error:
+            raise _unusable(path, "read", error) from error
+        except ValidationError as error:
+            raise Refused(
+                f"{path} is not the state of a push; move it away to send the file from its "
+                "beginning."
+            ) from error
+        if held.finished or held.digest != digest:
+            return fresh
+        fresh.other_mapping = held.mapping != mapping_digest
+        return fresh if fresh.other_mapping else held
+
+    def save(self, file: Path) -> None:
+        """Write the state beside its file, whole or not at all."""
+        path = state_path(file)
+        draft = path.with_name(f"{path.name}.draft")
+        with _writing(path):
+            draft.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+            draft.replace(path)
+
+
+class Rejected:
+    """The rows that were refused: `{file.name}.rejected.csv`, which is replaced at the end."""
+
+    def __init__(self, path: Path, sink: TextIO) -> None:
+        self._path = path
+        self._writer = csv.writer(sink)
+        self.write([REJECTED_HEADER])
+
+    def write(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add rows."""
+        with _writing(self._path):
+            self._writer.writerows(rows)
+
+
+@contextmanager
+def rejected_beside(file: Path) -> Iterator[Rejected]:
+    """A new list of refused rows; the last one stands until this one is complete."""
+    path = rejected_path(file)
+    draft = path.with_name(f"{path.name}.draft")
+    with _writing(path):
+        sink = draft.open("w", encoding="utf-8", newline="")
+    try:
+        with sink:
+            yield Rejected(path, sink)
+            with _writing(path):
+                sink.flush()
+        with _writing(path):
+            draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def state_path(file: Path) -> Path:
+    """The state file."""
+    return file.with_name(f"{file.name}.push.json")
+
+
+def rejected_path(file: Path) -> Path:
+    """The list of refused rows."""
+    return file.with_name(f"{file.name}.rejected.csv")
+
+
+def status_name(number: int) -> str:
+    """A refused row's status, as the proto names it."""
+    return orders_pb2.OrderRejection.Status.Name(number)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(path, "written", error) from error
+
+
+def _unusable(path: Path, how: str, error: OSError) -> Refused:
+    return Refused(
+        f"{path} cannot be {how} ({error.strerror}); make room for it or give the right to, "
+        "and push again: what was sent stays."
+    )

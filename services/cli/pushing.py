@@ -1,0 +1,219 @@
+"""Files of orders on their way to the service, and what is told of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Mapping as Held
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from oip.enrolment.v1 import enrolment_pb2_grpc
+from oip.orders.v1 import orders_pb2, orders_pb2_grpc
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from services.cli.desk import Desk, in_words
+from services.cli.push_files import (
+    Receipt,
+    Rejected,
+    State,
+    rejected_beside,
+    rejected_path,
+    status_name,
+)
+from services.client import (
+    Answer,
+    Batch,
+    Mapping,
+    Share,
+    cut,
+    look_up_workers,
+    orders_of,
+    send_batches,
+    survey,
+    with_workers,
+)
+
+PAGE_SIZE = 1000
+COUNTS = ("received", "created", "exists", "conflict", "rejected")
+
+
+@dataclass
+class _File:
+    """One file: what it holds, what has its receipt, and what became of the rows so far."""
+
+    path: Path
+    shares: dict[str, Share]
+    state: State
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    # Batches that were refused as a whole; another push tries them again.
+    refused: list[str] = field(default_factory=list)
+
+    def add(self, receipt: Receipt) -> None:
+        self.counts.update({name: getattr(receipt, name) for name in COUNTS})
+        self.reasons.update(receipt.reasons)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether every row is held by the service."""
+        return not (self.refused or self.counts["rejected"] or self.counts["conflict"])
+
+
+class Pushing:
+    """The files of one command."""
+
+    def __init__(self, desk: Desk, mapping: Mapping, console: Console) -> None:
+        self._desk = desk
+        self._mapping = mapping
+        self._console = console
+        self._files: list[_File] = []
+
+    def add(self, path: Path) -> None:
+        """Read and check a file. Raises a Problem or Refused if it cannot be sent."""
+        state = State.of(path, self._mapping.digest)
+        if state.other_mapping:
+            self._say(
+                f"The mapping of {path.name} differs from that of the interrupted push: "
+                "all of it is sent again."
+            )
+        self._files.append(_File(path, survey(path, self._mapping), state))
+
+    async def send_all(self) -> bool:
+        """Send the files one after the other; whether every row of them is held now."""
+        for file in self._files:
+            if not file.shares:
+                self._say(f"{file.path.name} has no orders; nothing was sent.")
+                continue
+            file.state.save(file.path)
+            with rejected_beside(file.path) as rejected, _progress(self._console) as progress:
+                for platform, share in file.shares.items():
+                    bar = progress.add_task(platform, total=share.row_count)
+                    async for batch in self._send(file, platform, share, rejected):
+                        progress.update(bar, advance=batch.row_count)
+            file.state.finished = not file.refused
+            file.state.save(file.path)
+            self._show(file)
+        return all(file.is_held for file in self._files)
+
+    async def _send(
+        self, file: _File, platform: str, share: Share, rejected: Rejected
+    ) -> AsyncIterator[Batch]:
+        """Send a platform's rows; each batch when it is done and its refused rows are written."""
+        receipts = file.state.done.setdefault(platform, {})
+        earlier: list[Batch] = []
+        async with self._desk.channels("platform", platform=platform) as channels:
+            enrolment = channels.stub(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment")
+            stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
+            known = await look_up_workers(enrolment, platform, share.worker_numbers)
+            pieces = orders_of(file.path, self._mapping, platform)
+            orders = (with_workers(piece, known) for piece in pieces)
+            batches = cut(orders, f"{file.state.run}-{platform}")
+            unsent = _unsent(batches, receipts, earlier)
+            async with aclosing(send_batches(stub, platform, unsent)) as answers:
+                async for answer in answers:
+                    batch = answer.batch
+                    if answer.receipt is None:
+                        self._refuse(file, platform, answer, rejected)
+                    else:
+                        receipts[batch.batch_id] = Receipt.of(answer.receipt)
+                        file.state.save(file.path)
+                        file.add(receipts[batch.batch_id])
+                        if receipts[batch.batch_id].refused_count:
+                            await _write_rows(stub, platform, batch, rejected)
+                    yield batch
+            for batch in earlier:
+                file.add(receipts[batch.batch_id])
+                if receipts[batch.batch_id].refused_count:
+                    await _write_rows(stub, platform, batch, rejected)
+                yield batch
+
+    def _refuse(self, file: _File, platform: str, answer: Answer, rejected: Rejected) -> None:
+        """Write all rows of a batch that was refused as a whole."""
+        batch, problem = answer.batch, answer.refusal
+        assert problem is not None
+        sentence = in_words(problem)
+        rejected.write(
+            (row, platform, batch.batch_id, "", problem.reason, "", sentence)
+            for row in batch.file_rows
+        )
+        first, last = batch.file_rows[0], batch.file_rows[-1]
+        file.refused.append(
+            f"Rows {first:,} to {last:,}, {batch.row_count:,} of {platform}, were refused as a "
+            f"whole ({problem.reason}): {sentence}"
+        )
+
+    def _show(self, file: _File) -> None:
+        table = Table(*COUNTS, title=file.path.name, title_justify="left")
+        table.add_row(*(f"{file.counts[name]:,}" for name in COUNTS))
+        self._console.print(table)
+        for reason, count in sorted(file.reasons.items()):
+            self._say(f"  {reason}: {count:,}")
+        for sentence in file.refused:
+            self._say(sentence)
+        if not file.is_held:
+            self._say(
+                f"Rows that were not stored: {rejected_path(file.path).name} beside the file."
+            )
+        if file.refused:
+            self._say("Push the file again to try the batches that were refused.")
+
+    def _say(self, sentence: str) -> None:
+        self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def _unsent(
+    batches: Iterable[Batch], receipts: Held[str, Receipt], earlier: list[Batch]
+) -> Iterator[Batch]:
+    """The batches without a receipt; of the others it stays in `earlier` where their rows were."""
+    for batch in batches:
+        if batch.batch_id in receipts:
+            earlier.append(replace(batch, content=b""))
+        else:
+            yield batch
+
+
+async def _write_rows(
+    stub: orders_pb2_grpc.OrderServiceAsyncStub, platform: str, batch: Batch, rejected: Rejected
+) -> None:
+    """Write the refused rows of a batch that was taken."""
+    token: str | None = ""
+    while token is not None:
+        answer = await stub.ListOrderRejections(
+            orders_pb2.ListOrderRejectionsRequest(
+                order_batch=f"platforms/{platform}/orderBatches/{batch.batch_id}",
+                page_size=PAGE_SIZE,
+                page_token=token,
+            )
+        )
+        rejected.write(
+            (
+                batch.file_rows[one.index],
+                platform,
+                batch.batch_id,
+                _harmless(one.order_no),
+                status_name(one.status),
+                one.field,
+                one.text,
+            )
+            for one in answer.rejections
+        )
+        token = answer.next_page_token or None
+
+
+def _harmless(text: str) -> str:
+    """A cell that a spreadsheet does not run."""
+    return f"'{text}" if text[:1] in set("=+-@\t\r") else text
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
