@@ -8,11 +8,11 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import psycopg
@@ -29,7 +29,10 @@ from services.runtime.channels import CLIENT_OPTIONS, Channels
 from services.runtime.clock import SystemClock
 from services.runtime.settings import Settings
 from services.runtime.tokens import Issuer
+from tests.support.databases import Databases
 from tests.support.uploading import NINE
+
+Done = TypeVar("Done")
 
 PLATFORMS = (
     "91110108MA01ABCD2H",
@@ -128,6 +131,13 @@ async def bare_copy(url: str, blocks: Sequence[bytes]) -> float:
         return time.perf_counter() - begin
 
 
+async def enrolled(databases: Databases) -> str:
+    """A fresh database of orders with workers 1 to 200,000 enrolled; its URL."""
+    url = await databases.fresh("orders")
+    await enrol_all(url)
+    return url
+
+
 async def enrol_all(url: str) -> None:
     """Enrol workers 1 to 200,000 with all platforms, as if enrolment had told of them."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
@@ -180,6 +190,22 @@ class Serving:
                 waiting += map(int, (task / "children").read_text(encoding="ascii").split())
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    async def peak_while(self, work: Awaitable[Done]) -> tuple[Done, float]:
+        """What the work gives, and the most memory held meanwhile, in bytes."""
+        peak = 0.0
+
+        async def watch() -> None:
+            nonlocal peak
+            while True:
+                peak = max(peak, float(self.memory_bytes))
+                await asyncio.sleep(0.2)
+
+        watching = asyncio.create_task(watch())
+        try:
+            return await work, peak
+        finally:
+            watching.cancel()
+
     async def upload(self, parts: dict[str, list[Batch]]) -> tuple[float, list[pb.OrderBatch]]:
         """Send each platform's batches on a stream of its own; seconds and receipts."""
         stubs = {platform: self.stub(platform) for platform in parts}
@@ -217,6 +243,8 @@ async def serving_orders(settings: Settings, **environment: str) -> AsyncIterato
         sys.executable,
         "-m",
         "services.orders",
+        # The scheduler shares cores by session first: load and service are not to be one.
+        start_new_session=True,
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),

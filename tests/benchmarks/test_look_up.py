@@ -1,0 +1,152 @@
+"""A worker's orders at a moment among twenty million, while intake runs; and how intake ages.
+
+One service takes the orders and answers the questions. Whoever asks is a process of its own and
+asks both sides in turn. `OIP_BENCH_HELD` sets how many rows are held (default twenty million).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+
+from services.runtime.settings import Settings
+from tests.support.bench import keep
+from tests.support.databases import Databases
+from tests.support.intake_load import (
+    PLATFORMS,
+    Serving,
+    bare_copy,
+    checkpoint,
+    enrolled,
+    orders,
+    reference_file,
+    serving_orders,
+    split,
+)
+
+HELD = int(os.environ.get("OIP_BENCH_HELD", "20000000"))
+EARLY = min(1_000_000, HELD)
+PART = 500_000
+WARM = 8_000
+LOOK_UPS = 2_000
+LOOKING_SECONDS = 300
+
+
+async def test_look_up_stays_flat_while_intake_runs(stack: Settings, databases: Databases) -> None:
+    url = await enrolled(databases)
+    filled = stack.model_copy(update={"database_url": url})
+    await fill(url, 0, EARLY)
+    async with serving_orders(filled) as serving:
+        await serving.upload(split(orders(WARM, prefix="90")))
+        early = await better_of_two(serving, url, "81", "82")
+        await fill(url, EARLY, HELD)
+        late = await better_of_two(serving, url, "83", "84")
+        async with load(serving) as sent:
+            seconds = await look(serving, url)
+        _, peak = await serving.peak_while(eight_streams(serving))
+    found, bare = seconds["find"], seconds["select"]
+    keep(
+        "look_up",
+        f"a worker's orders at a moment among {HELD:,} while intake runs, beside the bare SELECT;"
+        " intake of new orders then, beside intake at a million",
+        {
+            "held_rows": HELD,
+            "taken_meanwhile_rows": len(sent) * PART,
+            "find_orders_p50_ms": share(found, 50) * 1000,
+            "find_orders_p99_ms": share(found, 99) * 1000,
+            "select_p50_ms": share(bare, 50) * 1000,
+            "select_p99_ms": share(bare, 99) * 1000,
+            "find_orders_vs_select_p50": share(found, 50) / share(bare, 50),
+            "find_orders_vs_select_p99": share(found, 99) / share(bare, 99),
+            "early_rows_per_second": PART / early,
+            "late_rows_per_second": PART / late,
+            "late_vs_early_intake": early / late,
+            "peak_memory_mib_eight_streams": peak / 2**20,
+        },
+        at_least={"late_vs_early_intake": 0.7},
+        at_most={"find_orders_vs_select_p99": 2.0},
+    )
+
+
+async def fill(url: str, start: int, end: int) -> None:
+    """Load rows by COPY, a million at a time, and see to the statistics as autovacuum would."""
+    for first in range(start, end, 1_000_000):
+        size = min(1_000_000, end - first)
+        table = orders(size, first=first, prefix=f"{first // 1_000_000:02d}")
+        await bare_copy(url, reference_file(table, PLATFORMS[first // 1_000_000 % 4]))
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute("analyze orders.orders")
+
+
+async def better_of_two(serving: Serving, url: str, *prefixes: str) -> float:
+    """Seconds to take new orders; the better of two, for others use the machine too."""
+    seconds = []
+    for prefix in prefixes:
+        await checkpoint(url)
+        seconds.append((await serving.upload(split(orders(PART, prefix=prefix))))[0])
+    return min(seconds)
+
+
+@asynccontextmanager
+async def load(serving: Serving) -> AsyncIterator[list[int]]:
+    """Keep intake busy on four streams while the block runs; the parts that were sent whole."""
+    sent: list[int] = []
+
+    async def feed() -> None:
+        while True:
+            await serving.upload(split(orders(PART, prefix=f"93{len(sent):02d}")))
+            sent.append(len(sent))
+
+    feeding = asyncio.create_task(feed())
+    await asyncio.sleep(2)
+    try:
+        yield sent
+        assert not feeding.done(), "the load ended before the questions"
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def look(serving: Serving, url: str) -> dict[str, list[float]]:
+    """Ask from a process of its own; the seconds of both sides."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.looking",
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "LOOK_ADDRESS": serving.address,
+            "LOOK_URL": url,
+            "LOOK_TOKEN": serving.issuer.issue("bench", ["adjudicator"]),
+            "LOOK_COUNT": str(LOOK_UPS),
+        },
+    )
+    try:
+        async with asyncio.timeout(LOOKING_SECONDS):
+            answer, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0
+    seconds: dict[str, list[float]] = json.loads(answer)
+    return seconds
+
+
+def share(seconds: list[float], percent: int) -> float:
+    """The value below which so many percent lie."""
+    return sorted(seconds)[len(seconds) * percent // 100]
+
+
+async def eight_streams(serving: Serving) -> None:
+    """Two streams a platform at once."""
+    one, two = (split(orders(PART, prefix=f"{94 + n}")) for n in range(2))
+    await asyncio.gather(serving.upload(one), serving.upload(two))

@@ -1,0 +1,90 @@
+"""Asks `FindOrders` and the bare SELECT in turn, as a caller on another machine: one at a time.
+
+`python -m tests.support.looking` with `LOOK_ADDRESS`, `LOOK_URL`, `LOOK_TOKEN` and `LOOK_COUNT`
+set; prints the seconds of both sides as JSON. A process of its own, because a question that waits
+for the load generator measures the load generator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from google.protobuf.duration_pb2 import Duration
+from oip.orders.v1 import orders_pb2 as pb
+from oip.orders.v1 import orders_pb2_grpc
+
+from services.runtime.channels import Channels
+from services.runtime.wire import moment_to_wire
+
+MARGIN = timedelta(hours=1)
+# Sides prepare a statement at its sixth use, and the pool has some connections.
+WARM = 100
+# Moments at which an order was under way, spread over the whole table.
+_MOMENTS = """
+select worker, accept_time + (end_time - accept_time) / 2
+from orders.orders tablesample system (least(100, 4e6 / (
+    select greatest(sum(reltuples), 1) from pg_class where relname ~ '^orders_[0-9]$'
+))) repeatable (7) where end_time is not null order by random() limit {count}
+"""
+_SELECT = """
+select * from orders.orders where worker = %s and accept_time between %s and %s
+    and coalesce(end_time, 'infinity') >= %s
+"""
+
+Look = Callable[[int, datetime], Awaitable[int]]
+
+
+async def look(address: str, url: str, token: str, count: int) -> dict[str, list[float]]:
+    """The seconds of each look-up: `find` through the service, `select` bare."""
+    channels = Channels({"orders": address}, lambda: token)
+    stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        # As the service has it: else the bare side is planned anew each time.
+        await connection.execute("set plan_cache_mode = force_generic_plan")
+
+        async def find(worker: int, moment: datetime) -> int:
+            request = pb.FindOrdersRequest(
+                worker=f"workers/{worker}",
+                moment=moment_to_wire(moment),
+                margin=Duration(seconds=int(MARGIN.total_seconds())),
+            )
+            return len((await stub.FindOrders(request)).orders)
+
+        async def select(worker: int, moment: datetime) -> int:
+            week = moment - MARGIN - timedelta(days=7)
+            keys = (worker, week, moment + MARGIN, moment - MARGIN)
+            return len(await (await connection.execute(_SELECT, keys)).fetchall())
+
+        query = _MOMENTS.format(count=2 * (WARM + count))
+        moments: list[Any] = await (await connection.execute(query)).fetchall()
+        assert len(moments) == 2 * (WARM + count), "the table is too small for so many look-ups"
+        seconds: dict[str, list[float]] = {"find": [], "select": []}
+        sides: Mapping[str, Look] = {"find": find, "select": select}
+        for turn in range(0, len(moments), 2):
+            for (name, ask), (worker, moment) in zip(
+                sides.items(), moments[turn : turn + 2], strict=True
+            ):
+                begin = time.perf_counter()
+                found = await ask(worker, moment)
+                seconds[name].append(time.perf_counter() - begin)
+                assert found, "an order that is held was not found"
+    await channels.close()
+    return {name: values[WARM:] for name, values in seconds.items()}
+
+
+if __name__ == "__main__":
+    asked = look(
+        os.environ["LOOK_ADDRESS"],
+        os.environ["LOOK_URL"],
+        os.environ["LOOK_TOKEN"],
+        int(os.environ["LOOK_COUNT"]),
+    )
+    sys.stdout.write(json.dumps(asyncio.run(asked)))
