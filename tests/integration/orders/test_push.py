@@ -3,12 +3,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import os
 import shutil
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,14 +14,12 @@ import pyarrow.parquet
 import pytest
 
 from services.client import load_mapping, read_orders
-from services.enrolment.__main__ import SERVICE as ENROLMENT
-from services.orders.__main__ import SERVICE as ORDERS
 from services.runtime.settings import Settings
 from services.runtime.stack import Stack
-from services.runtime.stack import stack as run_stack
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
 from tests.support.order_files import MAPPING, orders_table
+from tests.support.pushing import enrolment_and_orders, oip
 from tests.support.uploading import PEARL, SWIFT
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
@@ -32,10 +27,7 @@ REAL = Path(__file__).parents[3].parent / "shared" / "data"
 
 @pytest.fixture
 async def pair(stack: Settings, databases: Databases) -> AsyncIterator[Stack]:
-    """Enrolment and orders."""
-    url = await databases.fresh("enrolment", "orders")
-    settings = stack.model_copy(update={"database_url": url})
-    async with run_stack([ENROLMENT, ORDERS], settings, any_port=True, grace=1) as running:
+    async with enrolment_and_orders(stack, databases) as running:
         yield running
 
 
@@ -44,31 +36,6 @@ def mapping(tmp_path: Path) -> Path:
     path = tmp_path / "mapping.toml"
     path.write_text(MAPPING, encoding="utf-8")
     return path
-
-
-@dataclass(frozen=True)
-class Result:
-    exit_code: int
-    output: str
-
-
-async def oip(running: Stack, *arguments: object) -> Result:
-    """A process of its own: gRPC wants one event loop a process."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli.main",
-        "--state-dir",
-        str(running.settings.state_dir),
-        *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LANG": "C"},
-    )
-    async with asyncio.timeout(60):
-        output, _ = await process.communicate()
-    assert process.returncode is not None
-    return Result(process.returncode, output.decode())
 
 
 def held_counts(file: Path) -> Counter[str]:
@@ -89,9 +56,9 @@ async def test_a_file_is_pushed_with_each_refused_row_named(
     await enrol_hints(pair, SWIFT, ["w0", "w1", "w2"])
     await enrol_hints(pair, PEARL, ["w0", "w1"])
 
-    first = await oip(pair, "orders", "push", file, "--mapping", mapping)
+    first = await oip(pair.settings.state_dir, "orders", "push", file, "--mapping", mapping)
     once = held_counts(file)
-    again = await oip(pair, "orders", "push", file, "--mapping", mapping)
+    again = await oip(pair.settings.state_dir, "orders", "push", file, "--mapping", mapping)
     twice = held_counts(file)
 
     assert (first.exit_code, again.exit_code) == (4, 4), first.output + again.output
@@ -120,7 +87,9 @@ async def test_a_file_that_is_none_gets_one_sentence_and_exit_code_2(  # noqa: P
     if content is not None:
         (tmp_path / name).write_bytes(content)
 
-    result = await oip(pair, "orders", "push", tmp_path / name, "--mapping", mapping)
+    result = await oip(
+        pair.settings.state_dir, "orders", "push", tmp_path / name, "--mapping", mapping
+    )
 
     assert result.exit_code == 2
     assert words in result.output
@@ -131,7 +100,9 @@ async def test_an_unknown_key_of_the_mapping_is_named(pair: Stack, tmp_path: Pat
     wrong = tmp_path / "wrong.toml"
     await asyncio.to_thread(wrong.write_text, 'colour = "red"\n' + MAPPING, encoding="utf-8")
 
-    result = await oip(pair, "orders", "push", tmp_path / "x.csv", "--mapping", wrong)
+    result = await oip(
+        pair.settings.state_dir, "orders", "push", tmp_path / "x.csv", "--mapping", wrong
+    )
 
     assert result.exit_code == 2
     assert "the key colour is unknown; remove it" in result.output
@@ -178,7 +149,9 @@ async def test_the_real_trips_go_through(pair: Stack, tmp_path: Path) -> None:
         await enrol_hints(pair, platform, own)
 
     trips = tmp_path / "orders_sample.parquet"
-    result = await oip(pair, "orders", "push", trips, "--mapping", REAL / "nyc.toml")
+    result = await oip(
+        pair.settings.state_dir, "orders", "push", trips, "--mapping", REAL / "nyc.toml"
+    )
 
     assert result.exit_code == 4, result.output
     counts = held_counts(trips)
