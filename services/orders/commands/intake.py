@@ -25,6 +25,7 @@ from services.orders.commands.workers import WorkerPool
 from services.orders.domain import encoding, merkle
 from services.orders.domain.checks import CONFLICTS, Status, rules_at
 from services.orders.domain.judging import Rejected, Tally
+from services.orders.domain.receipts import receipt_hash
 from services.orders.domain.records import Batch
 from services.orders.store import intake as store
 from services.orders.store import records
@@ -230,7 +231,7 @@ class Intake:
             actor=caller().subject,
             action="oip.orders.v1.UploadOrders",
             resource=batch.name,
-            request_hash=batch.content_hash,
+            request_hash=receipt_hash(batch),
         )
         return batch
 

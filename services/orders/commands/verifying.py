@@ -1,119 +1,139 @@
-"""Re-computes what orders answers for, from the rows: receipts, tallies, roots and logs."""
+"""Re-computes what orders answers for, from the rows: receipts, tallies, roots, logs, heads."""
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
 
-from services.orders.domain import merkle
-from services.orders.domain.records import batch_name, log_entry
-from services.orders.store import log as store
+from sqlalchemy.exc import DataError
+
+from services.kernel.parameters import ParameterNotFound
+from services.kernel.periods import first_moment
+from services.orders.commands.signing import Signer, signer_of
+from services.orders.commands.walking import Faults, Walk
+from services.orders.domain.checks import rules_at
+from services.orders.store import log, recounts
+from services.orders.store.log import Checkpoint
 from services.runtime.database import Transaction
-from services.runtime.running import Check
+from services.runtime.running import Check, Running
 
-BATCHES_AT_A_TIME = 20
-SHOWN_MAX = 5
-
-# Each row belongs to a batch, and a batch has as many rows as its receipt says.
-_STRAY = """
-select count(*) from (
-    select batch_no, count(*) as held from orders group by batch_no
-) o full join order_batch b using (batch_no)
-where coalesce(o.held, 0) is distinct from b.created_count
-"""
-
-_RECEIPTS = """
-select count(*) from order_batch b
-where b.received_count <> b.created_count + b.exists_count + b.conflict_count + b.rejected_count
-    or b.conflict_count + b.rejected_count
-        <> (select count(*) from order_rejection r where r.batch_no = b.batch_no)
-"""
-
-# The latest revision of an order counts if it was completed or cancelled.
-_TALLIES = """
-with latest as (
-    select distinct on (platform, order_no)
-        platform, pooling_area, industry, state, end_time
-    from orders order by platform, order_no, revision desc
-), recounted as (
-    select platform, pooling_area, industry,
-        (end_time at time zone 'Asia/Shanghai')::date as service_date, count(*) as order_count
-    from latest where state in (2, 3) group by 1, 2, 3, 4
-), told as (
-    select platform, pooling_area, industry, service_date, sum(order_count) as order_count
-    from order_tally group by 1, 2, 3, 4 having sum(order_count) <> 0
+HEADS_AT_A_TIME = 1000
+# Invariant, what it says, the question that counts what does not hold, and what is counted.
+_RECOUNTS = (
+    (
+        "I2",
+        "every accepted order is stored once, and each batch has as many as its receipt says",
+        recounts.STRAY,
+        "batches differ",
+    ),
+    (
+        "I13",
+        "received = created + exists + conflict + rejected in every batch, as its rejections say",
+        recounts.RECEIPTS,
+        "batches differ",
+    ),
+    (
+        "I2-tallies",
+        "the tallies told are those that a recount of the orders gives, batch by batch",
+        recounts.TALLIES,
+        "lines differ",
+    ),
+    (
+        "I2-headless",
+        "orders of which a later revision came first are known, and no others",
+        recounts.HEADLESS,
+        "orders or logs differ",
+    ),
+    (
+        "I5-freezes",
+        "records are kept for whom the audit says, and for nobody else",
+        recounts.FREEZES,
+        "requests differ",
+    ),
 )
-select count(*) from recounted r
-full join told t using (platform, pooling_area, industry, service_date)
-where r.order_count is distinct from t.order_count
-"""
+_WALKED = (
+    ("I5", "rows", "the rows of each batch give its root"),
+    ("I5-log", "log", "the roots give every head and node of the log, without a gap"),
+    ("I5-told", "told", "each receipt is the one in the audit, and was told as it is held"),
+)
 
 
 async def verify(tx: Transaction) -> list[Check]:
-    """The invariants that orders answers for."""
-    stray = await _count(tx, _STRAY)
-    receipts = await _count(tx, _RECEIPTS)
-    tallies = await _count(tx, _TALLIES)
-    changed = await _changed(tx)
+    """The invariants that the rows alone can show."""
+    checks = []
+    for invariant, text, question, counted in _RECOUNTS:
+        wrong = await recounts.count(tx, question)
+        checks.append(Check(invariant, text, wrong == 0, f"{wrong} {counted}"))
+    walk = Walk(tx)
+    try:
+        await walk.run()
+    except DataError as error:
+        # A moment or text that no service wrote and that cannot even be read.
+        walk.faults["log"].add(f"a value of the log cannot be read ({error.orig})")
+    return [*checks, *(_check(name, text, walk.faults[what]) for name, what, text in _WALKED)]
+
+
+async def verify_with(tx: Transaction, running: Running) -> list[Check]:
+    """The invariants that need the log's key, or the areas of the province."""
+    heads, areas = Faults(), Faults()
+    signer = signer_of(running)
+    async for page in _heads(tx):
+        for head in page:
+            _check_note(signer, head, heads)
+    for one in _stretches(await recounts.days(tx), running.province):
+        values = {**vars(one), "areas": list(one.areas), "earlier": list(one.earlier)}
+        wrong = await recounts.count(tx, recounts.MISPLACED, **values)
+        if wrong:
+            areas.add(f"{wrong} orders stand in another pooling area than their place")
     return [
-        Check(
-            "I2",
-            "every accepted order is stored once, and each batch has as many as its receipt says",
-            stray == 0,
-            f"{stray} batches differ",
-        ),
-        Check(
-            "I13",
-            "received = created + exists + conflict + rejected in every batch",
-            receipts == 0,
-            f"{receipts} batches differ",
-        ),
-        Check(
-            "I2-tallies",
-            "the tallies told are those that a recount of the orders gives",
-            tallies == 0,
-            f"{tallies} lines differ",
-        ),
-        Check(
-            "I5",
-            "the rows of each batch give its root, and the roots give the signed head of the log",
-            not changed,
-            "; ".join(changed[:SHOWN_MAX]) or "no difference",
-        ),
+        _check("I5-signed", "every head of a log is signed as it is held", heads),
+        _check("I5-areas", "each order stands in the pooling area of its place", areas),
     ]
 
 
-async def _changed(tx: Transaction) -> list[str]:
-    """What no longer fits: batches by name, logs by their platform and size."""
-    found: list[str] = []
-    entries: dict[str, dict[int, bytes]] = {}
-    after = 0
-    while batches := await store.hashes_after(tx, after, BATCHES_AT_A_TIME):
-        for batch in batches:
-            hashes = merkle.unpack(batch.packed)
-            name = batch_name(batch.platform, batch.batch_id)
-            if merkle.root(hashes) != batch.root:
-                found.append(f"the rows of {name} do not give its root")
-            entry = log_entry(batch.created_count, batch.create_time, batch.root, name)
-            entries.setdefault(batch.platform, {})[batch.log_index] = merkle.leaf_hash(entry)
-        after = batches[-1].batch_no
-    platforms = await tx.execute(sa.text("select platform, log_size from order_log order by 1"))
-    for platform, size in platforms.all():
-        found += await _check_log(tx, platform, size, entries.get(platform, {}))
+def _check(invariant: str, text: str, faults: Faults) -> Check:
+    return Check(invariant, text, not faults.count, faults.detail)
+
+
+def _check_note(signer: Signer, head: Checkpoint, faults: Faults) -> None:
+    if not signer.opens(head.note, head.platform, head.log_size, head.root):
+        where = f"the head of {head.platform} at {head.log_size}"
+        faults.add(f"{where} is not signed as it stands there")
+
+
+async def _heads(tx: Transaction) -> AsyncIterator[list[Checkpoint]]:
+    platform, size = "", 0
+    while page := await log.checkpoints_after(tx, platform, size, HEADS_AT_A_TIME):
+        yield page
+        platform, size = page[-1].platform, page[-1].log_size
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Days with the same pooling areas, and the areas before them."""
+
+    start: datetime
+    end: datetime
+    areas: tuple[int, ...]
+    earlier: tuple[int, ...]
+
+
+def _stretches(days: Sequence[date], province: str) -> list[Stretch]:
+    """The stretches that these days lie in, in their order."""
+    found: list[Stretch] = []
+    for areas, same in groupby(days, lambda day: _areas(day, province)):
+        first, *rest = same
+        end = first_moment((rest[-1] if rest else first) + timedelta(days=1))
+        earlier = found[-1].areas if found else areas
+        found.append(Stretch(first_moment(first), end, areas, earlier))
     return found
 
 
-async def _check_log(
-    tx: Transaction, platform: str, size: int, entries: dict[int, bytes]
-) -> list[str]:
-    head = await store.get_checkpoint(tx, platform)
-    if sorted(entries) != list(range(size)) or (head.log_size if head else 0) != size:
-        missing = sorted(set(range(size)) - set(entries))
-        return [f"the log of {platform} has {size} batches; missing are {missing[:SHOWN_MAX]}"]
-    root = merkle.root([entries[index] for index in range(size)])
-    if head is not None and head.root != root:
-        return [f"the batches of {platform} do not give the head of its log at {size}"]
-    return []
-
-
-async def _count(tx: Transaction, question: str) -> int:
-    return int((await tx.execute(sa.text(question))).scalar_one())
+def _areas(day: date, province: str) -> tuple[int, ...]:
+    try:
+        return rules_at(first_moment(day), province).pooling_areas
+    except ParameterNotFound:
+        # Long before the scheme: whatever stands there was not taken.
+        return ()

@@ -8,12 +8,11 @@ import grpc
 import pytest
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.orders.__main__ import SERVICE
 from services.orders.commands.signing import VERIFIER_FILE
 from services.orders.domain import merkle, notes
 from services.orders.domain.records import log_entry
 from services.runtime.wire import moment_from_wire
-from tests.support.uploading import PEARL, SWIFT, OrderDesk, as_rows, row
+from tests.support.uploading import PEARL, SWIFT, OrderDesk, as_rows, broken_invariants, row
 
 ORDER = f"platforms/{SWIFT}/orders/o-3"
 
@@ -51,12 +50,6 @@ def is_proven(proof: pb.OrderProof, key: str) -> bool:
 
 async def prove(desk: OrderDesk, name: str = ORDER) -> pb.OrderProof:
     return await desk.at("adjudicator").GetOrderProof(pb.GetOrderProofRequest(name=name))
-
-
-async def broken(desk: OrderDesk) -> str:
-    async with desk.running.running["orders"].database.begin() as tx:
-        checks = await SERVICE.verify(tx)
-    return "; ".join(check.detail for check in checks if not check.holds)
 
 
 async def test_a_record_is_proven_from_leaf_to_signed_head(held: OrderDesk) -> None:
@@ -122,33 +115,6 @@ async def test_the_log_only_grows(held: OrderDesk) -> None:
             )
 
 
-CRIMES = {
-    "delete": ("delete from orders.orders where order_no = 'o-3'", "b1 do not give its root"),
-    "edit": (
-        "update orders.orders set end_time = end_time + interval '1 hour' where order_no = 'o-3'",
-        "b1 do not give its root",
-    ),
-    "reorder": (
-        "update orders.orders set leaf_index = 9 - leaf_index where order_no in ('o-3', 'o-6')",
-        "b1 do not give its root",
-    ),
-    "backdate": (
-        "update orders.orders set accept_time = now() where order_no = 'b4-0'",
-        "b4 do not give its root",
-    ),
-    "drop a batch": ("delete from orders.order_batch where batch_id = 'b2'", "missing are [2]"),
-}
-
-
-@pytest.mark.parametrize(("crime", "words"), CRIMES.values(), ids=CRIMES.keys())
-async def test_a_changed_record_is_named(held: OrderDesk, crime: str, words: str) -> None:
-    assert await broken(held) == ""
-
-    await held.execute(f"set session_replication_role = replica; {crime}")
-
-    assert words in await broken(held)
-
-
 async def test_a_changed_record_is_not_proven_any_more(held: OrderDesk) -> None:
     await held.execute(
         "set session_replication_role = replica;"
@@ -158,18 +124,6 @@ async def test_a_changed_record_is_not_proven_any_more(held: OrderDesk) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         await prove(held)
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-
-
-async def test_a_record_added_later_does_not_fit_its_batch(held: OrderDesk) -> None:
-    await held.execute(
-        "set session_replication_role = replica;"
-        " insert into orders.orders (batch_no, worker, accept_time, end_time, leaf_index, revision,"
-        " place_of_acceptance, pooling_area, industry, state, platform, order_no)"
-        " select batch_no, worker, accept_time, end_time, 7, 1, place_of_acceptance, pooling_area,"
-        " industry, state, platform, 'o-backdated' from orders.orders where order_no = 'o-3'"
-    )
-
-    assert "orderBatches/b1 do not give its root" in await broken(held)
 
 
 async def test_a_forked_log_does_not_fit_a_head_given_out_before(held: OrderDesk) -> None:
@@ -186,12 +140,14 @@ async def test_a_forked_log_does_not_fit_a_head_given_out_before(held: OrderDesk
         " delete from orders.checkpoint where log_size > 1;"
         " delete from orders.log_node where not (level = 0 and position = 0);"
         " update orders.order_log set log_size = 1, frontier = (select hash from orders.log_node);"
-        " delete from orders.order_batch where log_index > 0"
+        " delete from orders.order_batch where log_index > 0;"
+        " delete from orders.audit where right(resource, 2) <> 'b0';"
+        " delete from orders.outbox where pub_seq <> 1"
     )
     for number in range(1, 6):
         await held.receipt(as_rows(f"forged-{number}", [row(f"forged-{number}")]))
 
-    assert await broken(held) == ""  # the forged log is whole in itself
+    assert await broken_invariants(held) == []  # the forged log is whole in itself
     proof = await stub.GetLogConsistency(
         pb.GetLogConsistencyRequest(platform=f"platforms/{SWIFT}", first_size=given_out.size)
     )

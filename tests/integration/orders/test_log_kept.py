@@ -1,0 +1,128 @@
+"""What intake does not go on from: a log that is not as it was signed; commit times never fall."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+
+import pytest
+import sqlalchemy as sa
+from oip.orders.v1 import orders_pb2 as pb
+
+from services.orders.domain import merkle
+from services.orders.domain.records import batch_name, log_entry
+from services.orders.store import log as store
+from services.runtime.clock import SetClock
+from tests.support.uploading import (
+    NOW,
+    SWIFT,
+    OrderDesk,
+    as_rows,
+    broken_invariants,
+    row,
+)
+
+UNGUARDED = "set session_replication_role = replica;"
+
+
+@pytest.fixture
+async def held(desk: OrderDesk) -> OrderDesk:
+    for number in range(5):
+        await desk.receipt(as_rows(f"b{number}", [row(f"o-{number}")]))
+    return desk
+
+
+async def held_counts(desk: OrderDesk) -> list[tuple[object, ...]]:
+    return await desk.execute(
+        "select (select count(*) from orders.orders), (select count(*) from orders.order_batch),"
+        " (select count(*) from orders.checkpoint), (select count(*) from orders.log_node),"
+        " (select count(*) from orders.audit), (select count(*) from orders.outbox)"
+    )
+
+
+CHANGES = {
+    "frontier": "update orders.order_log set frontier = sha256('x') || substr(frontier, 33)",
+    "merged frontier": "update orders.order_log set frontier = sha256('\\x01'::bytea || frontier)",
+    "size": "update orders.order_log set log_size = 4",
+    "no log": "delete from orders.order_log",
+    "no log, no heads": "delete from orders.order_log; delete from orders.checkpoint",
+    "no heads": "delete from orders.checkpoint",
+    "an older head": "delete from orders.checkpoint where log_size = 5",
+    "an older note": "update orders.checkpoint set note = (select note from orders.checkpoint"
+    " where log_size = 4) where log_size = 5",
+    "another root": "update orders.checkpoint set root = sha256('x') where log_size = 5",
+    "no note": "update orders.checkpoint set note = ''",
+    "a batch cut": "delete from orders.order_batch where log_index = 4",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+async def test_nothing_is_added_to_a_log_that_was_changed(held: OrderDesk, change: str) -> None:
+    await held.execute(UNGUARDED + change)
+    before = await held_counts(held)
+
+    _, reason, sentence = await held.problem(as_rows("next", [row("next")]))
+
+    assert reason == "LOG_BROKEN"
+    assert "tell the auditor" in sentence
+    assert await held_counts(held) == before
+
+
+async def test_a_history_rewritten_without_the_key_is_not_signed(held: OrderDesk) -> None:
+    """Row, roots, nodes, heads and frontier all fit each other; only the signature is missing."""
+    await held.execute(
+        UNGUARDED + "update orders.orders set end_time = end_time + interval '1 minute'"
+        " where order_no = 'o-1'"
+    )
+    await held.execute(UNGUARDED + await rewritten(held))
+
+    named = "; ".join(await broken_invariants(held))
+    _, reason, _ = await held.problem(as_rows("next", [row("next")]))
+
+    assert reason == "LOG_BROKEN"
+    assert f"the head of {SWIFT} at 2 is not signed" in named
+
+
+async def rewritten(desk: OrderDesk) -> str:
+    """Statements that make the whole log anew from the rows as they are."""
+    async with desk.running.running["orders"].database.begin() as tx:
+        numbers = [
+            row.batch_no
+            for row in await tx.execute(sa.text("select batch_no from order_batch order by 1"))
+        ]
+        hashes = await store.hashes_of_batches(tx, numbers)
+        rows = await tx.execute(sa.text("select * from order_batch order by log_index"))
+    frontier: list[bytes] = []
+    statements = ["delete from orders.log_node"]
+    for one in rows:
+        root = merkle.root(merkle.unpack(hashes[one.batch_no]))
+        statements.append(
+            f"update orders.order_batch set root = '\\x{root.hex()}'"
+            f" where batch_no = {one.batch_no}"
+        )
+        entry = log_entry(1, one.create_time, root, batch_name(SWIFT, one.batch_id))
+        leaf, before = merkle.leaf_hash(entry), frontier
+        frontier, places = merkle.append(before, one.log_index, leaf)
+        nodes = zip(places, merkle.completed_hashes(before, places, leaf), strict=True)
+        statements += [
+            f"insert into orders.log_node values ('{SWIFT}', {level}, {at}, '\\x{node.hex()}')"
+            for (level, at), node in nodes
+        ]
+        statements.append(
+            f"update orders.checkpoint set root = '\\x{merkle.fold(frontier).hex()}'"
+            f" where log_size = {one.log_index + 1}"
+        )
+    packed = b"".join(frontier).hex()
+    return "; ".join([*statements, f"update orders.order_log set frontier = '\\x{packed}'"])
+
+
+async def test_commit_times_never_fall_along_the_log(desk: OrderDesk) -> None:
+    clock = desk.running.clock
+    assert isinstance(clock, SetClock)
+    receipts: list[pb.OrderBatch] = []
+    for number, hours in enumerate((0, -2, 2)):
+        clock.set(NOW + timedelta(hours=hours))
+        receipts.append(await desk.receipt(as_rows(f"b{number}", [row(f"k-{number}")])))
+
+    times = [one.create_time.ToDatetime(UTC) for one in receipts]
+    assert times == [NOW, NOW, NOW + timedelta(hours=2)]
+    assert await broken_invariants(desk) == []
