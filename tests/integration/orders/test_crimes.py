@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import grpc
 import pytest
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from oip.orders.v1 import orders_pb2 as pb
 
+from services.orders.commands.signing import KEY_FILE, read_signer
+from services.orders.domain import notes
+from services.runtime.delivery import missing
 from services.runtime.wire import moment_to_wire
 from tests.support.uploading import NINE, SWIFT, OrderDesk, as_rows, row
 
@@ -213,9 +219,13 @@ CRIMES = {
         f"the log of {SWIFT} tells of 5 batches and 8 nodes, and none is held",
     ),
     "the last batch with its head": (CUT, "orderBatches/b4 was recorded and is not held"),
-    "the last batch, unheard": (
+    "the last batch, not in the audit": (
         f"{CUT}; delete from orders.audit where right(resource, 2) = 'b4'",
-        "I10: breaks at row",
+        "orderBatches/b4 was recorded and is not held",
+    ),
+    "the last batch, not told": (
+        f"{CUT}; delete from orders.outbox where pub_seq = 5",
+        "orderBatches/b4 was recorded and is not held",
     ),
     "a whole platform": (
         "; ".join(f"delete from orders.{table}" for table in (*ALL, "order_log")),
@@ -294,3 +304,58 @@ async def test_a_crime_is_named(held: OrderDesk, crime: str, words: str) -> None
     await held.execute(UNGUARDED + crime)
 
     assert words in await named(held)
+
+
+async def test_an_audit_cut_at_its_end_is_named(held: OrderDesk) -> None:
+    unlinked = "select from orders.audit where seq is null limit 1"
+    while await held.execute(unlinked):  # noqa: ASYNC110 - the database tells nobody
+        await asyncio.sleep(0.1)
+
+    await held.execute(
+        UNGUARDED + "delete from orders.audit where seq = (select max(seq) from orders.audit)"
+    )
+
+    assert "I10: breaks at row 6" in await named(held)
+
+
+async def test_an_end_cut_out_of_everything_shows_outside_alone(held: OrderDesk) -> None:
+    """Nothing inside one database can show it; listeners and kept heads do (docs/evidence.md)."""
+    key = read_signer(held.running.settings.state_dir / KEY_FILE, "440000").verifier_key
+    stub = held.at("fund_officer")
+    platform = f"platforms/{SWIFT}"
+    newest = await stub.ListCheckpoints(pb.ListCheckpointsRequest(platform=platform, page_size=1))
+    kept = notes.open_note(newest.checkpoints[0].note, key)
+    before = await delivered(held)
+    heard = operations_pb2.Delivery()
+    heard.heard.add(
+        producer="orders",
+        epoch=before.epoch,
+        event_count=before.published_seq,
+        max_seq=before.published_seq,
+    )
+
+    await held.execute(
+        UNGUARDED + CUT + "; delete from orders.audit where right(resource, 2) = 'b4';"
+        " delete from orders.outbox where pub_seq = 5;"
+        " update orders.outbox_counter set next_seq = 5;"
+        " update orders.audit set seq = null, prev_hash = null, hash = null;"
+        " update orders.audit_head set seq = 0, hash = decode(repeat('00', 32), 'hex')"
+    )
+
+    assert await named(held) == ""
+    told = {"orders": await delivered(held), "premiums": heard}
+    assert missing(told) == ["premiums has heard 5 of 4 of orders"]
+    with pytest.raises(grpc.RpcError) as refused:
+        await stub.GetLogConsistency(
+            pb.GetLogConsistencyRequest(platform=platform, first_size=kept.size)
+        )
+    assert "from 1 to 4" in str(refused.value.details())
+
+
+async def delivered(desk: OrderDesk) -> operations_pb2.Delivery:
+    channels = desk.running.channels("auditor", "administrator")
+    try:
+        stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, "orders")
+        return await stub.GetDelivery(operations_pb2.GetDeliveryRequest())
+    finally:
+        await channels.close()
