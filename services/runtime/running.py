@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,5 +60,7 @@ class Service:
     register: Callable[[grpc.aio.Server, Running], None]
     listens: Mapping[str, Mapping[type[Message], Handler]]
     verify: Callable[[Transaction], Awaitable[list[Check]]]
+    # What it does by itself, once all services listen and until it is cancelled.
+    keeps: Callable[[Running], Coroutine[Any, Any, None]] | None = None
     # What can be checked only with what the service has at hand, such as a key.
     verify_with: Callable[[Transaction, Running], Awaitable[list[Check]]] | None = None

@@ -134,6 +134,8 @@ class _Served:
         if self.service.listens:
             self._start("listener", self._listener.run())
         self._start("audit", audit.keep_linking(self.running.database))
+        if self.service.keeps is not None:
+            self._start("keeper", self.service.keeps(self.running))
 
     async def end_hearing(self) -> None:
         """Send no more callers here, and take no more events; what is half done rolls back."""

@@ -8,14 +8,16 @@ from services.kernel.problems import Malformed
 from services.orders import events
 from services.orders.api import wire
 from services.orders.commands import gaps as commands
+from services.orders.domain.checks import rules_at
 from services.orders.store import totals as store
 from services.runtime.access import caller
+from services.runtime.clock import today
 from services.runtime.database import Transaction
 from services.runtime.requests import change, read
 from services.runtime.running import Running
 from services.runtime.wire import Context, date_from_wire, month_from_wire, next_token, page_of
 
-TALLY_KEY_LENGTH = 4
+KEY_LENGTH = 4
 LINES_MAX = 1000
 
 
@@ -32,7 +34,7 @@ class CompletenessApi:
         platform = _optional_platform(request.platform)
         month = month_from_wire(request.month, "month")
         page = page_of(request)
-        if page.after and len(page.after) != TALLY_KEY_LENGTH:
+        if page.after and len(page.after) != KEY_LENGTH:
             raise Malformed.of("page_token", "send the token of the page before, unchanged")
 
         async def work(tx: Transaction) -> orders_pb2.ListOrderTalliesResponse:
@@ -69,10 +71,17 @@ class CompletenessApi:
                 raise Malformed.of(f"tallies[{index}]", "send each area and industry once")
             lines[line] = one.order_count
         now = self._running.clock.now()
+        rules = rules_at(now, self._running.province)
 
         async def work(tx: Transaction) -> orders_pb2.OrderTotals:
             declared = await commands.declare_totals(
-                tx, platform, day, order_count=request.order_count, lines=lines, now=now
+                tx,
+                platform,
+                day,
+                order_count=request.order_count,
+                lines=lines,
+                rules=rules,
+                now=now,
             )
             return wire.order_totals(declared)
 
@@ -90,16 +99,18 @@ class CompletenessApi:
         """Days on which declared and held orders differ, or on which a platform was silent."""
         platform = _optional_platform(request.platform)
         month = month_from_wire(request.month, "month")
-        page = page_of(request)
+        page, day = page_of(request), today(self._running.clock)
+        if page.after and len(page.after) != KEY_LENGTH:
+            raise Malformed.of("page_token", "send the token of the page before, unchanged")
 
         async def work(tx: Transaction) -> orders_pb2.ListOrderGapsResponse:
-            found = await commands.list_gaps(tx, platform, month)
-            rows = [(commands.gap_key(*row), row) for row in found]
-            rows = [row for row in rows if not page.after or row[0] > page.after][: page.size]
+            rows = await commands.list_gaps(
+                tx, platform, month, day=day, after=page.after, size=page.size
+            )
             full = len(rows) == page.size
             return orders_pb2.ListOrderGapsResponse(
-                gaps=[events.gap(*row) for _, row in rows],
-                next_page_token=next_token(rows[-1][0]) if full else "",
+                gaps=[events.gap(*row) for row in rows],
+                next_page_token=next_token(commands.gap_key(*rows[-1])) if full else "",
             )
 
         return await read(self._running, work)

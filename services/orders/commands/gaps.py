@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from services.kernel.periods import Month
 from services.orders import events
 from services.orders.domain import gaps
-from services.orders.domain.gaps import Gap, GapKind, Line
+from services.orders.domain.checks import Rules
+from services.orders.domain.gaps import Gap, Line
 from services.orders.store import totals as store
 from services.orders.store.totals import Totals
 from services.runtime import outbox
+from services.runtime.clock import today
 from services.runtime.database import Transaction
+from services.runtime.log import logger
+from services.runtime.running import Running
+
+# Days that each day's comparison looks back: the month being declared, and the one before.
+DAYS_COMPARED_MAX = 62
+CLOCK_SECONDS = 1.0
+PAUSE_SECONDS = 10.0
+
+log = logger("orders")
 
 
 async def declare_totals(
@@ -22,46 +34,97 @@ async def declare_totals(
     *,
     order_count: int,
     lines: Mapping[Line, int],
+    rules: Rules,
     now: datetime,
 ) -> Totals:
     """Keep a platform's totals of a day; a later declaration counts, all are kept."""
+    gaps.require_known(day, lines, rules)
     gaps.require_sum(order_count, lines)
+    await store.lock_totals(tx, platform)
     before = (await store.declared_of_days(tx, platform, [day])).get(day)
     revision = before.revision + 1 if before else 1
     declared = Totals(platform, day, revision, order_count, lines, now)
     await store.insert_totals(tx, declared)
-    await _compare(tx, declared, now)
+    await _compare(tx, platform, [day], now)
     return declared
 
 
 async def find_gaps(
     tx: Transaction, platform: str, day_numbers: Iterable[int], now: datetime
 ) -> None:
-    """Compare again those of these days (from 1970-01-01) that were declared."""
+    """Compare again those of these days (from 1970-01-01) that a batch may make a difference to.
+
+    These are the declared ones, and those that were told to be silent. Other undeclared days wait
+    for the daily comparison, rather than being told with each batch.
+    """
     days = [events.EPOCH_DAY + timedelta(days=number) for number in sorted(day_numbers)]
     if not days:
         return
-    for declared in (await store.declared_of_days(tx, platform, days)).values():
-        await _compare(tx, declared, now)
+    await store.lock_totals(tx, platform)
+    declared = await store.declared_of_days(tx, platform, days)
+    told = await store.gaps_of_days(tx, platform, days)
+    silent = {day for day, (_, found) in told.items() if found == [gaps.SILENCE]}
+    await _compare(tx, platform, sorted({*declared, *silent}), now)
 
 
-async def list_gaps(tx: Transaction, platform: str, month: Month) -> list[tuple[str, date, Gap]]:
-    """Every difference of a month: declared days compared, others undeclared or silent."""
-    held = await store.held_of_month(tx, platform, month)
-    declared = await store.declared_of_month(tx, platform, month)
+async def keep_comparing(running: Running) -> None:
+    """Compare all platforms' days once each day in Asia/Shanghai, until cancelled.
+
+    So silence is told though nobody sends anything. Repeating it tells nothing twice, so that each
+    replica may do it, and whatever fails is done again.
+    """
+    compared: date | None = None
+    while True:
+        pause, day = CLOCK_SECONDS, today(running.clock)
+        if day != compared:
+            try:
+                await _compare_all(running)
+                compared = day
+            except Exception as error:  # noqa: BLE001 - the next round compares
+                log.warning("comparison_failed", error=type(error).__name__)
+                pause = PAUSE_SECONDS
+        await asyncio.sleep(pause)
+
+
+async def compare_days(tx: Transaction, platform: str, day: date, now: datetime) -> int:
+    """Compare a platform's days before `day`, at most 62; how many differ from what was told."""
+    await store.lock_totals(tx, platform)
+    first = await store.first_day(tx, platform)
+    if first is None:
+        return 0
+    first = max(first, day - timedelta(days=DAYS_COMPARED_MAX))
+    return await _compare(tx, platform, _days(first, day), now)
+
+
+async def list_gaps(
+    tx: Transaction,
+    platform: str,
+    month: Month,
+    *,
+    day: date,
+    after: tuple[str, ...],
+    size: int,
+) -> list[tuple[str, date, Gap]]:
+    """The next differences of a month, up to the day before `day`; an empty platform means all.
+
+    Declared days are compared; others, from the first with orders on, are undeclared or silent.
+    """
     found: list[tuple[str, date, Gap]] = []
-    for one, day in sorted({*held, *declared}):
-        lines = held.get((one, day), {})
-        totals = declared.get((one, day))
-        differences = gaps.compare(totals.lines, lines) if totals else gaps.undeclared(lines)
-        found += [(one, day, gap) for gap in differences]
-    for one in sorted({name for name, _ in held}):
-        days = sorted(day for name, day in held if name == one)
-        for number in range(1, (days[-1] - days[0]).days):
-            day = days[0] + timedelta(days=number)
-            if (one, day) not in held and (one, day) not in declared:
-                found.append((one, day, Gap(0, 0, 0, 0, 0, GapKind.SILENCE)))
-    return sorted(found, key=lambda row: (row[0], row[1], row[2].pooling_area, row[2].industry))
+    for one in await store.platforms(tx, platform, after[0] if after else ""):
+        days = _days(month.first_day, month.plus(1).first_day)
+        held = await store.held_of_days(tx, one, days)
+        declared = await store.declared_of_days(tx, one, days)
+        first = await store.first_day(tx, one) or day
+        for each in days:
+            if each not in declared and not first <= each < day:
+                continue
+            totals = declared.get(each)
+            lines = gaps.differences(totals.lines if totals else None, held.get(each, {}))
+            rows = [(one, each, gap) for gap in lines]
+            found += [row for row in rows if not after or gap_key(*row) > after]
+        if len(found) >= size:
+            break
+    return found[:size]
 
 
 def gap_key(platform: str, day: date, gap: Gap) -> tuple[str, ...]:
@@ -69,15 +132,38 @@ def gap_key(platform: str, day: date, gap: Gap) -> tuple[str, ...]:
     return platform, day.isoformat(), f"{gap.pooling_area:06d}", str(gap.industry)
 
 
-async def _compare(tx: Transaction, declared: Totals, now: datetime) -> None:
-    held = await store.held_of_day(tx, declared.platform, declared.service_date)
-    differences = gaps.compare(declared.lines, held)
-    revision, before = await store.newest_gaps(tx, declared.platform, declared.service_date)
-    if differences == before:
-        return
-    day, following = declared.service_date, revision + 1
-    await store.insert_gaps(
-        tx, declared.platform, day, revision=following, gaps=differences, now=now
-    )
-    message = events.order_gap_found(declared.platform, day, following, differences)
-    await outbox.add(tx, message, now)
+async def _compare_all(running: Running) -> None:
+    database, day = running.database, today(running.clock)
+    async with database.begin() as tx:
+        platforms = await store.platforms(tx, "", "")
+    for platform in platforms:
+        async with database.begin(platform) as tx:
+            told = await compare_days(tx, platform, day, running.clock.now())
+        if told:
+            log.info("days_compared", platform=platform, told_count=told)
+            running.wake.set()
+
+
+async def _compare(tx: Transaction, platform: str, days: Sequence[date], now: datetime) -> int:
+    """Compare days and tell what is not as it was told; the platform's totals are locked."""
+    if not days:
+        return 0
+    held = await store.held_of_days(tx, platform, days)
+    declared = await store.declared_of_days(tx, platform, days)
+    told = await store.gaps_of_days(tx, platform, days)
+    count = 0
+    for day in days:
+        totals = declared.get(day)
+        found = gaps.differences(totals.lines if totals else None, held.get(day, {}))
+        revision, before = told.get(day, (0, []))
+        if found == before:
+            continue
+        count, following = count + 1, revision + 1
+        await store.insert_gaps(tx, platform, day, revision=following, gaps=found, now=now)
+        message = events.order_gap_found(platform, day, following, found)
+        await outbox.add(tx, message, now)
+    return count
+
+
+def _days(first: date, end: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((end - first).days)]

@@ -14,14 +14,22 @@ from services.kernel.periods import Month
 from services.orders.domain.gaps import Gap, GapKind, Held, Line
 from services.runtime.database import Transaction
 
-# A record is late if its batch came after the day that follows the service date.
+# A record is late if its batch came after the day that follows the service date, or after the
+# day's totals had been declared.
 _HELD = """
-select t.platform, t.service_date, t.pooling_area, t.industry,
-    sum(t.order_count)::bigint as order_count,
-    coalesce(sum(t.order_count) filter (where t.order_count > 0 and
-        (b.create_time at time zone 'Asia/Shanghai')::date > t.service_date + 1), 0)::bigint
-        as late_count
+with declared as (
+    select distinct on (service_date) service_date, create_time from order_totals
+    where platform = :platform and service_date = any(:days)
+    order by service_date, revision desc
+)
+select t.service_date, t.pooling_area, t.industry, sum(t.order_count)::bigint as order_count,
+    coalesce(sum(t.order_count) filter (where t.order_count > 0 and (
+        (b.create_time at time zone 'Asia/Shanghai')::date > t.service_date + 1
+        or b.create_time > d.create_time)), 0)::bigint as late_count
 from order_tally t join order_batch b using (batch_no)
+left join declared d on d.service_date = t.service_date
+where t.platform = :platform and t.service_date = any(:days)
+group by 1, 2, 3
 """
 
 
@@ -78,30 +86,52 @@ async def list_tallies(
     return [TallyRow(*row) for row in rows]
 
 
-async def held_of_day(tx: Transaction, platform: str, day: date) -> dict[Line, Held]:
-    """What is held for a day, by pooling area and industry."""
-    rows = await tx.execute(
-        sa.text(f"{_HELD} where t.platform = :platform and t.service_date = :day group by 1,2,3,4"),
-        {"platform": platform, "day": day},
+async def lock_totals(tx: Transaction, platform: str) -> None:
+    """Let one comparison of a platform at a time go on from here to its commit.
+
+    A batch and a declaration that do not see each other would both compare with what is no more.
+    Take it before reading: each statement after it sees what others had committed by then.
+    """
+    await tx.execute(
+        sa.text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+        {"name": f"orders.totals/{platform}"},
     )
-    return {(row.pooling_area, row.industry): Held(row.order_count, row.late_count) for row in rows}
 
 
-async def held_of_month(
-    tx: Transaction, platform: str, month: Month
-) -> dict[tuple[str, date], dict[Line, Held]]:
-    """The same for each platform and day of a month; an empty platform means all."""
-    own = " and t.platform = :platform" if platform else ""
+async def platforms(tx: Transaction, platform: str, after: str) -> list[str]:
+    """Platforms that sent or declared anything, from `after` on; an empty `platform` means all."""
+    own = " and platform = :platform" if platform else ""
     rows = await tx.execute(
         sa.text(
-            f"{_HELD} where t.service_date >= :first and t.service_date < :end{own}"
-            " group by 1, 2, 3, 4"
+            f"select platform from order_log where platform >= :after{own}"
+            f" union select platform from order_totals where platform >= :after{own} order by 1"
         ),
-        {**_month(month), "platform": platform},
+        {"platform": platform, "after": after},
     )
-    found: dict[tuple[str, date], dict[Line, Held]] = {}
+    return list(rows.scalars())
+
+
+async def first_day(tx: Transaction, platform: str) -> date | None:
+    """The first day on which orders of a platform count; None if none do."""
+    found = await tx.execute(
+        sa.text(
+            "select service_date from order_tally where platform = :platform"
+            " group by service_date having sum(order_count) > 0 order by service_date limit 1"
+        ),
+        {"platform": platform},
+    )
+    day: date | None = found.scalar_one_or_none()
+    return day
+
+
+async def held_of_days(
+    tx: Transaction, platform: str, days: Iterable[date]
+) -> dict[date, dict[Line, Held]]:
+    """What is held of each of these days, by pooling area and industry."""
+    rows = await tx.execute(sa.text(_HELD), {"platform": platform, "days": list(days)})
+    found: dict[date, dict[Line, Held]] = {}
     for row in rows:
-        lines = found.setdefault((row.platform, row.service_date), {})
+        lines = found.setdefault(row.service_date, {})
         lines[row.pooling_area, row.industry] = Held(row.order_count, row.late_count)
     return found
 
@@ -119,22 +149,6 @@ async def declared_of_days(
         {"platform": platform, "days": list(days)},
     )
     return {row.service_date: _totals(row) for row in rows}
-
-
-async def declared_of_month(
-    tx: Transaction, platform: str, month: Month
-) -> dict[tuple[str, date], Totals]:
-    """The newest totals of a month's days; an empty platform means all."""
-    own = " and platform = :platform" if platform else ""
-    rows = await tx.execute(
-        sa.text(
-            "select distinct on (platform, service_date) * from order_totals"
-            f" where service_date >= :first and service_date < :end{own}"
-            " order by platform, service_date, revision desc"
-        ),
-        {**_month(month), "platform": platform},
-    )
-    return {(row.platform, row.service_date): _totals(row) for row in rows}
 
 
 async def insert_totals(tx: Transaction, totals: Totals) -> None:
@@ -157,20 +171,25 @@ async def insert_totals(tx: Transaction, totals: Totals) -> None:
     )
 
 
-async def newest_gaps(tx: Transaction, platform: str, day: date) -> tuple[int, list[Gap]]:
-    """What the last comparison of a day gave, and its revision; 0 if there was none."""
-    row = (
-        await tx.execute(
-            sa.text(
-                "select revision, gaps from order_gap where platform = :platform"
-                " and service_date = :day order by revision desc limit 1"
-            ),
-            {"platform": platform, "day": day},
+async def gaps_of_days(
+    tx: Transaction, platform: str, days: Iterable[date]
+) -> dict[date, tuple[int, list[Gap]]]:
+    """Of those days that were compared, what the last comparison gave, with its revision."""
+    rows = await tx.execute(
+        sa.text(
+            "select distinct on (service_date) service_date, revision, gaps from order_gap"
+            " where platform = :platform and service_date = any(:days)"
+            " order by service_date, revision desc"
+        ),
+        {"platform": platform, "days": list(days)},
+    )
+    return {
+        row.service_date: (
+            row.revision,
+            [Gap(**{**one, "kind": GapKind(one["kind"])}) for one in row.gaps],
         )
-    ).one_or_none()
-    if row is None:
-        return 0, []
-    return row.revision, [Gap(**{**one, "kind": GapKind(one["kind"])}) for one in row.gaps]
+        for row in rows
+    }
 
 
 async def insert_gaps(

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONPATH, insert
 
 from services.kernel.periods import Month
 from services.premiums.domain.assessing import Tally, bill_month
@@ -69,7 +69,10 @@ async def count_gap_days(tx: Transaction, month: Month) -> int:
     """Days of a month and platforms for which totals and orders held still differ."""
     statement = sa.select(sa.func.count()).where(
         order_gaps.c.service_date.between(month.first_day, month.last_day),
-        sa.func.jsonb_array_length(order_gaps.c.gaps) > 0,
+        # Where all came, only late, declared and held orders do not differ.
+        sa.func.jsonb_path_exists(
+            order_gaps.c.gaps, sa.cast('$[*] ? (!(@.kind == "LATE_ARRIVALS"))', JSONPATH)
+        ),
     )
     return int((await tx.execute(statement)).scalar_one())
 

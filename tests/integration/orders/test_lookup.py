@@ -2,17 +2,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import grpc
-import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.type import date_pb2
 from oip.orders.v1 import orders_pb2 as pb
-from oip.type.v1 import type_pb2
 
 from services.runtime.wire import moment_to_wire
-from tests.support.uploading import NINE, PEARL, SWIFT, OrderDesk, as_rows, row
+from tests.support.uploading import NINE, PEARL, OrderDesk, as_rows, row
 
-JULY = type_pb2.Month(year=2025, month=7)
 TENTH = date_pb2.Date(year=2025, month=7, day=10)
 
 
@@ -103,75 +99,3 @@ async def test_a_workers_day_is_paged_by_acceptance(desk: OrderDesk) -> None:
             break
 
     assert seen == ["o-1.1", "o-2.2", "o-3.1", "o-4.1"]
-
-
-async def declare(desk: OrderDesk, request_id: str, **lines: int) -> pb.OrderTotals:
-    return await desk.at("platform", platform=SWIFT).DeclareOrderTotals(
-        pb.DeclareOrderTotalsRequest(
-            request_id=request_id,
-            platform=f"platforms/{SWIFT}",
-            service_date=TENTH,
-            order_count=sum(lines.values()),
-            tallies=[
-                pb.OrderTally(pooling_area=area[1:], industry=type_pb2.RIDE_HAILING, order_count=n)
-                for area, n in lines.items()
-            ],
-        )
-    )
-
-
-async def gaps(desk: OrderDesk) -> list[tuple[int, str, int, int, int, str]]:
-    answer = await desk.at("fund_officer").ListOrderGaps(pb.ListOrderGapsRequest(month=JULY))
-    return [
-        (
-            one.service_date.day,
-            one.pooling_area,
-            one.declared_count,
-            one.held_count,
-            one.late_count,
-            pb.OrderGap.Kind.Name(one.kind),
-        )
-        for one in answer.gaps
-    ]
-
-
-async def test_gaps_between_declared_and_held_orders_are_listed_and_told(desk: OrderDesk) -> None:
-    await desk.receipt(
-        as_rows("b1", [row("a"), row("b"), row("far", accepted=NINE + timedelta(days=3))])
-    )
-    totals = await declare(desk, "t1", a440100=3, a440600=1)
-
-    assert totals.revision == 1
-    assert await gaps(desk) == [
-        (10, "440100", 3, 2, 2, "MISSING"),
-        (10, "440600", 1, 0, 0, "MISSING"),
-        (11, "", 0, 0, 0, "SILENCE"),
-        (12, "", 0, 0, 0, "SILENCE"),
-        (13, "440100", 0, 1, 1, "UNDECLARED"),
-    ]
-
-    await desk.receipt(
-        as_rows("b2", [row("c"), row("d", place_of_acceptance=440600), row("e", worker=2)])
-    )
-    assert (10, "440100", 3, 4, 4, "SURPLUS") in await gaps(desk)
-
-    await declare(desk, "t2", a440100=4, a440600=1)
-    assert [one for one in await gaps(desk) if one[0] == 10] == []
-    told = await desk.execute(
-        "select payload from orders.outbox where subject like '%%GapFound' order by id"
-    )
-    from oip.orders.v1 import events_pb2
-
-    events = [events_pb2.OrderGapFound.FromString(payload) for (payload,) in told]
-    assert [(one.revision, len(one.gaps)) for one in events] == [(1, 2), (2, 1), (3, 0)]
-
-
-async def test_totals_that_do_not_add_up_are_refused(desk: OrderDesk) -> None:
-    request = pb.DeclareOrderTotalsRequest(
-        request_id="t1", platform=f"platforms/{SWIFT}", service_date=TENTH, order_count=5
-    )
-
-    with pytest.raises(grpc.RpcError) as refused:
-        await desk.at("platform", platform=SWIFT).DeclareOrderTotals(request)
-
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
