@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import grpc
 import typer
 from typer.core import TyperGroup
 
+from services.cli.tls import Tls, TlsWrong
 from services.kernel.problems import Problem
 from services.runtime.channels import Channels, RemoteProblem, problem_of
 from services.runtime.clock import SystemClock
@@ -30,6 +32,7 @@ EXIT_CHECK_FAILED = 1
 EXIT_REFUSED = 2
 EXIT_UNREACHABLE = 3
 EXIT_ROWS_REFUSED = 4
+_HANDSHAKE = re.compile("handshake|CERTIFICATE_VERIFY|SSL_ERROR", re.IGNORECASE)
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is not an error of the program
@@ -38,10 +41,11 @@ class Refused(Exception):  # noqa: N818 - a refusal is not an error of the progr
 
 @dataclass(frozen=True)
 class Desk:
-    """The stack to talk to, and the token to show; without one, development issues its own."""
+    """The stack to talk to and how, and the token to show; development issues its own."""
 
     settings: Settings
     token: str
+    tls: Tls = field(default_factory=Tls)
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -66,7 +70,11 @@ class Desk:
             source: Callable[[], str] = self._given
         else:
             source = self.issuer().source(_user(), roles, platform)
-        channels = Channels(self.addresses, source)
+        try:
+            credentials = self.tls.credentials()
+        except TlsWrong as wrong:
+            raise Refused(f"{wrong}; see --tls-authority, --tls-certificate, --tls-key.") from wrong
+        channels = Channels(self.addresses, source, credentials)
         try:
             yield channels
         finally:
@@ -84,7 +92,7 @@ class OneSentence(TyperGroup):
         try:
             return super().invoke(ctx)
         except grpc.RpcError as error:
-            _end(problem_of(error))
+            _end(_told_of_handshake(error) or problem_of(error))
         except RemoteProblem as problem:
             _end(problem)
         except Problem as problem:
@@ -112,6 +120,23 @@ def desk_of(context: typer.Context) -> Desk:
 def _end(problem: RemoteProblem) -> None:
     code = EXIT_UNREACHABLE if problem.is_unreachable else EXIT_REFUSED
     _say(in_words(problem), code)
+
+
+def _told_of_handshake(error: grpc.RpcError) -> RemoteProblem | None:
+    """What to do about two sides that do not trust each other; None for any other error."""
+    call = cast("grpc.aio.AioRpcError", error)
+    if call.code() is not grpc.StatusCode.UNAVAILABLE or not _HANDSHAKE.search(
+        call.details() or ""
+    ):
+        return None
+    return RemoteProblem(
+        grpc.StatusCode.UNAVAILABLE,
+        "TLS_HANDSHAKE_FAILED",
+        "The service and we do not trust each other; check the authority, the certificate and "
+        "the host's name (--tls-authority, --tls-certificate, --tls-key).",
+        "双方证书互不信任; 请检查证书颁发机构、客户端证书和主机名 "
+        "(--tls-authority, --tls-certificate, --tls-key)。",
+    )
 
 
 def in_words(problem: RemoteProblem | Problem) -> str:

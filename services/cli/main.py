@@ -10,6 +10,7 @@ import typer
 from services.cli import archive, dead_letters, evidence, law, orders, settlement
 from services.cli.desk import Desk, OneSentence
 from services.cli.statement import statement
+from services.cli.tls import Tls
 from services.cli.token import token
 from services.cli.verify import verify
 from services.runtime import log
@@ -36,7 +37,7 @@ app.add_typer(settlement.app, name="settlement")
 
 
 @app.callback()
-def main(
+def main(  # noqa: PLR0917 - typer calls it by name
     context: typer.Context,
     state_dir: Annotated[
         Path | None,
@@ -45,11 +46,29 @@ def main(
     token: Annotated[
         str, typer.Option(envvar="OIP_TOKEN", help="A token to call with; default: issue one.")
     ] = "",
+    tls_authority: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=["OIP_TLS_AUTHORITY_FILE", "OIP_TLS_CLIENT_AUTHORITY_FILE"],
+            help="PEM file of the authority whose certificates the services show.",
+        ),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OIP_TLS_CERTIFICATE_FILE",
+            help="PEM file of the certificate to call with (mutual TLS); with --tls-key.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(envvar="OIP_TLS_KEY_FILE", help="PEM file of its key, without a password."),
+    ] = None,
 ) -> None:
-    """Where to call, and as whom."""
+    """Where to call, and as whom; without any of the TLS files calls go in the clear."""
     log.configure(quiet=True)
     settings = Settings() if state_dir is None else Settings(state_dir=state_dir)
-    context.obj = Desk(settings, token)
+    context.obj = Desk(settings, token, Tls(tls_authority, tls_certificate, tls_key))
 
 
 if __name__ == "__main__":

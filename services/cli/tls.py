@@ -1,0 +1,65 @@
+"""Transport security of the command line's calls: whom it trusts, and what it shows of itself."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+
+class TlsWrong(Exception):  # noqa: N818 - a refusal is not an error of the program
+    """The files cannot be used; the text says which and why."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files: the authority whose certificates services show, and our own certificate and key.
+
+    With an authority alone the service proves who it is; with all three so do we (mutual TLS).
+    Without any, calls go in the clear.
+    """
+
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials | None:
+        """What channels are opened with; None in the clear. Raises TlsWrong."""
+        if self.authority is self.certificate is self.key is None:
+            return None
+        if (self.certificate is None) != (self.key is None):
+            raise TlsWrong("a certificate needs its key: give --tls-certificate and --tls-key")
+        self._check()
+        # Without an authority of its own gRPC trusts the public ones that come with it.
+        files = (self.authority, self.key, self.certificate)
+        return grpc.ssl_channel_credentials(
+            *(path.read_bytes() if path else None for path in files)
+        )
+
+    def _check(self) -> None:
+        # gRPC tells of a file that is none only as a service that cannot be reached.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for path in filter(None, (self.authority, self.certificate, self.key)):
+            _require_readable(path)
+        try:
+            if self.authority is not None:
+                context.load_verify_locations(self.authority)
+        except ssl.SSLError as error:
+            raise TlsWrong(f"{self.authority} holds no certificate in PEM") from error
+        try:
+            if self.certificate is not None and self.key is not None:
+                # A key with a password would be asked for at the terminal.
+                context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
+        except ssl.SSLError as error:
+            what = f"{self.certificate} and {self.key} are no certificate and its key in PEM"
+            raise TlsWrong(f"{what}, without a password") from error
+
+
+def _require_readable(path: Path) -> None:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise TlsWrong(f"{path} cannot be read ({error.strerror})") from error
