@@ -36,6 +36,15 @@ _BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 Answer = asyncio.Task[orders_pb2.UploadOrdersResponse]
 
 
+class _Stream:
+    """One call of UploadOrders: its batches in the order sent, and those that are not done."""
+
+    def __init__(self) -> None:
+        self.window = asyncio.Semaphore(WINDOW)
+        self.waiting: asyncio.Queue[Answer | None] = asyncio.Queue()
+        self.under_way: set[Answer] = set()
+
+
 class UploadApi:
     """Takes batches."""
 
@@ -49,41 +58,40 @@ class UploadApi:
         context: Context,
     ) -> AsyncIterator[orders_pb2.UploadOrdersResponse]:
         """A batch in, a receipt out, in the order sent; a failed batch does not fail the stream."""
-        waiting: asyncio.Queue[Answer | None] = asyncio.Queue(WINDOW)
-        under_way: set[Answer] = set()
-        reader = asyncio.create_task(self._read(requests, waiting, under_way))
+        stream = _Stream()
+        reader = asyncio.create_task(self._read(requests, stream))
         try:
-            while (answer := await waiting.get()) is not None:
+            while (answer := await stream.waiting.get()) is not None:
                 yield await answer
+                stream.window.release()
             await reader
         finally:
             reader.cancel()
-            for task in under_way:
+            for task in stream.under_way:
                 task.cancel()
-            await asyncio.gather(reader, *under_way, return_exceptions=True)
+            await asyncio.gather(reader, *stream.under_way, return_exceptions=True)
 
     async def _read(
-        self,
-        requests: AsyncIterator[orders_pb2.UploadOrdersEnvelope],
-        waiting: asyncio.Queue[Answer | None],
-        under_way: set[Answer],
+        self, requests: AsyncIterator[orders_pb2.UploadOrdersEnvelope], stream: _Stream
     ) -> None:
-        """Start a batch for each request, with a place for it in memory; None ends the queue."""
+        """Start a batch for each request, with a place for it in memory; None ends the answers."""
         before: Answer | None = None
         try:
             async for request in requests:
                 batch_id, upload = request.batch_id[:64], _upload_or_problem(request)
                 # The upload has the content: the message is not kept beside it while we wait.
                 del request
+                await stream.window.acquire()
                 await self.intake.places.acquire()
                 task = asyncio.create_task(self._take(batch_id, upload, before))
                 task.add_done_callback(lambda _: self.intake.places.release())
-                task.add_done_callback(under_way.discard)
-                under_way.add(task)
+                task.add_done_callback(stream.under_way.discard)
+                stream.under_way.add(task)
                 before = task
-                await waiting.put(task)
+                stream.waiting.put_nowait(task)
         finally:
-            await waiting.put(None)
+            # Without waiting: nobody may be left to make room.
+            stream.waiting.put_nowait(None)
 
     async def _take(
         self, batch_id: str, upload: Upload | Problem, before: Answer | None
