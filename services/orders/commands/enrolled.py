@@ -1,58 +1,59 @@
-"""Who is enrolled with a platform, remembered: enrolments are never taken back.
+"""Who is enrolled with a platform, as the table knows it, which is what enrolment told.
 
-The table is what enrolment told. Its events come a moment after the answer to whoever enrolled, so
-a worker that is unknown is looked up again for a little while before a row is refused.
+Its events come a moment after the answer to whoever enrolled, so a worker that is unknown is looked
+up again for a little while before a row is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from services.orders.store import enrolled as store
 from services.runtime.database import Database
 
-REMEMBERED_MAX = 4_000_000
 STRANGERS_MAX = 100_000
 WAITS = (0.1, 0.2, 0.4, 0.8, 1.0)
+# Looked up at a time: other calls get their turn in between.
+WORKERS_AT_A_TIME = 4_000
 
 
 class Enrolled:
-    """The enrolled workers of each platform that this process has seen."""
+    """Looks workers up, and remembers whom it has waited for in vain."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[str, set[int]] = {}
-        self._strangers: dict[str, set[int]] = {}
+        self._awaited: dict[str, set[int]] = {}
 
-    async def strangers(self, platform: str, packed: bytes) -> list[int]:
-        """Those of these workers (64-bit, one after the other) that are not enrolled."""
-        wanted = array("q")
-        wanted.frombytes(packed)
-        known = self._known.setdefault(platform, set())
-        missing = set(wanted) - known
-        for wait in (0.0, *WAITS):
-            if not missing:
-                return []
-            if wait:
-                if missing <= self._strangers.setdefault(platform, set()):
-                    break
-                await asyncio.sleep(wait)
+    async def strangers(self, platform: str, workers: Sequence[int]) -> list[int]:
+        """Those of these workers that are not enrolled."""
+        found: set[int] = set()
+        for start in range(0, len(workers), WORKERS_AT_A_TIME):
+            part = workers[start : start + WORKERS_AT_A_TIME]
             async with self._database.begin(platform) as tx:
-                found = await store.enrolled_of(tx, platform, missing)
-            missing -= found
-            self._remember(platform, found)
-        self._remember_strangers(platform, missing)
-        return sorted(missing)
+                found |= await store.enrolled_of(tx, platform, part)
+        return sorted(set(workers) - found)
 
-    def _remember(self, platform: str, workers: Iterable[int]) -> None:
-        if sum(map(len, self._known.values())) > REMEMBERED_MAX:
-            self._known.clear()
-        self._known.setdefault(platform, set()).update(workers)
+    def may_come(self, platform: str, strangers: Sequence[int]) -> bool:
+        """Whether one of them was not waited for before."""
+        return not self._awaited.get(platform, set()).issuperset(strangers)
 
-    def _remember_strangers(self, platform: str, workers: Iterable[int]) -> None:
-        """Not waited for again; still looked up each time."""
-        if sum(map(len, self._strangers.values())) > STRANGERS_MAX:
-            self._strangers.clear()
-        self._strangers.setdefault(platform, set()).update(workers)
+    async def wait_for(self, platform: str, strangers: Sequence[int]) -> None:
+        """Give their enrolments a moment to be heard of; ends early when all are there."""
+        left: Sequence[int] = strangers
+        for wait in WAITS:
+            await asyncio.sleep(wait)
+            left = await self.strangers(platform, left)
+            if not left:
+                return
+        if sum(map(len, self._awaited.values())) > STRANGERS_MAX:
+            self._awaited.clear()
+        self._awaited.setdefault(platform, set()).update(left)
+
+
+def unpacked(workers: bytes) -> array[int]:
+    """Workers as a worker process names them: 64 bits each, one after the other."""
+    numbers = array("q")
+    numbers.frombytes(workers)
+    return numbers

@@ -15,10 +15,11 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 from services.kernel.problems import Kind, Problem
 from services.orders import events
-from services.orders.commands.enrolled import Enrolled
+from services.orders.commands.enrolled import Enrolled, unpacked
 from services.orders.commands.gaps import find_gaps
 from services.orders.commands.signing import signer_of
 from services.orders.commands.workers import WorkerPool
@@ -68,7 +69,7 @@ class _Judged:
     received_count: int
     content_hash: bytes
     rejected: list[Rejected]
-    exists_count: int
+    doubled: list[Rejected | None]
     is_first: bool
     row_of: array[int]
     hashes: bytes
@@ -76,6 +77,7 @@ class _Judged:
     tallies: list[Tally]
     rows: bytes
     offsets: bytes
+    exists_count: int = 0
 
 
 class Intake:
@@ -129,31 +131,32 @@ class Intake:
         return found
 
     async def _judge(self, upload: Upload) -> _Judged:
-        rules = rules_at(self._running.clock.now(), self._running.province)
+        """Have a worker process judge a batch.
+
+        It is given back while enrolments are waited for, and reads the batch again: a platform's
+        unknown workers hold up nobody else.
+        """
         batch_no = await self._next_number()
-        async with self._pool.worker() as worker:
-            read, (content_hash, workers) = await worker.ask(
-                {"ask": "read", "form": upload.form}, upload.content
-            )
-            strangers = await self._enrolled.strangers(upload.platform, workers)
-            answer, (root, hashes, row_of, rows, offsets) = await worker.ask(
-                {
-                    "ask": "judge",
-                    "platform": upload.platform,
-                    "rules": asdict(rules),
-                    "not_enrolled": strangers,
-                    "batch_no": batch_no,
-                }
-            )
+        while True:
+            async with self._pool.worker() as worker:
+                read, (content_hash, asked) = await worker.ask(
+                    {"ask": "read", "form": upload.form, "platform": upload.platform},
+                    upload.content,
+                )
+                strangers = await self._enrolled.strangers(upload.platform, unpacked(asked))
+                if not self._enrolled.may_come(upload.platform, strangers):
+                    rules = rules_at(self._running.clock.now(), self._running.province)
+                    header = {"ask": "judge", "rules": asdict(rules), "batch_no": batch_no}
+                    answer, parts = await worker.ask({**header, "not_enrolled": strangers})
+                    break
+            await self._enrolled.wait_for(upload.platform, strangers)
+        root, hashes, row_of, rows, offsets = parts
         return _Judged(
             batch_no=batch_no,
             received_count=read["received_count"],
             content_hash=content_hash,
-            rejected=[
-                Rejected(index, order_no, Status(status), field, content)
-                for index, order_no, status, field, content in answer["rejected"]
-            ],
-            exists_count=answer["exists_count"],
+            rejected=[_rejected(one) for one in answer["rejected"]],
+            doubled=[one and _rejected(one) for one in answer["doubled"]],
             is_first=answer["is_first"],
             row_of=array("I", row_of),
             hashes=hashes,
@@ -242,7 +245,9 @@ class Intake:
         await store.stage(tx, encoding.copy_parts(judged.rows))
         simple = judged.is_first and not log.has_headless
         settled = await store.settle(tx, platform, is_first=simple)
-        new_count = settled.verdicts.count(store.NEW)
+        count = len(judged.hashes) // merkle.HASH_BYTES
+        own, again = settled.verdicts[:count], settled.verdicts[count:]
+        new_count = own.count(store.NEW)
         root, hashes, rows = judged.root, judged.hashes, judged.rows
         if not new_count:
             root, hashes, rows = merkle.EMPTY_ROOT, b"", b""
@@ -268,12 +273,17 @@ class Intake:
             )
             for row in settled.refused
         ]
+        # Of an identity that is neither held nor passed, the first row is stored now.
+        against_first = [
+            one for one, verdict in zip(judged.doubled, again, strict=True) if verdict == store.NEW
+        ]
+        refused += [one for one in against_first if one is not None]
         settled_batch = replace(
             judged,
             hashes=hashes,
             root=root,
             tallies=settled.tallies,
-            exists_count=judged.exists_count + settled.verdicts.count(store.EXISTS),
+            exists_count=settled.verdicts.count(store.EXISTS) + against_first.count(None),
             rejected=sorted([*judged.rejected, *refused], key=lambda one: one.index),
         )
         return settled_batch, settled.is_headless
@@ -288,6 +298,11 @@ class Intake:
         nodes = list(zip(places, hashes, strict=True))
         checkpoint = {"root": root, "note": note, "now": now}
         await store.append_to_log(tx, batch.platform, grown, nodes, checkpoint)
+
+
+def _rejected(plain: list[Any]) -> Rejected:
+    index, order_no, status, field, content = plain
+    return Rejected(index, order_no, Status(status), field, content)
 
 
 def _require_same(held: Batch, content_hash: bytes) -> None:

@@ -12,8 +12,8 @@ import resource
 import struct
 import sys
 from array import array
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, BinaryIO
 
@@ -26,6 +26,7 @@ from services.orders.domain.checks import Rules
 
 MEMORY_BYTES_MAX = 2 << 30
 OPEN_FILES_MAX = 32
+REMEMBERED_MAX = 2_000_000
 LENGTH = struct.Struct("<I")
 
 Answer = tuple[dict[str, Any], list[Any]]
@@ -33,9 +34,28 @@ Answer = tuple[dict[str, Any], list[Any]]
 
 @dataclass
 class _Desk:
-    """The batch being worked on, from one question to the next."""
+    """The batch being worked on, from one question to the next, and who is known to be enrolled.
+
+    Enrolments are never taken back, so a worker that was found once is not asked for again.
+    """
 
     batch: columns.Columns | None = None
+    platform: str = ""
+    asked: set[int] = field(default_factory=set)
+    enrolled: dict[str, set[int]] = field(default_factory=dict)
+
+    def ask_for(self, platform: str, workers: set[int]) -> set[int]:
+        """Those of these workers that are not known to be enrolled with the platform."""
+        self.platform = platform
+        self.asked = workers - self.enrolled.setdefault(platform, set())
+        return self.asked
+
+    def learn(self, not_enrolled: Sequence[int]) -> None:
+        """Remember the answer."""
+        if sum(map(len, self.enrolled.values())) > REMEMBERED_MAX:
+            self.enrolled = {}
+        known = self.enrolled.setdefault(self.platform, set())
+        known.update(self.asked.difference(not_enrolled))
 
 
 def main() -> None:
@@ -76,7 +96,7 @@ def frame(header: dict[str, Any], parts: list[Any]) -> list[Any]:
 
 
 def _read(desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
-    """Read a batch; answer with its workers, so that their enrolment can be looked up."""
+    """Read a batch; answer with those of its workers whose enrolment is to be looked up."""
     if header["form"] == "arrow":
         batch = columns.from_arrow(parts[0])
         content_hash = sha256(parts[0]).digest()
@@ -85,7 +105,8 @@ def _read(desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
         batch = columns.from_rows(rows.rows)
         content_hash = _hash_of(rows)
     desk.batch = batch
-    return {"received_count": len(batch)}, [content_hash, _packed(batch.workers())]
+    asked = desk.ask_for(header["platform"], set(batch.workers().to_pylist()))
+    return {"received_count": len(batch)}, [content_hash, array("q", asked)]
 
 
 def _hash(_desk: _Desk, _header: dict[str, Any], parts: list[bytes]) -> Answer:
@@ -108,17 +129,15 @@ def _hash_of(rows: orders_pb2.OrderRows) -> bytes:
 def _judge(desk: _Desk, header: dict[str, Any], _parts: list[bytes]) -> Answer:
     """Check, hash and encode the batch that was read."""
     assert desk.batch is not None
+    desk.learn(header["not_enrolled"])
     rules = Rules(**{**header["rules"], "pooling_areas": tuple(header["rules"]["pooling_areas"])})
     judged = judging.judge(
-        desk.batch, header["platform"], rules, header["not_enrolled"], header["batch_no"]
+        desk.batch, desk.platform, rules, header["not_enrolled"], header["batch_no"]
     )
     desk.batch = None
     answer = {
-        "rejected": [
-            [one.index, one.order_no, int(one.status), one.field, one.content]
-            for one in judged.rejected
-        ],
-        "exists_count": judged.exists_count,
+        "rejected": [_plain(one) for one in judged.rejected],
+        "doubled": [one and _plain(one) for one in judged.doubled],
         "is_first": judged.is_first,
         "tallies": judged.tallies,
     }
@@ -127,12 +146,20 @@ def _judge(desk: _Desk, header: dict[str, Any], _parts: list[bytes]) -> Answer:
     return answer, [judged.root, b"".join(judged.hashes), row_of, content, offsets]
 
 
+def _plain(one: judging.Rejected) -> list[Any]:
+    return [one.index, one.order_no, int(one.status), one.field, one.content]
+
+
 def _settled(_desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
     """Of a judged batch what is new: root, hashes, rows, and tallies."""
     hashes, content, offsets = parts
-    mask = [verdict == header["new"] for verdict in header["verdicts"]]
     held = merkle.unpack(hashes)
-    new = [one for one, is_new in zip(held, mask, strict=True) if is_new]
+    mask = [
+        verdict == header["new"] and place < len(held)
+        for place, verdict in enumerate(header["verdicts"])
+    ]
+    # Doubled rows come last and have no leaf.
+    new = [one for one, is_new in zip(held, mask, strict=False) if is_new]
     return {}, [merkle.root(new), b"".join(new), encoding.kept(content, offsets, mask)]
 
 
@@ -150,11 +177,6 @@ ANSWERS: dict[str, Callable[[_Desk, dict[str, Any], list[bytes]], Answer]] = {
     "settled": _settled,
     "path": _path,
 }
-
-
-def _packed(numbers: Any) -> bytes:
-    start = numbers.offset * 8
-    return bytes(memoryview(numbers.buffers()[1])[start : start + len(numbers) * 8])
 
 
 def _limit() -> None:
