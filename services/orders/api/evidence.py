@@ -7,6 +7,7 @@ from oip.orders.v1 import orders_pb2
 from services.kernel.problems import Malformed
 from services.orders.api import wire
 from services.orders.commands import evidence as commands
+from services.orders.commands.signing import signer_of
 from services.orders.commands.workers import WorkerPool
 from services.orders.domain.records import parse_order_name
 from services.orders.store import log as store
@@ -15,6 +16,8 @@ from services.runtime.requests import read
 from services.runtime.running import Running
 from services.runtime.wire import Context, next_token, page_of
 
+SIZE_MAX = 2**63 - 1
+
 
 class EvidenceApi:
     """Proves what is held."""
@@ -22,6 +25,7 @@ class EvidenceApi:
     def __init__(self, running: Running, pool: WorkerPool) -> None:
         self._running = running
         self._pool = pool
+        self._signer = signer_of(running)
 
     async def GetOrderProof(
         self, request: orders_pb2.GetOrderProofRequest, context: Context
@@ -30,7 +34,7 @@ class EvidenceApi:
         platform, order_no = parse_order_name(request.name)
 
         async def work(tx: Transaction) -> commands.Found:
-            return await commands.read_proof(tx, platform, order_no, request.revision)
+            return await commands.read_proof(tx, self._signer, platform, order_no, request.revision)
 
         found = await read(self._running, work)
         return wire.proof(await commands.prove(self._pool, found))
@@ -45,7 +49,7 @@ class EvidenceApi:
 
         async def work(tx: Transaction) -> orders_pb2.LogConsistency:
             found = await commands.consistency(
-                tx, platform, request.first_size, request.second_size
+                tx, self._signer, platform, request.first_size, request.second_size
             )
             return wire.consistency(found)
 
@@ -57,7 +61,7 @@ class EvidenceApi:
         """The signed heads of a platform's log, newest first."""
         platform = wire.own_platform(request.platform)
         page = page_of(request)
-        below = int(page.after[0]) if page.after and page.after[0].isdigit() else None
+        below = _size(page.after) if page.after else None
 
         async def work(tx: Transaction) -> orders_pb2.ListCheckpointsResponse:
             held = await store.list_checkpoints(tx, platform, below, page.size)
@@ -68,3 +72,10 @@ class EvidenceApi:
             )
 
         return await read(self._running, work)
+
+
+def _size(after: tuple[str, ...]) -> int:
+    try:
+        return min(int(after[0]), SIZE_MAX)
+    except ValueError:
+        raise Malformed.of("page_token", "send the token of the page before") from None

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from services.kernel.periods import Month
 from services.orders.domain import archives, merkle
+from services.orders.domain.changed import RecordsChanged
 from services.orders.domain.records import Batch
 from services.orders.store import archives as store
 from services.orders.store import log, records
@@ -97,6 +98,9 @@ async def _logged(
         for place in merkle.range_places(*one)
     }
     node = await log.nodes(tx, checkpoint.platform, sorted(places)) if places else {}
+    if len(node) < len(places):
+        name = f"the log of platforms/{checkpoint.platform}"
+        raise RecordsChanged(name=name, what="nodes are missing")
     return [
         Logged(batch, merkle.log_path(batch.log_index, size, node.__getitem__)) for batch in batches
     ]

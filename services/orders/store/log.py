@@ -131,6 +131,12 @@ async def get_checkpoint(tx: Transaction, platform: str, size: int = 0) -> Check
     return None if row is None else checkpoint_of(row)
 
 
+async def has_batches(tx: Transaction, platform: str) -> bool:
+    """Whether a platform has any batch."""
+    question = sa.text("select exists (select from order_batch where platform = :platform)")
+    return bool((await tx.execute(question, {"platform": platform})).scalar_one())
+
+
 async def checkpoints_after(
     tx: Transaction, platform: str, size: int, count: int
 ) -> list[Checkpoint]:

@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.kernel.periods import first_moment
+from services.orders.domain.changed import RecordsChanged
 from services.orders.domain.checks import State, Status
 from services.orders.domain.judging import Rejected
-from services.orders.domain.records import INLINE_REJECTIONS_MAX, Batch, Record
+from services.orders.domain.records import INLINE_REJECTIONS_MAX, Batch, Record, order_name
 from services.runtime.database import Transaction
 
 # When the first accident was reported that a record lies under: its worker's, within it or on its
@@ -83,13 +84,15 @@ async def list_rejections(
 
 
 async def revisions_of(tx: Transaction, platform: str, order_no: str) -> list[Record]:
-    """All revisions of an order, oldest first."""
-    rows = await tx.execute(
-        sa.text(
-            f"{_RECORD} where o.platform = :platform and o.order_no = :order_no order by o.revision"
-        ),
-        {"platform": platform, "order_no": order_no},
+    """All revisions of an order, oldest first. Raises RecordsChanged if one cannot be read."""
+    question = sa.text(
+        f"{_RECORD} where o.platform = :platform and o.order_no = :order_no order by o.revision"
     )
+    try:
+        rows = await tx.execute(question, {"platform": platform, "order_no": order_no})
+    except sa.exc.DataError as error:
+        name = order_name(platform, order_no)
+        raise RecordsChanged(name=name, what="a moment of it cannot be read") from error
     return [_record(row) for row in rows]
 
 
@@ -185,7 +188,12 @@ async def count_day(tx: Transaction, worker: int, day: date) -> int:
 
 
 def _record(row: Any) -> Record:
-    return Record(**{**row._mapping, "state": State(row.state)})  # noqa: SLF001 - its public name
+    try:
+        state = State(row.state)
+    except ValueError:
+        name = order_name(row.platform, row.order_no)
+        raise RecordsChanged(name=name, what=f"{row.state} is no state") from None
+    return Record(**{**row._mapping, "state": state})  # noqa: SLF001 - its public name
 
 
 def _batch(row: Any, rejections: Sequence[Rejected]) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 import grpc
 import pytest
@@ -10,9 +11,11 @@ from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from oip.orders.v1 import orders_pb2 as pb
 
 from services.orders.commands.signing import KEY_FILE, read_signer
-from services.orders.domain import notes
+from services.orders.domain import merkle, notes
+from services.runtime.channels import problem_of
 from services.runtime.delivery import missing
 from services.runtime.wire import moment_to_wire
+from tests.integration.orders.test_evidence import is_proven
 from tests.support.uploading import NINE, SWIFT, OrderDesk, as_rows, row
 
 UNGUARDED = "set session_replication_role = replica;"
@@ -34,13 +37,13 @@ CUT = (
 # What is done, and what is said: the invariant and words of its finding.
 CRIMES = {
     # Rows.
-    "delete": ("delete from orders.orders where order_no = 'o-3'", "b1 do not give its root"),
+    "delete": ("delete from orders.orders where order_no = 'o-2'", "b1 do not give its root"),
     "edit": (
-        "update orders.orders set end_time = end_time + interval '1 hour' where order_no = 'o-3'",
+        "update orders.orders set end_time = end_time + interval '1 hour' where order_no = 'o-2'",
         "b1 do not give its root",
     ),
     "reorder": (
-        "update orders.orders set leaf_index = 9 - leaf_index where order_no in ('o-3', 'o-6')",
+        "update orders.orders set leaf_index = 8 - leaf_index where order_no in ('o-2', 'o-6')",
         "b1 do not give its root",
     ),
     "backdate": (
@@ -51,13 +54,13 @@ CRIMES = {
         (
             "insert into orders.orders select batch_no, worker, accept_time, pick_up_time,"
             " end_time, 7, 1, place_of_acceptance, pooling_area, industry, state, platform,"
-            " 'o-backdated', reason from orders.orders where order_no = 'o-3'"
+            " 'o-backdated', reason from orders.orders where order_no = 'o-2'"
         ),
         "b1 do not give its root",
     ),
     "a state that looks the same in a byte": (
         (
-            "update orders.orders set state = state + 256 where order_no = 'o-3';"
+            "update orders.orders set state = state + 256 where order_no = 'o-2';"
             f" update orders.order_tally set order_count = 6 where batch_no = {B1}"
         ),
         "b1 do not give its root",
@@ -70,16 +73,16 @@ CRIMES = {
         "b1 do not give its root",
     ),
     "a moment beyond all clocks": (
-        "update orders.orders set accept_time = 'infinity' where order_no = 'o-3'",
+        "update orders.orders set accept_time = 'infinity' where order_no = 'o-2'",
         "b1 do not give its root",
     ),
     "an endless number": (
-        "update orders.orders set order_no = repeat('9', 70000) where order_no = 'o-3'",
+        "update orders.orders set order_no = repeat('9', 70000) where order_no = 'o-2'",
         "b1 do not give its root",
     ),
     "pooling area with its tally": (
         (
-            "update orders.orders set pooling_area = 440600 where order_no = 'o-3';"
+            "update orders.orders set pooling_area = 440600 where order_no = 'o-2';"
             f" update orders.order_tally set order_count = 6 where batch_no = {B1};"
             f" insert into orders.order_tally select batch_no, platform, 440600, industry,"
             f" service_date, 1 from orders.order_tally where batch_no = {B1}"
@@ -157,12 +160,12 @@ CRIMES = {
         "goes on from other nodes than its batches give",
     ),
     "a node": (
-        "update orders.log_node set hash = sha256('x') where level = 1 and position = 1",
-        f"node 1/1 of the log of {SWIFT} is not the one that its batches give",
+        "update orders.log_node set hash = sha256('x') where level = 0 and position = 4",
+        f"node 0/4 of the log of {SWIFT} is not the one that its batches give",
     ),
     "a node removed": (
-        "delete from orders.log_node where level = 0 and position = 3",
-        f"node 0/3 of the log of {SWIFT} is not the one that its batches give",
+        "delete from orders.log_node where level = 1 and position = 1",
+        f"node 1/1 of the log of {SWIFT} is not the one that its batches give",
     ),
     "a node added": (
         f"insert into orders.log_node values ('{SWIFT}', 7, 3, sha256('x'))",
@@ -304,10 +307,96 @@ async def test_a_crime_is_named(held: OrderDesk, crime: str, words: str) -> None
     await held.execute(UNGUARDED + crime)
 
     assert words in await named(held)
+    # Whoever asks gets what holds, or is told that it does not.
+    assert await answer(prove(held)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
+    assert await answer(grown(held)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
+    assert await answer(order(held)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
+
+
+UNPROVEN = {
+    "edit": "its records do not give its root",
+    "another time of a batch": "it does not lie in the log",
+    "a node": "it does not lie in the log",
+    "a node removed": "nodes are missing",
+    "the newest note": "the head at 5 is not signed as it stands there",
+    "an older note as the newest": "the head at 5 is not signed as it stands there",
+    "the log": "its newest head is missing",
+    "a state that looks the same in a byte": "258 is no state",
+    "a moment beyond all clocks": "a moment of it cannot be read",
+    "an industry that looks the same in a byte": "its records do not give its root",
+}
+
+
+@pytest.mark.parametrize("crime", UNPROVEN)
+async def test_what_a_crime_broke_is_not_proven(held: OrderDesk, crime: str) -> None:
+    await held.execute(UNGUARDED + CRIMES[crime][0])
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await prove(held)
+
+    problem = problem_of(refused.value)
+    assert problem.reason == "RECORDS_CHANGED"
+    assert UNPROVEN[crime] in problem.sentence
+
+
+UNGROWN = {
+    "a node": "does not contain that at 3",
+    "an old root": "the head at 3 is not signed as it stands there",
+    "an old note": "the head at 3 is not signed as it stands there",
+    "old heads removed": "the head at 3 is missing",
+    "the newest note": "the head at 5 is not signed",
+    "the log": "its newest head is missing",
+}
+
+
+@pytest.mark.parametrize("crime", UNGROWN)
+async def test_a_log_that_a_crime_broke_is_not_shown_to_grow(held: OrderDesk, crime: str) -> None:
+    await held.execute(UNGUARDED + CRIMES[crime][0])
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await grown(held)
+
+    problem = problem_of(refused.value)
+    assert problem.reason == "RECORDS_CHANGED"
+    assert UNGROWN[crime] in problem.sentence
+
+
+def verifier_key(desk: OrderDesk) -> str:
+    return read_signer(desk.running.settings.state_dir / KEY_FILE, "440000").verifier_key
+
+
+async def prove(desk: OrderDesk) -> bool:
+    name = f"platforms/{SWIFT}/orders/o-2"
+    found = await desk.at("adjudicator").GetOrderProof(pb.GetOrderProofRequest(name=name))
+    return is_proven(found, verifier_key(desk))
+
+
+async def grown(desk: OrderDesk) -> bool:
+    """Whether the log of today contains the head at 3, which somebody kept."""
+    stub, platform = desk.at("fund_officer"), f"platforms/{SWIFT}"
+    found = await stub.GetLogConsistency(
+        pb.GetLogConsistencyRequest(platform=platform, first_size=3)
+    )
+    return merkle.is_consistent(
+        3, found.second_size, found.first_root, found.second_root, list(found.path)
+    )
+
+
+async def order(desk: OrderDesk) -> bool:
+    name = f"platforms/{SWIFT}/orders/o-2"
+    found = await desk.at("adjudicator").GetOrder(pb.GetOrderRequest(name=name))
+    return len(found.revisions) == 1
+
+
+async def answer(question: Awaitable[bool]) -> str:
+    try:
+        return "PROVEN" if await question else "WRONG"
+    except grpc.aio.AioRpcError as error:
+        return problem_of(error).reason
 
 
 async def test_an_audit_cut_at_its_end_is_named(held: OrderDesk) -> None:
-    unlinked = "select from orders.audit where seq is null limit 1"
+    unlinked = "select 1 from orders.audit where seq is null limit 1"
     while await held.execute(unlinked):  # noqa: ASYNC110 - the database tells nobody
         await asyncio.sleep(0.1)
 
@@ -320,7 +409,7 @@ async def test_an_audit_cut_at_its_end_is_named(held: OrderDesk) -> None:
 
 async def test_an_end_cut_out_of_everything_shows_outside_alone(held: OrderDesk) -> None:
     """Nothing inside one database can show it; listeners and kept heads do (docs/evidence.md)."""
-    key = read_signer(held.running.settings.state_dir / KEY_FILE, "440000").verifier_key
+    key = verifier_key(held)
     stub = held.at("fund_officer")
     platform = f"platforms/{SWIFT}"
     newest = await stub.ListCheckpoints(pb.ListCheckpointsRequest(platform=platform, page_size=1))
