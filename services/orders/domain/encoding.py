@@ -76,9 +76,9 @@ def leaves(columns: Columns, platform: str) -> pa.BinaryArray:
 
 
 def copy_rows(
-    columns: Columns, area: pa.Int32Array, platform: str, batch_no: int
+    columns: Columns, area: pa.Int32Array, platform: str, batch_no: int, *, first: int = 0
 ) -> pa.BinaryArray:
-    """Each row as binary COPY wants it; `copy_parts` puts them together."""
+    """Each row as binary COPY wants it, numbered from `first`; `copy_parts` puts them together."""
     count = len(columns)
     return rows(
         count,
@@ -89,7 +89,7 @@ def copy_rows(
             *_text_or_null(columns.reason),
             _sized(batch_no.to_bytes(8, "big")),
             (4).to_bytes(4, "big"),
-            Fixed(_swapped(array("i", range(count))), 4),
+            Fixed(_swapped(array("i", range(first, first + count))), 4),
             (8).to_bytes(4, "big"),
             big_endian(columns.worker, 8),
             (8).to_bytes(4, "big"),

@@ -43,13 +43,15 @@ class Rejected:
 class Judged:
     """What became of a batch, as far as it can be told without looking at what is held.
 
-    `row_of` gives the place in the batch of each sound row; `rows` are their bytes. `is_first` says
-    that every sound row is the first revision of an order that stands once in the batch, so that
-    COPY may be tried without looking.
+    `row_of` gives the place in the batch of each sound row; `rows` are their bytes, `hashes` those
+    of their leaves. `is_first` says that every sound row is the first revision of an order that
+    stands once in the batch, so that COPY may be tried without looking. `doubled` are the last of
+    the rows, without leaves: each has the identity of one before it, and tells how it is refused
+    if that one is stored; None if it is the same again.
     """
 
     rejected: list[Rejected]
-    exists_count: int
+    doubled: list[Rejected | None]
     is_first: bool
     row_of: list[int]
     hashes: list[bytes]
@@ -72,23 +74,31 @@ def judge(
         columns, area = columns.take(refusals.sound), area.filter(refusals.sound)
     leaves = encoding.leaves(columns, platform)
     once = pc.count_distinct(columns.order_no).as_py() == len(columns)
-    exists_count = 0
-    if not once:
-        keep, doubled, exists_count = _doubled(columns, leaves, row_of)
-        rejected = sorted([*rejected, *doubled], key=lambda one: one.index)
-        mask = pa.array(keep)
-        row_of = [row for row, kept in zip(row_of, keep, strict=True) if kept]
-        columns, area, leaves = columns.take(mask), area.filter(mask), leaves.filter(mask)
+    doubled = {} if once else _doubled(columns, leaves, row_of)
+    more: list[pa.BinaryArray] = []
+    if doubled:
+        is_again = pa.array([place in doubled for place in range(len(columns))])
+        is_first = pc.invert(is_again)
+        places = [*_positions(is_first), *doubled]
+        row_of = [row_of[place] for place in places]
+        again, area_again = columns.take(is_again), area.filter(is_again)
+        columns, area, leaves = (
+            columns.take(is_first),
+            area.filter(is_first),
+            leaves.filter(is_first),
+        )
+        more = [encoding.copy_rows(again, area_again, platform, batch_no, first=len(columns))]
     hashes = leaf_hashes(leaves)
+    rows = encoding.copy_rows(columns, area, platform, batch_no)
     return Judged(
         rejected=rejected,
-        exists_count=exists_count,
+        doubled=list(doubled.values()),
         is_first=once and (pc.max(columns.revision).as_py() or 1) == 1,
         row_of=list(row_of),
         hashes=hashes,
         root=merkle.root(hashes),
         tallies=tallies(columns, area),
-        rows=encoding.copy_rows(columns, area, platform, batch_no),
+        rows=pa.concat_arrays([rows, *more]) if more else rows,
     )
 
 
@@ -138,29 +148,24 @@ def _positions(mask: pa.BooleanArray) -> list[int]:
 
 def _doubled(
     columns: Columns, leaves: pa.BinaryArray, row_of: Sequence[int]
-) -> tuple[list[bool], list[Rejected], int]:
-    """Keep the first row of each identity; a later one is the same again, or a conflict."""
-    keep = [True] * len(columns)
+) -> dict[int, Rejected | None]:
+    """Where a row has the identity of an earlier one: None if it is the same, or a conflict."""
     counted = columns.order_no.value_counts()
     several = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
     first: dict[tuple[str, int], int] = {}
-    conflicts, exists_count = [], 0
+    doubled: dict[int, Rejected | None] = {}
     for place in _positions(pc.is_in(columns.order_no, value_set=several)):
         identity = (columns.order_no[place].as_py(), columns.revision[place].as_py())
         earlier = first.setdefault(identity, place)
         if earlier == place:
             continue
-        keep[place] = False
-        if leaves[earlier] == leaves[place]:
-            exists_count += 1
-        else:
-            conflicts.append(
-                Rejected(
-                    row_of[place],
-                    identity[0],
-                    Status.CONFLICT_IN_BATCH,
-                    "revision",
-                    columns.row(place),
-                )
+        doubled[place] = None
+        if leaves[earlier] != leaves[place]:
+            doubled[place] = Rejected(
+                row_of[place],
+                identity[0],
+                Status.CONFLICT_IN_BATCH,
+                "revision",
+                columns.row(place),
             )
-    return keep, conflicts, exists_count
+    return doubled

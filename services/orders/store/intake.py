@@ -109,7 +109,7 @@ select {_VERDICTS}, {_TALLIES}, false as is_headless
 _JUDGE = f"""
 {_JUDGED}, newest as (
     select distinct on (order_no) * from judged where verdict = 0
-    order by order_no, revision desc
+    order by order_no, revision desc, leaf_index
 ), headless as (
     insert into headless_order (platform, order_no)
     select :platform, order_no from judged where verdict = 0 and held_revision is null

@@ -134,6 +134,56 @@ async def test_a_row_twice_in_a_batch_is_stored_once(desk: OrderDesk) -> None:
     assert await all_hold(desk)
 
 
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [
+        ([2, 2], (2, 0, 0, 2, 0)),
+        ([2, 1], (2, 0, 1, 1, 0)),
+        ([1, 2, 1, 2], (4, 0, 2, 2, 0)),
+        ([2, 3, 2], (3, 0, 0, 3, 0)),
+    ],
+)
+async def test_doubled_rows_are_compared_with_what_is_held(
+    desk: OrderDesk, workers: list[int], expected: tuple[int, ...]
+) -> None:
+    await desk.receipt(as_rows("b1", [row("o-1"), row("o-2", revision=2)]))
+
+    receipt = await desk.receipt(as_rows("b2", [row("o-1", worker=one) for one in workers]))
+
+    assert counts(receipt) == expected
+    assert [(one.index, one.status) for one in receipt.rejections] == [
+        (index, S.EXISTS_WITH_DIFFERENT_CONTENT) for index, one in enumerate(workers) if one != 1
+    ]
+    older = await desk.receipt(as_rows("b3", [row("o-2"), row("o-2"), row("o-2", worker=2)]))
+    assert counts(older) == (3, 0, 0, 0, 3)
+    assert {one.status for one in older.rejections} == {S.REVISION_OLDER_THAN_HELD}
+    assert await all_hold(desk)
+
+
+async def test_doubled_rows_beside_new_and_held_ones(desk: OrderDesk) -> None:
+    await desk.receipt(as_rows("b1", [row("held")]))
+    sent = [
+        row("new", worker=3),
+        row("held"),
+        row("new", worker=3),
+        row("held", revision=2),
+        row("new", worker=2),
+        row("held", worker=2),
+        row("held", revision=2),
+        row("last"),
+    ]
+
+    receipt = await desk.receipt(as_rows("b2", sent))
+
+    assert counts(receipt) == (8, 3, 3, 2, 0)
+    assert [(one.index, one.status) for one in receipt.rejections] == [
+        (4, S.CONFLICT_IN_BATCH),
+        (5, S.EXISTS_WITH_DIFFERENT_CONTENT),
+    ]
+    assert await tallies(desk) == {("440100", 1, 10): 3}
+    assert await all_hold(desk)
+
+
 async def test_the_latest_revision_counts(desk: OrderDesk) -> None:
     await desk.receipt(as_rows("b1", [row("o-1", state=1, ended=None), row("o-2")]))
     assert await tallies(desk) == {("440100", 1, 10): 1}

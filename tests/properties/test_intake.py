@@ -1,0 +1,206 @@
+"""Whatever platforms send, in whatever order and however often: receipts and tallies are exact.
+
+A dictionary of what is held is the specification: it takes the batches in the order of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from oip.orders.v1 import orders_pb2 as pb
+from oip.type.v1 import type_pb2
+
+from services.kernel.periods import civil_day
+from services.runtime.settings import Settings
+from tests.support.databases import Databases
+from tests.support.uploading import NINE, OrderDesk, as_rows, broken_invariants, order_desk, row
+
+EXAMPLES = 25
+AREAS = {440100: "440100", 440606: "440600"}
+ELSEWHERE = 110105
+COUNTING = (pb.COMPLETED, pb.CANCELLED)
+S = pb.OrderRejection
+CONFLICTS = (S.CONFLICT_IN_BATCH, S.EXISTS_WITH_DIFFERENT_CONTENT)
+CREATED, EXISTS = "created", "exists"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Row = dict[str, Any]
+NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A batch as it is sent, maybe for another time, on the first or the second stream."""
+
+    batch_id: str
+    rows: list[Row]
+    stream: int
+
+
+@dataclass
+class Held:
+    """What is held of a platform: the revisions of each order."""
+
+    orders: dict[str, dict[int, Row]] = field(default_factory=dict)
+
+    def take(self, rows: Sequence[Row]) -> list[Any]:
+        """What becomes of each row: created, exists, or the status of its rejection."""
+        before = {order_no: dict(revisions) for order_no, revisions in self.orders.items()}
+        return [self._take(one, before.get(one["order_no"], {})) for one in rows]
+
+    def _take(self, one: Row, before: dict[int, Row]) -> Any:
+        revision = one["revision"]
+        if revision < 1:
+            return S.BAD_REVISION
+        if one["place_of_acceptance"] == ELSEWHERE:
+            return S.UNKNOWN_PLACE
+        if revision in before:
+            return EXISTS if before[revision] == one else S.EXISTS_WITH_DIFFERENT_CONTENT
+        if before and revision < max(before):
+            return S.REVISION_OLDER_THAN_HELD
+        revisions = self.orders.setdefault(one["order_no"], {})
+        if revision in revisions:
+            return EXISTS if revisions[revision] == one else S.CONFLICT_IN_BATCH
+        revisions[revision] = one
+        return CREATED
+
+    def tallies(self) -> Counter[tuple[str, int, str]]:
+        """The orders that count in their latest revision, by area, industry and service date."""
+        found: Counter[tuple[str, int, str]] = Counter()
+        for revisions in self.orders.values():
+            latest = revisions[max(revisions)]
+            if latest["state"] in COUNTING:
+                ended = EPOCH + timedelta(microseconds=latest["end_time_us"])
+                area = AREAS[latest["place_of_acceptance"]]
+                found[area, latest["industry"], civil_day(ended).isoformat()] += 1
+        return found
+
+
+@pytest.fixture(scope="module")
+async def desk(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
+    async with order_desk(stack, databases) as desk:
+        yield desk
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> Row:
+    state = draw(st.integers(1, 4))
+    # The last day of a month at 23:00 and the days after; an hour later it may be another day.
+    day = timedelta(days=draw(st.sampled_from((-10, 0, 1))))
+    accepted = NINE + day + timedelta(hours=draw(st.sampled_from((0, 14))))
+    return row(
+        f"o-{draw(st.integers(0, 4))}",
+        revision=draw(st.sampled_from((1, 1, 1, 2, 2, 3, 4, 0))),
+        worker=draw(st.integers(1, 2)),
+        state=state,
+        accepted=accepted,
+        ended=None if state == pb.ACCEPTED else accepted + timedelta(hours=1),
+        place_of_acceptance=draw(st.sampled_from((440100, 440100, 440606, ELSEWHERE))),
+        reason="test" if state == pb.REVERSED else "",
+        industry=draw(st.integers(1, 2)),
+    )
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[Sent]:
+    """Batches of one platform: rows of few orders, some doubled, some batches sent again."""
+    pool = draw(st.lists(rows(), min_size=1, max_size=10))
+    drawn = st.lists(st.sampled_from(pool), min_size=1, max_size=8)
+    first = draw(st.lists(drawn, min_size=1, max_size=5))
+    sent = [Sent(f"b-{place}", own, draw(st.integers(0, 1))) for place, own in enumerate(first)]
+    again = draw(st.lists(st.tuples(st.sampled_from(sent), st.booleans(), st.integers(0, 1))))
+    for number, (one, is_same_batch, stream) in enumerate(again[:4]):
+        batch_id = one.batch_id if is_same_batch else f"again-{number}"
+        sent.append(Sent(batch_id, one.rows, stream))
+    return draw(st.permutations(sent))
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(sent=st.tuples(batches(), batches()))
+def test_receipts_and_tallies_are_those_of_a_dictionary(
+    desk: OrderDesk, sent: tuple[list[Sent], list[Sent]]
+) -> None:
+    loop = asyncio.get_event_loop_policy().get_event_loop()
+    loop.run_until_complete(_check(desk, sent))
+
+
+async def _check(desk: OrderDesk, sent: Sequence[list[Sent]]) -> None:
+    names = [f"PLATFORM{next(NUMBERS):010d}" for _ in sent]
+    for platform in names:
+        await desk.enrol(1, 2, platform=platform)
+    await asyncio.gather(
+        *(_platform(desk, platform, own) for platform, own in zip(names, sent, strict=True))
+    )
+    assert await broken_invariants(desk) == []
+
+
+async def _platform(desk: OrderDesk, platform: str, sent: Sequence[Sent]) -> None:
+    """Send all on two streams at once; each receipt is what the dictionary says."""
+    streams = [
+        [as_rows(one.batch_id, one.rows, platform) for one in sent if one.stream == number]
+        for number in range(2)
+    ]
+    answers = await asyncio.gather(
+        *(desk.upload(*stream, platform=platform) for stream in streams if stream)
+    )
+    receipts = dict[int, pb.OrderBatch]()
+    for answer in itertools.chain(*answers):
+        assert answer.HasField("receipt"), answer
+        known = receipts.setdefault(answer.receipt.log_index, answer.receipt)
+        assert answer.receipt == known
+    content = {one.batch_id: one.rows for one in sent}
+    assert sorted(receipts) == list(range(len(content)))
+
+    held = Held()
+    for _, receipt in sorted(receipts.items()):
+        own = content[receipt.name.rpartition("/")[2]]
+        _compare(receipt, held.take(own))
+    assert await _tallies(desk, platform) == held.tallies()
+
+
+def _compare(receipt: pb.OrderBatch, outcomes: list[Any]) -> None:
+    refused = [one for one in outcomes if one not in {CREATED, EXISTS}]
+    conflict_count = sum(one in CONFLICTS for one in refused)
+    assert (
+        receipt.received_count,
+        receipt.created_count,
+        receipt.exists_count,
+        receipt.conflict_count,
+        receipt.rejected_count,
+    ) == (
+        len(outcomes),
+        outcomes.count(CREATED),
+        outcomes.count(EXISTS),
+        conflict_count,
+        len(refused) - conflict_count,
+    ), (receipt, outcomes)
+    assert [(one.index, one.status) for one in receipt.rejections] == [
+        (index, one) for index, one in enumerate(outcomes) if one not in {CREATED, EXISTS}
+    ]
+    by_reason = {one.status: one.row_count for one in receipt.rejected_by_reason}
+    assert by_reason == Counter(one for one in refused if one not in CONFLICTS)
+
+
+async def _tallies(desk: OrderDesk, platform: str) -> Counter[tuple[str, int, str]]:
+    found: Counter[tuple[str, int, str]] = Counter()
+    for month in (6, 7):
+        answer = await desk.at("platform", platform=platform).ListOrderTallies(
+            pb.ListOrderTalliesRequest(month=type_pb2.Month(year=2025, month=month), page_size=1000)
+        )
+        for one in answer.tallies:
+            day = f"{one.service_date.year}-{one.service_date.month:02d}-{one.service_date.day:02d}"
+            found[one.pooling_area, one.industry, day] += one.order_count
+    return found
