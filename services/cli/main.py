@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import archive, dead_letters, evidence, law, orders, settlement
+from services.cli import archive, dead_letters, evidence, law, orders, settlement, totals
 from services.cli.desk import Desk, OneSentence
 from services.cli.statement import statement
 from services.cli.tls import Tls
@@ -28,6 +28,7 @@ app.command()(verify)
 app.command()(statement)
 evidence.app.command("prove")(archive.prove)
 orders.app.command("archive")(archive.archive)
+orders.app.command("declare")(totals.declare)
 orders.app.command("verify-archive")(archive.verify_archive)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(evidence.app, name="evidence")
