@@ -179,6 +179,10 @@ async def test_gaps_of_the_month_are_shown_with_its_assessment(premiums: Premium
     await july_of_swift(premiums)
     await premiums.find_gap(gap(2, 7))
     await premiums.find_gap(gap(1))
+    only_late = gap(1)
+    only_late.service_date.day = 4
+    only_late.gaps.add(declared_count=9, held_count=9, kind=orders_pb2.OrderGap.LATE_ARRIVALS)
+    await premiums.find_gap(only_late)
 
     assert (await premiums.assess(2025, 7)).gap_day_count == 1
 
