@@ -31,6 +31,7 @@ from services.runtime.wire import (
     Page,
     date_from_wire,
     findings_to_wire,
+    moment_to_wire,
     next_token,
     page_of,
 )
@@ -56,6 +57,9 @@ class ReadingApi(ClaimBase):
             if found is None:
                 raise NotFound(name=request.name)
             message = await self._format(tx, found[0])
+            report = await store.report_of(tx, found[0].accident_report)
+            reported = found[0] if report is None else report
+            message.report_time.CopyFrom(moment_to_wire(reported.create_time))
             if reads_text:
                 message.description = found[1]
                 message.alerts.extend(await self._alerts(tx, found[0]))
