@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
@@ -244,7 +245,7 @@ def test_a_line_without_end_is_named(tmp_path: Path, name: str) -> None:
     else:
         path = ndjson(tmp_path, ONE, {**ONE, "order_no": long})
 
-    assert "there is no end of the line within 4 MiB after row " in refusal(path)
+    assert "there is no end of the line within 1 MiB after row " in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["o.csv", "o.csv.gz"])
@@ -358,3 +359,28 @@ def test_a_file_that_is_wrong_at_its_end_is_refused_at_its_end(
         survey(path, mapping())
 
     assert "row 70001 has the pickup_lat 'x', which is no number" in refused.value.sentence
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "arrow"])
+def test_a_file_takes_no_more_memory_than_a_few_pieces(tmp_path: Path, kind: str) -> None:
+    table, path = orders_table(100_000), tmp_path / f"o.{kind}"
+    if kind == "parquet":
+        with pyarrow.parquet.ParquetWriter(path, table.schema) as writer:
+            for _ in range(20):
+                writer.write_table(table)
+    elif kind == "csv":
+        with pyarrow.csv.CSVWriter(path, table.schema) as writer:
+            for _ in range(20):
+                writer.write(table)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            for _ in range(20):
+                writer.write_table(table)
+    before, most, count = pa.total_allocated_bytes(), 0, 0
+
+    for piece in read_columns(path):
+        count += piece.num_rows
+        most = max(most, pa.total_allocated_bytes() - before)
+
+    assert count == 2_000_000
+    assert most < 100 << 20 < table.nbytes * 20
