@@ -75,7 +75,7 @@ def prove(
         key = key or evidence.own_key(desk)
         asked = orders_pb2.GetOrderProofRequest(name=order, revision=revision)
         proof = run(lambda: _ask(desk, asked))
-    content = evidence_file("", key, [proof])
+    content = evidence_file(key, [proof])
     evidence.show(verify_file(content, key))
     out.write_bytes(content)
     console.print(f"1 proof written to {out}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import archive, dead_letters, evidence, law, orders, settlement, totals
+from services.cli import archive, dead_letters, evidence, heads, law, orders, settlement, totals
 from services.cli.desk import Desk, OneSentence
 from services.cli.statement import statement
 from services.cli.tls import Tls
@@ -27,6 +27,9 @@ app.command()(token)
 app.command()(verify)
 app.command()(statement)
 evidence.app.command("prove")(archive.prove)
+evidence.app.command("checkpoints")(heads.checkpoints)
+evidence.app.command("consistency")(heads.consistency)
+evidence.app.command("key")(heads.key)
 orders.app.command("archive")(archive.archive)
 orders.app.command("declare")(totals.declare)
 orders.app.command("verify-archive")(archive.verify_archive)

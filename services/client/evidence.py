@@ -1,10 +1,15 @@
-"""Evidence files: proofs of a claim's order records, checked without network or database."""
+"""Evidence files: proofs of order records, checked without network or database.
+
+What a file says is either proven by a signature or stands under `unsigned`: which claim it is for,
+when the accident was reported, which records came late. Nothing else may be in it.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +22,7 @@ from services.orders.domain.checks import moment
 from services.orders.domain.records import log_entry
 from services.runtime.wire import moment_from_wire
 
-FORMAT = "oip-evidence-1"
+FORMAT = "oip-evidence-2"
 LEAF_VERSION = 1
 CREDIT_CODE_LENGTH = 18
 # Numbers of a leaf after the platform: name and bytes, in order; docs/evidence.md.
@@ -33,6 +38,27 @@ NUMBERS = (
 )
 MOMENTS = ("accept_time", "pick_up_time", "end_time")
 
+FILE_KEYS = frozenset({"format", "proofs", "unsigned", "verifier_key"})
+PROOF_KEYS = frozenset(
+    {
+        "batch_path",
+        "batch_root",
+        "checkpoint",
+        "create_time",
+        "leaf",
+        "leaf_count",
+        "leaf_index",
+        "log_index",
+        "log_path",
+        "order_batch",
+        "record",
+        "unsigned",
+    }
+)
+# What may stand under `unsigned`, of the file and of a proof, and as what.
+CLAIM_WORDS = {"claim": str, "accident_report": str, "accident_time": str, "report_time": str}
+RECORD_WORDS = {"late": bool, "named": bool}
+
 
 class EvidenceBroken(Problem):
     """An evidence file does not hold."""
@@ -43,28 +69,63 @@ class EvidenceBroken(Problem):
 
 
 @dataclass(frozen=True)
+class Said:
+    """What is said of the records for a claim, and proven by nothing.
+
+    `named` are the revisions that the claim's evidence names, by order.
+    """
+
+    claim: str
+    accident_report: str = ""
+    accident_time: str = ""
+    report_time: str = ""
+    named: frozenset[tuple[str, int]] = frozenset()
+
+    def of_claim(self) -> dict[str, str]:
+        """What the file says."""
+        return {name: getattr(self, name) for name in CLAIM_WORDS if getattr(self, name)}
+
+    def of_record(self, record: orders_pb2.OrderRecord) -> dict[str, bool]:
+        """What it says of one record."""
+        named = (record.order, record.row.revision) in self.named
+        return {"late": record.late, "named": named}
+
+
+@dataclass(frozen=True)
 class Proven:
-    """A record that the file proves, and the head it is proven under."""
+    """A record that the file proves, and the head it is proven under; `said` is not proven."""
 
     record: dict[str, Any]
     order_batch: str
     create_time: str
     origin: str
     log_size: int
+    said: Mapping[str, bool]
 
 
-def evidence_file(claim: str, verifier_key: str, proofs: Iterable[orders_pb2.OrderProof]) -> bytes:
+@dataclass(frozen=True)
+class Evidence:
+    """What a file proves, and what it only says."""
+
+    proven: list[Proven]
+    verifier_key: str
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+def evidence_file(
+    verifier_key: str, proofs: Iterable[orders_pb2.OrderProof], said: Said | None = None
+) -> bytes:
     """One file with everything a verifier needs."""
     content = {
         "format": FORMAT,
-        "claim": claim,
         "verifier_key": verifier_key,
-        "proofs": [_proof(proof) for proof in proofs],
+        "proofs": [_proof(proof, said.of_record(proof.record) if said else {}) for proof in proofs],
+        "unsigned": said.of_claim() if said else {},
     }
     return sealed(content)
 
 
-def verify_file(content: bytes, verifier_key: str = "") -> list[Proven]:
+def verify_file(content: bytes, verifier_key: str = "") -> Evidence:
     """Check a file; raises EvidenceBroken at the first thing that does not fit.
 
     `verifier_key` is the key as the authority gave it out; without it the one in the file is used,
@@ -72,11 +133,35 @@ def verify_file(content: bytes, verifier_key: str = "") -> list[Proven]:
     """
     try:
         held = opened(content, FORMAT)
-        if verifier_key and held["verifier_key"] != verifier_key.strip():
+        require_keys(held, FILE_KEYS, "the file")
+        key = held["verifier_key"]
+        if verifier_key and key != verifier_key.strip():
             raise EvidenceBroken(what="it is signed with another key than the one given")
-        return [_verify(proof, held["verifier_key"]) for proof in held["proofs"]]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        _require_words(held["unsigned"], CLAIM_WORDS, "the file")
+        if not isinstance(held["proofs"], list) or not held["proofs"]:
+            raise EvidenceBroken(what="it has no proof, so it proves nothing")
+        proven = [_verify(proof, key) for proof in held["proofs"]]
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise EvidenceBroken(what=f"it is no evidence file, or a damaged one ({error})") from error
+    return Evidence(proven, key, held["unsigned"])
+
+
+def require_keys(held: object, keys: frozenset[str], where: str) -> None:
+    """Raise EvidenceBroken unless these keys are there, and no others."""
+    if not isinstance(held, dict):
+        raise EvidenceBroken(what=f"{where} is not made of names and values")
+    if unknown := sorted(held.keys() - keys):
+        raise EvidenceBroken(what=f"{where} has {unknown[0]!r}, which belongs to no such file")
+    if missing := sorted(keys - held.keys()):
+        raise EvidenceBroken(what=f"{where} has no {missing[0]!r}")
 
 
 def decode_leaf(leaf: bytes) -> dict[str, Any]:
@@ -95,52 +180,88 @@ def decode_leaf(leaf: bytes) -> dict[str, Any]:
     if at != len(leaf):
         raise ValueError("the leaf has bytes too many or too few")
     for name in MOMENTS:
-        record[name] = moment(record[name]).isoformat() if record[name] else ""
+        try:
+            record[name] = moment(record[name]).isoformat() if record[name] else ""
+        except OverflowError:
+            raise ValueError(f"{name} of the leaf is no moment that a clock shows") from None
     return record
 
 
-def _proof(proof: orders_pb2.OrderProof) -> dict[str, Any]:
+def _proof(proof: orders_pb2.OrderProof, said: dict[str, bool]) -> dict[str, Any]:
     return {
         "record": decode_leaf(proof.leaf),
         "order_batch": proof.record.order_batch,
         "create_time": moment_from_wire(proof.record.create_time, "create_time").isoformat(),
-        "leaf": _base64(proof.leaf),
+        "leaf": to_base64(proof.leaf),
         "leaf_index": proof.leaf_index,
         "leaf_count": proof.leaf_count,
-        "batch_path": [_base64(one) for one in proof.batch_path],
-        "batch_root": _base64(proof.batch_root),
+        "batch_path": [to_base64(one) for one in proof.batch_path],
+        "batch_root": to_base64(proof.batch_root),
         "log_index": proof.log_index,
-        "log_path": [_base64(one) for one in proof.log_path],
+        "log_path": [to_base64(one) for one in proof.log_path],
         "checkpoint": proof.checkpoint.note,
+        "unsigned": said,
     }
 
 
 def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
-    leaf, root = _bytes(proof["leaf"]), _bytes(proof["batch_root"])
+    require_keys(proof, PROOF_KEYS, "a proof")
+    _require_words(proof["unsigned"], RECORD_WORDS, "a proof")
+    leaf, root = from_base64(proof["leaf"]), from_base64(proof["batch_root"])
     record = decode_leaf(leaf)
-    if record != proof["record"]:
+    if _plain(record) != _plain(proof["record"]):
         raise EvidenceBroken(what="a record does not say what its leaf says")
     name = f"order {record['order_no']}"
-    path = [_bytes(one) for one in proof["batch_path"]]
+    if any(type(proof[place]) is not int for place in ("leaf_index", "leaf_count", "log_index")):
+        raise EvidenceBroken(what=f"the places of {name} are no whole numbers")
+    path = [from_base64(one) for one in proof["batch_path"]]
     count, hashed = proof["leaf_count"], merkle.leaf_hash(leaf)
     if not merkle.is_included(hashed, proof["leaf_index"], count, path, root):
         raise EvidenceBroken(what=f"{name} does not lie in its batch")
     head = notes.open_note(proof["checkpoint"], verifier_key)
     taken = datetime.fromisoformat(proof["create_time"])
+    if taken.isoformat() != proof["create_time"] or taken.utcoffset() is None:
+        raise EvidenceBroken(what=f"the time of {name} is not written as it is in such files")
     entry = log_entry(count, taken, root, proof["order_batch"])
-    log_path = [_bytes(one) for one in proof["log_path"]]
+    log_path = [from_base64(one) for one in proof["log_path"]]
     hashed = merkle.leaf_hash(entry)
     if not merkle.is_included(hashed, proof["log_index"], head.size, log_path, head.root):
         raise EvidenceBroken(what=f"the batch of {name} does not lie in the log")
     platform = record["platform"]
     if not head.origin.endswith(f"/{platform}") or f"/{platform}/" not in proof["order_batch"]:
         raise EvidenceBroken(what=f"{name} is of another platform than its log")
-    return Proven(record, proof["order_batch"], proof["create_time"], head.origin, head.size)
+    return Proven(
+        record,
+        proof["order_batch"],
+        proof["create_time"],
+        head.origin,
+        head.size,
+        proof["unsigned"],
+    )
 
 
-def _base64(content: bytes) -> str:
+def _plain(value: object) -> str:
+    """As it stands in a file: `true` and 1.0 are no 1."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _require_words(said: object, words: Mapping[str, type], where: str) -> None:
+    """Only known words under `unsigned`, each of its kind."""
+    if not isinstance(said, dict):
+        raise EvidenceBroken(what=f"`unsigned` of {where} is not made of names and values")
+    for name, value in said.items():
+        if name not in words or not isinstance(value, words[name]):
+            raise EvidenceBroken(what=f"`unsigned` of {where} has a {name!r} it cannot have")
+
+
+def to_base64(content: bytes) -> str:
+    """Bytes as text."""
     return base64.b64encode(content).decode("ascii")
 
 
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
+def from_base64(text: str) -> bytes:
+    """The bytes in a text; raises ValueError for any other form of the same bytes."""
+    content = base64.b64decode(text, validate=True)
+    if to_base64(content) != text:
+        raise ValueError("base64 has another form than ours")
+    return content

@@ -129,9 +129,9 @@ async def test_the_archive_makes_the_evidence_file_that_the_service_makes(
         proof = prove_from([folder], name, revision)
 
         assert proof == served
-        content = evidence_file("", key, [proof])
-        assert content == evidence_file("", key, [served])
-        assert verify_file(content, key)[0].record["order_no"] == number
+        content = evidence_file(key, [proof])
+        assert content == evidence_file(key, [served])
+        assert verify_file(content, key).proven[0].record["order_no"] == number
 
 
 async def test_a_proof_from_the_archive_holds_after_the_log_has_grown_and_rows_are_gone(
@@ -149,7 +149,7 @@ async def test_a_proof_from_the_archive_holds_after_the_log_has_grown_and_rows_a
             pb.GetLogConsistencyRequest(platform=f"platforms/{SWIFT}", first_size=1)
         )
 
-        assert verify_file(evidence_file("", key_of(desk), [proof]), key_of(desk))
+        assert verify_file(evidence_file(key_of(desk), [proof]), key_of(desk))
         assert proof.checkpoint.log_size == 1
         assert head.first_root == proof.checkpoint.root
 

@@ -116,7 +116,7 @@ def test_batches_of_any_size_are_archived_whole(tmp_path: Path, counts: list[int
     for number, count in enumerate(counts):
         for place in range(count):
             proof = prove_from([tmp_path], f"platforms/{SWIFT}/orders/{number:03d}-{place}")
-            assert verify_file(evidence_file("", VERIFIER, [proof]), VERIFIER)
+            assert verify_file(evidence_file(VERIFIER, [proof]), VERIFIER)
 
 
 @pytest.mark.usefixtures("small")

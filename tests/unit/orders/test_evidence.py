@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 import struct
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.client.evidence import EvidenceBroken, evidence_file, verify_file
 from services.orders.domain import encoding, judging, merkle, notes
 from services.orders.domain.columns import from_rows
 from services.orders.domain.records import batch_name, log_entry
@@ -153,39 +150,6 @@ def proofs(log_size: int = 5) -> list[pb.OrderProof]:
     ]
 
 
-def test_an_evidence_file_holds_and_says_what_it_proves() -> None:
-    proven = verify_file(evidence_file("claims/c1", VERIFIER, proofs()), VERIFIER)
-
-    assert [one.record["order_no"] for one in proven] == ["R-1", "雨-2", "R-3"]
-    assert proven[1].record["reason"] == "测试"
-    assert proven[2].record["end_time"] == ""
-
-
-def test_any_changed_byte_of_an_evidence_file_is_found() -> None:
-    content = evidence_file("claims/c1", VERIFIER, proofs()[:1])
-    for at in range(0, len(content), 3):
-        changed = bytearray(content)
-        changed[at] ^= 1
-        with pytest.raises(EvidenceBroken):
-            verify_file(bytes(changed), VERIFIER)
-    with pytest.raises(EvidenceBroken):
-        verify_file(content[:-1], VERIFIER)
-
-
-def test_a_file_written_anew_by_a_forger_fails_at_the_signature() -> None:
-    held = json.loads(evidence_file("claims/c1", VERIFIER, proofs()[:1]))
-    forger = Ed25519PrivateKey.generate()
-    forged = proofs()[:1]
-    head = notes.open_note(held["proofs"][0]["checkpoint"], VERIFIER)
-    forged[0].checkpoint.note = notes.sign(head, NAME, forger)
-    own = notes.verifier_key(NAME, forger.public_key())
-
-    with pytest.raises(EvidenceBroken, match="another key"):
-        verify_file(evidence_file("claims/c1", own, forged), VERIFIER)
-    with pytest.raises(EvidenceBroken, match="no signature"):
-        verify_file(evidence_file("claims/c1", VERIFIER, forged), VERIFIER)
-
-
 def test_the_vectors_of_the_page_are_right() -> None:
     leaves = leaves_of(ROWS)
     hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
@@ -197,26 +161,15 @@ def test_the_vectors_of_the_page_are_right() -> None:
     assert f"`{VERIFIER}`" in DOC
     assert notes.sign(head, NAME, KEY) in DOC
 
-
-def test_the_verifier_of_the_page_verifies(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
-    assert len(program.splitlines()) < 50
-    names: dict[str, Any] = {"__name__": "verifier"}
-    exec(compile(program, "verifier", "exec"), names)
-    file = tmp_path / "c1.json"
-    file.write_bytes(evidence_file("claims/c1", VERIFIER, proofs()))
-
-    names["main"](str(file), VERIFIER)
-
-    assert capsys.readouterr().out.count("proven:") == 3
-    held = json.loads(file.read_bytes())["proofs"][0]
-    with pytest.raises(AssertionError):
-        names["check"]({**held, "leaf_index": 1}, VERIFIER)
-    other = notes.verifier_key(NAME, Ed25519PrivateKey.generate().public_key())
-    with pytest.raises(InvalidSignature):
-        names["check"](held, other)
+    empty = [
+        log_entry(0, NINE + timedelta(hours=n), merkle.EMPTY_ROOT, batch_name(SWIFT, f"b{n + 1}"))
+        for n in (1, 2)
+    ]
+    entries = [merkle.leaf_hash(one) for one in (entry, *empty)]
+    for content in (*entries, merkle.root(entries)):
+        assert f"`{content.hex()}`" in DOC
+    later = notes.Head(notes.origin("440000", SWIFT), 3, merkle.root(entries))
+    assert notes.sign(later, NAME, KEY) in DOC
 
 
 def test_rows_for_copy_do_not_depend_on_their_neighbours() -> None:
