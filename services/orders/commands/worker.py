@@ -8,13 +8,16 @@ with one frame: a length, a JSON header with the lengths of what follows, then t
 from __future__ import annotations
 
 import json
+import os
 import resource
 import struct
 import sys
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from google.protobuf.message import DecodeError
@@ -26,6 +29,7 @@ from services.orders.domain.checks import Rules
 
 MEMORY_BYTES_MAX = 2 << 30
 OPEN_FILES_MAX = 32
+PRIORITY_STEPS = 10
 REMEMBERED_MAX = 2_000_000
 LENGTH = struct.Struct("<I")
 
@@ -61,6 +65,7 @@ class _Desk:
 def main() -> None:
     """Answer questions until the other side closes the stream."""
     _limit()
+    _step_back()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     desk = _Desk()
     while (question := read_frame(source)) is not None:
@@ -177,6 +182,16 @@ ANSWERS: dict[str, Callable[[_Desk, dict[str, Any], list[bytes]], Answer]] = {
     "settled": _settled,
     "path": _path,
 }
+
+
+def _step_back() -> None:
+    """Leave the cores to whoever asks something: a batch can wait, a person should not.
+
+    Linux shares cores among sessions before it looks at priorities within one, where it does.
+    """
+    os.nice(PRIORITY_STEPS)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(PRIORITY_STEPS), encoding="ascii")
 
 
 def _limit() -> None:
