@@ -41,6 +41,8 @@ PLATFORMS = (
     "91110105MA00000017",
 )
 WORKERS = 200_000
+# Of rows that came by bare COPY; intake's own numbers begin with 1.
+BARE_BATCH = 0
 DAYS = 31
 AREAS = (440100, 440600, 441900, 442000)
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -106,7 +108,7 @@ def reference_file(table: pa.Table, platform: str) -> list[bytes]:
     for name, column in (
         ("platform", pa.repeat(platform, count)),
         ("pooling_area", table["place_of_acceptance"]),
-        ("batch_no", pa.repeat(pa.scalar(1, pa.int64()), count)),
+        ("batch_no", pa.repeat(pa.scalar(BARE_BATCH, pa.int64()), count)),
         ("leaf_index", pa.array(range(count), pa.int32())),
     ):
         whole = whole.append_column(name, column)

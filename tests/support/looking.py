@@ -36,7 +36,7 @@ from orders.orders tablesample system (least(100, 4e6 / (
 """
 _SELECT = """
 select * from orders.orders where worker = %s and accept_time between %s and %s
-    and coalesce(end_time, 'infinity') >= %s
+    and case when end_time is null then 'infinity' else end_time end >= %s
 """
 
 Look = Callable[[int, datetime], Awaitable[int]]
