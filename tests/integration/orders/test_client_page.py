@@ -1,0 +1,100 @@
+"""The program of docs/client.md, as a platform's engineer would run it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+import grpc
+import pytest
+
+from services.runtime.channels import Channels
+from services.runtime.settings import Settings
+from services.runtime.stack import Stack
+from tests.support.authorities import Authority
+from tests.support.databases import Databases
+from tests.support.enrolling import enrol_hints
+from tests.support.pushing import enrolment_and_orders
+from tests.support.uploading import SWIFT
+
+PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text(encoding="utf-8")
+
+
+class Secure:
+    """Channels over TLS, where `enrol_hints` expects a stack."""
+
+    def __init__(self, running: Stack, credentials: grpc.ChannelCredentials) -> None:
+        self._running = running
+        self._credentials = credentials
+
+    def channels(self, subject: str, *roles: str, platform: str = "") -> Channels:
+        source = self._running.issuer.source(subject, roles, platform)
+        return Channels(self._running.addresses, source, self._credentials)
+
+
+async def run(program: Path, environment: dict[str, str]) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", str(program), "2025-07-10"),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """The program, and what it needs of the agency."""
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    authority = Authority.new()
+    key, certificate = authority.issue()
+    contents = {
+        "send_day.py": program.encode(),
+        "authority.pem": authority.pem,
+        "key.pem": key,
+        "certificate.pem": certificate,
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    return {name: tmp_path / name for name in (*contents, "token")}
+
+
+async def test_the_program_sends_a_day_and_again_gets_the_first_receipt(
+    stack: Settings, databases: Databases, files: dict[str, Path]
+) -> None:
+    tls = {
+        "tls_certificate_file": files["certificate.pem"],
+        "tls_key_file": files["key.pem"],
+        "tls_client_authority_file": files["authority.pem"],
+    }
+    credentials = grpc.ssl_channel_credentials(
+        *(files[name].read_bytes() for name in ("authority.pem", "key.pem", "certificate.pem"))
+    )
+    async with enrolment_and_orders(stack.model_copy(update=tls), databases) as running:
+        await enrol_hints(cast("Stack", Secure(running, credentials)), SWIFT, ["w-1"])
+        token = running.issuer.issue("engineer", ["platform"], SWIFT, timedelta(minutes=5))
+        files["token"].write_text(token)
+        environment = {
+            "PLATFORM": SWIFT,
+            "OIP_ORDERS_ADDRESS": running.addresses["orders"],
+            "OIP_ENROLMENT_ADDRESS": running.addresses["enrolment"],
+            "OIP_TOKEN_FILE": str(files["token"]),
+            "OIP_TLS_AUTHORITY_FILE": str(files["authority.pem"]),
+            "OIP_TLS_KEY_FILE": str(files["key.pem"]),
+            "OIP_TLS_CERTIFICATE_FILE": str(files["certificate.pem"]),
+        }
+
+        first = await run(files["send_day.py"], environment)
+        again = await run(files["send_day.py"], environment)
+
+    count, refused = first.splitlines()
+    assert count == "2 new, 0 held before"
+    assert refused.startswith("2025-07-10-2: ")
+    assert again == first
