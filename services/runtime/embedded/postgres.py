@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -41,7 +42,6 @@ CONFIGURATION = {
     "full_page_writes": "on",
     "synchronous_commit": "on",
     "data_sync_retry": "off",
-    "shared_buffers": "512MB",
     "effective_cache_size": "2GB",
     "work_mem": "32MB",
     "maintenance_work_mem": "256MB",
@@ -64,6 +64,11 @@ CONFIGURATION = {
     "log_parameter_max_length_on_error": "0",
     "log_min_error_statement": "panic",
 }
+
+# Indexes that are written at random places have to lie in memory, or intake slows down with what is
+# held. A quarter of the machine is PostgreSQL's own advice; only what is touched is taken.
+SHARED_MIB_MAX = 4096
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 log = structlog.get_logger(part="postgres")
 
@@ -133,7 +138,8 @@ class PostgresServer:
             self._process = None
 
     async def _try_to_start(self) -> bool:
-        options = [f"--{name}={value}" for name, value in CONFIGURATION.items()]
+        settings = {**CONFIGURATION, "shared_buffers": f"{_shared_mib()}MB"}
+        options = [f"--{name}={value}" for name, value in settings.items()]
         self._process = start(
             [binaries() / "postgres", "-D", self._folder, f"--port={self.port}", *options],
             self._log,
@@ -250,3 +256,11 @@ def binaries() -> Path:
             "or set OIP_DATABASE_URL to a PostgreSQL server"
         )
     return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _shared_mib() -> int:
+    """What PostgreSQL may keep in memory: a quarter of the machine's, or of the container's."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):
+        memory = min(memory, int(CONTAINER_LIMIT.read_text(encoding="ascii")))
+    return max(128, min(SHARED_MIB_MAX, memory // 4 >> 20))
