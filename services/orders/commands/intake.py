@@ -37,7 +37,7 @@ from services.runtime.failpoints import failpoint
 from services.runtime.running import Running
 
 # Connections that intake may hold; the rest of the pool answers questions.
-WRITERS_MAX = 3
+WRITERS_MAX = 2
 # Batches in memory, of all streams: up to 4 MB as they came and 8 MB as they are written.
 PLACES_MAX = 8
 NUMBERS_AT_A_TIME = 32
