@@ -48,9 +48,11 @@ class _File:
     path: Path
     shares: dict[str, Share]
     state: State
+    # Size and time of change when it was read.
+    mark: tuple[int, int]
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    # Batches that were refused as a whole; another push tries them again.
+    # What kept it from going through, a sentence each; another push may do better.
     refused: list[str] = field(default_factory=list)
 
     def add(self, receipt: Receipt) -> None:
@@ -74,13 +76,13 @@ class Pushing:
 
     def add(self, path: Path) -> None:
         """Read and check a file. Raises a Problem or Refused if it cannot be sent."""
-        state = State.of(path, self._mapping.digest)
+        state, mark = State.of(path, self._mapping.digest), _mark(path)
         if state.other_mapping:
             self._say(
                 f"The mapping of {path.name} differs from that of the interrupted push: "
                 "all of it is sent again."
             )
-        self._files.append(_File(path, survey(path, self._mapping), state))
+        self._files.append(_File(path, survey(path, self._mapping), state, mark))
 
     async def send_all(self) -> bool:
         """Send the files one after the other; whether every row of them is held now."""
@@ -94,6 +96,8 @@ class Pushing:
                     bar = progress.add_task(platform, total=share.row_count)
                     async for batch in self._send(file, platform, share, rejected):
                         progress.update(bar, advance=batch.row_count)
+            if _mark(file.path) != file.mark:
+                file.refused.append(f"{file.path.name} was changed while it was sent.")
             file.state.finished = not file.refused
             file.state.save(file.path)
             self._show(file)
@@ -159,10 +163,18 @@ class Pushing:
                 f"Rows that were not stored: {rejected_path(file.path).name} beside the file."
             )
         if file.refused:
-            self._say("Push the file again to try the batches that were refused.")
+            self._say("Push the file again to send what is missing.")
 
     def _say(self, sentence: str) -> None:
         self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
 
 
 def _unsent(

@@ -33,10 +33,11 @@ async def enrolment_and_orders(settings: Settings, databases: Databases) -> Asyn
         yield running
 
 
-async def oip(
+@asynccontextmanager
+async def command(
     state_dir: Path, *arguments: object, environment: Mapping[str, str] | None = None
-) -> Result:
-    """A process of its own: gRPC wants one event loop a process."""
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process of its own, ended at the end: gRPC wants one event loop a process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -54,7 +55,20 @@ async def oip(
             **(environment or {}),
         },
     )
-    async with asyncio.timeout(120):
-        output, _ = await process.communicate()
-    assert process.returncode is not None
-    return Result(process.returncode, output.decode())
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def oip(
+    state_dir: Path, *arguments: object, environment: Mapping[str, str] | None = None
+) -> Result:
+    """What a command says, and how it ends."""
+    async with command(state_dir, *arguments, environment=environment) as process:
+        async with asyncio.timeout(120):
+            output, _ = await process.communicate()
+        assert process.returncode is not None
+        return Result(process.returncode, output.decode())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +27,8 @@ from services.runtime.stack import Stack
 from tests.support.databases import Databases
 from tests.support.enrolling import citizen_number, enrol_hints
 from tests.support.order_files import MAPPING
-from tests.support.pushing import Result, enrolment_and_orders, oip
+from tests.support.order_lives import until
+from tests.support.pushing import Result, command, enrolment_and_orders, oip
 from tests.support.uploading import PEARL, SWIFT
 
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -312,3 +315,45 @@ async def test_a_file_without_orders_says_so(desk: Desk) -> None:
         0,
         "empty.csv has no orders; nothing was sent.\n",
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
+async def test_a_push_that_is_cut_short_goes_on(desk: Desk, number: signal.Signals) -> None:
+    count = 240_000
+    file = desk.write("large.parquet", "A" * count)
+    mapping, state_dir = desk.folder / "mapping.toml", desk.running.settings.state_dir
+    arguments = ("orders", "push", file, "--mapping", mapping)
+
+    async def has_receipts() -> bool:
+        return state_path(file).exists() and totals(file)["received"] > 0
+
+    async with command(state_dir, *arguments) as process:
+        await until(has_receipts)
+        process.send_signal(number)
+        output = (await process.communicate())[0].decode()
+    sent = totals(file)["received"]
+    again = await desk.push(file)
+
+    assert process.returncode != 0
+    assert "Traceback" not in output
+    assert again.exit_code == 0, again.output
+    assert 0 < sent < count
+    assert totals(file)["received"] == count
+    assert rejected(file) == []
+
+
+async def test_a_file_that_is_changed_while_it_is_sent_is_not_taken_for_sent(desk: Desk) -> None:
+    file = desk.write("large.parquet", "A" * 240_000)
+    mapping, state_dir = desk.folder / "mapping.toml", desk.running.settings.state_dir
+
+    async def has_receipts() -> bool:
+        return state_path(file).exists() and totals(file)["received"] > 0
+
+    async with command(state_dir, "orders", "push", file, "--mapping", mapping) as process:
+        await until(has_receipts)
+        os.utime(file, (0, 0))
+        output = (await process.communicate())[0].decode()
+
+    assert process.returncode == 4
+    assert "large.parquet was changed while it was sent." in output
+    assert not json.loads(state_path(file).read_text())["finished"]
