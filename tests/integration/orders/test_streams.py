@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from services.orders.api import UploadApi
+from services.orders.api.upload import UploadApi
 from services.orders.commands import enrolled
+from services.orders.commands.worker import PRIORITY_STEPS
+from services.orders.commands.workers import WorkerPool
 from services.runtime.settings import Settings
 from tests.support.databases import Databases
 from tests.support.order_lives import until
@@ -83,3 +86,13 @@ async def test_unknown_workers_of_one_platform_hold_up_no_other(
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_worker_processes_leave_the_cores_to_questions() -> None:
+    pool = WorkerPool(1)
+    async with pool.worker() as worker:
+        rows = as_rows("b", [row("a")]).rows.SerializeToString()
+        await worker.ask({"ask": "read", "form": "rows", "platform": SWIFT}, rows)
+        assert worker.pid is not None
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) == PRIORITY_STEPS
+    await pool.close()
