@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from services.cli.evidence import content_of
-from services.cli.main import app
 from services.client.heads import LogRewritten, verify_growth
 from services.orders.commands.signing import KEY_FILE, VERIFIER_FILE
 from services.runtime.clock import SetClock, SystemClock
@@ -23,10 +25,32 @@ def own_key(desk: OrderDesk) -> str:
 UNGUARDED = "set session_replication_role = replica;"
 
 
+@dataclass(frozen=True)
+class Result:
+    """How a command ended. It ran as a program: within the tests it would take over their logs."""
+
+    exit_code: int
+    output: str
+    stderr: str
+
+
 async def oip(desk: OrderDesk, *words: object) -> Result:
     state = ["--state-dir", str(desk.running.settings.state_dir)]
-    arguments = [*state, "evidence", *map(str, words)]
-    return await asyncio.to_thread(CliRunner().invoke, app, arguments, env={"COLUMNS": "200"})
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "services.cli.main", *state, "evidence", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={
+            **os.environ,
+            "COLUMNS": "200",
+            "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
