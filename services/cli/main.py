@@ -70,10 +70,15 @@ def main(  # noqa: PLR0917 - typer calls it by name
     ] = None,
 ) -> None:
     """Where to call, and as whom; without any of the TLS files calls go in the clear."""
-    log.configure(quiet=True)
     settings = Settings() if state_dir is None else Settings(state_dir=state_dir)
     context.obj = Desk(settings, token, Tls(tls_authority, tls_certificate, tls_key))
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The program `oip`."""
+    log.configure(quiet=True)
     app()
+
+
+if __name__ == "__main__":
+    run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +15,7 @@ from oip.claims.v1 import claims_pb2, claims_pb2_grpc
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
-from typer.testing import CliRunner, Result
 
-from services.cli.main import app
 from services.client import upload_orders
 from services.client.uploading import Batch, problem_of_batch
 from services.demo.province import COMPANIES
@@ -28,6 +25,8 @@ from services.runtime.channels import RemoteProblem, problem_of
 from services.runtime.clock import SystemClock
 from services.runtime.wire import moment_to_wire, month_to_wire
 from tests.journeys.conftest import Province
+from tests.support import command_line
+from tests.support.command_line import Result
 
 JULY, AUGUST = Month(2025, 7), Month(2025, 8)
 SWIFT, PEARL = COMPANIES[0], COMPANIES[1]
@@ -84,8 +83,7 @@ async def refused(call: Awaitable[Any]) -> RemoteProblem:
 async def oip(province: Province, *arguments: str) -> Result:
     """The command line against the running stack; its tokens follow the machine's clock."""
     province.desks.turn_to(SystemClock().now())
-    state = ["--state-dir", str(province.stack.settings.state_dir)]
-    return await asyncio.to_thread(CliRunner().invoke, app, [*state, *arguments])
+    return await command_line.oip(province.stack.settings.state_dir, *arguments)
 
 
 def one_sentence(result: Result) -> str:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 from oip.claims.v1 import claims_pb2
-from typer.testing import CliRunner
 
-from services.cli.main import app
 from services.client.evidence import verify_file
 from services.runtime.clock import SystemClock
 from services.runtime.wire import moment_from_wire, moment_to_wire
 from tests.integration.claims.conftest import A, Office, at
+from tests.support import command_line
 
 
 async def oip(office: Office, *words: str) -> str:
     """The command line; its tokens follow the machine's clock."""
     office.clock.set(SystemClock().now())
-    arguments = ["--state-dir", str(office.stack.settings.state_dir), *words]
-    result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env={"COLUMNS": "250"})
+    result = await command_line.oip(office.stack.settings.state_dir, *words)
     assert result.exit_code == 0, result.output
     return result.output
 

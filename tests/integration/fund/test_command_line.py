@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from datetime import timedelta
 
 import pytest
 
 from tests.integration.fund.conftest import DELIVERY, JULY, A, C, Office, assessed
+from tests.support import command_line
 
 
 async def oip(office: Office, subject: str, *arguments: str) -> tuple[int, str, str]:
     """The exit code, what was printed, and what was said on stderr."""
     roles = ["fund_officer", "fund_approver", "administrator"]
     token = office.running.issuer.issue(subject, roles, "", timedelta(minutes=5))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli.main",
-        "--state-dir",
-        str(office.running.settings.state_dir),
-        "--token",
-        token,
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, error = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), error.decode()
+    done = await command_line.oip(office.running.settings.state_dir, "--token", token, *arguments)
+    return done.exit_code, done.stdout, done.stderr
 
 
 @pytest.mark.slow

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,6 +33,7 @@ from services.kernel.problems import NotFound
 from services.orders.commands.signing import VERIFIER_FILE
 from services.runtime.clock import SetClock, SystemClock
 from services.runtime.settings import Settings
+from tests.support import command_line
 from tests.support.databases import Databases
 from tests.support.uploading import (
     NOW,
@@ -362,19 +360,12 @@ async def test_the_command_line_archives_verifies_and_proves(
     set_clock(desk, now - timedelta(days=40))
     await desk.receipt(as_rows("b1", [row(f"o-{number}") for number in range(15)]))
     set_clock(desk, now)
-    state = str(desk.running.settings.state_dir)
+    state = desk.running.settings.state_dir
     order = f"platforms/{SWIFT}/orders/o-7"
 
     async def oip(*words: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "services.cli.main", "--state-dir", state, *words),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        told, _ = await asyncio.wait_for(process.communicate(), 60)
-        return process.returncode or 0, told.decode()
+        done = await command_line.oip(state, *words)
+        return done.exit_code, done.output
 
     to, served, kept = (str(tmp_path / name) for name in ("archive", "served", "kept"))
     code, told = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)

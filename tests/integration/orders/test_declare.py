@@ -11,8 +11,9 @@ import pytest
 from services.runtime.clock import SystemClock, today
 from services.runtime.settings import Settings
 from services.runtime.stack import Stack
+from tests.support.command_line import Result, oip
 from tests.support.databases import Databases
-from tests.support.pushing import Result, enrolment_and_orders, oip
+from tests.support.pushing import enrolment_and_orders
 from tests.support.uploading import SWIFT
 
 YESTERDAY = today(SystemClock()) - timedelta(days=1)

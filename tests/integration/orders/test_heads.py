@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +10,8 @@ from services.cli.evidence import content_of
 from services.client.heads import LogRewritten, verify_growth
 from services.orders.commands.signing import KEY_FILE, VERIFIER_FILE
 from services.runtime.clock import SetClock, SystemClock
+from tests.support import command_line
+from tests.support.command_line import Result
 from tests.support.uploading import SWIFT, OrderDesk, as_rows, row
 
 
@@ -25,32 +22,8 @@ def own_key(desk: OrderDesk) -> str:
 UNGUARDED = "set session_replication_role = replica;"
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a command ended. It ran as a program: within the tests it would take over their logs."""
-
-    exit_code: int
-    output: str
-    stderr: str
-
-
 async def oip(desk: OrderDesk, *words: object) -> Result:
-    state = ["--state-dir", str(desk.running.settings.state_dir)]
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "services.cli.main", *state, "evidence", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={
-            **os.environ,
-            "COLUMNS": "200",
-            "LC_ALL": "C.UTF-8",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
+    return await command_line.oip(desk.running.settings.state_dir, "evidence", *words)
 
 
 @pytest.fixture

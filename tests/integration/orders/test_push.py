@@ -16,10 +16,11 @@ import pytest
 from services.client import load_mapping, read_orders
 from services.runtime.settings import Settings
 from services.runtime.stack import Stack
+from tests.support.command_line import oip
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
 from tests.support.order_files import MAPPING, orders_table
-from tests.support.pushing import enrolment_and_orders, oip
+from tests.support.pushing import enrolment_and_orders
 from tests.support.uploading import PEARL, SWIFT
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"

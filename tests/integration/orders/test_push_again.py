@@ -24,11 +24,12 @@ from services.client import Batch, cut, load_mapping, orders_of, upload_orders, 
 from services.kernel.identifiers import credit_check
 from services.runtime.settings import Settings
 from services.runtime.stack import Stack
+from tests.support.command_line import Result, command, oip
 from tests.support.databases import Databases
 from tests.support.enrolling import citizen_number, enrol_hints
 from tests.support.order_files import MAPPING
 from tests.support.order_lives import until
-from tests.support.pushing import Result, command, enrolment_and_orders, oip
+from tests.support.pushing import enrolment_and_orders
 from tests.support.uploading import PEARL, SWIFT
 
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -330,7 +331,7 @@ async def test_a_push_that_is_cut_short_goes_on(desk: Desk, number: signal.Signa
     async with command(state_dir, *arguments) as process:
         await until(has_receipts)
         process.send_signal(number)
-        output = (await process.communicate())[0].decode()
+        output = b"".join(await process.communicate()).decode()
     sent = totals(file)["received"]
     again = await desk.push(file)
 
@@ -352,7 +353,7 @@ async def test_a_file_that_is_changed_while_it_is_sent_is_not_taken_for_sent(des
     async with command(state_dir, "orders", "push", file, "--mapping", mapping) as process:
         await until(has_receipts)
         os.utime(file, (0, 0))
-        output = (await process.communicate())[0].decode()
+        output = b"".join(await process.communicate()).decode()
 
     assert process.returncode == 4
     assert "large.parquet was changed while it was sent." in output

@@ -15,10 +15,11 @@ from services.runtime.channels import Channels
 from services.runtime.settings import Settings
 from services.runtime.stack import Stack
 from tests.support.authorities import Authority
+from tests.support.command_line import Result, oip
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
 from tests.support.order_files import MAPPING, orders_table
-from tests.support.pushing import Result, enrolment_and_orders, oip
+from tests.support.pushing import enrolment_and_orders
 from tests.support.uploading import PEARL, SWIFT
 
 

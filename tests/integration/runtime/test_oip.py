@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import stat
-import subprocess
-import sys
 
 from sqlalchemy import text
 
 from services.runtime.settings import Settings
 from services.runtime.stack import announced
+from tests.support import command_line
 from tests.support.served import ServedPair, letters
 
 
 async def oip(settings: Settings, addresses: dict[str, str], *arguments: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "services.cli.main", "--state-dir", str(settings.state_dir)]
     file = settings.state_dir / "running.json"
     with announced(settings.state_dir, addresses):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert json.loads(file.read_text())["addresses"] == addresses
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [*command, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env={
-                **os.environ,
-                "COLUMNS": "200",
-                "LC_ALL": "C.UTF-8",
-                "PYTHONPATH": os.pathsep.join(sys.path),
-            },
-        )
+        done = await command_line.oip(settings.state_dir, *arguments)
     assert not file.exists()
-    return done.returncode, done.stdout + done.stderr
+    return done.exit_code, done.output
 
 
 async def test_oip_verify_passes_and_fails_with_the_invariants(both: ServedPair) -> None:
