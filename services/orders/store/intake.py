@@ -93,13 +93,19 @@ _TALLIES = """
         from tally) as tallies
 """
 # First revisions, on a platform that never began with a later one: what is not held is new, and
-# takes nothing back. One look-up by the whole key is all it needs.
+# takes nothing back. One look-up by the whole key is all it needs. It is lateral and limited so
+# that it stays one a row: of a platform that statistics do not know yet, the planner believes that
+# it has a row or two, and would read all of them for each row sent.
 _JUDGE_FIRST = f"""
 with judged as materialized (
     select s.*,
         case when h.revision is null then 0 when {_SAME} then 1 else 2 end as verdict
-    from staged s left join orders h
-        on h.platform = :platform and h.order_no = s.order_no and h.revision = s.revision
+    from staged s
+    left join lateral (
+        select * from orders o where o.platform = :platform and o.order_no = s.order_no
+            and o.revision = s.revision
+        limit 1
+    ) h on true
 ), changed as (
     select pooling_area, industry, end_time, 1 as change from judged
     where verdict = 0 and state in (2, 3)

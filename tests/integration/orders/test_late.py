@@ -5,19 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.orders.store import records
 from services.runtime.clock import SetClock
 from services.runtime.wire import moment_to_wire
 from tests.support.uploading import NINE, NOW, SWIFT, OrderDesk, as_rows, row
 
 ACCIDENT = NINE + timedelta(minutes=10)
 HOUR = timedelta(hours=1)
-PARTITION_COUNT = 8
 REVERSED = {"state": pb.REVERSED, "reason": "test order"}
 
 
@@ -164,60 +161,3 @@ async def test_a_workers_day_shows_the_latest_revisions_with_their_marks(desk: O
 
     assert await day(1) == [("c", 1, False), ("b", 2, True)]
     assert await day(2) == [("a", 2, True)]
-
-
-async def test_the_look_up_reads_by_index_alone(desk: OrderDesk) -> None:
-    """One statement: an index range of the worker's, then the few orders by their keys."""
-    await desk.execute(
-        "insert into orders.orders (batch_no, worker, accept_time, end_time, leaf_index, revision,"
-        " place_of_acceptance, pooling_area, industry, state, platform, order_no)"
-        " select 1 + n / 100, n %% 40, %s + n * interval '1 minute',"
-        " %s + (n + 30) * interval '1 minute', n %% 100, 1, 440100, 440100, 1, 2, %s, 'o-' || n"
-        " from generate_series(0, 7999) n",
-        NINE,
-        NINE,
-        SWIFT,
-    )
-    await desk.execute(
-        "insert into orders.order_batch select n, %s, 'b' || n, n, 100, 100, 0, 0, 0, '{}',"
-        " sha256('r'), sha256('c'), %s from generate_series(1, 80) n",
-        SWIFT,
-        NOW,
-    )
-    await desk.execute(
-        "insert into orders.order_freeze select n %% 40, %s + n * interval '1 hour',"
-        " 'claims/' || n, %s from generate_series(1, 4000) n",
-        NINE,
-        NOW,
-    )
-    await desk.execute("analyze orders.orders, orders.order_batch, orders.order_freeze")
-    asked: list[str] = []
-
-    class Recorder:
-        """Keeps the statement that the store would run."""
-
-        async def execute(self, statement: Any, values: dict[str, Any]) -> list[Any]:
-            self.values = values
-            asked.append(str(statement))
-            return []
-
-    recorder = Recorder()
-    week = 7 * 86_400_000_000
-    await records.revisions_near(recorder, 7, NINE + 20 * HOUR, HOUR, week)  # type: ignore[arg-type]
-    (statement,) = asked
-    for name in sorted(recorder.values, key=len, reverse=True):
-        statement = statement.replace(f":{name}", f"%({name})s")
-    url = desk.running.settings.database_url
-    async with await psycopg.AsyncConnection.connect(url) as connection:
-        await connection.execute("set role oip_orders")
-        await connection.execute("set search_path = orders")
-        await connection.execute("select set_config('oip.platform', '*', true)")
-        explained = await connection.execute(
-            f"explain (analyze, costs off) {statement}".encode(), recorder.values
-        )
-        plan = [line for (line,) in await explained.fetchall()]
-
-    assert not [line for line in plan if "Seq Scan" in line or "Hash" in line], "\n".join(plan)
-    ranges = [line for line in plan if "Index Cond: ((worker = " in line]
-    assert len(ranges) == PARTITION_COUNT, "\n".join(plan)
-    assert all("accept_time" in line and "end_time" in line for line in ranges), "\n".join(plan)

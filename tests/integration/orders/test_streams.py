@@ -12,7 +12,7 @@ import pytest
 from services.orders.api.upload import UploadApi
 from services.orders.commands import enrolled
 from services.orders.commands.worker import PRIORITY_STEPS
-from services.orders.commands.workers import WorkerPool
+from services.orders.commands.workers import BatchBrokeReader, WorkerPool
 from services.runtime.settings import Settings
 from tests.support.databases import Databases
 from tests.support.order_lives import until
@@ -96,3 +96,28 @@ async def test_worker_processes_leave_the_cores_to_questions() -> None:
         assert worker.pid is not None
         assert os.getpriority(os.PRIO_PROCESS, worker.pid) == PRIORITY_STEPS
     await pool.close()
+
+
+async def test_a_pool_closes_while_it_is_talked_with() -> None:
+    """Nothing is left running, and whoever asked hears of it."""
+    pool = WorkerPool(1)
+    rows = as_rows("b", [row("a")]).rows.SerializeToString()
+
+    async def ask() -> None:
+        async with pool.worker() as worker:
+            while True:
+                await worker.ask({"ask": "read", "form": "rows", "platform": SWIFT}, rows)
+
+    asking = asyncio.create_task(ask())
+    (worker,) = pool.workers
+
+    async def is_talking() -> bool:
+        return worker.pid is not None
+
+    await until(is_talking)
+    async with asyncio.timeout(10):
+        await pool.close()
+
+    assert worker.pid is None
+    with pytest.raises(BatchBrokeReader):
+        await asking

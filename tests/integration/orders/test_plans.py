@@ -1,0 +1,124 @@
+"""How the server answers what is asked millions of times: by keys, whatever its statistics say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from services.orders.store import intake, records
+from services.runtime.database import as_psycopg, driver_of
+from tests.support.uploading import NINE, NOW, PEARL, SWIFT, OrderDesk
+
+HOUR = timedelta(hours=1)
+PARTITION_COUNT = 8
+# `auto_explain` sends the plan of whatever is run to this session.
+EXPLAINING = (
+    "load 'auto_explain'",
+    "set auto_explain.log_min_duration = 0",
+    "set auto_explain.log_analyze = on",
+    "set client_min_messages = log",
+    "set search_path = orders",
+    "select set_config('oip.platform', '*', false)",
+)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A session, and the plans of what it ran."""
+
+    tx: AsyncConnection
+    plans: list[str]
+
+    async def plan_with(self, text: str) -> str:
+        """The last plan that has the text. A plan may be told only with the next statement."""
+        await self.tx.exec_driver_sql("select 1")
+        return [plan for plan in self.plans if text in plan][-1]
+
+
+def lines(plan: str, text: str) -> list[str]:
+    return [line for line in plan.splitlines() if text in line]
+
+
+@asynccontextmanager
+async def explained(desk: OrderDesk, role: str) -> AsyncIterator[Explained]:
+    engine = create_async_engine(as_psycopg(desk.running.settings.database_url))
+    try:
+        async with engine.begin() as tx:
+            session = Explained(tx, [])
+            driver = await driver_of(tx)
+            for one in (*EXPLAINING, f"set role {role}"):
+                await driver.execute(one.encode())
+            driver.add_notice_handler(lambda note: session.plans.append(note.message_primary or ""))
+            yield session
+    finally:
+        await engine.dispose()
+
+
+async def orders_of(desk: OrderDesk, platform: str, count: int) -> None:
+    await desk.execute(
+        "insert into orders.orders (batch_no, worker, accept_time, end_time, leaf_index, revision,"
+        " place_of_acceptance, pooling_area, industry, state, platform, order_no)"
+        " select 1 + n / 100, n %% 40, %s + n * interval '1 minute',"
+        " %s + (n + 30) * interval '1 minute', n %% 100, 1, 440100, 440100, 1, 2, %s, 'o-' || n"
+        " from generate_series(0, %s - 1) n",
+        NINE,
+        NINE,
+        platform,
+        count,
+    )
+
+
+async def test_the_look_up_reads_by_index_alone(desk: OrderDesk) -> None:
+    """One statement: an index range of the worker's, then the few orders by their keys."""
+    await orders_of(desk, SWIFT, 8000)
+    await desk.execute(
+        "insert into orders.order_batch select n, %s, 'b' || n, n, 100, 100, 0, 0, 0, '{}',"
+        " sha256('r'), sha256('c'), %s from generate_series(1, 80) n",
+        SWIFT,
+        NOW,
+    )
+    await desk.execute(
+        "insert into orders.order_freeze select n %% 40, %s + n * interval '1 hour',"
+        " 'claims/' || n, %s from generate_series(1, 4000) n",
+        NINE,
+        NOW,
+    )
+    await desk.execute("analyze orders.orders, orders.order_batch, orders.order_freeze")
+    week = 7 * 86_400_000_000
+
+    async with explained(desk, "oip_orders") as session:
+        await records.revisions_near(session.tx, 7, NINE + 20 * HOUR, HOUR, week)
+        plan = await session.plan_with("orders_7")
+
+    assert not lines(plan, "Seq Scan"), plan
+    assert not lines(plan, "Hash"), plan
+    ranges = lines(plan, "Index Cond: ((worker = ")
+    assert len(ranges) == PARTITION_COUNT, plan
+    assert all("accept_time" in line and "end_time" in line for line in ranges), plan
+
+
+async def test_staged_rows_are_looked_up_by_their_whole_key(desk: OrderDesk) -> None:
+    """Also of a platform that the statistics do not know: it began after they were taken."""
+    await orders_of(desk, PEARL, 2000)
+    await desk.execute("analyze orders.orders")
+    await orders_of(desk, SWIFT, 2000)
+
+    async with explained(desk, "oip_orders_intake") as session:
+        await intake.stage(session.tx, [])
+        await session.tx.exec_driver_sql(
+            "insert into staged select batch_no, worker, accept_time, pick_up_time, end_time,"
+            " leaf_index, revision, place_of_acceptance, pooling_area, industry, state, platform,"
+            f" order_no, reason from orders where platform = '{SWIFT}' and batch_no < 4"
+        )
+        for is_first in (True, False):
+            settled = await intake.settle(session.tx, SWIFT, is_first=is_first)
+
+            assert settled.verdicts == intake.EXISTS * 300
+            plan = await session.plan_with("orders_7")
+            keys = lines(plan, "Index Cond: ((platform = ")
+            assert len(keys) >= PARTITION_COUNT, plan
+            assert all("order_no = s.order_no" in line for line in keys), plan
