@@ -81,13 +81,18 @@ class Worker:
                 start_new_session=True,
             )
 
+    def kill(self) -> None:
+        """End the process; whoever waits for its answer hears of it."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
     async def stop(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process, whatever it is doing; for whoever has the worker."""
+        self.kill()
         process, self._process = self._process, None
         if process is None:
             return
-        with suppress(ProcessLookupError):
-            process.kill()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await process.communicate()
@@ -132,6 +137,8 @@ class WorkerPool:
             self._free.put_nowait(worker)
 
     async def close(self) -> None:
-        """End all workers."""
+        """End all workers; a conversation that is still going on ends with its process."""
         for worker in self.workers:
-            await worker.stop()
+            worker.kill()
+        for _ in self.workers:
+            await (await self._free.get()).stop()
