@@ -1,4 +1,6 @@
 import asyncio
+import os
+import sys
 import time
 from typing import Any
 
@@ -207,3 +209,22 @@ async def test_a_stopping_server_lets_running_calls_finish_within_its_grace(
     await echo_server.server.stop(grace=2)
 
     assert await running == ["finished"]
+
+
+async def test_a_call_crosses_few_threads() -> None:
+    """In a process of its own, for gRPC is told when it is imported."""
+    calls = 200
+    program = (
+        "import services, asyncio; from tests.support.thread_switches import main;"
+        f" asyncio.run(main({calls}))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+
+    assert process.returncode == 0
+    assert int(said) < calls
