@@ -147,11 +147,14 @@ class Database:
                 yield tx
             return
         connection = await self._connect(self._looking)
-        try:
-            with self._problems():
+        with self._problems():
+            try:
                 yield connection
-        finally:
-            await _finish(_end(connection, commit=False))
+            except BaseException:
+                await _finish(_end(connection, commit=False))
+                raise
+            # There is nothing to end, so nothing to wait for.
+            await connection.close()
 
     async def check(self, patience_seconds: float = 30.0) -> None:
         """Connect, waiting for a server that is starting; raises NotDurableError, or what it says.
@@ -198,7 +201,7 @@ class Database:
                     await connection.execution_options(isolation_level="SERIALIZABLE")
                 await connection.begin()
                 driver = await driver_of(connection)
-                with as_database_error():
+                with as_database_error(driver):
                     async with driver.pipeline():
                         for statement, values in ((_SCOPE, {"platform": platform}), *first):
                             await driver.execute(statement, values)
@@ -234,19 +237,23 @@ class Database:
 
 
 async def driver_of(tx: Transaction) -> psycopg.AsyncConnection[Any]:
-    """The driver's own connection, for COPY and pipelines; use it within `as_database_error`."""
+    """The driver's own connection, for COPY, pipelines and what is asked millions of times.
+
+    Use it within `as_database_error`.
+    """
     driver: psycopg.AsyncConnection[Any] | None = (await tx.get_raw_connection()).driver_connection
     assert driver is not None
     return driver
 
 
 @contextmanager
-def as_database_error() -> Iterator[None]:
+def as_database_error(driver: psycopg.AsyncConnection[Any]) -> Iterator[None]:
     """Raise the driver's errors in the form in which the rest of the program knows them."""
     try:
         yield
     except psycopg.Error as error:
-        raise OperationalError(None, None, error) from error
+        lost = driver.closed
+        raise OperationalError(None, None, error, connection_invalidated=lost) from error
 
 
 async def retrying(work: Callable[[], Awaitable[R]]) -> R:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +129,18 @@ REASONS: tuple[tuple[Status, str], ...] = (
 def rules_at(now: datetime, province: str) -> Rules:
     """The rules in force in a province at a moment."""
     day = (now + timedelta(microseconds=SHANGHAI_OFFSET_US)).date()
+    return replace(_rules_on(day, province), now_us=microseconds(now))
+
+
+@lru_cache(maxsize=64)
+def _rules_on(day: date, province: str) -> Rules:
     start = date.fromisoformat(_parameter("scheme_start").on(day, province).value)
     areas = _parameter("pooling_areas").on(day, province).value
     days = int(_parameter("order_days_max").on(day, province).decimal)
     return Rules(
         pooling_areas=tuple(int(area) for area in areas),
         scheme_start_us=microseconds(first_moment(start)),
-        now_us=microseconds(now),
+        now_us=0,
         order_us_max=days * MICROSECONDS_PER_DAY,
     )
 

@@ -61,7 +61,7 @@ async def rows_of(tx: Transaction, batch_numbers: Sequence[int]) -> bytes:
     """The rows of batches as CSV, batch by batch in the order given, each in leaf order."""
     driver = await driver_of(tx)
     content = bytearray()
-    with as_database_error():
+    with as_database_error(driver):
         async with (
             driver.cursor() as cursor,
             cursor.copy(_ROWS, {"numbers": list(batch_numbers)}) as source,

@@ -356,7 +356,7 @@ async def _insert_rejections(
 async def _copy_into(tx: Transaction, table: str, parts: Iterable[Any]) -> None:
     driver = await driver_of(tx)
     command = f"copy {table} ({_COPIED}) from stdin (format binary)"
-    with as_database_error():
+    with as_database_error(driver):
         async with driver.cursor() as cursor, cursor.copy(command) as sink:
             for part in parts:
                 await sink.write(part)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.rows import dict_row
 
 from services.kernel.periods import first_moment
 from services.orders.domain.changed import RecordsChanged
 from services.orders.domain.checks import State, Status
 from services.orders.domain.judging import Rejected
 from services.orders.domain.records import INLINE_REJECTIONS_MAX, Batch, Record, order_name
-from services.runtime.database import Transaction
+from services.runtime.database import Transaction, as_database_error, driver_of
 
 # When the first accident was reported that a record lies under: its worker's, within it or on its
 # day in Asia/Shanghai.
@@ -34,6 +36,16 @@ select o.platform, o.order_no, o.revision, o.worker, o.industry, o.state, o.acce
     coalesce(min(({_FROZEN})) over (
         partition by o.platform, o.order_no order by o.revision) < b.create_time, false) as late
 from orders o join order_batch b on b.batch_no = o.batch_no
+"""
+
+
+# The orders, whole, of which one revision names the worker near the moment.
+_NEAR = f"""
+{_RECORD} join (
+    select distinct n.platform, n.order_no from orders n
+    where n.worker = %(worker)s and n.accept_time between %(first)s and %(last)s
+        and case when n.end_time is null then 'infinity' else n.end_time end >= %(from)s
+) near on near.platform = o.platform and near.order_no = o.order_no
 """
 
 
@@ -93,7 +105,7 @@ async def revisions_of(tx: Transaction, platform: str, order_no: str) -> list[Re
     except sa.exc.DataError as error:
         name = order_name(platform, order_no)
         raise RecordsChanged(name=name, what="a moment of it cannot be read") from error
-    return [_record(row) for row in rows]
+    return [_record(row) for row in rows.mappings()]
 
 
 async def revisions_near(
@@ -104,20 +116,22 @@ async def revisions_near(
     One index range: an order lasts no longer than intake allows, so acceptance is bounded both
     ways, and the index knows the end too, so that of a worker's week only those rows are read.
     """
-    rows = await tx.execute(
-        sa.text(
-            f"{_RECORD} join (select distinct n.platform, n.order_no from orders n"
-            " where n.worker = :worker and n.accept_time between :first and :last"
-            " and case when n.end_time is null then 'infinity' else n.end_time end >= :from) near"
-            " on near.platform = o.platform and near.order_no = o.order_no"
-        ),
-        {
-            "worker": worker,
-            "first": moment - margin - timedelta(microseconds=order_us_max),
-            "last": moment + margin,
-            "from": moment - margin,
-        },
-    )
+    driver = await driver_of(tx)
+    values = {
+        "worker": worker,
+        "first": moment - margin - timedelta(microseconds=order_us_max),
+        "last": moment + margin,
+        "from": moment - margin,
+    }
+    # Asked for every claim while platforms send: the driver alone takes a third of the time.
+    with as_database_error(driver):
+        async with driver.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(_NEAR, values)
+            try:
+                rows = await cursor.fetchall()
+            except psycopg.DataError as error:
+                what = "a moment of its orders cannot be read"
+                raise RecordsChanged(name=f"workers/{worker}", what=what) from error
     return [_record(row) for row in rows]
 
 
@@ -155,7 +169,7 @@ async def list_day(
             **keys,
         },
     )
-    return [_record(row) for row in rows]
+    return [_record(row) for row in rows.mappings()]
 
 
 async def insert_freeze(
@@ -187,13 +201,13 @@ async def count_day(tx: Transaction, worker: int, day: date) -> int:
     return int(found.scalar_one())
 
 
-def _record(row: Any) -> Record:
+def _record(row: Mapping[Any, Any]) -> Record:
     try:
-        state = State(row.state)
+        state = State(row["state"])
     except ValueError:
-        name = order_name(row.platform, row.order_no)
-        raise RecordsChanged(name=name, what=f"{row.state} is no state") from None
-    return Record(**{**row._mapping, "state": state})  # noqa: SLF001 - its public name
+        name = order_name(row["platform"], row["order_no"])
+        raise RecordsChanged(name=name, what=f"{row['state']} is no state") from None
+    return Record(**{**row, "state": state})
 
 
 def _batch(row: Any, rejections: Sequence[Rejected]) -> Batch:
