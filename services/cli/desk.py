@@ -20,10 +20,10 @@ from typer.core import TyperGroup
 
 from services.cli.tls import Tls, TlsWrong
 from services.kernel.problems import Problem
+from services.runtime.announced import addresses_running
 from services.runtime.channels import Channels, RemoteProblem, problem_of
 from services.runtime.clock import SystemClock
 from services.runtime.settings import Environment, Settings
-from services.runtime.stack import addresses_running
 from services.runtime.tokens import Issuer
 
 R = TypeVar("R")

@@ -16,8 +16,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from services.runtime.access import deadline_cap, rule_of
-from services.runtime.interceptors import seconds_left
-from services.runtime.rpc import MESSAGE_BYTES_MAX
+from services.runtime.limits import MESSAGE_BYTES_MAX, seconds_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

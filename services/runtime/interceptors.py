@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import grpc
 from grpc_status import rpc_status
 
 from services.kernel.problems import Kind, Problem
-from services.runtime import access
+from services.runtime import access, limits
 from services.runtime.access import Unauthenticated
 from services.runtime.log import logger
 from services.runtime.refusals import (
@@ -44,8 +43,6 @@ log = logger("rpc")
 DEADLINE_SLACK_SECONDS = 1.0
 DEADLINE_SLACK_SHARE = 0.01
 
-_deadline: ContextVar[float] = ContextVar("deadline")
-
 
 class DeadlineMissing(Problem):
     """The call has no deadline."""
@@ -61,12 +58,6 @@ class DeadlineTooLong(Problem):
     kind, reason = Kind.MALFORMED, "DEADLINE_TOO_LONG"
     words = "The call's deadline is too long; set one of at most {most_seconds} seconds."
     words_zh = "请求超时时间过长; 请设置不超过 {most_seconds} 秒的超时。"
-
-
-def seconds_left() -> float | None:
-    """What is left of the deadline of the RPC being handled; None outside of one."""
-    moment = _deadline.get(None)
-    return None if moment is None else moment - asyncio.get_running_loop().time()
 
 
 class _Unread:
@@ -165,7 +156,7 @@ class DeadlineInterceptor(_Interceptor):
             if left is not None and not exempt:
                 if left > cap * (1 + DEADLINE_SLACK_SHARE) + DEADLINE_SLACK_SECONDS:
                     raise DeadlineTooLong(field="deadline", most_seconds=cap)
-                _deadline.set(asyncio.get_running_loop().time() + left)
+                limits.set_seconds_left(left)
             yield
 
         return _surround(handler, in_time, take=_kind_of_reading(handler))

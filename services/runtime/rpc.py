@@ -14,13 +14,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
-from services.runtime.access import OPEN_SERVICES, Caller, caller, unruled_methods
+from services.runtime.access import OPEN_SERVICES, unruled_methods
 from services.runtime.interceptors import (
     AccessInterceptor,
     DeadlineInterceptor,
     ErrorInterceptor,
-    seconds_left,
 )
+from services.runtime.limits import MESSAGE_BYTES_MAX
 from services.runtime.log import logger
 
 if TYPE_CHECKING:
@@ -28,11 +28,8 @@ if TYPE_CHECKING:
 
     from services.runtime.tokens import Verifier
 
-__all__ = ["Caller", "RpcServer", "caller", "seconds_left", "watch_loop"]
-
 log = logger("rpc")
 
-MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 CONCURRENT_RPCS_MAX = 256
 CONNECTION_AGE_MS = 30 * 60 * 1000
 LAG_LIMIT_SECONDS = 1.0

@@ -1,21 +1,18 @@
 """Everything in one process: the servers from their wheels, all schemas, all services.
 
-This is what `python -m services`, the demonstration and the whole-system tests stand on. The file
-`running.json` in the state folder says where the services listen, for the command line.
+This is what `python -m services`, the demonstration and the whole-system tests stand on.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
 from services.runtime import delivery
+from services.runtime.announced import announced
 from services.runtime.bus import connect
 from services.runtime.channels import Channels
 from services.runtime.clock import Clock, SystemClock
@@ -26,8 +23,6 @@ from services.runtime.running import Running, Service
 from services.runtime.serve import GRACE_SECONDS, OnCrash, serving_all
 from services.runtime.settings import Settings
 from services.runtime.tokens import Issuer
-
-RUNNING_FILE = "running.json"
 
 
 @dataclass(frozen=True)
@@ -108,28 +103,3 @@ async def _migrate(url: str, service: str) -> None:
 
 def _first_line(error: object) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-@contextmanager
-def announced(state_dir: Path, addresses: Mapping[str, str]) -> Iterator[None]:
-    """Say in the state folder where the services listen (mode 0600), as long as they do."""
-    path = state_dir / RUNNING_FILE
-    draft = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"pid": os.getpid(), "addresses": dict(addresses)}, file, indent=2)
-    draft.replace(path)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def addresses_running(state_dir: Path) -> dict[str, str]:
-    """Where the stack of a state folder listens; empty if none runs there."""
-    try:
-        content = json.loads((state_dir / RUNNING_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    addresses: dict[str, str] = content["addresses"]
-    return addresses

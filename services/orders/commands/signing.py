@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -18,9 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 from services.kernel.problems import Kind, Problem
 from services.orders.domain import merkle, notes
-from services.orders.store.intake import Log
-from services.runtime.running import Running
 from services.runtime.secret_files import write_once
+
+if TYPE_CHECKING:
+    from services.orders.store.intake import Log
+    from services.runtime.running import Running
 
 KEY_FILE = Path("keys") / "order-log.pem"
 VERIFIER_FILE = Path("keys") / "order-log.vkey"

@@ -210,7 +210,10 @@ def _record(row: Mapping[Any, Any]) -> Record:
     return Record(**{**row, "state": state})
 
 
-def _batch(row: Any, rejections: Sequence[Rejected]) -> Batch:
+def batch_of(
+    row: Any, rejected_by_reason: dict[Status, int], rejections: Sequence[Rejected]
+) -> Batch:
+    """A row of `order_batch`."""
     return Batch(
         platform=row.platform,
         batch_id=row.batch_id,
@@ -221,11 +224,14 @@ def _batch(row: Any, rejections: Sequence[Rejected]) -> Batch:
         exists_count=row.exists_count,
         conflict_count=row.conflict_count,
         rejected_count=row.rejected_count,
-        rejected_by_reason={
-            Status(int(status)): count for status, count in row.rejected_by_reason.items()
-        },
+        rejected_by_reason=rejected_by_reason,
         root=bytes(row.root),
         content_hash=bytes(row.content_hash),
         create_time=row.create_time,
         rejections=rejections,
     )
+
+
+def _batch(row: Any, rejections: Sequence[Rejected]) -> Batch:
+    reasons = {Status(int(status)): count for status, count in row.rejected_by_reason.items()}
+    return batch_of(row, reasons, rejections)

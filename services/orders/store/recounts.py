@@ -13,6 +13,7 @@ from services.orders.domain.judging import Tally
 from services.orders.domain.merkle import unpack
 from services.orders.domain.records import Batch
 from services.orders.store.log import Checkpoint
+from services.orders.store.records import batch_of
 from services.runtime.database import Transaction
 
 _BATCH = "'platforms/' || b.platform || '/orderBatches/' || b.batch_id"
@@ -234,27 +235,9 @@ def _entry(row: Any) -> Entry:
     return Entry(
         platform=row.log,
         index=row.place,
-        batch=None if row.batch_no is None else _batch(row),
+        # Its rejections and their reasons are recounted.
+        batch=None if row.batch_no is None else batch_of(row, {}, []),
         head=head,
         noted=[bytes(one) for one in row.noted or ()],
         told=[bytes(one) for one in row.told or ()],
-    )
-
-
-def _batch(row: Any) -> Batch:
-    """Without its rejections and their reasons; those are recounted."""
-    return Batch(
-        platform=row.platform,
-        batch_id=row.batch_id,
-        batch_no=row.batch_no,
-        log_index=row.log_index,
-        received_count=row.received_count,
-        created_count=row.created_count,
-        exists_count=row.exists_count,
-        conflict_count=row.conflict_count,
-        rejected_count=row.rejected_count,
-        rejected_by_reason={},
-        root=bytes(row.root),
-        content_hash=bytes(row.content_hash),
-        create_time=row.create_time,
     )
