@@ -21,7 +21,7 @@ from services.runtime.database import NotDurableError
 from services.runtime.embedded import CannotStartError, StateInUseError
 from services.runtime.rpc import AddressTakenError
 from services.runtime.running import Service
-from services.runtime.serve import EXIT_FAILED, arm_watchdog, stop_signal
+from services.runtime.serve import EXIT_FAILED, arm_watchdog, keep_what_is_loaded, stop_signal
 from services.runtime.settings import Settings
 from services.runtime.stack import Stack, stack
 
@@ -57,6 +57,7 @@ async def serve() -> int:
         made = await running.__aenter__()
     try:
         _show(made)
+        keep_what_is_loaded()
         await stop.wait()
         console.print("stopping")
         arm_watchdog()
