@@ -62,6 +62,10 @@ CRIMES = {
         "update orders.orders set accept_time = 'infinity' where order_no = 'o-2'",
         "b1 do not give its root",
     ),
+    "an end beyond all clocks": (
+        "update orders.orders set end_time = 'infinity' where order_no = 'o-2'",
+        "b1 do not give its root",
+    ),
     "an endless number": (
         "update orders.orders set order_no = repeat('9', 70000) where order_no = 'o-2'",
         "b1 do not give its root",

@@ -1,8 +1,8 @@
-"""Asks `FindOrders` and the bare SELECT in turn, as a caller on another machine: one at a time.
+"""Asks `FindOrders`, the bare SELECT and an empty call in turn, as a caller on another machine.
 
 `python -m tests.support.looking` with `LOOK_ADDRESS`, `LOOK_URL`, `LOOK_TOKEN` and `LOOK_COUNT`
-set; prints the seconds of both sides as JSON. A process of its own, because a question that waits
-for the load generator measures the load generator.
+set; prints the seconds of each side as JSON. A process of its own, because a question that waits
+for the load generator measures the load generator. The empty call is what gRPC takes by itself.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 from google.protobuf.duration_pb2 import Duration
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
 
@@ -43,9 +44,10 @@ Look = Callable[[int, datetime], Awaitable[int]]
 
 
 async def look(address: str, url: str, token: str, count: int) -> dict[str, list[float]]:
-    """The seconds of each look-up: `find` through the service, `select` bare."""
+    """The seconds of each: `find` through the service, `select` bare, `empty` to the service."""
     channels = Channels({"orders": address}, lambda: token)
     stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
+    health = channels.stub(health_pb2_grpc.HealthStub, "orders")
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         # As the service has it: else the bare side is planned anew each time.
         await connection.execute("set plan_cache_mode = force_generic_plan")
@@ -63,14 +65,18 @@ async def look(address: str, url: str, token: str, count: int) -> dict[str, list
             keys = (worker, week, moment + MARGIN, moment - MARGIN)
             return len(await (await connection.execute(_SELECT, keys)).fetchall())
 
-        query = _MOMENTS.format(count=2 * (WARM + count))
+        async def empty(_worker: int, _moment: datetime) -> int:
+            answer = await health.Check(health_pb2.HealthCheckRequest())
+            return int(answer.status)
+
+        sides: Mapping[str, Look] = {"find": find, "select": select, "empty": empty}
+        seconds: dict[str, list[float]] = {name: [] for name in sides}
+        query = _MOMENTS.format(count=len(sides) * (WARM + count))
         moments: list[Any] = await (await connection.execute(query)).fetchall()
-        assert len(moments) == 2 * (WARM + count), "the table is too small for so many look-ups"
-        seconds: dict[str, list[float]] = {"find": [], "select": []}
-        sides: Mapping[str, Look] = {"find": find, "select": select}
-        for turn in range(0, len(moments), 2):
+        assert len(moments) == len(sides) * (WARM + count), "too few orders for so many look-ups"
+        for turn in range(0, len(moments), len(sides)):
             for (name, ask), (worker, moment) in zip(
-                sides.items(), moments[turn : turn + 2], strict=True
+                sides.items(), moments[turn : turn + len(sides)], strict=True
             ):
                 begin = time.perf_counter()
                 found = await ask(worker, moment)

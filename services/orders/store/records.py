@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -100,11 +101,8 @@ async def revisions_of(tx: Transaction, platform: str, order_no: str) -> list[Re
     question = sa.text(
         f"{_RECORD} where o.platform = :platform and o.order_no = :order_no order by o.revision"
     )
-    try:
+    with _readable(order_name(platform, order_no)):
         rows = await tx.execute(question, {"platform": platform, "order_no": order_no})
-    except sa.exc.DataError as error:
-        name = order_name(platform, order_no)
-        raise RecordsChanged(name=name, what="a moment of it cannot be read") from error
     return [_record(row) for row in rows.mappings()]
 
 
@@ -115,6 +113,7 @@ async def revisions_near(
 
     One index range: an order lasts no longer than intake allows, so acceptance is bounded both
     ways, and the index knows the end too, so that of a worker's week only those rows are read.
+    Raises RecordsChanged if one cannot be read.
     """
     driver = await driver_of(tx)
     values = {
@@ -127,18 +126,18 @@ async def revisions_near(
     with as_database_error(driver):
         async with driver.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_NEAR, values)
-            try:
+            with _readable(f"workers/{worker}"):
                 rows = await cursor.fetchall()
-            except psycopg.DataError as error:
-                what = "a moment of its orders cannot be read"
-                raise RecordsChanged(name=f"workers/{worker}", what=what) from error
     return [_record(row) for row in rows]
 
 
 async def list_day(
     tx: Transaction, worker: int, day: date, after: Sequence[str], size: int
 ) -> list[Record]:
-    """The orders a worker accepted on a day in Asia/Shanghai, latest revisions, by acceptance."""
+    """The orders a worker accepted on a day in Asia/Shanghai, latest revisions, by acceptance.
+
+    Raises RecordsChanged if one cannot be read.
+    """
     keyset = ""
     keys: dict[str, Any] = {}
     if after:
@@ -149,26 +148,27 @@ async def list_day(
             "platform": platform,
             "order_no": order_no,
         }
-    rows = await tx.execute(
-        sa.text(
-            "with day as materialized ("
-            "select o.platform, o.order_no, o.revision from orders o"
-            " where o.worker = :worker and o.accept_time >= :first and o.accept_time < :end"
-            " and not exists (select from orders l where l.platform = o.platform"
-            f" and l.order_no = o.order_no and l.revision > o.revision){keyset}"
-            " order by o.accept_time, o.platform, o.order_no limit :size"
-            f") select held.* from ({_RECORD} join day on day.platform = o.platform"
-            " and day.order_no = o.order_no) held join day using (platform, order_no, revision)"
-            " order by accept_time, platform, order_no"
-        ),
-        {
-            "worker": worker,
-            "first": first_moment(day),
-            "end": first_moment(day + timedelta(days=1)),
-            "size": size,
-            **keys,
-        },
-    )
+    with _readable(f"workers/{worker}"):
+        rows = await tx.execute(
+            sa.text(
+                "with day as materialized ("
+                "select o.platform, o.order_no, o.revision from orders o"
+                " where o.worker = :worker and o.accept_time >= :first and o.accept_time < :end"
+                " and not exists (select from orders l where l.platform = o.platform"
+                f" and l.order_no = o.order_no and l.revision > o.revision){keyset}"
+                " order by o.accept_time, o.platform, o.order_no limit :size"
+                f") select held.* from ({_RECORD} join day on day.platform = o.platform"
+                " and day.order_no = o.order_no) held join day using (platform, order_no, revision)"
+                " order by accept_time, platform, order_no"
+            ),
+            {
+                "worker": worker,
+                "first": first_moment(day),
+                "end": first_moment(day + timedelta(days=1)),
+                "size": size,
+                **keys,
+            },
+        )
     return [_record(row) for row in rows.mappings()]
 
 
@@ -199,6 +199,14 @@ async def count_day(tx: Transaction, worker: int, day: date) -> int:
         },
     )
     return int(found.scalar_one())
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.DataError, psycopg.DataError) as error:
+        raise RecordsChanged(name=name, what="a moment cannot be read") from error
 
 
 def _record(row: Mapping[Any, Any]) -> Record:

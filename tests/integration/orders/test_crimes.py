@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import grpc
 import pytest
@@ -61,54 +61,6 @@ async def test_a_crime_is_named(held: OrderDesk, crime: str, words: str) -> None
     assert await answer(order(held)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
 
 
-UNPROVEN = {
-    "edit": "its records do not give its root",
-    "another time of a batch": "it does not lie in the log",
-    "a node": "it does not lie in the log",
-    "a node removed": "nodes are missing",
-    "the newest note": "the head at 5 is not signed as it stands there",
-    "an older note as the newest": "the head at 5 is not signed as it stands there",
-    "the log": "its newest head is missing",
-    "a state that looks the same in a byte": "258 is no state",
-    "a moment beyond all clocks": "a moment of it cannot be read",
-    "an industry that looks the same in a byte": "its records do not give its root",
-}
-
-
-@pytest.mark.parametrize("crime", UNPROVEN)
-async def test_what_a_crime_broke_is_not_proven(held: OrderDesk, crime: str) -> None:
-    await held.execute(UNGUARDED + CRIMES[crime][0])
-
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await prove(held)
-
-    problem = problem_of(refused.value)
-    assert problem.reason == "RECORDS_CHANGED"
-    assert UNPROVEN[crime] in problem.sentence
-
-
-UNGROWN = {
-    "a node": "does not contain that at 3",
-    "an old root": "the head at 3 is not signed as it stands there",
-    "an old note": "the head at 3 is not signed as it stands there",
-    "old heads removed": "the head at 3 is missing",
-    "the newest note": "the head at 5 is not signed",
-    "the log": "its newest head is missing",
-}
-
-
-@pytest.mark.parametrize("crime", UNGROWN)
-async def test_a_log_that_a_crime_broke_is_not_shown_to_grow(held: OrderDesk, crime: str) -> None:
-    await held.execute(UNGUARDED + CRIMES[crime][0])
-
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await grown(held)
-
-    problem = problem_of(refused.value)
-    assert problem.reason == "RECORDS_CHANGED"
-    assert UNGROWN[crime] in problem.sentence
-
-
 def verifier_key(desk: OrderDesk) -> str:
     return read_signer(desk.running.settings.state_dir / KEY_FILE, "440000").verifier_key
 
@@ -134,6 +86,61 @@ async def order(desk: OrderDesk) -> bool:
     name = f"platforms/{SWIFT}/orders/o-2"
     found = await desk.at("adjudicator").GetOrder(pb.GetOrderRequest(name=name))
     return len(found.revisions) == 1
+
+
+async def near(desk: OrderDesk) -> int:
+    asked = pb.FindOrdersRequest(worker="workers/1", moment=moment_to_wire(NINE))
+    return len((await desk.at("adjudicator").FindOrders(asked)).orders)
+
+
+async def day(desk: OrderDesk) -> int:
+    accepted = {"year": 2025, "month": 7, "day": 10}
+    asked = pb.ListWorkerOrdersRequest(worker="workers/1", accept_date=accepted)
+    return len((await desk.at("adjudicator").ListWorkerOrders(asked)).records)
+
+
+UNPROVEN = {
+    "edit": "its records do not give its root",
+    "another time of a batch": "it does not lie in the log",
+    "a node": "it does not lie in the log",
+    "a node removed": "nodes are missing",
+    "the newest note": "the head at 5 is not signed as it stands there",
+    "an older note as the newest": "the head at 5 is not signed as it stands there",
+    "the log": "its newest head is missing",
+    "a state that looks the same in a byte": "258 is no state",
+    "a moment beyond all clocks": "a moment cannot be read",
+    "an industry that looks the same in a byte": "its records do not give its root",
+}
+UNGROWN = {
+    "a node": "does not contain that at 3",
+    "an old root": "the head at 3 is not signed as it stands there",
+    "an old note": "the head at 3 is not signed as it stands there",
+    "old heads removed": "the head at 3 is missing",
+    "the newest note": "the head at 5 is not signed",
+    "the log": "its newest head is missing",
+}
+UNANSWERED = [
+    *((prove, crime, said) for crime, said in UNPROVEN.items()),
+    *((grown, crime, said) for crime, said in UNGROWN.items()),
+    (near, "an end beyond all clocks", "a moment cannot be read"),
+    (day, "an end beyond all clocks", "a moment cannot be read"),
+]
+
+
+@pytest.mark.parametrize(
+    ("ask", "crime", "said"), UNANSWERED, ids=[f"{ask.__name__}: {c}" for ask, c, _ in UNANSWERED]
+)
+async def test_whoever_asks_for_what_a_crime_broke_is_told(
+    held: OrderDesk, ask: Callable[[OrderDesk], Awaitable[object]], crime: str, said: str
+) -> None:
+    await held.execute(UNGUARDED + CRIMES[crime][0])
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await ask(held)
+
+    problem = problem_of(refused.value)
+    assert problem.reason == "RECORDS_CHANGED"
+    assert said in problem.sentence
 
 
 async def answer(question: Awaitable[bool]) -> str:
