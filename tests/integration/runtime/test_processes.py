@@ -66,7 +66,7 @@ class Dev:
         return self.process.returncode, shown
 
     def alive(self) -> list[psutil.Process]:
-        return [child for child in self.children if child.is_running()]
+        return [child for child in self.children if is_running(child)]
 
     def oip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -77,6 +77,14 @@ class Dev:
             timeout=60,
             check=False,
         )
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Not so one that has ended and waits for its parent, which is no longer ours, to hear of it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture
