@@ -80,7 +80,7 @@ class Dev:
 
 
 def is_running(process: psutil.Process) -> bool:
-    """Not so one that has ended and waits for its parent, which is no longer ours, to hear of it."""
+    """Not so one that has ended while its new parent has not heard of it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
