@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from google.type import date_pb2
 from oip.orders.v1 import orders_pb2 as pb
+from oip.type.v1 import type_pb2
 
+from services.orders.domain.records import Record
+from services.orders.store import records
+from services.runtime.access import Caller, set_caller
+from services.runtime.database import Transaction
+from services.runtime.requests import read
 from services.runtime.wire import moment_to_wire
 from tests.support.uploading import NINE, PEARL, OrderDesk, as_rows, row
 
+# Connections for questions.
+POOLED = 4
 TENTH = date_pb2.Date(year=2025, month=7, day=10)
 
 
@@ -99,3 +108,21 @@ async def test_a_workers_day_is_paged_by_acceptance(desk: OrderDesk) -> None:
             break
 
     assert seen == ["o-1.1", "o-2.2", "o-3.1", "o-4.1"]
+
+
+async def test_a_look_up_goes_on_although_all_connections_died(desk: OrderDesk) -> None:
+    running = desk.running.running["orders"]
+    set_caller(Caller("li", frozenset({type_pb2.Access.ADJUDICATOR}), ""))
+
+    async def near(tx: Transaction) -> list[Record]:
+        return await records.revisions_near(tx, 1, NINE, minutes(60), 0)
+
+    async with AsyncExitStack() as held:
+        for _ in range(POOLED):
+            await held.enter_async_context(running.database.look())
+    await desk.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and application_name = 'oip_orders'"
+    )
+
+    assert await read(running, near) == []
