@@ -134,6 +134,7 @@ def rules_at(now: datetime, province: str) -> Rules:
 
 @lru_cache(maxsize=64)
 def _rules_on(day: date, province: str) -> Rules:
+    """All but the moment itself, which differs with each call."""
     start = date.fromisoformat(_parameter("scheme_start").on(day, province).value)
     areas = _parameter("pooling_areas").on(day, province).value
     days = int(_parameter("order_days_max").on(day, province).decimal)
