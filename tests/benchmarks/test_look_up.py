@@ -1,16 +1,19 @@
 """A worker's orders at a moment among twenty million, while intake runs; and how intake ages.
 
-One service takes the orders and answers the questions. Whoever asks is a process of its own and
-asks all sides in turn; the empty call is what gRPC takes by itself. `OIP_BENCH_HELD` sets how many
-rows are held (default twenty million).
+As in deploy/, one replica takes the orders and stands back, and another one answers the questions
+and comes first, as far as the system grants that. Whoever asks is a process of its own and asks all
+sides in turn; the empty call is what gRPC takes by itself. `OIP_BENCH_HELD` sets how many rows are
+held (default twenty million).
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -37,7 +40,10 @@ HELD = int(os.environ.get("OIP_BENCH_HELD", "20000000"))
 EARLY = min(1_000_000, HELD)
 PART = 500_000
 WARM = 8_000
-LOOK_UPS = 2_000
+LOOK_UPS = 4_000
+# Of the replicas, as the weights in deploy/ order them.
+INTAKE_PRIORITY = 10
+ANSWERS_PRIORITY = -10
 LOOKING_SECONDS = 300
 
 
@@ -50,9 +56,16 @@ async def test_look_up_stays_flat_while_intake_runs(stack: Settings, databases: 
         early = await better_of_two(serving, url, "81", "82")
         await fill(url, EARLY, HELD)
         late = await better_of_two(serving, url, "83", "84")
-        async with load(serving) as sent:
-            seconds = await look(serving, url)
+        async with load(serving, "93"):
+            alone, alone_rate = await look(serving, url)
         _, peak = await serving.peak_while(eight_streams(serving))
+    async with (
+        serving_orders(filled, priority=INTAKE_PRIORITY) as serving,
+        serving_orders(filled, priority=ANSWERS_PRIORITY) as answering,
+        load(serving, "96"),
+    ):
+        priority = answering.priority
+        seconds, rate = await look(answering, url)
     found, bare, empty = seconds["find"], seconds["select"], seconds["empty"]
     keep(
         "look_up",
@@ -60,7 +73,11 @@ async def test_look_up_stays_flat_while_intake_runs(stack: Settings, databases: 
         " intake of new orders then, beside intake at a million",
         {
             "held_rows": HELD,
-            "taken_meanwhile_rows": len(sent) * PART,
+            "answers_priority": priority,
+            "meanwhile_rows_per_second": rate,
+            "one_replica_find_orders_p99_ms": share(alone["find"], 99) * 1000,
+            "one_replica_rows_per_second": alone_rate,
+            "one_replica_vs_select_p99": share(alone["find"], 99) / share(alone["select"], 99),
             "find_orders_p50_ms": share(found, 50) * 1000,
             "find_orders_p99_ms": share(found, 99) * 1000,
             "select_p50_ms": share(bare, 50) * 1000,
@@ -115,27 +132,26 @@ def part(number: int, prefix: str) -> dict[str, list[Batch]]:
 
 
 @asynccontextmanager
-async def load(serving: Serving) -> AsyncIterator[list[int]]:
-    """Keep intake busy on four streams while the block runs; the parts that were sent whole."""
-    sent: list[int] = []
+async def load(serving: Serving, prefix: str) -> AsyncIterator[None]:
+    """Keep intake busy on four streams while the block runs."""
 
     async def feed() -> None:
-        while True:
-            await serving.upload(part(100 + len(sent), f"93{len(sent):02d}"))
-            sent.append(len(sent))
+        for number in itertools.count():
+            await serving.upload(part(int(prefix) * 10 + number, f"{prefix}{number:02d}"))
 
     feeding = asyncio.create_task(feed())
     await asyncio.sleep(2)
     try:
-        yield sent
+        yield
         assert not feeding.done(), "the load ended before the questions"
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
 
 
-async def look(serving: Serving, url: str) -> dict[str, list[float]]:
-    """Ask from a process of its own; the seconds of each side."""
+async def look(serving: Serving, url: str) -> tuple[dict[str, list[float]], float]:
+    """Ask from a process of its own; the seconds of each side, and rows taken a second meanwhile."""
+    held, begin = await taken(url), time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -158,8 +174,17 @@ async def look(serving: Serving, url: str) -> dict[str, list[float]]:
         if process.returncode is None:
             process.kill()
     assert process.returncode == 0
-    seconds: dict[str, list[float]] = json.loads(answer)
-    return seconds
+    rate = (await taken(url) - held) / (time.perf_counter() - begin)
+    return json.loads(answer), rate
+
+
+async def taken(url: str) -> int:
+    """The rows of all batches whose receipts were given."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        query = "select sum(created_count)::bigint from orders.order_batch"
+        row = await (await connection.execute(query)).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def share(seconds: list[float], percent: int) -> float:

@@ -180,6 +180,11 @@ class Serving:
         return channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
 
     @property
+    def priority(self) -> int:
+        """The priority the system granted it: a negative one comes before the common one."""
+        return os.getpriority(os.PRIO_PROCESS, self.process.pid)
+
+    @property
     def memory_bytes(self) -> int:
         """Resident memory of the service and its worker processes."""
         pages = 0
@@ -235,13 +240,22 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving_orders(settings: Settings, **environment: str) -> AsyncIterator[Serving]:
-    """Run `python -m services.orders` on these servers; ready when the block begins."""
+async def serving_orders(
+    settings: Settings, *, priority: int = 0, **environment: str
+) -> AsyncIterator[Serving]:
+    """Run `python -m services.orders` on these servers; ready when the block begins.
+
+    `priority` is what a deployment gives the replica (see tests/support/priority.py).
+    """
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{one.getsockname()[1]}"
     issuer = Issuer.at(settings.signing_key_path, settings.jwks_path, SystemClock())
     process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.priority",
+        str(priority),
         sys.executable,
         "-m",
         "services.orders",
