@@ -150,7 +150,7 @@ async def load(serving: Serving, prefix: str) -> AsyncIterator[None]:
 
 
 async def look(serving: Serving, url: str) -> tuple[dict[str, list[float]], float]:
-    """Ask from a process of its own; the seconds of each side, and rows taken a second meanwhile."""
+    """Ask from a process of its own; the seconds of each side, and rows taken a second then."""
     held, begin = await taken(url), time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
