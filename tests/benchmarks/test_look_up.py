@@ -33,6 +33,7 @@ from tests.support.intake_load import (
     orders,
     reference_file,
     serving_orders,
+    serving_orders_at,
     split,
 )
 
@@ -60,8 +61,8 @@ async def test_look_up_stays_flat_while_intake_runs(stack: Settings, databases: 
             alone, alone_rate = await look(serving, url)
         _, peak = await serving.peak_while(eight_streams(serving))
     async with (
-        serving_orders(filled, priority=INTAKE_PRIORITY) as serving,
-        serving_orders(filled, priority=ANSWERS_PRIORITY) as answering,
+        serving_orders_at(INTAKE_PRIORITY, filled) as serving,
+        serving_orders_at(ANSWERS_PRIORITY, filled) as answering,
         load(serving, "96"),
     ):
         priority = answering.priority

@@ -8,10 +8,11 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import grpc
@@ -239,14 +240,16 @@ class Serving:
         return time.perf_counter() - begin
 
 
-@asynccontextmanager
-async def serving_orders(
-    settings: Settings, *, priority: int = 0, **environment: str
-) -> AsyncIterator[Serving]:
-    """Run `python -m services.orders` on these servers; ready when the block begins.
+def serving_orders(settings: Settings, **environment: str) -> AbstractAsyncContextManager[Serving]:
+    """Run `python -m services.orders` on these servers; ready when the block begins."""
+    return serving_orders_at(0, settings, environment)
 
-    `priority` is what a deployment gives the replica (see tests/support/priority.py).
-    """
+
+@asynccontextmanager
+async def serving_orders_at(
+    priority: int, settings: Settings, environment: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Serving]:
+    """The same at a priority, as a deployment gives it to a replica."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{one.getsockname()[1]}"
