@@ -77,7 +77,7 @@ def consistency(
         raise Refused("A proof file is for one head; name one.")
     keys = key or [evidence.own_key(desk)]
     for path in notes:
-        kept = evidence.content_of(path).decode(errors="replace")
+        kept = _note_in(evidence.content_of(path))
         if proof is not None:
             _tell(verify_growth(evidence.content_of(proof), keys, kept))
             continue
@@ -99,6 +99,11 @@ def key(
             typer.echo(one)
     except LogKeyError as error:
         raise Refused(f"{error}.") from error
+
+
+def _note_in(content: bytes) -> str:
+    """A note that somebody kept, with the line ends that were signed."""
+    return "\n".join(content.decode(errors="replace").splitlines()).rstrip("\n") + "\n"
 
 
 def _tell(grown: Growth) -> None:

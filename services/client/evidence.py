@@ -10,7 +10,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from oip.orders.v1 import orders_pb2
@@ -214,16 +214,15 @@ def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
     name = f"order {record['order_no']}"
     if any(type(proof[place]) is not int for place in ("leaf_index", "leaf_count", "log_index")):
         raise EvidenceBroken(what=f"the places of {name} are no whole numbers")
-    path = [from_base64(one) for one in proof["batch_path"]]
+    path, log_path = (_path(proof[kind], name) for kind in ("batch_path", "log_path"))
     count, hashed = proof["leaf_count"], merkle.leaf_hash(leaf)
     if not merkle.is_included(hashed, proof["leaf_index"], count, path, root):
         raise EvidenceBroken(what=f"{name} does not lie in its batch")
     head = notes.open_note(proof["checkpoint"], verifier_key)
     taken = datetime.fromisoformat(proof["create_time"])
-    if taken.isoformat() != proof["create_time"] or taken.utcoffset() is None:
+    if taken.isoformat() != proof["create_time"] or taken.utcoffset() != timedelta():
         raise EvidenceBroken(what=f"the time of {name} is not written as it is in such files")
     entry = log_entry(count, taken, root, proof["order_batch"])
-    log_path = [from_base64(one) for one in proof["log_path"]]
     hashed = merkle.leaf_hash(entry)
     if not merkle.is_included(hashed, proof["log_index"], head.size, log_path, head.root):
         raise EvidenceBroken(what=f"the batch of {name} does not lie in the log")
@@ -238,6 +237,12 @@ def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
         head.size,
         proof["unsigned"],
     )
+
+
+def _path(held: object, name: str) -> list[bytes]:
+    if not isinstance(held, list):
+        raise EvidenceBroken(what=f"a path of {name} is no list")
+    return [from_base64(one) for one in held]
 
 
 def _plain(value: object) -> str:

@@ -41,10 +41,8 @@ def key_name(province: str) -> str:
 
 def sign(head: Head, name: str, key: Ed25519PrivateKey) -> str:
     """The signed note of a head."""
-    text = f"{head.origin}\n{head.size}\n{_base64(head.root)}\n"
-    signature = key.sign(text.encode())
-    marked = _base64(_key_id(name, key.public_key()) + signature)
-    return f"{text}\n— {name} {marked}\n"
+    signature = key.sign(_text(head).encode())
+    return _note(head, name, _key_id(name, key.public_key()) + signature)
 
 
 def verifier_key(name: str, key: Ed25519PublicKey) -> str:
@@ -53,29 +51,40 @@ def verifier_key(name: str, key: Ed25519PublicKey) -> str:
 
 
 def open_note(note: str, verifier: str) -> Head:
-    """The head in a note signed by this verifier key; raises ValueError if it does not hold."""
+    """The head in a note signed by this verifier key; raises ValueError if it does not hold.
+
+    The note says that and nothing else: a further line would be read as signed.
+    """
     name, _, rest = verifier.partition("+")
-    _, _, packed = rest.partition("+")
-    public = base64.b64decode(packed, validate=True)
+    public = base64.b64decode(rest.partition("+")[2], validate=True)
     if public[:1] != ED25519:
         raise ValueError("the verifier key is not Ed25519")
     key = Ed25519PublicKey.from_public_bytes(public[1:])
-    text, divider, signatures = note.partition("\n\n")
-    for line in signatures.splitlines() if divider else ():
-        dash, _, signed = line.partition(" ")
-        signer, _, marked = signed.partition(" ")
-        if dash != "—" or signer != name:
-            continue
-        content = base64.b64decode(marked, validate=True)
-        if content[:KEY_ID_BYTES] != _key_id(name, key):
-            continue
-        try:
-            key.verify(content[KEY_ID_BYTES:], f"{text}\n".encode())
-        except InvalidSignature:
-            raise ValueError("the signature of the checkpoint does not hold") from None
-        named, size, root = text.split("\n")
-        return Head(named, int(size), base64.b64decode(root, validate=True))
-    raise ValueError(f"the checkpoint has no signature of {name}")
+    if verifier != verifier_key(name, key):
+        raise ValueError("the id in the verifier key is not that of the key")
+    text, _, line = note.partition("\n\n")
+    mark = f"— {name} "
+    marked = line.removeprefix(mark).removesuffix("\n") if line.startswith(mark) else ""
+    signed = base64.b64decode(marked, validate=True)
+    if signed[:KEY_ID_BYTES] != _key_id(name, key):
+        raise ValueError(f"the checkpoint has no signature of {name}")
+    try:
+        key.verify(signed[KEY_ID_BYTES:], f"{text}\n".encode())
+    except InvalidSignature:
+        raise ValueError("the signature of the checkpoint does not hold") from None
+    named, size, root = text.split("\n")
+    head = Head(named, int(size), base64.b64decode(root, validate=True))
+    if note != _note(head, name, signed):
+        raise ValueError("the checkpoint says more than is signed, or is written in another form")
+    return head
+
+
+def _text(head: Head) -> str:
+    return f"{head.origin}\n{head.size}\n{_base64(head.root)}\n"
+
+
+def _note(head: Head, name: str, signed: bytes) -> str:
+    return f"{_text(head)}\n— {name} {_base64(signed)}\n"
 
 
 def _key_id(name: str, key: Ed25519PublicKey) -> bytes:

@@ -29,6 +29,7 @@ SAID = Said(
     report_time="2025-07-10T02:00:00+00:00",
     named=frozenset({(ORDER, 1)}),
 )
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 PROGRAMS = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
 
 
@@ -52,6 +53,13 @@ def test_an_evidence_file_holds_and_says_what_it_proves() -> None:
     assert [one.record["order_no"] for one in found.proven] == ["R-1", "雨-2", "R-3"]
     assert found.proven[1].record["reason"] == "测试"
     assert found.proven[2].record["end_time"] == ""
+
+
+def test_the_example_of_the_page_is_such_a_file() -> None:
+    example = (DOCS / "evidence-example.json").read_bytes()
+
+    assert example == exported()
+    assert "(evidence-example.json)" in DOC
 
 
 def test_what_a_file_only_says_stands_apart() -> None:
@@ -85,6 +93,20 @@ def with_leaf(held: dict[str, Any], at: int, value: bytes) -> None:
     leaf = bytearray(base64.b64decode(held["proofs"][0]["leaf"]))
     leaf[at : at + len(value)] = value
     held["proofs"][0]["leaf"] = base64.b64encode(leaf).decode()
+
+
+def with_note(
+    held: dict[str, Any], old: str, new: str, *, last: bool = False, letter: bool = False
+) -> None:
+    """Put something else for the first or the last `old` in a proof's note.
+
+    `letter` takes the next letter for that before it: of a base64 text, bits that mean nothing.
+    """
+    note = held["proofs"][0]["checkpoint"]
+    start, _, end = note.rpartition(old) if last else note.partition(old)
+    if letter:
+        start = start[:-1] + chr(ord(start[-1]) + 1)
+    held["proofs"][0]["checkpoint"] = start + new + end
 
 
 # What somebody changes who makes the digest anew, and what is said of it.
@@ -132,7 +154,37 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda held: held["proofs"][0].update(create_time="2025-07-10T01:00:00"),
         "not written as it is",
     ),
-    "a path that is a text": (lambda held: held["proofs"][0].update(batch_path="x"), "damaged"),
+    "a time of another zone": (
+        lambda held: held["proofs"][0].update(create_time="2025-07-10T09:00:00+08:00"),
+        "not written as it is",
+    ),
+    "a path that is a text": (lambda held: held["proofs"][0].update(batch_path="x"), "no list"),
+    "a path that is none": (lambda held: held["proofs"][2].update(log_path={}), "no list"),
+    "a path of numbers": (lambda held: held["proofs"][0].update(log_path=[1]), "damaged"),
+    "a word before the signature": (
+        lambda held: with_note(held, "\n\n", "\n\nThis record was withdrawn.\n"),
+        "no signature",
+    ),
+    "a word after the signature": (
+        lambda held: with_note(held, "=\n", "=\nThis record was withdrawn.\n", last=True),
+        "damaged",
+    ),
+    "a second signature": (
+        lambda held: with_note(held, "=\n", "=\n— somebody AAAA\n", last=True),
+        "damaged",
+    ),
+    "a note without its end": (
+        lambda held: with_note(held, "=\n", "=", last=True),
+        "more than is signed",
+    ),
+    "a signature in other letters": (
+        lambda held: with_note(held, "=\n", "=\n", last=True, letter=True),
+        "more than is signed",
+    ),
+    "a key with another id": (
+        lambda held: held.update(verifier_key=VERIFIER.replace("+085e804d+", "+085e804e+")),
+        "not that of the key",
+    ),
     "a proof that is none": (lambda held: held["proofs"].append(3), "names and values"),
 }
 
@@ -146,7 +198,7 @@ def test_a_file_made_anew_is_refused_in_words(
     forge(held)
 
     with pytest.raises(EvidenceBroken, match=re.escape(words)):
-        verify_file(sealed(held), VERIFIER)
+        verify_file(sealed(held))
 
 
 @pytest.mark.parametrize("content", [b"", b"[" * 200_000, b"{}", b"[]", b"\xff", b"9" * 9000])
@@ -181,7 +233,7 @@ def test_the_verifier_of_the_page_verifies(
 
     shown = capsys.readouterr().out.splitlines()
     assert [json.loads(line.removeprefix("proven: ")) for line in shown] == [
-        one.record for one in verify_file(exported()).proven
+        {**one.record, "create_time": one.create_time} for one in verify_file(exported()).proven
     ]
     held = json.loads(exported())["proofs"][0]
     with pytest.raises(ValueError, match="does not lead to the root"):
