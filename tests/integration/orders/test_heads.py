@@ -47,11 +47,18 @@ async def test_a_kept_head_is_contained_in_the_log_of_today(desk: OrderDesk, kep
 
     asked = await oip(desk, "consistency", kept, "--out", proof)
     offline = await oip(desk, "consistency", kept, "--proof", proof, "--key", own_key(desk))
-    twice = await oip(desk, "consistency", kept, kept)
+    twice = await oip(desk, "consistency", kept, as_mailed(kept))
 
     for one in (asked, offline, twice):
         assert one.exit_code == 0, one.output
         assert "the log of 5 batches contains the head at 3" in one.output
+
+
+def as_mailed(kept: Path) -> Path:
+    """The same head with the line ends of another system, and none at the end."""
+    mailed = kept.with_name("mailed.txt")
+    mailed.write_bytes(kept.read_bytes().rstrip().replace(b"\n", b"\r\n"))
+    return mailed
 
 
 async def test_a_log_that_was_cut_says_so(desk: OrderDesk, kept: Path) -> None:
