@@ -214,7 +214,7 @@ def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
     name = f"order {record['order_no']}"
     if any(type(proof[place]) is not int for place in ("leaf_index", "leaf_count", "log_index")):
         raise EvidenceBroken(what=f"the places of {name} are no whole numbers")
-    path, log_path = (_path(proof[kind], name) for kind in ("batch_path", "log_path"))
+    path, log_path = path_in(proof["batch_path"]), path_in(proof["log_path"])
     count, hashed = proof["leaf_count"], merkle.leaf_hash(leaf)
     if not merkle.is_included(hashed, proof["leaf_index"], count, path, root):
         raise EvidenceBroken(what=f"{name} does not lie in its batch")
@@ -237,12 +237,6 @@ def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
         head.size,
         proof["unsigned"],
     )
-
-
-def _path(held: object, name: str) -> list[bytes]:
-    if not isinstance(held, list):
-        raise EvidenceBroken(what=f"a path of {name} is no list")
-    return [from_base64(one) for one in held]
 
 
 def _plain(value: object) -> str:
@@ -270,3 +264,10 @@ def from_base64(text: str) -> bytes:
     if to_base64(content) != text:
         raise ValueError("base64 has another form than ours")
     return content
+
+
+def path_in(held: object) -> list[bytes]:
+    """The hashes of a path in a file; raises ValueError if it is no list of them."""
+    if not isinstance(held, list):
+        raise ValueError("a path is no list")  # noqa: TRY004 - the file is damaged, not the program
+    return [from_base64(one) for one in held]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.client.evidence import EvidenceBroken, from_base64, require_keys, to_base64
+from services.client.evidence import EvidenceBroken, path_in, require_keys, to_base64
 from services.client.sealing import opened, sealed
 from services.kernel.problems import Kind, Problem
 from services.orders.domain import merkle, notes
@@ -68,7 +68,7 @@ def verify_growth(content: bytes, verifier_keys: Sequence[str], kept: str) -> Gr
         held = opened(content, FORMAT)
         require_keys(held, FILE_KEYS, "the file")
         first, second = (open_head(held[name], verifier_keys) for name in ("first", "second"))
-        path = [from_base64(one) for one in held["path"]]
+        path = path_in(held["path"])
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         what = f"it is no consistency file, or a damaged one ({error})"
         raise EvidenceBroken(what=what) from error

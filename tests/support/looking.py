@@ -8,7 +8,6 @@ for the load generator measures the load generator. The empty call is what gRPC 
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import sys
@@ -24,6 +23,7 @@ from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
 
 from services.runtime.channels import Channels
+from services.runtime.serve import keep_what_is_loaded
 from services.runtime.wire import moment_to_wire
 
 MARGIN = timedelta(hours=1)
@@ -75,9 +75,7 @@ async def look(address: str, url: str, token: str, count: int) -> dict[str, list
         query = _MOMENTS.format(count=len(sides) * (WARM + count))
         moments: list[Any] = await (await connection.execute(query)).fetchall()
         assert len(moments) == len(sides) * (WARM + count), "too few orders for so many look-ups"
-        # As every service does: a full collection would hold up whatever side it falls on.
-        gc.collect()
-        gc.freeze()
+        keep_what_is_loaded()
         for turn in range(0, len(moments), len(sides)):
             for (name, ask), (worker, moment) in zip(
                 sides.items(), moments[turn : turn + len(sides)], strict=True

@@ -21,7 +21,8 @@ from services.orders.domain.records import batch_name, log_entry
 from services.runtime.wire import moment_to_wire
 from tests.support.uploading import NINE, SWIFT, row
 
-DOC = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+DOC = (DOCS / "evidence.md").read_text(encoding="utf-8")
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 NAME = notes.key_name("440000")
 VERIFIER = notes.verifier_key(NAME, KEY.public_key())

@@ -20,7 +20,7 @@ from services.client.sealing import sealed
 from services.kernel.problems import Problem
 from services.orders.domain import merkle, notes
 from tests.support.uploading import SWIFT
-from tests.unit.orders.test_evidence import DOC, KEY, NAME, VERIFIER, proofs, some_hashes
+from tests.unit.orders.test_evidence import DOC, DOCS, KEY, NAME, VERIFIER, proofs, some_hashes
 
 ORDER = f"platforms/{SWIFT}/orders/R-1"
 SAID = Said(
@@ -29,7 +29,6 @@ SAID = Said(
     report_time="2025-07-10T02:00:00+00:00",
     named=frozenset({(ORDER, 1)}),
 )
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 PROGRAMS = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
 
 
@@ -95,20 +94,11 @@ def with_leaf(held: dict[str, Any], at: int, value: bytes) -> None:
     held["proofs"][0]["leaf"] = base64.b64encode(leaf).decode()
 
 
-def with_note(
-    held: dict[str, Any], old: str, new: str, *, last: bool = False, letter: bool = False
-) -> None:
-    """Put something else for the first or the last `old` in a proof's note.
-
-    `letter` takes the next letter for that before it: of a base64 text, bits that mean nothing.
-    """
-    note = held["proofs"][0]["checkpoint"]
-    start, _, end = note.rpartition(old) if last else note.partition(old)
-    if letter:
-        start = start[:-1] + chr(ord(start[-1]) + 1)
-    held["proofs"][0]["checkpoint"] = start + new + end
+def with_note(held: dict[str, Any], change: Callable[[str], str]) -> None:
+    held["proofs"][0]["checkpoint"] = change(held["proofs"][0]["checkpoint"])
 
 
+WITHDRAWN = "This record was withdrawn.\n"
 # What somebody changes who makes the digest anew, and what is said of it.
 FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no proofs": (lambda held: held.update(proofs=[]), "proves nothing"),
@@ -162,23 +152,24 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a path that is none": (lambda held: held["proofs"][2].update(log_path={}), "no list"),
     "a path of numbers": (lambda held: held["proofs"][0].update(log_path=[1]), "damaged"),
     "a word before the signature": (
-        lambda held: with_note(held, "\n\n", "\n\nThis record was withdrawn.\n"),
+        lambda held: with_note(held, lambda note: note.replace("\n\n", f"\n\n{WITHDRAWN}")),
         "no signature",
     ),
     "a word after the signature": (
-        lambda held: with_note(held, "=\n", "=\nThis record was withdrawn.\n", last=True),
+        lambda held: with_note(held, lambda note: note + WITHDRAWN),
         "damaged",
     ),
     "a second signature": (
-        lambda held: with_note(held, "=\n", "=\n— somebody AAAA\n", last=True),
+        lambda held: with_note(held, lambda note: note + "— somebody AAAA\n"),
         "damaged",
     ),
     "a note without its end": (
-        lambda held: with_note(held, "=\n", "=", last=True),
+        lambda held: with_note(held, lambda note: note.removesuffix("\n")),
         "more than is signed",
     ),
+    # Of the last letter before the padding, bits that mean nothing.
     "a signature in other letters": (
-        lambda held: with_note(held, "=\n", "=\n", last=True, letter=True),
+        lambda held: with_note(held, lambda note: note[:-3] + chr(ord(note[-3]) + 1) + note[-2:]),
         "more than is signed",
     ),
     "a key with another id": (
