@@ -15,15 +15,20 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import OperationalError
 
-from services.runtime import log as logs
-from services.runtime.bus import NotSyncedError
-from services.runtime.database import NotDurableError
+from services.runtime.base import log as logs
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import CannotStartError, StateInUseError
-from services.runtime.rpc import AddressTakenError
-from services.runtime.running import Service
-from services.runtime.serve import EXIT_FAILED, arm_watchdog, keep_what_is_loaded, stop_signal
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack, stack
+from services.runtime.events.jetstream import NotSyncedError
+from services.runtime.rpc.server import AddressTakenError
+from services.runtime.service.context import Service
+from services.runtime.service.serve import (
+    EXIT_FAILED,
+    arm_watchdog,
+    keep_what_is_loaded,
+    stop_signal,
+)
+from services.runtime.service.stack import Stack, stack
+from services.runtime.storage.database import NotDurableError
 
 # A stack starts producers before those who hear them.
 NAMES = ("enrolment", "orders", "premiums", "claims", "grading", "benefits", "fund")

@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 import pytest
 
-from services.runtime.clock import SetClock
-from services.runtime.database import Database
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer, embedded
-from services.runtime.settings import Settings
+from services.runtime.storage.database import Database
 from tests.support.databases import Databases
 
 OpenDatabase: TypeAlias = Callable[[str], Awaitable[Database]]

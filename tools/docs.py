@@ -215,7 +215,9 @@ def reasons_page() -> str:
     by_reason = {problem.reason: problem for problem in all_problems()}
     for reason in sorted(by_reason):
         problem = by_reason[reason]
-        lines.append(f"| `{reason}` | {problem.kind.code} | {problem.words} | {problem.words_zh} |")
+        lines.append(
+            f"| `{reason}` | {problem.kind.code} | {problem.message} | {problem.message_zh} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -7,15 +7,15 @@ from oip.benefits.v1 import benefits_pb2_grpc
 
 from services.benefits import store
 from services.benefits.api import BenefitApi
-from services.benefits.consumers import LISTENS
-from services.runtime.database import Transaction
-from services.runtime.running import Check, Running, Service
-from services.runtime.serve import run
+from services.benefits.consumers import HANDLERS
+from services.runtime.service.context import Check, Service, ServiceContext
+from services.runtime.service.serve import run
+from services.runtime.storage.database import Transaction
 
 
-def register(server: grpc.aio.Server, running: Running) -> None:
+def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     """Add the RPCs to a server."""
-    benefits_pb2_grpc.add_BenefitServiceServicer_to_server(BenefitApi(running), server)
+    benefits_pb2_grpc.add_BenefitServiceServicer_to_server(BenefitApi(context), server)
 
 
 async def verify(tx: Transaction) -> list[Check]:
@@ -52,7 +52,7 @@ async def verify(tx: Transaction) -> list[Check]:
     ]
 
 
-SERVICE = Service(name="benefits", register=register, listens=LISTENS, verify=verify)
+SERVICE = Service(name="benefits", register=register, listens=HANDLERS, verify=verify)
 
 if __name__ == "__main__":
     run(SERVICE)

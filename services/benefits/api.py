@@ -18,10 +18,7 @@ from services.kernel import names
 from services.kernel.money import total
 from services.kernel.periods import Month
 from services.kernel.problems import Malformed, NotFound
-from services.runtime.database import Transaction
-from services.runtime.requests import change, read
-from services.runtime.running import Running
-from services.runtime.wire import (
+from services.runtime.rpc.wire import (
     Context,
     date_from_wire,
     enum_number,
@@ -34,6 +31,9 @@ from services.runtime.wire import (
     next_token,
     page_of,
 )
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import change, read
+from services.runtime.storage.database import Transaction
 
 REASON_LENGTH_MAX = 500
 BILL_NUMBER_LENGTH_MAX = 100
@@ -46,8 +46,8 @@ Work: TypeAlias = Callable[[Transaction], Awaitable[benefits_pb2.Award]]
 class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
     """Grants awards and instructs their payment."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def GetAward(
         self, request: benefits_pb2.GetAwardRequest, context: Context
@@ -61,7 +61,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
                 raise NotFound(name=request.name)
             return award_message(held, whole=True)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListAwards(
         self, request: benefits_pb2.ListAwardsRequest, context: Context
@@ -77,7 +77,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
                 next_page_token=next_token([held[-1].claim, held[-1].award]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def GrantExpense(
         self, request: benefits_pb2.GrantExpenseRequest, context: Context
@@ -87,7 +87,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         expense = _expense(request)
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._running.clock.now()
+            now = self._context.clock.now()
             request_id, claim = request.request_id, request.claim
             return _whole(await commands.grant_expense(tx, request_id, claim, expense, now))
 
@@ -102,7 +102,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         reason = _reason(request.reason)
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._running.clock.now()
+            now = self._context.clock.now()
             return _whole(await commands.suspend_award(tx, award, month, reason, now))
 
         return await self._change(request, work)
@@ -115,7 +115,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         month = month_from_wire(request.first_month, "first_month")
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._running.clock.now()
+            now = self._context.clock.now()
             return _whole(await commands.resume_award(tx, award, month, now))
 
         return await self._change(request, work)
@@ -129,7 +129,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         reason = _reason(request.reason)
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._running.clock.now()
+            now = self._context.clock.now()
             return _whole(await commands.terminate_award(tx, award, month, reason, now))
 
         return await self._change(request, work)
@@ -143,7 +143,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         pension = fen_from_wire(request.pension_fen, "pension_fen")
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._running.clock.now()
+            now = self._context.clock.now()
             return _whole(await commands.record_pension(tx, request.claim, month, pension, now))
 
         return await self._change(request, work)
@@ -157,7 +157,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         claim_count = request.claim_count or CLAIM_COUNT
 
         async def work(tx: Transaction) -> benefits_pb2.IndexAwardsResponse:
-            done = await commands.index_awards(tx, claim_count, self._running.clock.now())
+            done = await commands.index_awards(tx, claim_count, self._context.clock.now())
             return benefits_pb2.IndexAwardsResponse(
                 claim_count=done.claim_count,
                 award_count=done.award_count,
@@ -165,7 +165,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
             )
 
         return await change(
-            self._running, request, benefits_pb2.IndexAwardsResponse, work, resource="awards"
+            self._context, request, benefits_pb2.IndexAwardsResponse, work, resource="awards"
         )
 
     async def InstructPayments(
@@ -175,11 +175,11 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         month = month_from_wire(request.month, "month")
 
         async def work(tx: Transaction) -> benefits_pb2.PaymentRun:
-            now = self._running.clock.now()
+            now = self._context.clock.now()
             return _run(await commands.instruct_payments(tx, month, now))
 
         return await change(
-            self._running,
+            self._context,
             request,
             benefits_pb2.PaymentRun,
             work,
@@ -199,7 +199,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
                 raise NotFound(name=request.name)
             return _run(run)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListPaymentInstructions(
         self, request: benefits_pb2.ListPaymentInstructionsRequest, context: Context
@@ -223,7 +223,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
                 next_page_token=next_token(held[-1].key) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListRecoveries(
         self, request: benefits_pb2.ListRecoveriesRequest, context: Context
@@ -240,11 +240,11 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
                 next_page_token=next_token([last.claim, last.recovery]) if last else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def _change(self, request: Message, work: Work) -> benefits_pb2.Award:
         return await change(
-            self._running, request, benefits_pb2.Award, work, resource=lambda award: award.name
+            self._context, request, benefits_pb2.Award, work, resource=lambda award: award.name
         )
 
 

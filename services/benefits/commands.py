@@ -36,8 +36,8 @@ from services.kernel.money import Fen
 from services.kernel.names import id_from
 from services.kernel.periods import Month, civil_day
 from services.kernel.problems import NotFound
-from services.runtime import outbox
-from services.runtime.database import Transaction
+from services.runtime.events import outbox
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

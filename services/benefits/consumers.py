@@ -20,9 +20,9 @@ from services.benefits.domain.model import (
     Relation,
     Survivor,
 )
-from services.runtime.database import Transaction
-from services.runtime.running import Handler
-from services.runtime.wire import date_from_wire
+from services.runtime.rpc.wire import date_from_wire
+from services.runtime.service.context import Handler
+from services.runtime.storage.database import Transaction
 
 
 async def claim_determined(
@@ -79,7 +79,7 @@ def _survivor(message: claims_pb2.Survivor) -> Survivor:
     )
 
 
-LISTENS: Mapping[str, Mapping[type[Message], Handler]] = {
+HANDLERS: Mapping[str, Mapping[type[Message], Handler]] = {
     "claims": {
         claims_events.ClaimDetermined: claim_determined,
         claims_events.DeterminationRevoked: determination_revoked,

@@ -8,7 +8,7 @@ from services.benefits.domain.model import Award
 from services.benefits.domain.payments import Part
 from services.kernel import names
 from services.kernel.periods import Month
-from services.runtime.wire import (
+from services.runtime.rpc.wire import (
     date_to_wire,
     enum_number,
     fen_to_wire,

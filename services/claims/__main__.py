@@ -7,15 +7,15 @@ from oip.claims.v1 import claims_pb2_grpc
 
 from services.claims import store
 from services.claims.api import ClaimApi
-from services.claims.consumers import LISTENS
-from services.runtime.database import Transaction
-from services.runtime.running import Check, Running, Service
-from services.runtime.serve import run
+from services.claims.consumers import HANDLERS
+from services.runtime.service.context import Check, Service, ServiceContext
+from services.runtime.service.serve import run
+from services.runtime.storage.database import Transaction
 
 
-def register(server: grpc.aio.Server, running: Running) -> None:
+def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     """Add the RPCs to a server."""
-    claims_pb2_grpc.add_ClaimServiceServicer_to_server(ClaimApi(running), server)
+    claims_pb2_grpc.add_ClaimServiceServicer_to_server(ClaimApi(context), server)
 
 
 async def verify(tx: Transaction) -> list[Check]:
@@ -43,7 +43,7 @@ async def verify(tx: Transaction) -> list[Check]:
     ]
 
 
-SERVICE = Service(name="claims", register=register, listens=LISTENS, verify=verify)
+SERVICE = Service(name="claims", register=register, listens=HANDLERS, verify=verify)
 
 if __name__ == "__main__":
     run(SERVICE)

@@ -14,8 +14,8 @@ from services.claims.domain.evidence import OrderEvidence, OrderState, order_in
 from services.claims.domain.law import Law, pooling_area_of
 from services.kernel import names
 from services.kernel.periods import civil_day
-from services.runtime.channels import Channels
-from services.runtime.wire import date_from_wire, moment_from_wire, moment_to_wire
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.wire import date_from_wire, moment_from_wire, moment_to_wire
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

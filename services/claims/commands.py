@@ -27,10 +27,10 @@ from services.claims.domain.law import law_as_known
 from services.kernel.names import name
 from services.kernel.periods import civil_day
 from services.kernel.problems import Malformed, NotFound
-from services.runtime import outbox
-from services.runtime.crypto import ColumnCipher
-from services.runtime.database import Transaction
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
+from services.runtime.events import outbox
+from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,6 @@ from collections.abc import Mapping
 
 from google.protobuf.message import Message
 
-from services.runtime.running import Handler
+from services.runtime.service.context import Handler
 
-LISTENS: Mapping[str, Mapping[type[Message], Handler]] = {}
+HANDLERS: Mapping[str, Mapping[type[Message], Handler]] = {}

@@ -9,7 +9,7 @@ from oip.claims.v1 import claims_pb2, events_pb2
 from services.claims.domain.claim import Claim, Survivor
 from services.claims.domain.confirmation import Decision
 from services.kernel.names import name
-from services.runtime.wire import date_to_wire, enum_number
+from services.runtime.rpc.wire import date_to_wire, enum_number
 
 
 def claim_determined(claim: Claim, decision: Decision, day: date) -> events_pb2.ClaimDetermined:

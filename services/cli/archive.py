@@ -18,7 +18,7 @@ from services.client.archive_proofs import prove_from
 from services.client.archiving import write_archive
 from services.client.evidence import evidence_file, verify_file
 from services.kernel.periods import Month
-from services.runtime.wire import month_to_wire
+from services.runtime.rpc.wire import month_to_wire
 
 STREAM_SECONDS = 3600
 

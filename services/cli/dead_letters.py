@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.desk import Desk, Refused, desk_of, run
-from services.runtime.channels import Channels
-from services.runtime.wire import moment_from_wire
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.wire import moment_from_wire
 
 app = typer.Typer(no_args_is_help=True, help="Events that a service could not handle (死信).")
 
@@ -40,7 +40,7 @@ def list_letters(
             letter.event.subject,
             letter.error,
             f"{moment_from_wire(letter.create_time, 'create_time'):%Y-%m-%d %H:%M:%SZ}",
-            "yes" if letter.HasField("settle_time") else "no",
+            "yes" if letter.HasField("resolve_time") else "no",
         )
     Console(soft_wrap=not Console().is_terminal).print(table)
 
@@ -71,7 +71,7 @@ def retry(
 
 
 async def _all_letters(
-    desk: Desk, services: Iterable[str], include_settled: bool
+    desk: Desk, services: Iterable[str], include_resolved: bool
 ) -> list[tuple[str, operations_pb2.DeadLetter]]:
     found = []
     async with desk.channels("administrator") as channels:
@@ -80,7 +80,7 @@ async def _all_letters(
             while True:
                 answer = await stub.ListDeadLetters(
                     operations_pb2.ListDeadLettersRequest(
-                        page_token=token, include_settled=include_settled
+                        page_token=token, include_resolved=include_resolved
                     )
                 )
                 found += [(service, letter) for letter in answer.dead_letters]

@@ -20,11 +20,11 @@ from typer.core import TyperGroup
 
 from services.cli.tls import Tls, TlsWrong
 from services.kernel.problems import Problem
-from services.runtime.announced import addresses_running
-from services.runtime.channels import Channels, RemoteProblem, problem_of
-from services.runtime.clock import SystemClock
-from services.runtime.settings import Environment, Settings
-from services.runtime.tokens import Issuer
+from services.runtime.base.clock import SystemClock
+from services.runtime.base.settings import Environment, Settings
+from services.runtime.rpc.client import Channels, RemoteProblem, problem_of
+from services.runtime.rpc.tokens import Issuer
+from services.runtime.service.addresses import published_addresses
 
 R = TypeVar("R")
 
@@ -50,7 +50,7 @@ class Desk:
     @property
     def addresses(self) -> Mapping[str, str]:
         """`host:port` by service: of the stack that runs in the state folder, or as set."""
-        return addresses_running(self.settings.state_dir) or self.settings.addresses
+        return published_addresses(self.settings.state_dir) or self.settings.addresses
 
     def issuer(self) -> Issuer:
         """The issuer of the development stack in the state folder."""

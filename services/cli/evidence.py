@@ -13,7 +13,7 @@ from rich.table import Table
 
 from services.cli.desk import Desk, Refused, desk_of, run
 from services.client.evidence import Evidence, Said, evidence_file, verify_file
-from services.runtime.wire import moment_from_wire
+from services.runtime.rpc.wire import moment_from_wire
 
 VERIFIER_FILE = Path("keys") / "order-log.vkey"
 

@@ -18,8 +18,8 @@ from rich.console import Console
 
 from services.cli.desk import Refused, desk_of, run
 from services.kernel.money import Fen
-from services.runtime.channels import Channels
-from services.runtime.wire import date_from_wire
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.wire import date_from_wire
 
 ROLES = ("fund_officer", "adjudicator", "appraiser")
 FORMS = (

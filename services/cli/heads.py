@@ -14,9 +14,9 @@ from rich.table import Table
 from services.cli import evidence
 from services.cli.desk import Desk, Refused, desk_of, run
 from services.client.heads import Growth, consistency_file, open_head, require_growth, verify_growth
+from services.orderlog.notes import Head
 from services.orders.commands.signing import LogKeyError, read_signer
-from services.orders.domain.notes import Head
-from services.runtime.wire import moment_from_wire
+from services.runtime.rpc.wire import moment_from_wire
 
 SHOWN_MAX = 20
 ROLE = "fund_officer"

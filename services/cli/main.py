@@ -13,8 +13,8 @@ from services.cli.statement import statement
 from services.cli.tls import Tls
 from services.cli.token import token
 from services.cli.verify import verify
-from services.runtime import log
-from services.runtime.settings import Settings
+from services.runtime.base import log
+from services.runtime.base.settings import Settings
 
 app = typer.Typer(
     cls=OneSentence,

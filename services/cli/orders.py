@@ -15,7 +15,7 @@ from services.cli.desk import EXIT_ROWS_REFUSED, Desk, Refused, desk_of, run
 from services.cli.pushing import Pushing
 from services.client import load_mapping
 from services.kernel.periods import Month
-from services.runtime.wire import month_to_wire
+from services.runtime.rpc.wire import month_to_wire
 
 PAGE_SIZE = 1000
 

@@ -12,7 +12,7 @@ from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 from services.cli.desk import EXIT_CHECK_FAILED, Desk, Refused, desk_of, run
 from services.cli.statement import MonthArgument, month_of, show
 from services.kernel.periods import Month
-from services.runtime.wire import month_to_wire
+from services.runtime.rpc.wire import month_to_wire
 
 app = typer.Typer(
     no_args_is_help=True, help="Close a month: trial, propose, approve, close (结账)."

@@ -12,7 +12,7 @@ from rich.table import Table
 from services.cli.desk import Refused, desk_of, run
 from services.kernel.money import Fen
 from services.kernel.periods import SHANGHAI, Month
-from services.runtime.wire import moment_from_wire, month_from_wire
+from services.runtime.rpc.wire import moment_from_wire, month_from_wire
 
 COLUMNS = (
     ("opening", "opening_fen"),

@@ -9,7 +9,7 @@ import typer
 
 from services.cli.desk import Refused, desk_of
 from services.kernel.identifiers import is_credit_code
-from services.runtime.access import role_names
+from services.runtime.rpc.access import role_names
 
 
 def token(

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from services.cli.desk import Desk, Refused, desk_of, run
 from services.kernel.periods import Month
-from services.runtime.wire import date_to_wire, enum_number, month_to_wire
+from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
 
 COLUMNS = ("pooling_area", "industry", "order_count")
 INDUSTRIES = [name for name, number in type_pb2.Industry.items() if number]

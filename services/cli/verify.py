@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.desk import EXIT_CHECK_FAILED, Desk, desk_of, run
-from services.runtime.channels import Channels
-from services.runtime.delivery import deliveries, missing, settled
+from services.runtime.rpc.client import Channels
+from services.runtime.service.delivery import deliveries, missing, settled
 
 Checks = Mapping[str, list[operations_pb2.VerifyResponse.Check]]
 

@@ -20,10 +20,9 @@ import pyarrow.parquet as pq
 from services.client.sealing import opened, sealed
 from services.kernel.periods import Month
 from services.kernel.problems import Kind, Problem
-from services.orders.domain import merkle, notes
-from services.orders.domain.archives import leaf_hashes, month_bounds
-from services.orders.domain.columns import SCHEMA
-from services.orders.domain.records import log_entry
+from services.orderlog import notes, tree
+from services.orderlog.columns import SCHEMA
+from services.orderlog.entries import log_entry
 
 FORMAT = "oip-order-archive-1"
 MANIFEST = "manifest.json"
@@ -36,8 +35,8 @@ class ArchiveBroken(Problem):
     """An archive does not hold."""
 
     kind, reason = Kind.MALFORMED, "ARCHIVE_BROKEN"
-    words = "The archive does not hold: {what}. Do not rely on it; take another copy."
-    words_zh = "归档不成立: {what}。请勿采信, 并改用其他副本。"
+    message = "The archive does not hold: {what}. Do not rely on it; take another copy."
+    message_zh = "归档不成立: {what}。请勿采信, 并改用其他副本。"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class LoggedBatch:
     def entry_hash(self) -> bytes:
         """The log's leaf hash."""
         entry = log_entry(self.leaf_count, self.create_time, self.root, self.name)
-        return merkle.leaf_hash(entry)
+        return tree.leaf_hash(entry)
 
 
 @dataclass(frozen=True)
@@ -196,8 +195,8 @@ def batches_in(table: pa.Table, batches: Iterable[LoggedBatch]) -> Iterator[pa.T
 
 def hashes_of(rows: pa.Table, batch: LoggedBatch, platform: str) -> list[bytes]:
     """The leaf hashes of a batch's rows; raises ArchiveBroken if they do not give its root."""
-    hashes = leaf_hashes(rows, platform)
-    if len(hashes) != batch.leaf_count or merkle.root(hashes) != batch.root:
+    hashes = hashes_of_table(rows, platform)
+    if len(hashes) != batch.leaf_count or tree.root(hashes) != batch.root:
         raise ArchiveBroken(what=f"the rows of {batch.name} do not give its root")
     return hashes
 
@@ -214,7 +213,7 @@ def _check_log(archive: Archive) -> None:
     for batch in around:
         if not batch.name.startswith(f"platforms/{archive.platform}/orderBatches/"):
             raise ArchiveBroken(what=f"{batch.name} is of another platform")
-        if not merkle.is_included(
+        if not tree.is_included(
             batch.entry_hash, batch.log_index, head.size, batch.log_path, head.root
         ):
             raise ArchiveBroken(what=f"{batch.name} does not lie in the log")
@@ -229,7 +228,7 @@ def _check_log(archive: Archive) -> None:
 
 
 def _check_month(archive: Archive) -> None:
-    first, end = month_bounds(archive.month)
+    first, end = archive.month.moments
     before, after = archive.before, archive.after
     is_month = archive.batches[0].create_time >= first
     is_month = is_month and all(one.create_time < end for one in archive.batches)

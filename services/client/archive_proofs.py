@@ -22,11 +22,10 @@ from services.client.archive import (
 )
 from services.kernel import names
 from services.kernel.problems import NotFound
-from services.orders.domain import merkle, notes
-from services.orders.domain.archives import leaf_of
-from services.orders.domain.checks import microseconds
-from services.orders.domain.records import parse_order_name
-from services.runtime.wire import moment_to_wire
+from services.orderlog import notes, tree
+from services.orderlog.entries import microseconds, parse_order_name
+from services.orderlog.leaves import leaf_of
+from services.runtime.rpc.wire import moment_to_wire
 
 MOMENTS = ("accept_time", "pick_up_time", "end_time")
 
@@ -104,7 +103,7 @@ def _prove(place: _Place, order: str) -> orders_pb2.OrderProof:
         leaf=leaf_of(rows, index, archive.platform),
         leaf_index=index,
         leaf_count=batch.leaf_count,
-        batch_path=merkle.path(hashes, index),
+        batch_path=tree.path(hashes, index),
         batch_root=batch.root,
         log_index=batch.log_index,
         log_path=batch.log_path,

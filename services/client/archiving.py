@@ -22,7 +22,7 @@ from services.client.archive import (
     check,
 )
 from services.kernel import names
-from services.runtime.wire import moment_from_wire, month_from_wire
+from services.runtime.rpc.wire import moment_from_wire, month_from_wire
 
 # A row group is read as a whole to prove one of its rows.
 GROUP_ROWS = 50_000

@@ -17,10 +17,9 @@ from oip.orders.v1 import orders_pb2
 
 from services.client.sealing import opened, sealed
 from services.kernel.problems import Kind, Problem
-from services.orders.domain import merkle, notes
-from services.orders.domain.checks import moment
-from services.orders.domain.records import log_entry
-from services.runtime.wire import moment_from_wire
+from services.orderlog import notes, tree
+from services.orderlog.entries import log_entry, moment
+from services.runtime.rpc.wire import moment_from_wire
 
 FORMAT = "oip-evidence-2"
 LEAF_VERSION = 1
@@ -64,8 +63,8 @@ class EvidenceBroken(Problem):
     """An evidence file does not hold."""
 
     kind, reason = Kind.MALFORMED, "EVIDENCE_BROKEN"
-    words = "The evidence does not hold: {what}. Do not rely on it; export it anew."
-    words_zh = "证据不成立: {what}。请勿采信, 并重新导出。"
+    message = "The evidence does not hold: {what}. Do not rely on it; export it anew."
+    message_zh = "证据不成立: {what}。请勿采信, 并重新导出。"
 
 
 @dataclass(frozen=True)
@@ -215,16 +214,16 @@ def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
     if any(type(proof[place]) is not int for place in ("leaf_index", "leaf_count", "log_index")):
         raise EvidenceBroken(what=f"the places of {name} are no whole numbers")
     path, log_path = path_in(proof["batch_path"]), path_in(proof["log_path"])
-    count, hashed = proof["leaf_count"], merkle.leaf_hash(leaf)
-    if not merkle.is_included(hashed, proof["leaf_index"], count, path, root):
+    count, hashed = proof["leaf_count"], tree.leaf_hash(leaf)
+    if not tree.is_included(hashed, proof["leaf_index"], count, path, root):
         raise EvidenceBroken(what=f"{name} does not lie in its batch")
     head = notes.open_note(proof["checkpoint"], verifier_key)
     taken = datetime.fromisoformat(proof["create_time"])
     if taken.isoformat() != proof["create_time"] or taken.utcoffset() != timedelta():
         raise EvidenceBroken(what=f"the time of {name} is not written as it is in such files")
     entry = log_entry(count, taken, root, proof["order_batch"])
-    hashed = merkle.leaf_hash(entry)
-    if not merkle.is_included(hashed, proof["log_index"], head.size, log_path, head.root):
+    hashed = tree.leaf_hash(entry)
+    if not tree.is_included(hashed, proof["log_index"], head.size, log_path, head.root):
         raise EvidenceBroken(what=f"the batch of {name} does not lie in the log")
     platform = record["platform"]
     if not head.origin.endswith(f"/{platform}") or f"/{platform}/" not in proof["order_batch"]:

@@ -25,8 +25,8 @@ class OrderFileUnreadable(Problem):
     """The file of orders cannot be read."""
 
     kind, reason = Kind.MALFORMED, "ORDER_FILE_UNREADABLE"
-    words = "The file {file} cannot be read as orders: {what}."
-    words_zh = "文件 {file} 无法作为订单读取: {what}。"
+    message = "The file {file} cannot be read as orders: {what}."
+    message_zh = "文件 {file} 无法作为订单读取: {what}。"
 
 
 def read_file(path: Path, zone: str = "", encoding: str = "utf-8") -> Iterator[pa.Table]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from services.client.evidence import EvidenceBroken, path_in, require_keys, to_base64
 from services.client.sealing import opened, sealed
 from services.kernel.problems import Kind, Problem
-from services.orders.domain import merkle, notes
-from services.orders.domain.notes import Head
+from services.orderlog import notes, tree
+from services.orderlog.notes import Head
 
 FORMAT = "oip-consistency-1"
 FILE_KEYS = frozenset({"first", "format", "path", "second", "verifier_keys"})
@@ -19,11 +19,11 @@ class LogRewritten(Problem):
     """A log does not begin with what an earlier head of it says."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "LOG_REWRITTEN"
-    words = (
+    message = (
         "The log {origin} is not the one whose head was kept: {what}. "
         "Keep both heads: both are signed, and together they prove it."
     )
-    words_zh = (
+    message_zh = (
         "日志 {origin} 与留存的检查点不符: {what}。请保存两个检查点, 二者均有签名, 可以互证。"
     )
 
@@ -88,7 +88,7 @@ def require_growth(first: Head, second: Head, path: Sequence[bytes]) -> Growth:
         what = f"it had {first.size} batches, and has {second.size} today"
     elif second.size == first.size and second.root != first.root:
         what = f"its head at {first.size} is another one today"
-    elif not merkle.is_consistent(first.size, second.size, first.root, second.root, path):
+    elif not tree.is_consistent(first.size, second.size, first.root, second.root, path):
         what = f"its head at {second.size} does not contain the one at {first.size}"
     if what:
         raise LogRewritten(origin=first.origin, what=what)

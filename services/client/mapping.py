@@ -19,8 +19,8 @@ class MappingWrong(Problem):
     """The mapping file cannot be used."""
 
     kind, reason = Kind.MALFORMED, "MAPPING_WRONG"
-    words = "The mapping {file} cannot be used: {what}."
-    words_zh = "映射文件 {file} 无法使用: {what}。"
+    message = "The mapping {file} cannot be used: {what}."
+    message_zh = "映射文件 {file} 无法使用: {what}。"
 
 
 def _zone(name: str) -> str:

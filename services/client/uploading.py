@@ -16,8 +16,8 @@ import pyarrow as pa
 from google.rpc import error_details_pb2, status_pb2
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 
-from services.orders.domain.columns import SCHEMA, BatchTooLarge
-from services.runtime.channels import RemoteProblem
+from services.orderlog.columns import SCHEMA, BatchTooLarge
+from services.runtime.rpc.client import RemoteProblem
 
 ROWS_PER_BATCH = 40_000
 CONTENT_BYTES_MAX = 4 * 1024 * 1024 - 4096

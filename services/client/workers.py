@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
 
-from services.orders.domain.columns import SCHEMA
+from services.orderlog.columns import SCHEMA
 
 NUMBERS_PER_LOOK_UP = 10_000
 UNKNOWN = 0

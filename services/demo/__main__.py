@@ -29,14 +29,14 @@ from services.demo.desks import Calendar, Desks
 from services.demo.scenario import Scenario, ScenarioError
 from services.demo.summary import summarise
 from services.kernel.problems import Problem
-from services.runtime import log as logs
-from services.runtime.bus import NotSyncedError
-from services.runtime.channels import RemoteProblem, problem_of
-from services.runtime.clock import SetClock
-from services.runtime.database import NotDurableError
+from services.runtime.base import log as logs
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import CannotStartError, StateInUseError
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack, stack
+from services.runtime.events.jetstream import NotSyncedError
+from services.runtime.rpc.client import RemoteProblem, problem_of
+from services.runtime.service.stack import Stack, stack
+from services.runtime.storage.database import NotDurableError
 
 SETTLE_SECONDS = 300.0
 SEED = 20250701

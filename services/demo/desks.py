@@ -10,9 +10,9 @@ from typing import TypeVar
 import grpc
 
 from services.kernel.periods import SHANGHAI, Month
-from services.runtime.channels import Channels
-from services.runtime.clock import SetClock
-from services.runtime.tokens import Issuer
+from services.runtime.base.clock import SetClock
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.tokens import Issuer
 
 Stub = TypeVar("Stub")
 

@@ -14,7 +14,7 @@ from oip.grading.v1 import grading_pb2, grading_pb2_grpc
 from services.demo.cases import Accident
 from services.demo.desks import Desks
 from services.kernel.periods import civil_day
-from services.runtime.wire import date_to_wire, enum_number, moment_to_wire
+from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire
 
 Progress = Callable[[], None]
 

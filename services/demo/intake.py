@@ -16,7 +16,7 @@ from services.demo.desks import Desks
 from services.demo.province import Company, Person
 from services.demo.scenario import Scenario, sent_at
 from services.kernel.periods import first_moment
-from services.runtime.wire import date_to_wire, enum_number
+from services.runtime.rpc.wire import date_to_wire, enum_number
 
 Progress = Callable[[int], None]
 

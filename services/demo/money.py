@@ -11,7 +11,7 @@ from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 
 from services.demo.desks import Desks
 from services.kernel.periods import Month, first_moment
-from services.runtime.wire import date_from_wire, date_to_wire, month_to_wire
+from services.runtime.rpc.wire import date_from_wire, date_to_wire, month_to_wire
 
 Progress = Callable[[], None]
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from services.cli.verify import ask, failures, table_of
 from services.kernel.money import Fen, total
-from services.runtime.stack import Stack
+from services.runtime.service.stack import Stack
 
 
 class VerificationFailedError(RuntimeError):
@@ -18,7 +18,7 @@ class VerificationFailedError(RuntimeError):
 
 async def verify(running: Stack, console: Console) -> None:
     """Re-compute all invariants; raises VerificationFailedError with a table of what was found."""
-    channels = running.channels("demo", "administrator")
+    channels = context.channels("demo", "administrator")
     try:
         found, behind = await ask(channels, list(running.addresses))
     finally:

@@ -16,7 +16,7 @@ from oip.type.v1 import type_pb2
 
 from services.demo.desks import Desks
 from services.kernel.periods import Month
-from services.runtime.wire import enum_number, moment_from_wire, month_from_wire, month_to_wire
+from services.runtime.rpc.wire import enum_number, moment_from_wire, month_from_wire, month_to_wire
 
 PAGE = 1000
 

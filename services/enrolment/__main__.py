@@ -7,15 +7,15 @@ from oip.enrolment.v1 import enrolment_pb2_grpc
 
 from services.enrolment import store
 from services.enrolment.api import EnrolmentApi
-from services.enrolment.consumers import LISTENS
-from services.runtime.database import Transaction
-from services.runtime.running import Check, Running, Service
-from services.runtime.serve import run
+from services.enrolment.consumers import HANDLERS
+from services.runtime.service.context import Check, Service, ServiceContext
+from services.runtime.service.serve import run
+from services.runtime.storage.database import Transaction
 
 
-def register(server: grpc.aio.Server, running: Running) -> None:
+def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     """Add the RPCs to a server."""
-    enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(EnrolmentApi(running), server)
+    enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(EnrolmentApi(context), server)
 
 
 async def verify(tx: Transaction) -> list[Check]:
@@ -31,7 +31,7 @@ async def verify(tx: Transaction) -> list[Check]:
     ]
 
 
-SERVICE = Service(name="enrolment", register=register, listens=LISTENS, verify=verify)
+SERVICE = Service(name="enrolment", register=register, listens=HANDLERS, verify=verify)
 
 if __name__ == "__main__":
     run(SERVICE)

@@ -13,12 +13,9 @@ from services.enrolment.domain import Decision, DocumentKind, Row, Status
 from services.enrolment.store import Enrolment, HeldPlatform
 from services.kernel import names
 from services.kernel.problems import Malformed, NotFound
-from services.runtime.access import caller
-from services.runtime.clock import today
-from services.runtime.database import Transaction
-from services.runtime.requests import change, read
-from services.runtime.running import Running
-from services.runtime.wire import (
+from services.runtime.base.clock import today
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.wire import (
     Context,
     date_from_wire,
     date_to_wire,
@@ -27,13 +24,16 @@ from services.runtime.wire import (
     next_token,
     page_of,
 )
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import change, read
+from services.runtime.storage.database import Transaction
 
 
 class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
     """Registers platforms and enrols workers."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def RegisterPlatform(
         self, request: enrolment_pb2.RegisterPlatformRequest, context: Context
@@ -42,13 +42,13 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
         platform = domain.platform(
             request.credit_code, request.display_name, map(int, request.industries)
         )
-        now = self._running.clock.now()
+        now = self._context.clock.now()
 
         async def work(tx: Transaction) -> enrolment_pb2.Platform:
             return _platform(await commands.register_platform(tx, platform, now))
 
         return await change(
-            self._running, request, enrolment_pb2.Platform, work, resource=platform.name
+            self._context, request, enrolment_pb2.Platform, work, resource=platform.name
         )
 
     async def GetPlatform(
@@ -63,7 +63,7 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 raise NotFound(name=request.name)
             return _platform(held)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListPlatforms(
         self, request: enrolment_pb2.ListPlatformsRequest, context: Context
@@ -80,22 +80,22 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 next_page_token=next_token([held[-1].platform.credit_code]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def EnrolWorkers(
         self, request: enrolment_pb2.EnrolWorkersRequest, context: Context
     ) -> enrolment_pb2.EnrolWorkersResponse:
         """Enrol up to 5,000 workers of one platform."""
         code = _own_platform(request.platform)
-        now = self._running.clock.now()
-        rows = _rows(request.rows, today(self._running.clock))
+        now = self._context.clock.now()
+        rows = _rows(request.rows, today(self._context.clock))
 
         async def work(tx: Transaction) -> enrolment_pb2.EnrolWorkersResponse:
-            cipher = self._running.cipher
+            cipher = self._context.cipher
             return _outcomes(await commands.enrol_workers(tx, cipher, code, rows, now))
 
         return await change(
-            self._running,
+            self._context,
             request,
             enrolment_pb2.EnrolWorkersResponse,
             work,
@@ -118,7 +118,7 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 workers=[found.get(number, 0) for number in numbers]
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def GetWorker(
         self, request: enrolment_pb2.GetWorkerRequest, context: Context
@@ -134,7 +134,7 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 raise NotFound(name=request.name)
             return self._worker(enrolments)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListWorkers(
         self, request: enrolment_pb2.ListWorkersRequest, context: Context
@@ -152,10 +152,10 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 next_page_token=next_token([held[-1].worker_number]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     def _worker(self, enrolments: Sequence[Enrolment]) -> enrolment_pb2.Worker:
-        cipher = self._running.cipher
+        cipher = self._context.cipher
         first = enrolments[0]
         number = commands.open_document_number(cipher, first)
         return enrolment_pb2.Worker(

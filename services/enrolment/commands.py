@@ -9,9 +9,9 @@ from datetime import datetime
 from services.enrolment import domain, events, store
 from services.enrolment.domain import Decision, Platform, Row, Status
 from services.enrolment.store import Enrolment, HeldPlatform
-from services.runtime import outbox
-from services.runtime.crypto import ColumnCipher
-from services.runtime.database import Transaction
+from services.runtime.events import outbox
+from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.database import Transaction
 
 # 53 bits, so that every language can hold an id exactly, also in JSON.
 WORKER_ID_BITS = 53

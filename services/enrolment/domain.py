@@ -21,27 +21,27 @@ class NotACreditCode(Problem):
     """The unified social credit code is wrong."""
 
     kind, reason = Kind.MALFORMED, "NOT_A_CREDIT_CODE"
-    words = (
+    message = (
         "{credit_code} is no unified social credit code: it has 18 characters, the last of which "
         "checks the others; copy it from the business licence."
     )
-    words_zh = "{credit_code} 不是有效的统一社会信用代码; 请按营业执照核对。"
+    message_zh = "{credit_code} 不是有效的统一社会信用代码; 请按营业执照核对。"
 
 
 class PlatformExists(Problem):
     """The platform is registered with other particulars."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "PLATFORM_EXISTS"
-    words = "{name} is registered already with other particulars; look at it with GetPlatform."
-    words_zh = "{name} 已以不同信息登记; 请先查询。"
+    message = "{name} is registered already with other particulars; look at it with GetPlatform."
+    message_zh = "{name} 已以不同信息登记; 请先查询。"
 
 
 class PlatformNotRegistered(Problem):
     """The platform has to be registered first."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "PLATFORM_NOT_REGISTERED"
-    words = "{name} is not registered with the scheme; ask the agency to register it first."
-    words_zh = "{name} 尚未登记; 请先向经办机构登记。"
+    message = "{name} is not registered with the scheme; ask the agency to register it first."
+    message_zh = "{name} 尚未登记; 请先向经办机构登记。"
 
 
 class DocumentKind(Enum):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from oip.enrolment.v1 import events_pb2
 
 from services.enrolment.domain import Platform
-from services.runtime.wire import enum_number
+from services.runtime.rpc.wire import enum_number
 
 
 def platform_registered(platform: Platform, revision: int) -> events_pb2.PlatformRegistered:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from services.enrolment.domain import Held, Platform
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 metadata = sa.MetaData(schema="enrolment")
 

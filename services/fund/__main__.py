@@ -7,16 +7,16 @@ from oip.fund.v1 import fund_pb2_grpc
 
 from services.fund import commands
 from services.fund.api import FundApi
-from services.fund.consumers import LISTENS
+from services.fund.consumers import HANDLERS
 from services.fund.store import checks
-from services.runtime.database import Transaction
-from services.runtime.running import Check, Running, Service
-from services.runtime.serve import run
+from services.runtime.service.context import Check, Service, ServiceContext
+from services.runtime.service.serve import run
+from services.runtime.storage.database import Transaction
 
 
-def register(server: grpc.aio.Server, running: Running) -> None:
+def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     """Add the RPCs to a server."""
-    fund_pb2_grpc.add_FundServiceServicer_to_server(FundApi(running), server)
+    fund_pb2_grpc.add_FundServiceServicer_to_server(FundApi(context), server)
 
 
 async def verify(tx: Transaction) -> list[Check]:
@@ -62,7 +62,7 @@ async def verify(tx: Transaction) -> list[Check]:
     ]
 
 
-SERVICE = Service(name="fund", register=register, listens=LISTENS, verify=verify)
+SERVICE = Service(name="fund", register=register, listens=HANDLERS, verify=verify)
 
 if __name__ == "__main__":
     run(SERVICE)

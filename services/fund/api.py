@@ -20,12 +20,9 @@ from services.kernel.identifiers import is_division
 from services.kernel.money import total
 from services.kernel.periods import Month
 from services.kernel.problems import Malformed, NotFound
-from services.runtime.access import caller
-from services.runtime.clock import today
-from services.runtime.database import Transaction, retrying
-from services.runtime.requests import change, read
-from services.runtime.running import Running
-from services.runtime.wire import (
+from services.runtime.base.clock import today
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.wire import (
     Context,
     date_from_wire,
     date_to_wire,
@@ -38,6 +35,9 @@ from services.runtime.wire import (
     next_token,
     page_of,
 )
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import change, read
+from services.runtime.storage.database import Transaction, retrying
 
 _BANK_REFERENCE = re.compile(r"\S{1,64}")
 HASH_BYTES = 32
@@ -50,8 +50,8 @@ Step = Callable[[Transaction], Awaitable[Statement]]
 class FundApi(fund_pb2_grpc.FundServiceServicer):
     """Keeps the books and closes the months."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
         # A step holds two connections; one step at a time leaves the pool to everybody else.
         self._stepping = asyncio.Lock()
 
@@ -72,7 +72,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
                 next_page_token=next_token([found[-1].seq]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def GetTrialBalance(
         self, request: fund_pb2.GetTrialBalanceRequest, context: Context
@@ -104,8 +104,8 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
     ) -> fund_pb2.Disbursement:
         """Record that a run's money has left the account."""
         made = _disbursement(request)
-        now = self._running.clock.now()
-        if made.disburse_date > today(self._running.clock):
+        now = self._context.clock.now()
+        if made.disburse_date > today(self._context.clock):
             raise Malformed.of("disburse_date", "the bank's day cannot be in the future")
 
         async def work(tx: Transaction) -> fund_pb2.Disbursement:
@@ -119,7 +119,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
                 bank_reference=recorded.bank_reference,
             )
 
-        return await change(self._running, request, fund_pb2.Disbursement, work, resource=made.name)
+        return await change(self._context, request, fund_pb2.Disbursement, work, resource=made.name)
 
     async def TrialSettlement(
         self, request: fund_pb2.TrialSettlementRequest, context: Context
@@ -132,7 +132,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
     ) -> fund_pb2.SettlementPeriod:
         """Freeze a month's figures for approval."""
         month = month_from_wire(request.month, "month")
-        actor, now, province = caller().subject, self._running.clock.now(), self._running.province
+        actor, now, province = caller().subject, self._context.clock.now(), self._context.province
         return await self._step(
             request,
             month,
@@ -147,7 +147,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         reason = request.reason.strip()
         if not 0 < len(reason) <= REASON_CHARACTERS_MAX:
             raise Malformed.of("reason", f"say why in 1 to {REASON_CHARACTERS_MAX} characters")
-        actor, now = caller().subject, self._running.clock.now()
+        actor, now = caller().subject, self._context.clock.now()
         return await self._step(
             request,
             month,
@@ -161,7 +161,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         month = month_from_wire(request.month, "month")
         if len(request.hash) != HASH_BYTES:
             raise Malformed.of("hash", "send the 32 bytes of the hash that the statement shows")
-        actor, now = caller().subject, self._running.clock.now()
+        actor, now = caller().subject, self._context.clock.now()
         return await self._step(
             request,
             month,
@@ -173,7 +173,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
     ) -> fund_pb2.SettlementPeriod:
         """Post the approved transfers and close the month."""
         month = month_from_wire(request.month, "month")
-        actor, now, province = caller().subject, self._running.clock.now(), self._running.province
+        actor, now, province = caller().subject, self._context.clock.now(), self._context.province
         return await self._step(
             request,
             month,
@@ -205,7 +205,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
                 next_page_token=next_token([found[-1].month]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ReplaySettlement(
         self, request: fund_pb2.ReplaySettlementRequest, context: Context
@@ -229,14 +229,14 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         scope = caller().scope
 
         async def attempt() -> R:
-            async with self._running.database.begin(scope, serializable=True) as tx:
+            async with self._context.database.begin(scope, serializable=True) as tx:
                 return await work(tx)
 
         return await retrying(attempt)
 
     async def _view(self, month: Month, name: str = "") -> fund_pb2.SettlementPeriod:
         """A month's statement. With `name`, a month nobody posted to is not found."""
-        day, province = today(self._running.clock), self._running.province
+        day, province = today(self._context.clock), self._context.province
 
         async def work(tx: Transaction) -> fund_pb2.SettlementPeriod:
             statement = await commands.view(tx, month, province, day)
@@ -258,10 +258,10 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         async def work(tx: Transaction) -> fund_pb2.SettlementPeriod:
             return _period(await step(tx))
 
-        async with self._stepping, self._running.database.begin() as gate:
+        async with self._stepping, self._context.database.begin() as gate:
             await periods.hold_postings(gate)
             return await change(
-                self._running,
+                self._context,
                 request,
                 fund_pb2.SettlementPeriod,
                 work,

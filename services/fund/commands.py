@@ -35,9 +35,9 @@ from services.kernel.law import Finding
 from services.kernel.parameters import load_folder
 from services.kernel.periods import Month, civil_day
 from services.kernel.problems import NotFound
-from services.runtime import deadletters, inbox, outbox
-from services.runtime.database import Transaction
-from services.runtime.wire import findings_to_json
+from services.runtime.events import dead_letters, inbox, outbox
+from services.runtime.rpc.wire import findings_to_json
+from services.runtime.storage.database import Transaction
 
 PARAMETERS = load_folder(Path(__file__).parent / "parameters")
 PRODUCERS = ("premiums", "benefits")
@@ -258,7 +258,7 @@ async def _readiness(tx: Transaction, month: Month) -> Readiness:
             gaps.append(producer)
     return Readiness(
         earlier_open=await periods.earlier_open(tx, month),
-        dead_letter_count=await deadletters.open_count(tx),
+        dead_letter_count=await dead_letters.open_count(tx),
         gaps=gaps,
         premiums_assessed=await periods.premiums_assessed(tx, month),
     )

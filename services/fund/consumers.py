@@ -14,9 +14,9 @@ from services.fund import commands
 from services.fund.domain import ledger
 from services.fund.domain.ledger import Industry, PaymentPart, PremiumLine, ReceiptPart
 from services.kernel.money import Fen
-from services.runtime.database import Transaction
-from services.runtime.running import Handler
-from services.runtime.wire import date_from_wire, month_from_wire
+from services.runtime.rpc.wire import date_from_wire, month_from_wire
+from services.runtime.service.context import Handler
+from services.runtime.storage.database import Transaction
 
 
 async def premium_assessed(
@@ -69,7 +69,7 @@ async def payment_instructed(
     await commands.post_benefits(tx, fact, now)
 
 
-LISTENS: Mapping[str, Mapping[type[Message], Handler]] = {
+HANDLERS: Mapping[str, Mapping[type[Message], Handler]] = {
     "premiums": {
         premium_events.PremiumAssessed: premium_assessed,
         premium_events.PremiumReceived: premium_received,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from oip.fund.v1 import events_pb2
 
 from services.kernel.periods import Month
-from services.runtime.wire import month_to_wire
+from services.runtime.rpc.wire import month_to_wire
 
 
 def settlement_period_closed(month: Month, digest: bytes) -> events_pb2.SettlementPeriodClosed:

@@ -7,15 +7,15 @@ from oip.grading.v1 import grading_pb2_grpc
 
 from services.grading import store
 from services.grading.api import GradingApi
-from services.grading.consumers import LISTENS
-from services.runtime.database import Transaction
-from services.runtime.running import Check, Running, Service
-from services.runtime.serve import run
+from services.grading.consumers import HANDLERS
+from services.runtime.service.context import Check, Service, ServiceContext
+from services.runtime.service.serve import run
+from services.runtime.storage.database import Transaction
 
 
-def register(server: grpc.aio.Server, running: Running) -> None:
+def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     """Add the RPCs to a server."""
-    grading_pb2_grpc.add_GradingServiceServicer_to_server(GradingApi(running), server)
+    grading_pb2_grpc.add_GradingServiceServicer_to_server(GradingApi(context), server)
 
 
 async def verify(tx: Transaction) -> list[Check]:
@@ -45,7 +45,7 @@ async def verify(tx: Transaction) -> list[Check]:
     ]
 
 
-SERVICE = Service(name="grading", register=register, listens=LISTENS, verify=verify)
+SERVICE = Service(name="grading", register=register, listens=HANDLERS, verify=verify)
 
 if __name__ == "__main__":
     run(SERVICE)

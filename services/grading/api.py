@@ -21,11 +21,8 @@ from services.grading.domain.appraisal import (
 )
 from services.kernel import names
 from services.kernel.problems import Malformed, NotFound
-from services.runtime.clock import today
-from services.runtime.database import Transaction
-from services.runtime.requests import change, read
-from services.runtime.running import Running
-from services.runtime.wire import (
+from services.runtime.base.clock import today
+from services.runtime.rpc.wire import (
     Context,
     date_from_wire,
     date_to_wire,
@@ -35,6 +32,9 @@ from services.runtime.wire import (
     next_token,
     page_of,
 )
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import change, read
+from services.runtime.storage.database import Transaction
 
 IMPAIRMENTS_MAX = 50
 EXCLUDED_MAX = 1_000
@@ -44,8 +44,8 @@ TEXT_MAX = 2_000
 class GradingApi(grading_pb2_grpc.GradingServiceServicer):
     """Appraises what an injury leaves behind."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
         self._random = secrets.SystemRandom()
 
     async def RegisterSpecialist(
@@ -54,7 +54,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         """Add a specialist to the pool."""
         number = _text(request.specialist_number, "specialist_number", 64)
         field = _text(request.field, "field", 64)
-        now = self._running.clock.now()
+        now = self._context.clock.now()
 
         async def work(tx: Transaction) -> grading_pb2.Specialist:
             return _specialist(
@@ -64,7 +64,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
             )
 
         return await change(
-            self._running,
+            self._context,
             request,
             grading_pb2.Specialist,
             work,
@@ -86,7 +86,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
                 next_page_token=next_token([held[-1].number]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def GetAppraisal(
         self, request: grading_pb2.GetAppraisalRequest, context: Context
@@ -100,7 +100,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
                 raise NotFound(name=request.name)
             return await self._whole(tx, found)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListAppraisals(
         self, request: grading_pb2.ListAppraisalsRequest, context: Context
@@ -120,7 +120,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
                 next_page_token=next_token([held[-1].due_date, held[-1].id]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def DrawPanel(
         self, request: grading_pb2.DrawPanelRequest, context: Context
@@ -132,7 +132,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         for index, name in enumerate(request.excluded_specialists):
             names.parse(name, "specialists", field=f"excluded_specialists[{index}]")
         excluded = list(request.excluded_specialists)
-        now = self._running.clock.now()
+        now = self._context.clock.now()
         return await self._change(
             request,
             lambda tx: commands.draw_panel(
@@ -151,11 +151,11 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         """Record one specialist's opinion."""
         (appraisal_id,) = names.parse(request.name, "appraisals")
         opinion = _opinion_from(request.opinion)
-        now = self._running.clock.now()
+        now = self._context.clock.now()
         return await self._change(
             request,
             lambda tx: commands.record_opinion(
-                tx, self._running.cipher, appraisal_id, opinion, now
+                tx, self._context.cipher, appraisal_id, opinion, now
             ),
         )
 
@@ -164,11 +164,11 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
     ) -> grading_pb2.Appraisal:
         """Conclude on the panel's opinions."""
         (appraisal_id,) = names.parse(request.name, "appraisals")
-        now = self._running.clock.now()
+        now = self._context.clock.now()
         return await self._change(
             request,
             lambda tx: commands.conclude_appraisal(
-                tx, self._running.cipher, appraisal_id, request.revision, now
+                tx, self._context.cipher, appraisal_id, request.revision, now
             ),
         )
 
@@ -180,12 +180,12 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         until = date_from_wire(request.until_date, "until_date")
         note = _text(request.reason, "reason", TEXT_MAX)
         kind = _injury_kind(request.injury_kind)
-        now = self._running.clock.now()
+        now = self._context.clock.now()
         return await self._change(
             request,
             lambda tx: commands.defer_appraisal(
                 tx,
-                self._running.cipher,
+                self._context.cipher,
                 appraisal_id,
                 until=until,
                 kind=kind,
@@ -200,10 +200,10 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         """Lengthen the time limit of a complex case."""
         (appraisal_id,) = names.parse(request.name, "appraisals")
         note = _text(request.reason, "reason", TEXT_MAX)
-        now = self._running.clock.now()
+        now = self._context.clock.now()
         return await self._change(
             request,
-            lambda tx: commands.extend_appraisal(tx, self._running.cipher, appraisal_id, note, now),
+            lambda tx: commands.extend_appraisal(tx, self._context.cipher, appraisal_id, note, now),
         )
 
     async def RecordAbsence(
@@ -212,7 +212,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         """Record that the worker did not come."""
         (appraisal_id,) = names.parse(request.name, "appraisals")
         examination = date_from_wire(request.examination_date, "examination_date")
-        now = self._running.clock.now()
+        now = self._context.clock.now()
         return await self._change(
             request,
             lambda tx: commands.record_absence(
@@ -226,7 +226,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         """Open a re-appraisal or a review."""
         (previous_id,) = names.parse(request.previous, "appraisals", field="previous")
         level = _level(request.level)
-        day = today(self._running.clock)
+        day = today(self._context.clock)
         asked = _past(date_from_wire(request.application_date, "application_date"), day)
         received = (
             date_from_wire(request.receive_date, "receive_date")
@@ -234,7 +234,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
             else None
         )
         appraisal_id = names.id_from(request.request_id, "appraisal")
-        now = self._running.clock.now()
+        now = self._context.clock.now()
         return await self._change(
             request,
             lambda tx: commands.open_appraisal(
@@ -263,7 +263,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
             return await self._whole(tx, await command(tx))
 
         return await change(
-            self._running,
+            self._context,
             request,
             grading_pb2.Appraisal,
             work,
@@ -274,7 +274,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         """An appraisal with its panel, opinions and findings."""
         message = _appraisal(appraisal)
         message.panel.extend(_specialist(one) for one in await store.get_panel(tx, appraisal))
-        opinions = await store.get_opinions(tx, self._running.cipher, appraisal)
+        opinions = await store.get_opinions(tx, self._context.cipher, appraisal)
         message.opinions.extend(_opinion(one) for one in opinions)
         message.findings.extend(findings_to_wire(appraisal.findings))
         return message

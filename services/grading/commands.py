@@ -31,10 +31,10 @@ from services.grading.domain.times import Days
 from services.kernel import names
 from services.kernel.periods import civil_day
 from services.kernel.problems import NotFound
-from services.runtime import outbox
-from services.runtime.crypto import ColumnCipher
-from services.runtime.database import Transaction
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
+from services.runtime.events import outbox
+from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.database import Transaction
 
 
 async def hear_determination(tx: Transaction, injury: Injury, now: datetime) -> None:

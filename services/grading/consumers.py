@@ -11,9 +11,9 @@ from oip.claims.v1 import events_pb2 as claim_events
 
 from services.grading import commands
 from services.grading.domain.appraisal import Injury
-from services.runtime.database import Transaction
-from services.runtime.running import Handler
-from services.runtime.wire import date_from_wire
+from services.runtime.rpc.wire import date_from_wire
+from services.runtime.service.context import Handler
+from services.runtime.storage.database import Transaction
 
 
 async def _claim_determined(
@@ -38,7 +38,7 @@ async def _determination_revoked(
     await commands.hear_revocation(tx, event.claim, event.revision, now)
 
 
-LISTENS: Mapping[str, Mapping[type[Message], Handler]] = {
+HANDLERS: Mapping[str, Mapping[type[Message], Handler]] = {
     "claims": {
         claim_events.ClaimDetermined: _claim_determined,
         claim_events.DeterminationRevoked: _determination_revoked,

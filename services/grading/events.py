@@ -7,7 +7,7 @@ from datetime import date
 from oip.grading.v1 import events_pb2
 
 from services.grading.domain.appraisal import Appraisal
-from services.runtime.wire import date_to_wire, enum_number
+from services.runtime.rpc.wire import date_to_wire, enum_number
 
 
 def appraisal_concluded(appraisal: Appraisal) -> events_pb2.AppraisalConcluded:

@@ -16,8 +16,8 @@ class TransitionNotAllowed(Problem):
     """The change cannot be made in the state the resource is in."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "TRANSITION_NOT_ALLOWED"
-    words = "This is not possible now: {event} needs {needs}, but the state is {state}."
-    words_zh = "现在不能办理: {event} 要求状态为 {needs}, 当前状态为 {state}。"
+    message = "This is not possible now: {event} needs {needs}, but the state is {state}."
+    message_zh = "现在不能办理: {event} 要求状态为 {needs}, 当前状态为 {state}。"
 
 
 @dataclass(frozen=True)

@@ -28,14 +28,14 @@ class Kind(Enum):
 class Problem(Exception):  # noqa: N818 - a refusal is not an error of the program
     """A refusal. Subclasses set `kind`, `reason` and `words`; instances carry the facts.
 
-    `words` is one English sentence that says what to do, `words_zh` the same in Chinese; both are
+    `words` is one English sentence that says what to do, `message_zh` the same in Chinese; both are
     filled in with the facts. `field` names the request field that is wrong, if there is one.
     """
 
     kind: ClassVar[Kind]
     reason: ClassVar[str]
-    words: ClassVar[str]
-    words_zh: ClassVar[str]
+    message: ClassVar[str]
+    message_zh: ClassVar[str]
 
     def __init__(self, *, field: str = "", **facts: object) -> None:
         """Keep the facts as text; they travel as the metadata of `google.rpc.ErrorInfo`."""
@@ -46,20 +46,20 @@ class Problem(Exception):  # noqa: N818 - a refusal is not an error of the progr
     @property
     def sentence(self) -> str:
         """The sentence for people, in English."""
-        return self.words.format_map(self.facts)
+        return self.message.format_map(self.facts)
 
     @property
     def sentence_zh(self) -> str:
         """The sentence for people, in Chinese."""
-        return self.words_zh.format_map(self.facts)
+        return self.message_zh.format_map(self.facts)
 
 
 class Malformed(Problem):
     """A field of a request is missing or cannot be read."""
 
     kind, reason = Kind.MALFORMED, "MALFORMED"
-    words = "{field_name}: {what}."
-    words_zh = "{field_name} 有误: {what}。"
+    message = "{field_name}: {what}."
+    message_zh = "{field_name} 有误: {what}。"
 
     @classmethod
     def of(cls, field: str, what: str) -> Malformed:
@@ -71,13 +71,13 @@ class NotFound(Problem):
     """There is no such resource, or the caller may not know of it."""
 
     kind, reason = Kind.NOT_FOUND, "NOT_FOUND"
-    words = "There is no {name}; check the name, or list what exists."
-    words_zh = "不存在 {name}; 请核对名称或先查询列表。"
+    message = "There is no {name}; check the name, or list what exists."
+    message_zh = "不存在 {name}; 请核对名称或先查询列表。"
 
 
 class Forbidden(Problem):
     """The caller may not do this."""
 
     kind, reason = Kind.FORBIDDEN, "FORBIDDEN"
-    words = "{what}; ask an administrator for the role, or use another account."
-    words_zh = "无权办理: {what}。"
+    message = "{what}; ask an administrator for the role, or use another account."
+    message_zh = "无权办理: {what}。"

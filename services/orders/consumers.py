@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from oip.enrolment.v1 import events_pb2
 
 from services.orders.store import enrolled
-from services.runtime.database import Transaction
-from services.runtime.running import Handler
+from services.runtime.service.context import Handler
+from services.runtime.storage.database import Transaction
 
 
 async def workers_enrolled(
@@ -20,6 +20,6 @@ async def workers_enrolled(
     await enrolled.add_enrolled(tx, event.platform, event.workers)
 
 
-LISTENS: Mapping[str, Mapping[type[Message], Handler]] = {
+HANDLERS: Mapping[str, Mapping[type[Message], Handler]] = {
     "enrolment": {events_pb2.WorkersEnrolled: workers_enrolled}
 }

@@ -10,7 +10,7 @@ from oip.orders.v1 import events_pb2, orders_pb2
 from services.orders.domain.gaps import Gap
 from services.orders.domain.judging import Tally
 from services.orders.domain.records import Batch
-from services.runtime.wire import date_to_wire, enum_number
+from services.runtime.rpc.wire import date_to_wire, enum_number
 
 EPOCH_DAY = date(1970, 1, 1)
 

@@ -6,17 +6,17 @@ import grpc
 from oip.premiums.v1 import premiums_pb2_grpc
 
 from services.premiums.api import PremiumApi
-from services.premiums.consumers import LISTENS
+from services.premiums.consumers import HANDLERS
 from services.premiums.store import verifying
-from services.runtime.database import Transaction
-from services.runtime.holidays import work_calendar
-from services.runtime.running import Check, Running, Service
-from services.runtime.serve import run
+from services.runtime.base.holidays import work_calendar
+from services.runtime.service.context import Check, Service, ServiceContext
+from services.runtime.service.serve import run
+from services.runtime.storage.database import Transaction
 
 
-def register(server: grpc.aio.Server, running: Running) -> None:
+def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     """Add the RPCs to a server."""
-    api = PremiumApi(running, running.province, work_calendar())
+    api = PremiumApi(context, context.province, work_calendar())
     premiums_pb2_grpc.add_PremiumServiceServicer_to_server(api, server)
 
 
@@ -28,7 +28,7 @@ async def verify(tx: Transaction) -> list[Check]:
     ]
 
 
-SERVICE = Service(name="premiums", register=register, listens=LISTENS, verify=verify)
+SERVICE = Service(name="premiums", register=register, listens=HANDLERS, verify=verify)
 
 if __name__ == "__main__":
     run(SERVICE)

@@ -14,9 +14,9 @@ from services.kernel.problems import Malformed
 from services.premiums import commands
 from services.premiums.domain.assessing import Tally
 from services.premiums.domain.terms import Industry
-from services.runtime.database import Transaction
-from services.runtime.running import Handler
-from services.runtime.wire import date_from_wire
+from services.runtime.rpc.wire import date_from_wire
+from services.runtime.service.context import Handler
+from services.runtime.storage.database import Transaction
 
 _INDUSTRIES = frozenset(industry.value for industry in Industry)
 
@@ -55,7 +55,7 @@ async def platform_registered(
     await commands.keep_platform(tx, event.platform, event.revision, list(event.industries))
 
 
-LISTENS: Mapping[str, Mapping[type[Message], Handler]] = {
+HANDLERS: Mapping[str, Mapping[type[Message], Handler]] = {
     "orders": {
         order_events.OrderBatchRecorded: order_batch_recorded,
         order_events.OrderGapFound: order_gap_found,

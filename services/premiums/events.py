@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from oip.premiums.v1 import events_pb2
 
 from services.premiums.domain.paying import Bill, Receipt, Told
-from services.runtime.wire import date_to_wire, enum_number, month_to_wire
+from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
 
 
 def premium_assessed(bill: Bill, lines: Sequence[Told]) -> events_pb2.PremiumAssessed:

@@ -96,8 +96,8 @@ def test_every_reason_belongs_to_one_problem_and_says_what_to_do() -> None:
     for problem in problems:
         assert re.fullmatch(r"[A-Z][A-Z0-9_]{2,62}", problem.reason), problem
         assert inspect.getdoc(problem), problem
-        assert problem.words.rstrip().endswith((".", "}")), problem
-        assert re.search(r"[\u4e00-\u9fff]", problem.words_zh), problem
+        assert problem.message.rstrip().endswith((".", "}")), problem
+        assert re.search(r"[\u4e00-\u9fff]", problem.message_zh), problem
 
 
 def test_every_reason_is_documented() -> None:

@@ -19,11 +19,11 @@ from services.client.archive import MANIFEST, check_folder
 from services.client.archive_proofs import prove_from
 from services.client.archiving import write_archive
 from services.client.uploading import cut, upload_orders
+from services.orderlog.columns import SCHEMA
+from services.orderlog.entries import microseconds
 from services.orders.commands.signing import VERIFIER_FILE
-from services.orders.domain.checks import microseconds
-from services.orders.domain.columns import SCHEMA
-from services.runtime.clock import SetClock
-from services.runtime.settings import Settings
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
 from tests.support.bench import keep
 from tests.support.databases import Databases
 from tests.support.intake_load import AREAS, WORKERS, enrol_all
@@ -72,7 +72,7 @@ async def filled(desk: OrderDesk, table: pa.Table) -> str:
     await upload_orders(stub, SWIFT, cut(table, "month"))
     for number in range(8):
         await desk.execute(f"vacuum analyze orders.orders_{number}")
-    clock = desk.running.running["orders"].clock
+    clock = desk.running.contexts["orders"].clock
     assert isinstance(clock, SetClock)
     clock.set(LATER)
     path = desk.running.settings.state_dir / VERIFIER_FILE

@@ -18,9 +18,9 @@ from services.premiums import commands
 from services.premiums.commands.occasion import Occasion
 from services.premiums.domain.terms import Term, TermKind
 from services.premiums.store import terms
-from services.runtime.database import Database, Transaction
-from services.runtime.holidays import work_calendar
-from services.runtime.settings import Settings
+from services.runtime.base.holidays import work_calendar
+from services.runtime.base.settings import Settings
+from services.runtime.storage.database import Database, Transaction
 from tests.support.bench import keep
 from tests.support.databases import Databases
 

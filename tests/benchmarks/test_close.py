@@ -19,8 +19,8 @@ from services.fund.__main__ import verify
 from services.fund.domain.settlement import State
 from services.fund.store import periods
 from services.kernel.periods import Month
-from services.runtime.database import Database, Transaction
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
+from services.runtime.storage.database import Database, Transaction
 from tests.support.bench import keep
 from tests.support.databases import Databases
 

@@ -12,7 +12,7 @@ import os
 import psycopg
 import pytest
 
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
 from tests.support.bench import keep
 from tests.support.databases import Databases
 from tests.support.intake_load import (

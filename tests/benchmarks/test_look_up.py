@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager
 import psycopg
 
 from services.client.uploading import Batch
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
 from tests.support.bench import keep
 from tests.support.databases import Databases
 from tests.support.intake_load import (

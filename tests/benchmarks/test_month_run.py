@@ -28,8 +28,8 @@ from services.benefits.domain.model import (
 )
 from services.benefits.domain.plan import entitlements
 from services.kernel.periods import Month
-from services.runtime.database import Database
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
+from services.runtime.storage.database import Database
 from tests.support.bench import keep
 from tests.support.databases import Databases
 

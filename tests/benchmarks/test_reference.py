@@ -22,8 +22,8 @@ import psycopg
 import pyarrow as pa
 from pydantic_core import to_json
 
-from services.runtime.database import as_psycopg
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
+from services.runtime.storage.database import as_psycopg
 from tests.support.bench import keep
 from tests.support.databases import Databases
 from tests.support.intake_load import (

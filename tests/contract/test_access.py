@@ -19,7 +19,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from oip.type.v1 import type_pb2
 
 from services.__main__ import NAMES, all_services
-from services.runtime.access import (
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
+from services.runtime.rpc.access import (
     OPEN_SERVICES,
     describe,
     role_name,
@@ -27,11 +29,9 @@ from services.runtime.access import (
     rule_in,
     unruled_methods,
 )
-from services.runtime.channels import problem_of
-from services.runtime.clock import SetClock
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
-from services.runtime.stack import stack as running_stack
+from services.runtime.rpc.client import problem_of
+from services.runtime.service.stack import Stack
+from services.runtime.service.stack import stack as running_stack
 
 Access = type_pb2.Access
 

@@ -21,8 +21,8 @@ from services.grading.domain.appraisal import (
 from services.grading.domain.law import law_on
 from services.grading.domain.panel import draw_panel
 from services.grading.domain.times import Days
-from services.runtime.holidays import work_calendar
-from services.runtime.wire import findings_to_wire
+from services.runtime.base.holidays import work_calendar
+from services.runtime.rpc.wire import findings_to_wire
 from tests.support.golden import check_golden
 
 DAY = date(2025, 9, 1)

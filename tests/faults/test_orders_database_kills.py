@@ -15,9 +15,9 @@ import psycopg
 import pytest
 
 from services.client.uploading import Batch, upload_orders
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import PostgresServer
-from services.runtime.migrate import migrate
-from services.runtime.settings import Settings
+from services.runtime.storage.migrate import migrate
 from tests.support.intake_load import Serving, serving_orders
 from tests.support.order_lives import SWIFT, Lives, ask, enrol, until
 

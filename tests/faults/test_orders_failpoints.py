@@ -17,10 +17,10 @@ from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
 from services.client.uploading import upload_orders
-from services.runtime import failpoints
-from services.runtime.bus import connect
-from services.runtime.carried import Carried
-from services.runtime.settings import Settings
+from services.runtime.base import failpoints
+from services.runtime.base.settings import Settings
+from services.runtime.events.envelope import Envelope
+from services.runtime.events.jetstream import connect
 from tests.support.databases import Databases
 from tests.support.intake_load import WORKERS, Serving, serving_orders
 from tests.support.order_lives import SWIFT, Lives, ask, enrol, until
@@ -53,13 +53,13 @@ async def told_of_a_worker(lives: Lives, _serving: Serving) -> Callable[[Serving
     """Enrolment tells of a worker; the next life must know it."""
     worker = WORKERS + 1 + secrets.randbelow(1_000_000)
     event = events_pb2.WorkersEnrolled(platform=SWIFT, workers=[worker])
-    carried = Carried(
+    envelope = Envelope(
         "enrolment", secrets.token_hex(6), 1, event.DESCRIPTOR.full_name, event.SerializeToString()
     )
     bus = await connect(lives.settings, "test", on_closed=lambda: None)
     try:
         await bus.declare_stream("enrolment")
-        await bus.publish(carried)
+        await bus.publish(envelope)
     finally:
         await bus.close()
 
@@ -70,7 +70,7 @@ async def told_of_a_worker(lives: Lives, _serving: Serving) -> Callable[[Serving
     async def is_heard_once(_serving: Serving) -> None:
         await until(is_known, REDELIVERY_SECONDS)
         statement = "select count(*) from orders.inbox where epoch = %s"
-        assert await ask(lives.url, statement, carried.epoch) == [(1,)]
+        assert await ask(lives.url, statement, envelope.epoch) == [(1,)]
 
     return is_heard_once
 

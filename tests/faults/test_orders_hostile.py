@@ -23,9 +23,9 @@ import pytest
 from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
 
-from services.orders.domain.columns import SCHEMA
-from services.runtime.channels import CLIENT_OPTIONS
-from services.runtime.settings import Settings
+from services.orderlog.columns import SCHEMA
+from services.runtime.base.settings import Settings
+from services.runtime.rpc.client import CLIENT_OPTIONS
 from tests.support.databases import Databases
 from tests.support.intake_load import Serving, serving_orders
 from tests.support.mutating import MUTATIONS, SEED, mutated

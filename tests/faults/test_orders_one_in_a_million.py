@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from services.client.uploading import cut
-from services.orders.domain.columns import ROWS_MAX
-from services.runtime.settings import Settings
+from services.orderlog.columns import ROWS_MAX
+from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
 from tests.support.intake_load import Serving, orders, serving_orders
 from tests.support.order_lives import SWIFT, ask, enrol

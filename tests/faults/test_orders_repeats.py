@@ -11,7 +11,7 @@ import grpc
 import pytest
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
 from tests.support.uploading import (
     NINE,

@@ -15,9 +15,9 @@ from services.demo.desks import Calendar, Desks
 from services.demo.injuries import Filed
 from services.demo.scenario import Scenario
 from services.demo.summary import order_counts
-from services.runtime.clock import SetClock
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack, stack
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
+from services.runtime.service.stack import Stack, stack
 
 ORDERS, WORKERS, SEED = 4_000, 400, 7
 
@@ -40,9 +40,9 @@ class Province:
         """Platforms, workers and the month's orders."""
         await intake.register_platforms(self.desks, self.story, nothing)
         self.workers = await intake.enrol_workers(self.desks, self.story, nothing)
-        await self.stack.settled()
+        await self.stack.wait_until_delivered()
         self.batches = await intake.send_orders(self.desks, self.story, self.workers, nothing)
-        await self.stack.settled()
+        await self.stack.wait_until_delivered()
 
     async def bill(self) -> None:
         """Premiums assessed and received."""
@@ -50,7 +50,7 @@ class Province:
         await money.receive_premiums(
             self.desks, list(self.story.months), self.story.late_platform, nothing
         )
-        await self.stack.settled()
+        await self.stack.wait_until_delivered()
 
     async def send_again(self) -> dict[str, int]:
         """The month's rows once more, under other batch ids; what became of them."""
@@ -62,7 +62,7 @@ class Province:
             self.desks.calendar,
         )
         batches = await intake.send_orders(again, self.story, self.workers, nothing)
-        await self.stack.settled()
+        await self.stack.wait_until_delivered()
         platforms = [company.name for company in self.story.companies]
         counts = await order_counts(again, platforms, batches)
         await again.close()
@@ -81,16 +81,16 @@ class Province:
         """The accidents reported, claimed and determined."""
         filed = await injuries.file_claims(self.desks, self.accidents(), self.workers, nothing)
         await injuries.determine_claims(self.desks, filed, nothing)
-        await self.stack.settled()
+        await self.stack.wait_until_delivered()
         return filed
 
     async def grade_and_pay(self, filed: list[Filed]) -> None:
         """Appraisals concluded, bills handed in, payments instructed."""
         await injuries.conclude_appraisals(self.desks, filed, nothing)
-        await self.stack.settled()
+        await self.stack.wait_until_delivered()
         await injuries.grant_expenses(self.desks, filed, nothing)
         await money.instruct_payments(self.desks, nothing)
-        await self.stack.settled()
+        await self.stack.wait_until_delivered()
 
 
 @pytest.fixture(scope="module")

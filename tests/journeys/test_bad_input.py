@@ -21,9 +21,9 @@ from services.client.uploading import Batch, problem_of_batch
 from services.demo.province import COMPANIES
 from services.demo.summary import pages
 from services.kernel.periods import Month
-from services.runtime.channels import RemoteProblem, problem_of
-from services.runtime.clock import SystemClock
-from services.runtime.wire import moment_to_wire, month_to_wire
+from services.runtime.base.clock import SystemClock
+from services.runtime.rpc.client import RemoteProblem, problem_of
+from services.runtime.rpc.wire import moment_to_wire, month_to_wire
 from tests.journeys.conftest import Province
 from tests.support import command_line
 from tests.support.command_line import Result
@@ -58,7 +58,7 @@ async def _unchanged(province: Province) -> AsyncIterator[None]:
 
 
 async def holdings(province: Province) -> dict[str, Any]:
-    await province.stack.settled()
+    await province.stack.wait_until_delivered()
     at = province.desks.at
     orders = at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
     claims = at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")

@@ -10,7 +10,7 @@ from oip.claims.v1 import claims_pb2, claims_pb2_grpc
 
 from services.demo.summary import pages, summarise
 from services.kernel.periods import Month
-from services.runtime.wire import month_to_wire
+from services.runtime.rpc.wire import month_to_wire
 from tests.journeys.conftest import Province
 
 JULY = Month(2025, 7)

@@ -14,7 +14,7 @@ from services.cli.explain import ROLES, Chain, Language, chains_of, lines
 from services.demo import money
 from services.demo.summary import summarise
 from services.kernel.periods import Month
-from services.runtime.channels import Channels
+from services.runtime.rpc.client import Channels
 from tests.journeys.conftest import Province, nothing
 
 JULY = Month(2025, 7)
@@ -95,7 +95,7 @@ async def test_a_months_settlement_explains_itself(
 ) -> None:
     assert figures["ledger"]["sum_fen"] == 0
     await money.disburse(province.desks, nothing)
-    await province.stack.settled()
+    await province.stack.wait_until_delivered()
     await money.settle(province.desks, JULY, nothing)
 
     (chain,) = await chains_of(channels, f"settlementPeriods/{JULY}")

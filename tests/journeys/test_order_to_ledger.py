@@ -14,7 +14,7 @@ from services.demo.province import COMPANIES
 from services.demo.summary import pages, premium_lines
 from services.kernel.money import Fen
 from services.kernel.periods import Month, civil_day
-from services.runtime.wire import month_to_wire
+from services.runtime.rpc.wire import month_to_wire
 from tests.journeys.conftest import Province
 
 JULY = Month(2025, 7)

@@ -8,8 +8,8 @@ from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 
 from services.demo import money
 from services.kernel.periods import Month
-from services.runtime.channels import RemoteProblem, problem_of
-from services.runtime.wire import month_to_wire
+from services.runtime.rpc.client import RemoteProblem, problem_of
+from services.runtime.rpc.wire import month_to_wire
 from tests.journeys.conftest import Province, nothing
 
 JULY, AUGUST = Month(2025, 7), Month(2025, 8)
@@ -108,7 +108,7 @@ async def test_what_comes_after_the_close_goes_to_the_next_month(province: Provi
     before = await officer.GetSettlementPeriod(fund_pb2.GetSettlementPeriodRequest(name=name))
 
     await money.disburse(province.desks, nothing)
-    await province.stack.settled()
+    await province.stack.wait_until_delivered()
 
     after = await officer.GetSettlementPeriod(fund_pb2.GetSettlementPeriodRequest(name=name))
     assert after.hash == before.hash

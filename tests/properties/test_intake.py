@@ -20,7 +20,7 @@ from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
 from services.kernel.periods import civil_day
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
 from tests.support.uploading import NINE, OrderDesk, as_rows, broken_invariants, order_desk, row
 

@@ -23,7 +23,7 @@ from services.fund.domain.settlement import books_from
 from services.fund.store import ledger, periods
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.runtime.database import Database
+from services.runtime.storage.database import Database
 from tests.support.databases import Databases
 
 PROVINCE = "440000"

@@ -18,7 +18,7 @@ from services.premiums.domain.terms import Industry, Term, TermKind
 from services.premiums.store import assessing as held
 from services.premiums.store import hearing
 from services.premiums.store import paying as held_bills
-from services.runtime.database import Database
+from services.runtime.storage.database import Database
 from tests.conftest import OpenDatabase
 
 LAW = law("440000")

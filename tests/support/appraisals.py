@@ -14,7 +14,7 @@ from oip.claims.v1 import events_pb2 as claim_events
 from oip.grading.v1 import events_pb2, grading_pb2
 from sqlalchemy import text
 
-from services.runtime.channels import problem_of
+from services.runtime.rpc.client import problem_of
 
 CLAIM = "claims/c1"
 State = grading_pb2.Appraisal
@@ -107,7 +107,7 @@ async def in_states(stub: Any, *states: int) -> list[grading_pb2.Appraisal]:
 
 async def told(grading: Any) -> list[events_pb2.AppraisalConcluded]:
     """The conclusions told so far."""
-    async with grading.running.database.begin() as tx:
+    async with grading.context.database.begin() as tx:
         rows = await tx.execute(
             text("select payload from outbox where subject = :subject order by id"),
             {"subject": events_pb2.AppraisalConcluded.DESCRIPTOR.full_name},

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.runtime.clock import SystemClock
+from services.runtime.base.clock import SystemClock
 
 Key = ec.EllipticCurvePrivateKey
 

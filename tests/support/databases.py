@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from services.runtime.migrate import SERVICES, migrate
+from services.runtime.storage.migrate import SERVICES, migrate
 
 TOY_SERVICES = Path(__file__).resolve().parent / "services"
 

@@ -13,8 +13,8 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, wrappers_pb2
 from oip.type.v1 import type_pb2
 
-from services.runtime.access import caller
-from services.runtime.limits import seconds_left
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.limits import seconds_left
 
 Text = wrappers_pb2.StringValue
 SERVICE = "oip.test.v1.EchoService"

@@ -10,10 +10,10 @@ import grpc
 import pytest
 from joserfc.jwk import OKPKey
 
-from services.runtime.channels import problem_of
-from services.runtime.clock import SetClock
-from services.runtime.rpc import RpcServer
-from services.runtime.tokens import Issuer
+from services.runtime.base.clock import SetClock
+from services.runtime.rpc.client import problem_of
+from services.runtime.rpc.server import RpcServer
+from services.runtime.rpc.tokens import Issuer
 from tests.support.echo import EchoApi, EchoStub, Text, add_echo_to_server
 
 NOON = datetime(2025, 7, 1, 4, tzinfo=UTC)

@@ -9,8 +9,8 @@ from oip.enrolment.v1 import enrolment_pb2_grpc
 from oip.type.v1 import type_pb2
 
 from services.kernel.identifiers import citizen_check
-from services.runtime.channels import Channels
-from services.runtime.stack import Stack
+from services.runtime.rpc.client import Channels
+from services.runtime.service.stack import Stack
 
 ROWS_PER_REQUEST = 5000
 

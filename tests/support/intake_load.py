@@ -24,12 +24,12 @@ from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
 
 from services.client.uploading import Batch, cut, upload_orders
-from services.orders.domain.checks import microseconds
-from services.orders.domain.columns import SCHEMA
-from services.runtime.channels import CLIENT_OPTIONS, Channels
-from services.runtime.clock import SystemClock
-from services.runtime.settings import Settings
-from services.runtime.tokens import Issuer
+from services.orderlog.columns import SCHEMA
+from services.orderlog.entries import microseconds
+from services.runtime.base.clock import SystemClock
+from services.runtime.base.settings import Settings
+from services.runtime.rpc.client import CLIENT_OPTIONS, Channels
+from services.runtime.rpc.tokens import Issuer
 from tests.support.databases import Databases
 from tests.support.uploading import NINE
 

@@ -22,9 +22,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
 
-from services.runtime.channels import Channels
-from services.runtime.serve import keep_what_is_loaded
-from services.runtime.wire import moment_to_wire
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.wire import moment_to_wire
+from services.runtime.service.serve import keep_what_is_loaded
 
 MARGIN = timedelta(hours=1)
 # Sides prepare a statement at its sixth use, and the pool has some connections.

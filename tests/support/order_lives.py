@@ -14,10 +14,10 @@ from oip.orders.v1 import orders_pb2 as pb
 
 from services.client.uploading import Batch, cut
 from services.orders.__main__ import SERVICE
-from services.runtime.bus import EPOCH_HEADER, ID_HEADER, connect
-from services.runtime.carried import stream_of
-from services.runtime.database import Database
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
+from services.runtime.events.envelope import stream_of
+from services.runtime.events.jetstream import EPOCH_HEADER, ID_HEADER, connect
+from services.runtime.storage.database import Database
 from tests.support.intake_load import PLATFORMS, WORKERS, Serving, orders
 
 SWIFT = PLATFORMS[0]

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.runtime import inbox
-from services.runtime.bus import Bus
-from services.runtime.clock import SystemClock
-from services.runtime.database import Database
-from services.runtime.listener import Listener
-from services.runtime.outbox import Relay
+from services.runtime.base.clock import SystemClock
+from services.runtime.events import inbox
+from services.runtime.events.jetstream import Bus
+from services.runtime.events.listener import Listener
+from services.runtime.events.outbox import Relay
+from services.runtime.storage.database import Database
 from tests.support import toy
 
 

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from services.enrolment.__main__ import SERVICE as ENROLMENT
 from services.orders.__main__ import SERVICE as ORDERS
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
-from services.runtime.stack import stack as run_stack
+from services.runtime.base.settings import Settings
+from services.runtime.service.stack import Stack
+from services.runtime.service.stack import stack as run_stack
 from tests.support.databases import Databases
 
 

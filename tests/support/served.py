@@ -10,21 +10,21 @@ import grpc
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from sqlalchemy import text
 
-from services.runtime import bus as buses
-from services.runtime.channels import Channels
-from services.runtime.clock import SystemClock
-from services.runtime.database import Transaction
-from services.runtime.running import Check, Running, Service
-from services.runtime.serve import serving_all
-from services.runtime.settings import Settings
-from services.runtime.tokens import Issuer
+from services.runtime.base.clock import SystemClock
+from services.runtime.base.settings import Settings
+from services.runtime.events import jetstream as buses
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.tokens import Issuer
+from services.runtime.service.context import Check, Service, ServiceContext
+from services.runtime.service.serve import serving_all
+from services.runtime.storage.database import Transaction
 from tests.support import toy
 
 Stub: TypeAlias = "operations_pb2_grpc.OperationsServiceAsyncStub"
 NAMES = ("toy", "echo")
 
 
-def register_nothing(_server: grpc.aio.Server, _running: Running) -> None:
+def register_nothing(_server: grpc.aio.Server, _running: ServiceContext) -> None:
     """Toy and echo have no methods but those of OperationsService."""
 
 
@@ -44,7 +44,7 @@ ECHO = Service("echo", register_nothing, toy.HANDLERS, nothing_to_check)
 class ServedPair:
     """Toy and echo, served; `stub` gives their operations to a role."""
 
-    def __init__(self, settings: Settings, running: dict[str, Running]) -> None:
+    def __init__(self, settings: Settings, running: dict[str, ServiceContext]) -> None:
         self.settings = settings
         self.running = running
         keys = settings.signing_key_path, settings.jwks_path
@@ -94,7 +94,7 @@ async def served(settings: Settings) -> AsyncIterator[ServedPair]:
     assert crashes == []
 
 
-async def replayed(both: ServedPair, **request: Any) -> list[operations_pb2.CarriedEvent]:
+async def replayed(both: ServedPair, **request: Any) -> list[operations_pb2.EventEnvelope]:
     call = both.stub("toy", "service").Replay(operations_pb2.ReplayRequest(**request))
     return [event async for event in call]
 

@@ -9,8 +9,8 @@ import asyncio
 import json
 import sys
 
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import CannotStartError, StateInUseError, embedded
-from services.runtime.settings import Settings
 
 
 async def main() -> None:

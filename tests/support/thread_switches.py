@@ -8,10 +8,10 @@ from pathlib import Path
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from joserfc.jwk import OKPKey
 
-from services.runtime.channels import Channels
-from services.runtime.clock import SystemClock
-from services.runtime.rpc import RpcServer
-from services.runtime.tokens import Issuer
+from services.runtime.base.clock import SystemClock
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.server import RpcServer
+from services.runtime.rpc.tokens import Issuer
 
 
 def switches() -> int:

@@ -12,10 +12,10 @@ from google.protobuf.message import Message
 from sqlalchemy import text
 
 from services.kernel.problems import NotFound
-from services.runtime import outbox
-from services.runtime.carried import Carried
-from services.runtime.database import Database, Transaction
-from services.runtime.listener import Handlers, Replay
+from services.runtime.events import outbox
+from services.runtime.events.envelope import Envelope
+from services.runtime.events.listener import Handlers, Replay
+from services.runtime.storage.database import Database, Transaction
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 
@@ -79,11 +79,11 @@ HANDLERS: Handlers = {"toy": {BellRang: hear}}
 def replay_from(database: Database) -> Replay:
     """What the toy's own Replay answers."""
 
-    async def replay(producer: str, epoch: str, from_seq: int) -> AsyncIterator[Carried]:
+    async def replay(producer: str, epoch: str, from_seq: int) -> AsyncIterator[Envelope]:
         async with database.begin() as tx:
             found = await outbox.read_from(tx, producer, epoch, from_seq)
-        for carried in found:
-            yield carried
+        for envelope in found:
+            yield envelope
 
     return replay
 

@@ -9,12 +9,12 @@ import asyncio
 import os
 import sys
 
-from services.runtime import bus as buses
-from services.runtime.clock import SystemClock
-from services.runtime.database import Database
-from services.runtime.listener import Listener
-from services.runtime.outbox import Relay
-from services.runtime.settings import Settings
+from services.runtime.base.clock import SystemClock
+from services.runtime.base.settings import Settings
+from services.runtime.events import jetstream as buses
+from services.runtime.events.listener import Listener
+from services.runtime.events.outbox import Relay
+from services.runtime.storage.database import Database
 from tests.support import toy
 
 

@@ -13,14 +13,14 @@ import pyarrow as pa
 from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
 
+from services.orderlog.columns import SCHEMA
+from services.orderlog.entries import microseconds
 from services.orders.__main__ import SERVICE
-from services.orders.domain.checks import microseconds
-from services.orders.domain.columns import SCHEMA
-from services.runtime.channels import Channels
-from services.runtime.clock import SetClock
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
-from services.runtime.stack import stack as run_stack
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
+from services.runtime.rpc.client import Channels
+from services.runtime.service.stack import Stack
+from services.runtime.service.stack import stack as run_stack
 from tests.support.databases import Databases
 
 SWIFT, PEARL = "91110108MA01ABCD2H", "91350100M000100Y43"
@@ -158,10 +158,10 @@ async def order_desk(settings: Settings, databases: Databases) -> AsyncIterator[
 
 async def broken_invariants(desk: OrderDesk) -> list[str]:
     """What no longer holds."""
-    async with desk.running.running["orders"].database.begin() as tx:
+    async with desk.running.contexts["orders"].database.begin() as tx:
         checks = await SERVICE.verify(tx)
         if SERVICE.verify_with is not None:
-            checks += await SERVICE.verify_with(tx, desk.running.running["orders"])
+            checks += await SERVICE.verify_with(tx, desk.running.contexts["orders"])
     return [f"{one.invariant}: {one.detail}" for one in checks if not one.holds]
 
 

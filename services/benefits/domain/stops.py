@@ -84,7 +84,7 @@ def stop_of_worker(event: Event, day: date) -> Stop:
 
 def _stop(provision: Provision, who: str, event: Event, effect: Effect, day: date) -> Stop:
     last = None if effect is Effect.NONE else Month.of(day)
-    words_zh = {Effect.NONE: "继续发放", Effect.REST: "停发", Effect.END: "终止"}[effect]
+    message_zh = {Effect.NONE: "继续发放", Effect.REST: "停发", Effect.END: "终止"}[effect]
     until = "" if last is None else f"; {last} is the last month paid"
     until_zh = "" if last is None else f", 发放至 {last}"
     return Stop(
@@ -94,7 +94,7 @@ def _stop(provision: Provision, who: str, event: Event, effect: Effect, day: dat
             provision,
             Outcome.NOT_MET if effect is Effect.NONE else Outcome.MET,
             f"{who}: {event.value} on {day}; the benefit {effect.value}{until}.",
-            f"{who} 于 {day} 发生 {event.name}: 待遇{words_zh}{until_zh}。",
+            f"{who} 于 {day} 发生 {event.name}: 待遇{message_zh}{until_zh}。",
             inputs={"event": event, "day": day},
             outputs={"effect": effect, "last_month": last},
         ),

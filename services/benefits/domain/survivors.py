@@ -79,15 +79,15 @@ def _by_age(survivor: Survivor, birth: date, death: date, ages: Value) -> Qualif
         limit = int(ages.at("child"))
         if age < limit:
             last = Month.of(birthday(birth, limit))
-            words = f"under {limit} years old", f"未满 {limit} 周岁"
+            message = f"under {limit} years old", f"未满 {limit} 周岁"
             return _judged(survivor, Outcome.MET, *words, last_month=last, death=death, ages=ages)
-        words = f"{limit} years old or more", f"已满 {limit} 周岁"
+        message = f"{limit} years old or more", f"已满 {limit} 周岁"
         return _judged(survivor, Outcome.NOT_MET, *words, death=death, ages=ages)
     limit = int(ages.at("male" if survivor.male else "female"))
     if age >= limit:
-        words = f"{limit} years old or more", f"已满 {limit} 周岁"
+        message = f"{limit} years old or more", f"已满 {limit} 周岁"
         return _judged(survivor, Outcome.MET, *words, death=death, ages=ages)
-    words = (
+    message = (
         f"under {limit} years old and not totally disabled",
         f"未满 {limit} 周岁且未完全丧失劳动能力",
     )

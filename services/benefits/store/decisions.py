@@ -27,8 +27,8 @@ from services.benefits.store.tables import (
 )
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
-from services.runtime.database import Transaction
-from services.runtime.wire import findings_from_json, findings_to_json
+from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from services.benefits.domain.model import (
 from services.benefits.store.tables import cases, conclusions, month_of, number_of, pensions
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 
 async def lock_claim(tx: Transaction, claim: str) -> None:

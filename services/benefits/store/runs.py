@@ -23,7 +23,7 @@ from services.benefits.store.tables import (
 )
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 # Only the longest run of a province takes longer than this.
 RUN_SECONDS = 590

@@ -17,16 +17,16 @@ from services.claims.domain.claim import Claim
 from services.claims.domain.evidence import OrderEvidence
 from services.claims.domain.law import law_as_known
 from services.kernel.problems import NotFound
-from services.runtime.access import caller
-from services.runtime.clock import today
-from services.runtime.database import Transaction
-from services.runtime.holidays import work_calendar
-from services.runtime.requests import change, read
-from services.runtime.running import Running
-from services.runtime.wire import (
+from services.runtime.base.clock import today
+from services.runtime.base.holidays import work_calendar
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.wire import (
     enum_number,
     finding_to_wire,
 )
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import change, read
+from services.runtime.storage.database import Transaction
 
 ClaimWork = Callable[[Transaction, Desk], Awaitable[Claim]]
 
@@ -34,11 +34,11 @@ ClaimWork = Callable[[Transaction, Desk], Awaitable[Claim]]
 class ClaimBase:
     """One running claims service."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def _held(self, claim_id: str, name: str) -> Claim:
-        cipher = self._running.cipher
+        cipher = self._context.cipher
 
         async def work(tx: Transaction) -> Claim:
             claim = await store.get_claim(tx, cipher, claim_id)
@@ -46,12 +46,12 @@ class ClaimBase:
                 raise NotFound(name=name)
             return claim
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def _orders_near(self, claim: Claim) -> tuple[OrderEvidence, ...]:
-        law = law_as_known(today(self._running.clock))
+        law = law_as_known(today(self._context.clock))
         return await clients.orders_near(
-            self._running.channels, claim.worker, claim.accident_time, claim.place_of_injury, law
+            self._context.channels, claim.worker, claim.accident_time, claim.place_of_injury, law
         )
 
     async def _change(self, request: Message, resource: str, work: ClaimWork) -> claims_pb2.Claim:
@@ -61,17 +61,17 @@ class ClaimBase:
             return await self._format(tx, await work(tx, desk))
 
         return await change(
-            self._running, request, claims_pb2.Claim, change_and_format, resource=resource
+            self._context, request, claims_pb2.Claim, change_and_format, resource=resource
         )
 
     async def _format(self, tx: Transaction, claim: Claim) -> claims_pb2.Claim:
         orders = await store.orders_of(tx, [claim.claim_id])
-        made = await store.latest_determinations(tx, self._running.cipher, [claim.claim_id])
+        made = await store.latest_determinations(tx, self._context.cipher, [claim.claim_id])
         message = formatting.claim(
             self._view(), claim, orders.get(claim.claim_id, ()), made.get(claim.claim_id)
         )
         documents = await store.count_documents(tx, claim.claim_id)
-        law = law_as_known(today(self._running.clock))
+        law = law_as_known(today(self._context.clock))
         missing = missing_documents(claim, documents, law)
         if claim.running is not None:
             explained = filing.clock_finding(claim.running, work_calendar())
@@ -80,7 +80,7 @@ class ClaimBase:
         return message
 
     def _desk(self) -> Desk:
-        return Desk(self._running.cipher, self._running.clock.now(), caller().subject)
+        return Desk(self._context.cipher, self._context.clock.now(), caller().subject)
 
     def _view(self) -> View:
-        return View(caller(), today(self._running.clock))
+        return View(caller(), today(self._context.clock))

@@ -10,11 +10,11 @@ from services.claims.api import parsing
 from services.claims.api.base import ClaimBase
 from services.claims.commands import Desk
 from services.claims.domain.claim import LIFECYCLE, Claim
-from services.runtime import audit
-from services.runtime.access import EVERYTHING
-from services.runtime.database import Transaction
-from services.runtime.requests import answered, content_hash
-from services.runtime.wire import Context, date_from_wire
+from services.runtime.rpc.access import EVERYTHING
+from services.runtime.rpc.wire import Context, date_from_wire
+from services.runtime.service.requests import answered, content_hash
+from services.runtime.storage import audit
+from services.runtime.storage.database import Transaction
 
 
 class DecidingApi(ClaimBase):
@@ -26,7 +26,7 @@ class DecidingApi(ClaimBase):
         """Accept a claim; order records that arrived since come into evidence."""
         claim_id = parsing.claim_id(request.name)
         small = parsing.small_injury(request)
-        before = await answered(self._running, request, claims_pb2.Claim)
+        before = await answered(self._context, request, claims_pb2.Claim)
         if before is not None:
             return before
         found = await self._orders_near(await self._held(claim_id, request.name))
@@ -78,7 +78,7 @@ class DecidingApi(ClaimBase):
         claim_id = parsing.claim_id(request.name)
         enquiry = parsing.enquiry(request.enquiry)
         judgements = parsing.judgements(request.judgements)
-        before = await answered(self._running, request, claims_pb2.Claim)
+        before = await answered(self._context, request, claims_pb2.Claim)
         if before is not None:
             return before
         claim = await self._held(claim_id, request.name)
@@ -123,7 +123,7 @@ class DecidingApi(ClaimBase):
     async def _take_in_records(self, request: Message, claim: Claim) -> None:
         """Order records that arrived since the claim was read: a change of its own, audited."""
         found, desk = await self._orders_near(claim), self._desk()
-        async with self._running.database.begin(EVERYTHING) as tx:
+        async with self._context.database.begin(EVERYTHING) as tx:
             if await commands.take_in_records(tx, desk, claim.claim_id, found):
                 await audit.append(
                     tx,

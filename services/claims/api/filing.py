@@ -12,10 +12,10 @@ from services.claims.api import formatting, parsing
 from services.claims.api.base import ClaimBase
 from services.claims.commands import Desk
 from services.claims.domain.claim import Claim
-from services.runtime.access import caller
-from services.runtime.database import Transaction
-from services.runtime.requests import answered, change
-from services.runtime.wire import Context
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.wire import Context
+from services.runtime.service.requests import answered, change
+from services.runtime.storage.database import Transaction
 
 
 class FilingApi(ClaimBase):
@@ -27,10 +27,10 @@ class FilingApi(ClaimBase):
         """Keep a first word of an accident and freeze the worker's order records."""
         who, desk = caller(), self._desk()
         report = parsing.report(request, who, desk.now)
-        before = await answered(self._running, request, claims_pb2.AccidentReport)
+        before = await answered(self._context, request, claims_pb2.AccidentReport)
         if before is not None:
             return before
-        channels = self._running.channels
+        channels = self._context.channels
         enrolments = await clients.enrolments_of(channels, report.worker)
         own = parsing.own_enrolments(enrolments, who, request.worker)
         report = replace(report, platforms=tuple(sorted({one.platform for one in own})))
@@ -41,7 +41,7 @@ class FilingApi(ClaimBase):
             return formatting.report(kept, request.description)
 
         return await change(
-            self._running, request, claims_pb2.AccidentReport, work, resource=report.name
+            self._context, request, claims_pb2.AccidentReport, work, resource=report.name
         )
 
     async def CreateClaim(
@@ -50,10 +50,10 @@ class FilingApi(ClaimBase):
         """File a claim with the order records found as its evidence."""
         who, desk = caller(), self._desk()
         claim = parsing.claim(request, who, desk.now)
-        before = await answered(self._running, request, claims_pb2.Claim)
+        before = await answered(self._context, request, claims_pb2.Claim)
         if before is not None:
             return before
-        channels = self._running.channels
+        channels = self._context.channels
         enrolments, found = await asyncio.gather(
             clients.enrolments_of(channels, claim.worker), self._orders_near(claim)
         )
@@ -76,7 +76,7 @@ class FilingApi(ClaimBase):
             return formatting.document(await commands.add_evidence(tx, desk, document))
 
         return await change(
-            self._running, request, claims_pb2.Evidence, work, resource=document.name
+            self._context, request, claims_pb2.Evidence, work, resource=document.name
         )
 
     async def RecordDeath(
@@ -84,7 +84,7 @@ class FilingApi(ClaimBase):
     ) -> claims_pb2.Claim:
         """Record that the worker died of the injury, and who was supported."""
         claim_id = parsing.claim_id(request.name)
-        day, survivors = parsing.death(request, self._running.clock.now())
+        day, survivors = parsing.death(request, self._context.clock.now())
 
         async def work(tx: Transaction, desk: Desk) -> Claim:
             return await commands.record_death(tx, desk, claim_id, day, survivors)

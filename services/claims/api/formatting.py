@@ -18,9 +18,9 @@ from services.claims.events import survivor_to_wire
 from services.kernel.law import Finding
 from services.kernel.names import name
 from services.kernel.periods import civil_day
-from services.runtime.access import Caller
-from services.runtime.holidays import work_calendar
-from services.runtime.wire import date_to_wire, enum_number, findings_to_wire, moment_to_wire
+from services.runtime.base.holidays import work_calendar
+from services.runtime.rpc.access import Caller
+from services.runtime.rpc.wire import date_to_wire, enum_number, findings_to_wire, moment_to_wire
 
 NEED_SURVIVORS = frozenset(
     {

@@ -30,8 +30,8 @@ from services.kernel import names
 from services.kernel.identifiers import is_division
 from services.kernel.periods import civil_day
 from services.kernel.problems import Malformed
-from services.runtime.access import Caller
-from services.runtime.wire import date_from_wire, fen_from_wire, moment_from_wire
+from services.runtime.rpc.access import Caller
+from services.runtime.rpc.wire import date_from_wire, fen_from_wire, moment_from_wire
 
 E = TypeVar("E", bound=Enum)
 

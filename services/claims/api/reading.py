@@ -20,13 +20,10 @@ from services.claims.domain.law import law_as_known
 from services.claims.store.claims import queue_date
 from services.kernel.periods import civil_day
 from services.kernel.problems import Malformed, NotFound
-from services.runtime import audit
-from services.runtime.access import caller
-from services.runtime.clock import today
-from services.runtime.database import Transaction
-from services.runtime.holidays import work_calendar
-from services.runtime.requests import read
-from services.runtime.wire import (
+from services.runtime.base.clock import today
+from services.runtime.base.holidays import work_calendar
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.wire import (
     Context,
     Page,
     date_from_wire,
@@ -35,6 +32,9 @@ from services.runtime.wire import (
     next_token,
     page_of,
 )
+from services.runtime.service.requests import read
+from services.runtime.storage import audit
+from services.runtime.storage.database import Transaction
 
 R = TypeVar("R")
 
@@ -70,7 +70,7 @@ class ReadingApi(ClaimBase):
 
     async def _noting(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
         """Read, and write in the same transaction who read."""
-        async with self._running.database.begin(caller().scope) as tx:
+        async with self._context.database.begin(caller().scope) as tx:
             return await work(tx)
 
     async def _alerts(self, tx: Transaction, claim: Claim) -> list[type_pb2.Finding]:
@@ -78,7 +78,7 @@ class ReadingApi(ClaimBase):
             return []
         orders = (await store.orders_of(tx, [claim.claim_id])).get(claim.claim_id, ())
         others = [civil_day(moment) for moment in await store.accidents_of(tx, claim)]
-        law = law_as_known(today(self._running.clock))
+        law = law_as_known(today(self._context.clock))
         return findings_to_wire(alerts(claim, orders, others, law))
 
     async def ListClaims(
@@ -94,7 +94,7 @@ class ReadingApi(ClaimBase):
             else None
         )
         after = _after_claim(page)
-        cipher = self._running.cipher
+        cipher = self._context.cipher
 
         async def work(tx: Transaction) -> claims_pb2.ListClaimsResponse:
             held = await store.list_claims(
@@ -128,7 +128,7 @@ class ReadingApi(ClaimBase):
                 )
             return message
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListEvidence(
         self, request: claims_pb2.ListEvidenceRequest, context: Context
@@ -160,7 +160,7 @@ class ReadingApi(ClaimBase):
     ) -> claims_pb2.ListDeterminationsResponse:
         """What was determined on a claim, withdrawn determinations too."""
         claim_id = parsing.claim_id(request.claim, "claim")
-        page, cipher, view = page_of(request), self._running.cipher, self._view()
+        page, cipher, view = page_of(request), self._context.cipher, self._view()
         after = _after_number(page)
 
         async def work(tx: Transaction) -> claims_pb2.ListDeterminationsResponse:
@@ -173,7 +173,7 @@ class ReadingApi(ClaimBase):
                 next_page_token=next_token([made[-1].number]) if len(made) == page.size else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
 
 async def _note_reading(tx: Transaction, desk: Desk, request: Message, resource: str) -> None:

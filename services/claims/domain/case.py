@@ -26,11 +26,11 @@ class OpenFindings(Problem):
     """The rules leave questions to a person, and the request does not answer them."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "FINDINGS_OPEN"
-    words = (
+    message = (
         "The rules leave {findings} to a person: add a judgement with a reason for each, "
         "or the document that settles it."
     )
-    words_zh = "以下事项须由人工判断: {findings}; 请逐项作出判断并说明理由, 或补充相应证据。"
+    message_zh = "以下事项须由人工判断: {findings}; 请逐项作出判断并说明理由, 或补充相应证据。"
 
 
 @dataclass(frozen=True)

@@ -96,51 +96,51 @@ class WorkerUnknown(Problem):
     """Nobody of this name is enrolled, or not with the platform that asks."""
 
     kind, reason = Kind.NOT_FOUND, "WORKER_UNKNOWN"
-    words = "There is no enrolled worker {worker}; look the worker up in enrolment and try again."
-    words_zh = "未找到参保人员 {worker}; 请先在参保登记中核对后重试。"
+    message = "There is no enrolled worker {worker}; look the worker up in enrolment and try again."
+    message_zh = "未找到参保人员 {worker}; 请先在参保登记中核对后重试。"
 
 
 class ClaimExists(Problem):
     """The same accident of the same worker has a claim already."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "CLAIM_EXISTS"
-    words = "This accident has a claim already, {claim}; add evidence to it instead."
-    words_zh = "该事故已有申请 {claim}; 请在该申请中补充材料。"
+    message = "This accident has a claim already, {claim}; add evidence to it instead."
+    message_zh = "该事故已有申请 {claim}; 请在该申请中补充材料。"
 
 
 class ClaimChanged(Problem):
     """The claim is not what the adjudicator has read."""
 
     kind, reason = Kind.RACED, "CLAIM_CHANGED"
-    words = (
+    message = (
         "{claim} has revision {held}, not {read}: it or its evidence changed; "
         "read it again and decide on what it says now."
     )
-    words_zh = "{claim} 已变更为第 {held} 版(您阅读的是第 {read} 版); 请重新阅卷后再作结论。"
+    message_zh = "{claim} 已变更为第 {held} 版(您阅读的是第 {read} 版); 请重新阅卷后再作结论。"
 
 
 class EvidenceRequestedOnce(Problem):
     """All that is missing is asked for once, in writing (一次性书面告知)."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "EVIDENCE_REQUESTED_ONCE"
-    words = "{claim} had its one evidence request; accept it on what is there, or stay it."
-    words_zh = "{claim} 已作过一次性补正告知; 请按现有材料受理或中止。"
+    message = "{claim} had its one evidence request; accept it on what is there, or stay it."
+    message_zh = "{claim} 已作过一次性补正告知; 请按现有材料受理或中止。"
 
 
 class AlreadyServed(Problem):
     """A conclusion is served once."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "ALREADY_SERVED"
-    words = "The conclusion on {claim} was served on {day}; a service is recorded once."
-    words_zh = "{claim} 的结论书已于 {day} 送达; 不得重复登记。"
+    message = "The conclusion on {claim} was served on {day}; a service is recorded once."
+    message_zh = "{claim} 的结论书已于 {day} 送达; 不得重复登记。"
 
 
 class NotDetermined(Problem):
     """Only a conclusion that stands can be served."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_DETERMINED"
-    words = "{claim} has no determination that stands; determine it first."
-    words_zh = "{claim} 尚无有效结论; 请先作出结论。"
+    message = "{claim} has no determination that stands; determine it first."
+    message_zh = "{claim} 尚无有效结论; 请先作出结论。"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from services.claims.domain.evidence import (
     DOUBTFUL,
     Attribution,
     Charge,
-    Ground,
+    HostContext,
     OrderEvidence,
     OrderState,
     Standing,
@@ -193,12 +193,12 @@ def attribution_of(case: Case) -> Attribution:
     real = [order for order, how in stood.items() if how is not Standing.REVERSED]
     named = [order for order in real if order.name == served]
     if named:
-        return charge_of(named[0], Ground.ENQUIRY)
+        return charge_of(named[0], HostContext.ENQUIRY)
     if served:
         return _by_name(case, served, real)
     closest = nearest(real, moment)
     if closest is not None and not case.enquiry.order_records_withheld:
-        return charge_of(closest, Ground.NEAREST)
+        return charge_of(closest, HostContext.NEAREST)
     return _by_name(case, "", real)
 
 
@@ -241,7 +241,7 @@ def _by_name(case: Case, served: str, real: Sequence[OrderEvidence]) -> Attribut
         area = provisions.pooling_area_of(
             case.claim.place_of_injury, case.claim.accident_day, case.law
         )
-    return Attribution(Ground.NAMED, (Charge(platform, order_no, 100),), area, industry)
+    return Attribution(HostContext.NAMED, (Charge(platform, order_no, 100),), area, industry)
 
 
 def _attribution_findings(case: Case, attribution: Attribution) -> tuple[Finding, ...]:
@@ -286,10 +286,10 @@ def _attribution_findings(case: Case, attribution: Attribution) -> tuple[Finding
 
 
 _GROUND_ZH = {
-    Ground.ONLY_ORDER: "事故时仅有一单在执行",
-    Ground.ENQUIRY: "经调查查明正在配送的订单",
-    Ground.LAST_EVENT: "事故前最后一个订单事件所属订单",
-    Ground.EQUAL_SPLIT: "无法确定正在执行的订单, 平均分摊",
-    Ground.NEAREST: "距事故时间最近的订单",
-    Ground.NAMED: "调查指明的平台(无订单记录)",
+    HostContext.ONLY_ORDER: "事故时仅有一单在执行",
+    HostContext.ENQUIRY: "经调查查明正在配送的订单",
+    HostContext.LAST_EVENT: "事故前最后一个订单事件所属订单",
+    HostContext.EQUAL_SPLIT: "无法确定正在执行的订单, 平均分摊",
+    HostContext.NEAREST: "距事故时间最近的订单",
+    HostContext.NAMED: "调查指明的平台(无订单记录)",
 }

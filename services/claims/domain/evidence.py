@@ -175,7 +175,7 @@ def latest(orders: Iterable[OrderEvidence]) -> tuple[OrderEvidence, ...]:
     )
 
 
-class Ground(Enum):
+class HostContext(Enum):
     """By what the order served was found."""
 
     ONLY_ORDER = "the only order under way"
@@ -199,7 +199,7 @@ class Charge:
 class Attribution:
     """Which orders bear the case, and the place and industry it is charged to."""
 
-    ground: Ground
+    ground: HostContext
     charges: tuple[Charge, ...]
     pooling_area: str
     industry: Industry
@@ -221,15 +221,15 @@ def attribute(orders: Sequence[OrderEvidence], moment: datetime, served: str = "
     """
     by_name = {order.name: order for order in orders}
     if served in by_name:
-        return _of([by_name[served]], Ground.ENQUIRY)
+        return _of([by_name[served]], HostContext.ENQUIRY)
     if len(orders) == 1:
-        return _of(orders, Ground.ONLY_ORDER)
+        return _of(orders, HostContext.ONLY_ORDER)
     loaded = [order for order in orders if order.is_loaded(moment)]
     if len(loaded) > 1:
-        return _of(loaded, Ground.EQUAL_SPLIT)
+        return _of(loaded, HostContext.EQUAL_SPLIT)
     last = max(order.last_event(moment) for order in orders)
     found = [order for order in orders if order.last_event(moment) == last]
-    return _of(found, Ground.LAST_EVENT if len(found) == 1 else Ground.EQUAL_SPLIT)
+    return _of(found, HostContext.LAST_EVENT if len(found) == 1 else HostContext.EQUAL_SPLIT)
 
 
 def nearest(orders: Sequence[OrderEvidence], moment: datetime) -> OrderEvidence | None:
@@ -244,7 +244,7 @@ def nearest(orders: Sequence[OrderEvidence], moment: datetime) -> OrderEvidence 
     )
 
 
-def charge_of(order: OrderEvidence, ground: Ground) -> Attribution:
+def charge_of(order: OrderEvidence, ground: HostContext) -> Attribution:
     """The whole case on one order."""
     return _of([order], ground)
 
@@ -262,7 +262,7 @@ def in_words(moment: datetime) -> str:
     return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _of(orders: Sequence[OrderEvidence], ground: Ground) -> Attribution:
+def _of(orders: Sequence[OrderEvidence], ground: HostContext) -> Attribution:
     parts = share(Fen(WHOLE_PERCENT), [1] * len(orders))
     charges = tuple(
         Charge(order.platform, order.order_no, part.count)

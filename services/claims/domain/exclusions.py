@@ -18,7 +18,7 @@ SELF_HARM_PROOF = (DocumentKind.JUDGMENT, DocumentKind.DEATH_CERTIFICATE)
 def exclusion_answers(case: Case) -> tuple[Answer, ...]:
     """One answer a ground; `MET` means that the ground applies and the claim is refused."""
     answers = (
-        _ground(
+        _host(
             case,
             Exclusion.INTENTIONAL_CRIME,
             provisions.INTENTIONAL_CRIME,
@@ -26,7 +26,7 @@ def exclusion_answers(case: Case) -> tuple[Answer, ...]:
             ("intentional crime", "故意犯罪"),
         ),
         _intoxication(case),
-        _ground(
+        _host(
             case,
             Exclusion.SELF_HARM,
             provisions.SELF_HARM,
@@ -39,7 +39,7 @@ def exclusion_answers(case: Case) -> tuple[Answer, ...]:
     return (*answers, _labour_relationship(case))
 
 
-def _ground(
+def _host(
     case: Case,
     ground: Exclusion,
     provision: Provision,

@@ -21,8 +21,8 @@ class NotASmallInjury(Problem):
     """The short path needs a small injury, and a place that has the path."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_A_SMALL_INJURY"
-    words = "The path for small injuries is not open: {why}; accept the claim without it."
-    words_zh = "不适用小额伤害快速办理: {why_zh}; 请按普通程序受理。"
+    message = "The path for small injuries is not open: {why}; accept the claim without it."
+    message_zh = "不适用小额伤害快速办理: {why_zh}; 请按普通程序受理。"
 
 
 @dataclass(frozen=True)

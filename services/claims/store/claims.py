@@ -25,8 +25,8 @@ from services.claims.domain.time_limits import Pause, Step, StepClock, TimeLimit
 from services.claims.store.tables import NEVER, claims, reports
 from services.kernel.law import ParameterVersion, Tag
 from services.kernel.workdays import WorkCalendar
-from services.runtime.crypto import ColumnCipher
-from services.runtime.database import Transaction
+from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.database import Transaction
 
 
 async def insert_report(

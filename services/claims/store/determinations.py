@@ -17,9 +17,9 @@ from services.claims.domain.confirmation import Determination, Result
 from services.claims.domain.evidence import Charge
 from services.claims.store.tables import determinations, revocations, services, stays
 from services.kernel.law import Finding, facts
-from services.runtime.crypto import ColumnCipher
-from services.runtime.database import Transaction
-from services.runtime.wire import findings_from_json, findings_to_json
+from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.database import Transaction
 
 
 async def insert_determination(

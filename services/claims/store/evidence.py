@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from services.claims.domain.claim import Document, DocumentKind, Industry
 from services.claims.domain.evidence import OrderEvidence, OrderState
 from services.claims.store.tables import evidence, orders
-from services.runtime.crypto import ColumnCipher
-from services.runtime.database import Transaction
+from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.database import Transaction
 
 
 async def insert_orders(

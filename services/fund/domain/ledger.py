@@ -21,22 +21,22 @@ class FactDiffers(Problem):
     """A fact that is in the books came again with other amounts."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "FACT_DIFFERS"
-    words = (
+    message = (
         "{source} is in the books of {pooling_area} with other amounts; "
         "correct it at its origin under a new name."
     )
-    words_zh = "{source} 已按不同金额记入 {pooling_area} 账内; 请在来源处以新编号更正。"
+    message_zh = "{source} 已按不同金额记入 {pooling_area} 账内; 请在来源处以新编号更正。"
 
 
 class MoreThanPayable(Problem):
     """More was to leave the account than is payable."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "MORE_THAN_PAYABLE"
-    words = (
+    message = (
         "{amount} yuan cannot be disbursed for {payment_run} in {pooling_area}: "
         "{payable} yuan are payable; check the bank's figure."
     )
-    words_zh = (
+    message_zh = (
         "{payment_run} 在 {pooling_area} 应付 {payable} 元, 不能拨付 {amount} 元; 请核对银行金额。"
     )
 
@@ -45,11 +45,11 @@ class DisbursementReferenceUsed(Problem):
     """The bank's reference stands on another disbursement."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "DISBURSEMENT_REFERENCE_USED"
-    words = (
+    message = (
         "Bank reference {bank_reference} stands on another disbursement already; "
         "check it on the bank's statement."
     )
-    words_zh = "银行流水号 {bank_reference} 已用于另一笔拨付; 请核对银行对账单。"
+    message_zh = "银行流水号 {bank_reference} 已用于另一笔拨付; 请核对银行对账单。"
 
 
 class Account(Enum):

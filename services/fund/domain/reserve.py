@@ -27,8 +27,10 @@ class LoanOverdue(Problem):
     """A loan of an earlier year is still owed."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "LOAN_OVERDUE"
-    words = "{overdue} yuan of an earlier loan are overdue; repay them before a new loan is taken."
-    words_zh = "此前借款尚有 {overdue} 元逾期未还; 归还前不得再借。"
+    message = (
+        "{overdue} yuan of an earlier loan are overdue; repay them before a new loan is taken."
+    )
+    message_zh = "此前借款尚有 {overdue} 元逾期未还; 归还前不得再借。"
 
 
 @dataclass(frozen=True)

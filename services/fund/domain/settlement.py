@@ -65,40 +65,44 @@ class NotReadyToPropose(Problem):
     """Something stands in the way of proposing the month."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_READY_TO_PROPOSE"
-    words = "{month} cannot be proposed: {obstacles}"
-    words_zh = "{month} 暂不能提交结账: {obstacles_zh}"
+    message = "{month} cannot be proposed: {obstacles}"
+    message_zh = "{month} 暂不能提交结账: {obstacles_zh}"
 
 
 class ApproverIsProposer(Problem):
     """Whoever proposed the month cannot approve it."""
 
     kind, reason = Kind.FORBIDDEN, "APPROVER_IS_PROPOSER"
-    words = "{proposer} proposed {month}; ask another approver to approve it."
-    words_zh = "{month} 由 {proposer} 提交; 须由另一人审批。"
+    message = "{proposer} proposed {month}; ask another approver to approve it."
+    message_zh = "{month} 由 {proposer} 提交; 须由另一人审批。"
 
 
 class HashDiffers(Problem):
     """What was read is not what is proposed."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "HASH_DIFFERS"
-    words = "The figures of {month} are not those you read; read them again and approve their hash."
-    words_zh = "{month} 的数字与所阅不一致; 请重新阅看后按其哈希值审批。"
+    message = (
+        "The figures of {month} are not those you read; read them again and approve their hash."
+    )
+    message_zh = "{month} 的数字与所阅不一致; 请重新阅看后按其哈希值审批。"
 
 
 class FiguresChanged(Problem):
     """The approved figures no longer follow from the books."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "FIGURES_CHANGED"
-    words = "The books no longer yield the approved figures of {month}; withdraw and propose anew."
-    words_zh = "{month} 账面数字与已审批数字不符; 请撤回后重新提交。"
+    message = (
+        "The books no longer yield the approved figures of {month}; withdraw and propose anew."
+    )
+    message_zh = "{month} 账面数字与已审批数字不符; 请撤回后重新提交。"
 
 
 class NotClosed(Problem):
     """Only a closed month can be replayed."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_CLOSED"
-    words = "{month} is not closed; only a closed month can be replayed."
-    words_zh = "{month} 尚未结账; 仅已结账月份可以重算。"
+    message = "{month} is not closed; only a closed month can be replayed."
+    message_zh = "{month} 尚未结账; 仅已结账月份可以重算。"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 _UNBALANCED = """
     select count(*) from ledger_transaction as held

@@ -22,7 +22,7 @@ from services.fund.store.tables import disbursements, payables, periods, posting
 from services.fund.store.tables import totals as period_totals
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from services.fund.store.tables import books, periods, postings, steps, totals, 
 from services.kernel.law import Finding
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.runtime.database import Transaction
-from services.runtime.wire import findings_from_json
+from services.runtime.rpc.wire import findings_from_json
+from services.runtime.storage.database import Transaction
 
 # The advisory lock of postings: any number of postings share it.
 POSTING = sa.func.hashtextextended("oip fund posting", 0)

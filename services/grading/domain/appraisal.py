@@ -185,155 +185,157 @@ class AppraisalDeferred(Problem):
     """The appraisal waits for the condition to become stable."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "APPRAISAL_DEFERRED"
-    words = "The appraisal is deferred until {until}; draw the panel on that day or later."
-    words_zh = "本次鉴定已延期至 {until}; 请于该日或之后抽取专家组。"
+    message = "The appraisal is deferred until {until}; draw the panel on that day or later."
+    message_zh = "本次鉴定已延期至 {until}; 请于该日或之后抽取专家组。"
 
 
 class DeferralTooShort(Problem):
     """The new day is earlier than the injury usually becomes stable."""
 
     kind, reason = Kind.MALFORMED, "DEFERRAL_TOO_SHORT"
-    words = "A {injury} needs {months} months from the accident; defer until {earliest} or later."
-    words_zh = "{injury} 自受伤起一般需 {months} 个月稳定; 请延期至 {earliest} 或之后。"
+    message = "A {injury} needs {months} months from the accident; defer until {earliest} or later."
+    message_zh = "{injury} 自受伤起一般需 {months} 个月稳定; 请延期至 {earliest} 或之后。"
 
 
 class PanelSizeWrong(Problem):
     """A panel has a size that the law names."""
 
     kind, reason = Kind.MALFORMED, "PANEL_SIZE_WRONG"
-    words = "A panel has {sizes} specialists, not {size}; ask for one of these."
-    words_zh = "专家组应由 {sizes} 名专家组成, 不能为 {size} 名。"
+    message = "A panel has {sizes} specialists, not {size}; ask for one of these."
+    message_zh = "专家组应由 {sizes} 名专家组成, 不能为 {size} 名。"
 
 
 class PoolTooSmall(Problem):
     """There are not enough specialists to draw from."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "POOL_TOO_SMALL"
-    words = (
+    message = (
         "The pool has {available} specialists who may sit on this panel of {size}; "
         "register more, or draw a smaller panel."
     )
-    words_zh = "可抽取的专家仅 {available} 名, 不足 {size} 名; 请补充专家库或缩小专家组。"
+    message_zh = "可抽取的专家仅 {available} 名, 不足 {size} 名; 请补充专家库或缩小专家组。"
 
 
 class NotOnPanel(Problem):
     """Only members of the panel give opinions."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_ON_PANEL"
-    words = "{specialist} does not sit on the panel of {appraisal}; the members are {panel}."
-    words_zh = "{specialist} 不是 {appraisal} 的专家组成员; 成员为 {panel}。"
+    message = "{specialist} does not sit on the panel of {appraisal}; the members are {panel}."
+    message_zh = "{specialist} 不是 {appraisal} 的专家组成员; 成员为 {panel}。"
 
 
 class OpinionExists(Problem):
     """A member of the panel gives one opinion."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "OPINION_EXISTS"
-    words = "{specialist} has given another opinion; opinions stand, conclude on them or defer."
-    words_zh = "{specialist} 已提交不同意见; 意见不得更改, 请据此作出结论或延期。"
+    message = "{specialist} has given another opinion; opinions stand, conclude on them or defer."
+    message_zh = "{specialist} 已提交不同意见; 意见不得更改, 请据此作出结论或延期。"
 
 
 class OpinionsMissing(Problem):
     """The committee concludes when every member has given an opinion."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "OPINIONS_MISSING"
-    words = "Opinions of {missing} are missing; record them first."
-    words_zh = "尚缺 {missing} 的鉴定意见; 请先登记。"
+    message = "Opinions of {missing} are missing; record them first."
+    message_zh = "尚缺 {missing} 的鉴定意见; 请先登记。"
 
 
 class AppraisalChanged(Problem):
     """The committee read an earlier revision."""
 
     kind, reason = Kind.RACED, "APPRAISAL_CHANGED"
-    words = "The appraisal is at revision {held}, not {read}; read it again, then conclude."
-    words_zh = "鉴定已更新至第 {held} 版 (所阅为第 {read} 版); 请重新阅读后再作结论。"
+    message = "The appraisal is at revision {held}, not {read}; read it again, then conclude."
+    message_zh = "鉴定已更新至第 {held} 版 (所阅为第 {read} 版); 请重新阅读后再作结论。"
 
 
 class UnknownItem(Problem):
     """The standard has no such item."""
 
     kind, reason = Kind.MALFORMED, "UNKNOWN_ITEM"
-    words = "The grading standard has no item {item}; take a code of grading_items."
-    words_zh = "分级标准中没有条目 {item}; 请使用分级条目代码。"
+    message = "The grading standard has no item {item}; take a code of grading_items."
+    message_zh = "分级标准中没有条目 {item}; 请使用分级条目代码。"
 
 
 class ImpairmentContradicts(Problem):
     """What an impairment says does not fit together."""
 
     kind, reason = Kind.MALFORMED, "IMPAIRMENT_CONTRADICTS"
-    words = "Item {item}: {what}."
-    words_zh = "条目 {item} 填写有矛盾: {what}。"
+    message = "Item {item}: {what}."
+    message_zh = "条目 {item} 填写有矛盾: {what}。"
 
 
 class AlreadyExtended(Problem):
     """The time limit is lengthened once."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "ALREADY_EXTENDED"
-    words = "The time limit was lengthened already, until {due}; conclude, or defer."
-    words_zh = "办理期限已延长至 {due}, 不得再次延长; 请作出结论或延期鉴定。"
+    message = "The time limit was lengthened already, until {due}; conclude, or defer."
+    message_zh = "办理期限已延长至 {due}, 不得再次延长; 请作出结论或延期鉴定。"
 
 
 class AbsenceRecorded(Problem):
     """An examination is missed once."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "ABSENCE_RECORDED"
-    words = "The absence of {examination} is on record; record another examination's day."
-    words_zh = "{examination} 的缺席已登记; 请登记其他检查日期。"
+    message = "The absence of {examination} is on record; record another examination's day."
+    message_zh = "{examination} 的缺席已登记; 请登记其他检查日期。"
 
 
 class OtherAppraisalOpen(Problem):
     """A claim has one open appraisal at a time, and its newest one counts."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "OTHER_APPRAISAL_NEWER"
-    words = "{newest} is the newest appraisal of the claim; ask on the basis of that one."
-    words_zh = "{newest} 是该申请的最新鉴定; 请以其为依据提出。"
+    message = "{newest} is the newest appraisal of the claim; ask on the basis of that one."
+    message_zh = "{newest} 是该申请的最新鉴定; 请以其为依据提出。"
 
 
 class NothingToAppraise(Problem):
     """The determination was withdrawn or changed."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOTHING_TO_APPRAISE"
-    words = "{claim} is not confirmed with a disability to appraise; wait for its determination."
-    words_zh = "{claim} 未确认职业伤害或无需鉴定; 请等待确认结论。"
+    message = "{claim} is not confirmed with a disability to appraise; wait for its determination."
+    message_zh = "{claim} 未确认职业伤害或无需鉴定; 请等待确认结论。"
 
 
 class ReAppraisalFinal(Problem):
     """The provincial committee's conclusion is final."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "RE_APPRAISAL_FINAL"
-    words = "A re-appraisal is final; a review is possible from {review} if the condition changes."
-    words_zh = "再次鉴定结论为最终结论; 伤情变化的可自 {review} 起申请复查鉴定。"
+    message = (
+        "A re-appraisal is final; a review is possible from {review} if the condition changes."
+    )
+    message_zh = "再次鉴定结论为最终结论; 伤情变化的可自 {review} 起申请复查鉴定。"
 
 
 class ReAppraisalTooLate(Problem):
     """A re-appraisal is asked for soon after the conclusion."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "RE_APPRAISAL_TOO_LATE"
-    words = "The last day to ask was {last}; from {review} on a review appraisal is possible."
-    words_zh = "申请再次鉴定的期限至 {last} 已届满; 可自 {review} 起申请复查鉴定。"
+    message = "The last day to ask was {last}; from {review} on a review appraisal is possible."
+    message_zh = "申请再次鉴定的期限至 {last} 已届满; 可自 {review} 起申请复查鉴定。"
 
 
 class ReviewTooEarly(Problem):
     """A review needs time since the conclusion."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "REVIEW_TOO_EARLY"
-    words = "A review appraisal is possible from {first} on; ask again then."
-    words_zh = "复查鉴定自 {first} 起方可申请; 请届时再提出。"
+    message = "A review appraisal is possible from {first} on; ask again then."
+    message_zh = "复查鉴定自 {first} 起方可申请; 请届时再提出。"
 
 
 class LevelWrong(Problem):
     """The level asked for does not follow from the appraisal before."""
 
     kind, reason = Kind.MALFORMED, "LEVEL_WRONG"
-    words = (
+    message = (
         "A {level} cannot follow {previous}; ask for RE_APPRAISAL or REVIEW of a concluded "
         "appraisal, or for the same level of one that ended."
     )
-    words_zh = "{previous} 之后不能申请 {level}; 请申请再次鉴定或复查鉴定, 或恢复已终止的鉴定。"
+    message_zh = "{previous} 之后不能申请 {level}; 请申请再次鉴定或复查鉴定, 或恢复已终止的鉴定。"
 
 
 class SpecialistDiffers(Problem):
     """The number is held with other particulars."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "SPECIALIST_DIFFERS"
-    words = "Specialist number {number} is held with another field or level; use another number."
-    words_zh = "专家编号 {number} 已登记且内容不同; 请使用其他编号。"
+    message = "Specialist number {number} is held with another field or level; use another number."
+    message_zh = "专家编号 {number} 已登记且内容不同; 请使用其他编号。"

@@ -18,9 +18,9 @@ from services.grading.domain.appraisal import (
     State,
 )
 from services.grading.store.tables import appraisals, injuries, notes
-from services.runtime.crypto import ColumnCipher
-from services.runtime.database import Transaction
-from services.runtime.wire import findings_from_json, findings_to_json
+from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.database import Transaction
 
 
 async def lock_injury(tx: Transaction, claim: str) -> Injury:

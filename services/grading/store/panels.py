@@ -19,8 +19,8 @@ from services.grading.domain.appraisal import (
     State,
 )
 from services.grading.store.tables import appraisals, opinions, panel_members, specialists
-from services.runtime.crypto import ColumnCipher
-from services.runtime.database import Transaction
+from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.database import Transaction
 
 
 async def insert_specialist(tx: Transaction, specialist: Specialist, now: datetime) -> None:

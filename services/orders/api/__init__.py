@@ -10,7 +10,7 @@ from services.orders.api.evidence import EvidenceApi
 from services.orders.api.lookup import LookupApi
 from services.orders.api.upload import UploadApi
 from services.orders.commands.workers import WorkerPool
-from services.runtime.running import Running
+from services.runtime.service.context import ServiceContext
 
 WORKER_COUNT = 2
 
@@ -25,11 +25,11 @@ class OrderApi(  # type: ignore[misc]  # UploadOrders is served by `upload_handl
 ):
     """Takes in order records and answers for them."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, context: ServiceContext) -> None:
         pool = WorkerPool(WORKER_COUNT)
-        running.closing.push_async_callback(pool.close)
+        context.closing.push_async_callback(pool.close)
         UploadApi.__init__(self, running, pool)
-        LookupApi.__init__(self, running)
-        CompletenessApi.__init__(self, running)
+        LookupApi.__init__(self, context)
+        CompletenessApi.__init__(self, context)
         EvidenceApi.__init__(self, running, pool)
-        ArchivingApi.__init__(self, running)
+        ArchivingApi.__init__(self, context)

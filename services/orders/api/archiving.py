@@ -11,17 +11,17 @@ from services.kernel.periods import Month
 from services.orders.api import wire
 from services.orders.commands import archiving as commands
 from services.orders.domain import archives
-from services.runtime.database import Transaction
-from services.runtime.requests import read
-from services.runtime.running import Running
-from services.runtime.wire import Context, moment_to_wire, month_from_wire, month_to_wire
+from services.runtime.rpc.wire import Context, moment_to_wire, month_from_wire, month_to_wire
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import read
+from services.runtime.storage.database import Transaction
 
 
 class ArchivingApi:
     """Hands out what is kept elsewhere."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def GetOrderArchive(
         self, request: orders_pb2.GetOrderArchiveRequest, context: Context
@@ -29,12 +29,12 @@ class ArchivingApi:
         """A month's batches of a platform with their records, part by part."""
         platform = wire.own_platform(request.platform)
         month = month_from_wire(request.month, "month")
-        now = self._running.clock.now()
+        now = self._context.clock.now()
 
         async def opening(tx: Transaction) -> commands.Opened:
             return await commands.open_archive(tx, platform, month, now)
 
-        opened = await read(self._running, opening)
+        opened = await read(self._context, opening)
         yield orders_pb2.GetOrderArchiveResponse(archive=_archive(opened, month))
         start, end = opened.extent.start, opened.extent.end
         while start < end:
@@ -53,7 +53,7 @@ class ArchivingApi:
         async def work(tx: Transaction) -> commands.Part:
             return await commands.read_part(tx, platform, start, end, opened.checkpoint)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
 
 def _archive(opened: commands.Opened, month: Month) -> orders_pb2.OrderArchive:

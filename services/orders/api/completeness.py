@@ -10,12 +10,12 @@ from services.orders.api import wire
 from services.orders.commands import gaps as commands
 from services.orders.domain.checks import rules_at
 from services.orders.store import totals as store
-from services.runtime.access import caller
-from services.runtime.clock import today
-from services.runtime.database import Transaction
-from services.runtime.requests import change, read
-from services.runtime.running import Running
-from services.runtime.wire import Context, date_from_wire, month_from_wire, next_token, page_of
+from services.runtime.base.clock import today
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.wire import Context, date_from_wire, month_from_wire, next_token, page_of
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import change, read
+from services.runtime.storage.database import Transaction
 
 KEY_LENGTH = 4
 LINES_MAX = 1000
@@ -24,8 +24,8 @@ LINES_MAX = 1000
 class CompletenessApi:
     """Answers whether all orders came."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def ListOrderTallies(
         self, request: orders_pb2.ListOrderTalliesRequest, context: Context
@@ -54,7 +54,7 @@ class CompletenessApi:
                 next_page_token=next_token(rows[-1].key) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def DeclareOrderTotals(
         self, request: orders_pb2.DeclareOrderTotalsRequest, context: Context
@@ -70,8 +70,8 @@ class CompletenessApi:
             if line in lines:
                 raise Malformed.of(f"tallies[{index}]", "send each area and industry once")
             lines[line] = one.order_count
-        now = self._running.clock.now()
-        rules = rules_at(now, self._running.province)
+        now = self._context.clock.now()
+        rules = rules_at(now, self._context.province)
 
         async def work(tx: Transaction) -> orders_pb2.OrderTotals:
             declared = await commands.declare_totals(
@@ -86,7 +86,7 @@ class CompletenessApi:
             return wire.order_totals(declared)
 
         return await change(
-            self._running,
+            self._context,
             request,
             orders_pb2.OrderTotals,
             work,
@@ -99,7 +99,7 @@ class CompletenessApi:
         """Days on which declared and held orders differ, or on which a platform was silent."""
         platform = _optional_platform(request.platform)
         month = month_from_wire(request.month, "month")
-        page, day = page_of(request), today(self._running.clock)
+        page, day = page_of(request), today(self._context.clock)
         if page.after and len(page.after) != KEY_LENGTH:
             raise Malformed.of("page_token", "send the token of the page before, unchanged")
 
@@ -113,7 +113,7 @@ class CompletenessApi:
                 next_page_token=next_token(commands.gap_key(*rows[-1])) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
 
 def _optional_platform(name: str) -> str:

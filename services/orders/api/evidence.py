@@ -5,16 +5,16 @@ from __future__ import annotations
 from oip.orders.v1 import orders_pb2
 
 from services.kernel.problems import Malformed
+from services.orderlog.entries import parse_order_name
 from services.orders.api import wire
 from services.orders.commands import evidence as commands
 from services.orders.commands.signing import signer_of
 from services.orders.commands.workers import WorkerPool
-from services.orders.domain.records import parse_order_name
 from services.orders.store import log as store
-from services.runtime.database import Transaction
-from services.runtime.requests import read
-from services.runtime.running import Running
-from services.runtime.wire import Context, next_token, page_of
+from services.runtime.rpc.wire import Context, next_token, page_of
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import read
+from services.runtime.storage.database import Transaction
 
 SIZE_MAX = 2**63 - 1
 
@@ -22,10 +22,10 @@ SIZE_MAX = 2**63 - 1
 class EvidenceApi:
     """Proves what is held."""
 
-    def __init__(self, running: Running, pool: WorkerPool) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext, pool: WorkerPool) -> None:
+        self._context = context
         self._pool = pool
-        self._signer = signer_of(running)
+        self._signer = signer_of(context)
 
     async def GetOrderProof(
         self, request: orders_pb2.GetOrderProofRequest, context: Context
@@ -36,7 +36,7 @@ class EvidenceApi:
         async def work(tx: Transaction) -> commands.Found:
             return await commands.read_proof(tx, self._signer, platform, order_no, request.revision)
 
-        found = await read(self._running, work)
+        found = await read(self._context, work)
         return wire.proof(await commands.prove(self._pool, found))
 
     async def GetLogConsistency(
@@ -53,7 +53,7 @@ class EvidenceApi:
             )
             return wire.consistency(found)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListCheckpoints(
         self, request: orders_pb2.ListCheckpointsRequest, context: Context
@@ -71,7 +71,7 @@ class EvidenceApi:
                 next_page_token=next_token([held[-1].log_size]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
 
 def _size(after: tuple[str, ...]) -> int:

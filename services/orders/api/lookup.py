@@ -7,21 +7,22 @@ from datetime import timedelta
 from oip.orders.v1 import orders_pb2
 
 from services.kernel.problems import Malformed, NotFound
+from services.orderlog.entries import microseconds, parse_order_name
 from services.orders.api import wire
 from services.orders.commands.freezing import freeze_orders
-from services.orders.domain.checks import microseconds, rules_at
-from services.orders.domain.records import MARGIN_MAX, find, parse_order_name
+from services.orders.domain.checks import rules_at
+from services.orders.domain.records import MARGIN_MAX, find
 from services.orders.store import records
-from services.runtime.database import Transaction
-from services.runtime.requests import change, read
-from services.runtime.running import Running
-from services.runtime.wire import (
+from services.runtime.rpc.wire import (
     Context,
     date_from_wire,
     moment_from_wire,
     next_token,
     page_of,
 )
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import change, read
+from services.runtime.storage.database import Transaction
 
 HOLDERS = ("claims/", "accidentReports/")
 
@@ -29,8 +30,8 @@ HOLDERS = ("claims/", "accidentReports/")
 class LookupApi:
     """Answers which orders there are."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def GetOrder(
         self, request: orders_pb2.GetOrderRequest, context: Context
@@ -44,7 +45,7 @@ class LookupApi:
                 raise NotFound(name=request.name)
             return orders_pb2.Order(name=request.name, revisions=[wire.record(one) for one in held])
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def FindOrders(
         self, request: orders_pb2.FindOrdersRequest, context: Context
@@ -57,7 +58,7 @@ class LookupApi:
         )
         if not timedelta() <= margin <= MARGIN_MAX:
             raise Malformed.of("margin", "write 0 to 24 hours")
-        rules = rules_at(self._running.clock.now(), self._running.province)
+        rules = rules_at(self._context.clock.now(), self._context.province)
 
         async def work(tx: Transaction) -> orders_pb2.FindOrdersResponse:
             held = await records.revisions_near(tx, worker, moment, margin, rules.order_us_max)
@@ -73,7 +74,7 @@ class LookupApi:
                 ]
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListWorkerOrders(
         self, request: orders_pb2.ListWorkerOrdersRequest, context: Context
@@ -94,7 +95,7 @@ class LookupApi:
                 next_page_token=next_token(key) if key else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def FreezeOrders(
         self, request: orders_pb2.FreezeOrdersRequest, context: Context
@@ -104,14 +105,14 @@ class LookupApi:
         moment = moment_from_wire(request.moment, "moment")
         if not request.holder.startswith(HOLDERS):
             raise Malformed.of("holder", "name the claim or the accident report that needs them")
-        now = self._running.clock.now()
+        now = self._context.clock.now()
 
         async def work(tx: Transaction) -> orders_pb2.FreezeOrdersResponse:
             count = await freeze_orders(tx, worker, moment, request.holder, now)
             return orders_pb2.FreezeOrdersResponse(record_count=count)
 
         return await change(
-            self._running,
+            self._context,
             request,
             orders_pb2.FreezeOrdersResponse,
             work,

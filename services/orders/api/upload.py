@@ -16,14 +16,14 @@ from services.orders.api import wire
 from services.orders.commands.intake import Intake, Upload
 from services.orders.commands.workers import WorkerPool
 from services.orders.store import records
-from services.runtime.access import caller
-from services.runtime.database import Transaction
-from services.runtime.failpoints import FailpointError
-from services.runtime.log import logger
-from services.runtime.refusals import fault_for_log, is_away, problem_behind, status_of
-from services.runtime.requests import read
-from services.runtime.running import Running
-from services.runtime.wire import Context, next_token, page_of
+from services.runtime.base.failpoints import FailpointError
+from services.runtime.base.log import logger
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.error_status import as_problem, is_unavailable, log_fields, status_of
+from services.runtime.rpc.wire import Context, next_token, page_of
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import read
+from services.runtime.storage.database import Transaction
 
 log = logger("orders")
 
@@ -48,9 +48,9 @@ class _Stream:
 class UploadApi:
     """Takes batches."""
 
-    def __init__(self, running: Running, pool: WorkerPool) -> None:
-        self._running = running
-        self.intake = Intake(running, pool)
+    def __init__(self, context: ServiceContext, pool: WorkerPool) -> None:
+        self._context = context
+        self.intake = Intake(context, pool)
 
     async def UploadOrders(
         self,
@@ -103,8 +103,8 @@ class UploadApi:
         except FailpointError:
             raise
         except Exception as error:  # noqa: BLE001 - one batch must not end the others
-            _log(error, batch_id, self._running.service)
-            answer.problem.CopyFrom(status_of(error, self._running.service))
+            _log(error, batch_id, self._context.service)
+            answer.problem.CopyFrom(status_of(error, self._context.service))
         if before is not None:
             # Whoever waits for this batch waits for all before it, also if this one was refused.
             await asyncio.wait([before])
@@ -122,7 +122,7 @@ class UploadApi:
                 raise NotFound(name=request.name)
             return wire.batch(batch)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListOrderBatches(
         self, request: orders_pb2.ListOrderBatchesRequest, context: Context
@@ -140,7 +140,7 @@ class UploadApi:
                 next_page_token=next_token([held[-1].log_index]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListOrderRejections(
         self, request: orders_pb2.ListOrderRejectionsRequest, context: Context
@@ -161,7 +161,7 @@ class UploadApi:
                 next_page_token=next_token([rows[-1].index]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
 
 def upload_handlers(api: UploadApi) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
@@ -179,13 +179,13 @@ def upload_handlers(api: UploadApi) -> dict[str, grpc.RpcMethodHandler[Any, Any]
 
 
 def _log(error: Exception, batch_id: str, service: str) -> None:
-    problem = problem_behind(error, service)
+    problem = as_problem(error, service)
     if problem is not None:
         log.info("batch_refused", batch=batch_id, reason=problem.reason)
-    elif is_away(error):
+    elif is_unavailable(error):
         log.warning("batch_unknown", batch=batch_id, error=type(error).__name__)
     else:
-        log.error("batch_failed", batch=batch_id, **fault_for_log(error))
+        log.error("batch_failed", batch=batch_id, **log_fields(error))
 
 
 def _upload_or_problem(request: orders_pb2.UploadOrdersEnvelope) -> Upload | Problem:

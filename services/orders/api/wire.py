@@ -6,8 +6,9 @@ from oip.orders.v1 import orders_pb2
 
 from services.kernel import names
 from services.kernel.problems import Malformed
+from services.orderlog.entries import microseconds
 from services.orders.commands.evidence import Consistency, Proof
-from services.orders.domain.checks import SENTENCES, microseconds
+from services.orders.domain.checks import SENTENCES
 from services.orders.domain.judging import Rejected
 from services.orders.domain.records import (
     INLINE_REJECTIONS_MAX,
@@ -17,8 +18,8 @@ from services.orders.domain.records import (
 from services.orders.events import EPOCH_DAY, tally
 from services.orders.store import totals
 from services.orders.store.log import Checkpoint
-from services.runtime.access import caller
-from services.runtime.wire import date_to_wire, enum_number, moment_to_wire
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire
 
 WORKER_MAX = 2**63 - 1
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.kernel.periods import Month
-from services.orders.domain import archives, merkle
+from services.orderlog import tree
+from services.orders.domain import archives
 from services.orders.domain.changed import RecordsChanged
 from services.orders.domain.records import Batch
 from services.orders.store import archives as store
 from services.orders.store import log, records
 from services.orders.store.archives import Extent
 from services.orders.store.log import Checkpoint
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 # Of one part; a batch of more rows is a part of its own.
 BATCHES_MAX = 200
@@ -94,13 +95,13 @@ async def _logged(
     places = {
         place
         for batch in batches
-        for one in merkle.path_ranges(batch.log_index, 0, size)
-        for place in merkle.range_places(*one)
+        for one in tree.path_ranges(batch.log_index, 0, size)
+        for place in tree.range_places(*one)
     }
     node = await log.nodes(tx, checkpoint.platform, sorted(places)) if places else {}
     if len(node) < len(places):
         name = f"the log of platforms/{checkpoint.platform}"
         raise RecordsChanged(name=name, what="nodes are missing")
     return [
-        Logged(batch, merkle.log_path(batch.log_index, size, node.__getitem__)) for batch in batches
+        Logged(batch, tree.log_path(batch.log_index, size, node.__getitem__)) for batch in batches
     ]

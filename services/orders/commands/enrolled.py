@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Sequence
 
 from services.orders.store import enrolled as store
-from services.runtime.database import Database
+from services.runtime.storage.database import Database
 
 STRANGERS_MAX = 100_000
 WAITS = (0.1, 0.2, 0.4, 0.8, 1.0)

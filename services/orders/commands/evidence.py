@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.kernel.problems import Malformed, NotFound
+from services.orderlog import tree
+from services.orderlog.entries import order_name
+from services.orderlog.tree import Place
 from services.orders.commands.signing import Signer
 from services.orders.commands.workers import WorkerPool
-from services.orders.domain import merkle
 from services.orders.domain.changed import RecordsChanged
-from services.orders.domain.merkle import Place
-from services.orders.domain.records import Batch, Record, order_name
+from services.orders.domain.records import Batch, Record
 from services.orders.store import log as store
 from services.orders.store import records
 from services.orders.store.log import Checkpoint
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,10 @@ async def read_proof(
     size = checkpoint.log_size
     if not 0 <= batch.log_index < size:
         raise RecordsChanged(name=batch.name, what=f"the log has {size} batches")
-    node = await _nodes(tx, platform, merkle.path_ranges(batch.log_index, 0, size))
-    log_path = merkle.log_path(batch.log_index, size, node)
-    entry = merkle.leaf_hash(batch.log_entry)
-    if not merkle.is_included(entry, batch.log_index, size, log_path, checkpoint.root):
+    node = await _nodes(tx, platform, tree.path_ranges(batch.log_index, 0, size))
+    log_path = tree.log_path(batch.log_index, size, node)
+    entry = tree.leaf_hash(batch.log_entry)
+    if not tree.is_included(entry, batch.log_index, size, log_path, checkpoint.root):
         raise RecordsChanged(name=batch.name, what="it does not lie in the log")
     return Found(
         record=record,
@@ -94,11 +95,11 @@ async def prove(pool: WorkerPool, found: Found) -> Proof:
     async with pool.worker() as worker:
         header = {"ask": "path", "index": found.leaf_index}
         _, (root, packed_path) = await worker.ask(header, found.packed)
-    path = merkle.unpack(packed_path)
+    path = tree.unpack(packed_path)
     index, count = found.leaf_index, found.batch.created_count
-    leaf = merkle.leaf_hash(found.leaf)
-    held = len(found.packed) == count * merkle.HASH_BYTES and root == found.batch.root
-    if not held or not merkle.is_included(leaf, index, count, path, root):
+    leaf = tree.leaf_hash(found.leaf)
+    held = len(found.packed) == count * tree.HASH_BYTES and root == found.batch.root
+    if not held or not tree.is_included(leaf, index, count, path, root):
         raise RecordsChanged(name=found.batch.name, what="its records do not give its root")
     return Proof(
         found.record, found.leaf, index, found.batch, path, found.log_path, found.checkpoint
@@ -120,9 +121,9 @@ async def consistency(
         what = f"write a size from 1 to {later.log_size}"
         raise Malformed.of("first_size", what)
     earlier = await _signed(tx, signer, platform, first)
-    node = await _nodes(tx, platform, merkle.consistency_ranges(first, later.log_size))
-    path = merkle.consistency_path(first, later.log_size, node)
-    if not merkle.is_consistent(first, later.log_size, earlier.root, later.root, path):
+    node = await _nodes(tx, platform, tree.consistency_ranges(first, later.log_size))
+    path = tree.consistency_path(first, later.log_size, node)
+    if not tree.is_consistent(first, later.log_size, earlier.root, later.root, path):
         what = f"the head at {later.log_size} does not contain that at {first}"
         raise RecordsChanged(name=_log(platform), what=what)
     return Consistency(earlier, later, path)
@@ -146,7 +147,7 @@ async def _nodes(
     tx: Transaction, platform: str, ranges: list[tuple[int, int]]
 ) -> Callable[[Place], bytes]:
     """The nodes that cover these ranges. Raises RecordsChanged if one is missing."""
-    places = [place for one in ranges for place in merkle.range_places(*one)]
+    places = [place for one in ranges for place in tree.range_places(*one)]
     held = await store.nodes(tx, platform, places) if places else {}
     if len(held) < len(places):
         raise RecordsChanged(name=_log(platform), what="nodes are missing")

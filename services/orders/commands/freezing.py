@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.kernel.periods import civil_day
 from services.orders.store import records
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 
 async def freeze_orders(

@@ -13,11 +13,11 @@ from services.orders.domain.checks import Rules
 from services.orders.domain.gaps import Gap, Line
 from services.orders.store import totals as store
 from services.orders.store.totals import Totals
-from services.runtime import outbox
-from services.runtime.clock import today
-from services.runtime.database import Transaction
-from services.runtime.log import logger
-from services.runtime.running import Running
+from services.runtime.base.clock import today
+from services.runtime.base.log import logger
+from services.runtime.events import outbox
+from services.runtime.service.context import ServiceContext
+from services.runtime.storage.database import Transaction
 
 # Days that each day's comparison looks back: the month being declared, and the one before.
 DAYS_COMPARED_MAX = 62
@@ -67,7 +67,7 @@ async def find_gaps(
     await _compare(tx, platform, sorted({*declared, *silent}), now)
 
 
-async def keep_comparing(running: Running) -> None:
+async def compare_daily(context: ServiceContext) -> None:
     """Compare all platforms' days once each day in Asia/Shanghai, until cancelled.
 
     So silence is told though nobody sends anything. Repeating it tells nothing twice, so that each
@@ -75,10 +75,10 @@ async def keep_comparing(running: Running) -> None:
     """
     compared: date | None = None
     while True:
-        pause, day = CLOCK_SECONDS, today(running.clock)
+        pause, day = CLOCK_SECONDS, today(context.clock)
         if day != compared:
             try:
-                await _compare_all(running)
+                await _compare_all(context)
                 compared = day
             except Exception as error:  # noqa: BLE001 - the next round compares
                 log.warning("comparison_failed", error=type(error).__name__)
@@ -132,16 +132,16 @@ def gap_key(platform: str, day: date, gap: Gap) -> tuple[str, ...]:
     return platform, day.isoformat(), f"{gap.pooling_area:06d}", str(gap.industry)
 
 
-async def _compare_all(running: Running) -> None:
-    database, day = running.database, today(running.clock)
+async def _compare_all(context: ServiceContext) -> None:
+    database, day = context.database, today(context.clock)
     async with database.begin() as tx:
         platforms = await store.platforms(tx, "", "")
     for platform in platforms:
         async with database.begin(platform) as tx:
-            told = await compare_days(tx, platform, day, running.clock.now())
+            told = await compare_days(tx, platform, day, context.clock.now())
         if told:
             log.info("days_compared", platform=platform, told_count=told)
-            running.wake.set()
+            context.wake.set()
 
 
 async def _compare(tx: Transaction, platform: str, days: Sequence[date], now: datetime) -> int:

@@ -18,23 +18,24 @@ from hashlib import sha256
 from typing import Any
 
 from services.kernel.problems import Kind, Problem
+from services.orderlog import tree
 from services.orders import events
 from services.orders.commands.enrolled import Enrolled, unpacked
 from services.orders.commands.gaps import find_gaps
 from services.orders.commands.signing import signer_of
 from services.orders.commands.workers import WorkerPool
-from services.orders.domain import encoding, merkle
 from services.orders.domain.checks import CONFLICTS, Status, rules_at
 from services.orders.domain.judging import Rejected, Tally
 from services.orders.domain.receipts import receipt_hash
 from services.orders.domain.records import Batch
 from services.orders.store import intake as store
 from services.orders.store import records
-from services.runtime import audit, outbox
-from services.runtime.access import caller
-from services.runtime.database import Transaction
-from services.runtime.failpoints import failpoint
-from services.runtime.running import Running
+from services.runtime.base.failpoints import failpoint
+from services.runtime.events import outbox
+from services.runtime.rpc.access import caller
+from services.runtime.service.context import ServiceContext
+from services.runtime.storage import audit
+from services.runtime.storage.database import Transaction
 
 # Connections that intake may hold; the rest of the pool answers questions.
 WRITERS_MAX = 2
@@ -47,8 +48,8 @@ class BatchIdReused(Problem):
     """The batch id was used before for other content."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "BATCH_ID_REUSED"
-    words = "Batch id {batch_id} was used before with other content; send it under a new id."
-    words_zh = "批次编号 {batch_id} 已用于内容不同的批次; 请使用新的编号。"
+    message = "Batch id {batch_id} was used before with other content; send it under a new id."
+    message_zh = "批次编号 {batch_id} 已用于内容不同的批次; 请使用新的编号。"
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,11 @@ class _Judged:
 class Intake:
     """Takes batches for one running service."""
 
-    def __init__(self, running: Running, pool: WorkerPool) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext, pool: WorkerPool) -> None:
+        self._context = context
         self._pool = pool
-        self._enrolled = Enrolled(running.database)
-        self._signer = signer_of(running)
+        self._enrolled = Enrolled(context.database)
+        self._signer = signer_of(context)
         self._writers = asyncio.Semaphore(WRITERS_MAX)
         # Taken by who reads a stream, in the order of its batches: a batch that waits for the one
         # before it never holds the place that one needs.
@@ -111,12 +112,12 @@ class Intake:
         await failpoint("orders.before_copy")
         batch = await self._write(upload, judged)
         await failpoint("orders.after_commit")
-        self._running.wake.set()
+        self._context.wake.set()
         return batch
 
     async def _held(self, upload: Upload) -> Batch | None:
         """The receipt of a batch taken before; raises BatchIdReused for other content."""
-        async with self._running.database.begin(upload.platform) as tx:
+        async with self._context.database.begin(upload.platform) as tx:
             batch = await records.get_batch(tx, upload.platform, upload.batch_id)
         if batch is not None:
             _require_same(batch, await self._hash_of(upload, batch.content_hash))
@@ -145,7 +146,7 @@ class Intake:
                 )
                 strangers = await self._enrolled.strangers(upload.platform, unpacked(asked))
                 if not self._enrolled.may_come(upload.platform, strangers):
-                    rules = rules_at(self._running.clock.now(), self._running.province)
+                    rules = rules_at(self._context.clock.now(), self._context.province)
                     header = {"ask": "judge", "rules": asdict(rules), "batch_no": batch_no}
                     answer, parts = await worker.ask({**header, "not_enrolled": strangers})
                     break
@@ -168,7 +169,7 @@ class Intake:
 
     async def _next_number(self) -> int:
         if not self._numbers:
-            async with self._running.database.begin() as tx:
+            async with self._context.database.begin() as tx:
                 await store.take_role(tx)
                 self._numbers = await store.batch_numbers(tx, NUMBERS_AT_A_TIME)
         return self._numbers.pop(0)
@@ -195,7 +196,7 @@ class Intake:
         async with (
             self._turn[platform],
             self._writers,
-            self._running.database.begin(platform) as tx,
+            self._context.database.begin(platform) as tx,
         ):
             await store.take_role(tx)
             yield tx
@@ -220,7 +221,7 @@ class Intake:
         else:
             judged, is_headless = await self._settle(tx, upload.platform, judged, log)
             log = replace(log, has_headless=log.has_headless or is_headless)
-        now = self._running.clock.now()
+        now = self._context.clock.now()
         # A clock that stepped back does not turn the log: months are stretches of it.
         now = max(now, log.last_time or now)
         batch = _batch(upload, judged, log.size, now)
@@ -245,12 +246,12 @@ class Intake:
         await store.stage(tx, encoding.copy_parts(judged.rows))
         simple = judged.is_first and not log.has_headless
         settled = await store.settle(tx, platform, is_first=simple)
-        count = len(judged.hashes) // merkle.HASH_BYTES
+        count = len(judged.hashes) // tree.HASH_BYTES
         own, again = settled.verdicts[:count], settled.verdicts[count:]
         new_count = own.count(store.NEW)
         root, hashes, rows = judged.root, judged.hashes, judged.rows
         if not new_count:
-            root, hashes, rows = merkle.EMPTY_ROOT, b"", b""
+            root, hashes, rows = tree.EMPTY_ROOT, b"", b""
         elif new_count < len(settled.verdicts):
             async with self._pool.worker() as worker:
                 _, (root, hashes, rows) = await worker.ask(
@@ -289,11 +290,11 @@ class Intake:
         return settled_batch, settled.is_headless
 
     async def _append(self, tx: Transaction, batch: Batch, log: store.Log, now: datetime) -> None:
-        leaf = merkle.leaf_hash(batch.log_entry)
-        frontier, places = merkle.append(log.frontier, log.size, leaf)
-        hashes = merkle.completed_hashes(log.frontier, places, leaf)
+        leaf = tree.leaf_hash(batch.log_entry)
+        frontier, places = tree.append(log.frontier, log.size, leaf)
+        hashes = tree.completed_hashes(log.frontier, places, leaf)
         grown = replace(log, size=log.size + 1, frontier=frontier)
-        root = merkle.fold(frontier)
+        root = tree.fold(frontier)
         note = self._signer.sign(batch.platform, grown.size, root)
         nodes = list(zip(places, hashes, strict=True))
         checkpoint = {"root": root, "note": note, "now": now}
@@ -318,7 +319,7 @@ def _batch(upload: Upload, judged: _Judged, log_index: int, now: datetime) -> Ba
         batch_no=judged.batch_no,
         log_index=log_index,
         received_count=judged.received_count,
-        created_count=len(judged.hashes) // merkle.HASH_BYTES,
+        created_count=len(judged.hashes) // tree.HASH_BYTES,
         exists_count=judged.exists_count,
         conflict_count=conflicts,
         rejected_count=len(judged.rejected) - conflicts,

@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from services.kernel.problems import Kind, Problem
-from services.orders.domain import merkle, notes
-from services.runtime.secret_files import write_once
+from services.orderlog import notes, tree
+from services.runtime.base.secret_files import write_once
 
 if TYPE_CHECKING:
     from services.orders.store.intake import Log
-    from services.runtime.running import Running
+    from services.runtime.service.context import ServiceContext
 
 KEY_FILE = Path("keys") / "order-log.pem"
 VERIFIER_FILE = Path("keys") / "order-log.vkey"
@@ -34,11 +34,11 @@ class LogBroken(Problem):
     """A platform's log is not as its newest signed head says, so nothing may be added to it."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "LOG_BROKEN"
-    words = (
+    message = (
         "The log of {platform} was changed after it was signed ({what}), so nothing is added; "
         "tell the auditor, and send the batch again once the log is restored."
     )
-    words_zh = (
+    message_zh = (
         "{platform} 的日志在签名之后被改动 ({what}), 因此不再追加; "
         "请通知审计, 恢复后重新发送该批次。"
     )
@@ -88,7 +88,7 @@ class Signer:
             return f"the head of its {size} batches is missing" if size else ""
         if head.log_size != size or len(log.frontier) != size.bit_count():
             return f"it holds {size} batches, but its newest head is that of {head.log_size}"
-        if head.root != merkle.fold(log.frontier):
+        if head.root != tree.fold(log.frontier):
             return f"its nodes do not give the head at {size}"
         if not self.opens(head.note, platform, size, head.root):
             return f"the head at {size} is not signed with the key of this log"
@@ -106,24 +106,24 @@ class Signer:
         return [notes.verifier_key(notes.key_name(self.province), key) for key in keys]
 
 
-def signer_of(running: Running) -> Signer:
+def signer_of(context: ServiceContext) -> Signer:
     """The signer of this deployment; only development makes a key (mode 0600) if there is none.
 
     Raises LogKeyError: without the one key of all replicas nothing may be signed.
     """
-    path = running.order_log_key_file
+    path = context.order_log_key_file
     if path is None:
-        if not running.makes_keys:
+        if not context.makes_keys:
             raise LogKeyError(
                 "there is no key to sign order logs with; set OIP_ORDER_LOG_KEY_FILE to its file, "
                 "the same for every replica (deploy/README.md says how it is made)"
             )
-        path = running.state_dir / KEY_FILE
+        path = context.state_dir / KEY_FILE
         if not path.exists():
             _make(path)
-    signer = read_signer(path, running.province)
-    if running.makes_keys:
-        _keep_verifier(running.state_dir / VERIFIER_FILE, signer)
+    signer = read_signer(path, context.province)
+    if context.makes_keys:
+        _keep_verifier(context.state_dir / VERIFIER_FILE, signer)
     return signer
 
 

@@ -16,8 +16,8 @@ from services.orders.commands.walking import Faults, Walk
 from services.orders.domain.checks import rules_at
 from services.orders.store import log, recounts
 from services.orders.store.log import Checkpoint
-from services.runtime.database import Transaction
-from services.runtime.running import Check, Running
+from services.runtime.service.context import Check, ServiceContext
+from services.runtime.storage.database import Transaction
 
 HEADS_AT_A_TIME = 1000
 # Invariant, what it says, the question that counts what does not hold, and what is counted.
@@ -75,14 +75,14 @@ async def verify(tx: Transaction) -> list[Check]:
     return [*checks, *(_check(name, text, walk.faults[what]) for name, what, text in _WALKED)]
 
 
-async def verify_with(tx: Transaction, running: Running) -> list[Check]:
+async def verify_with(tx: Transaction, context: ServiceContext) -> list[Check]:
     """The invariants that need the log's key, or the areas of the province."""
     heads, areas = Faults(), Faults()
-    signer = signer_of(running)
+    signer = signer_of(context)
     async for page in _heads(tx):
         for head in page:
             _check_note(signer, head, heads)
-    for one in _stretches(await recounts.days(tx), running.province):
+    for one in _stretches(await recounts.days(tx), context.province):
         values = {**vars(one), "areas": list(one.areas), "earlier": list(one.earlier)}
         wrong = await recounts.count(tx, recounts.MISPLACED, **values)
         if wrong:

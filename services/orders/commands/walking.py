@@ -13,17 +13,17 @@ from datetime import datetime
 from google.protobuf.message import DecodeError
 from oip.orders.v1 import events_pb2
 
+from services.orderlog import tree
+from services.orderlog.tree import Place
 from services.orders import events
-from services.orders.domain import merkle
 from services.orders.domain.judging import Tally
-from services.orders.domain.merkle import Place
 from services.orders.domain.receipts import add_rejections, begin_receipt
 from services.orders.domain.records import Batch
 from services.orders.store import log as log_store
 from services.orders.store import records
 from services.orders.store import recounts as store
 from services.orders.store.recounts import Entry, LogEnd
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 BATCHES_AT_A_TIME = 20
 REJECTIONS_AT_A_TIME = 1000
@@ -68,8 +68,8 @@ class Trail:
     def append(self, leaf: bytes) -> None:
         """Go on by one batch."""
         before = self.frontier
-        self.frontier, places = merkle.append(before, self.size, leaf)
-        self.nodes |= dict(zip(places, merkle.completed_hashes(before, places, leaf), strict=True))
+        self.frontier, places = tree.append(before, self.size, leaf)
+        self.nodes |= dict(zip(places, tree.completed_hashes(before, places, leaf), strict=True))
         self.size += 1
 
     @property
@@ -123,12 +123,12 @@ class Walk:
             await self._check_receipt(entry.batch, entry.noted)
             self._check_event(entry.batch, tallies.get(entry.batch.batch_no, []), entry.told)
             if trail.is_followed:
-                trail.append(merkle.leaf_hash(entry.batch.log_entry))
+                trail.append(tree.leaf_hash(entry.batch.log_entry))
             self._check_time(trail, entry.batch)
         self._check_head(trail, entry)
 
     def _check_rows(self, batch: Batch, packed: bytes) -> None:
-        if merkle.root(merkle.unpack(packed)) != batch.root:
+        if tree.root(tree.unpack(packed)) != batch.root:
             self._fault("rows", f"the rows of {batch.name} do not give its root")
 
     async def _check_receipt(self, batch: Batch, noted: Sequence[bytes]) -> None:
@@ -173,7 +173,7 @@ class Walk:
         if head is None:
             self._fault("log", f"{where} is missing")
             return
-        if trail.is_followed and head.root != merkle.fold(trail.frontier):
+        if trail.is_followed and head.root != tree.fold(trail.frontier):
             self._fault("log", f"{where} is not the one that its batches give")
         if entry.batch is not None and head.create_time != entry.batch.create_time:
             self._fault("log", f"{where} has another time than its batch")

@@ -24,7 +24,8 @@ from google.protobuf.message import DecodeError
 from oip.orders.v1 import orders_pb2
 
 from services.kernel.problems import Problem
-from services.orders.domain import columns, encoding, judging, merkle
+from services.orderlog import columns, tree
+from services.orders.domain import judging
 from services.orders.domain.checks import Rules
 
 MEMORY_BYTES_MAX = 2 << 30
@@ -158,21 +159,21 @@ def _plain(one: judging.Rejected) -> list[Any]:
 def _settled(_desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
     """Of a judged batch what is new: root, hashes, rows, and tallies."""
     hashes, content, offsets = parts
-    held = merkle.unpack(hashes)
+    held = tree.unpack(hashes)
     mask = [
         verdict == header["new"] and place < len(held)
         for place, verdict in enumerate(header["verdicts"])
     ]
     # Doubled rows come last and have no leaf.
     new = [one for one, is_new in zip(held, mask, strict=False) if is_new]
-    return {}, [merkle.root(new), b"".join(new), encoding.kept(content, offsets, mask)]
+    return {}, [tree.root(new), b"".join(new), encoding.kept(content, offsets, mask)]
 
 
 def _path(_desk: _Desk, header: dict[str, Any], parts: list[bytes]) -> Answer:
     """The root, and the inclusion proof of one leaf."""
-    hashes = merkle.unpack(parts[0])
-    path = merkle.path(hashes, header["index"]) if header["index"] < len(hashes) else []
-    return {}, [merkle.root(hashes), b"".join(path)]
+    hashes = tree.unpack(parts[0])
+    path = tree.path(hashes, header["index"]) if header["index"] < len(hashes) else []
+    return {}, [tree.root(hashes), b"".join(path)]
 
 
 ANSWERS: dict[str, Callable[[_Desk, dict[str, Any], list[bytes]], Answer]] = {

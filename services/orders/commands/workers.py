@@ -16,9 +16,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from services.kernel.problems import Kind, Problem
+from services.orderlog import columns
 from services.orders.commands.worker import LENGTH, frame
-from services.orders.domain import columns
-from services.runtime.log import logger
+from services.runtime.base.log import logger
 
 ANSWER_SECONDS = 30
 STREAM_BYTES = 1 << 22
@@ -31,11 +31,11 @@ class BatchBrokeReader(Problem):
     """The process that read the batch died of it, or did not come to an end."""
 
     kind, reason = Kind.MALFORMED, "BATCH_BROKE_READER"
-    words = (
+    message = (
         "Reading the batch broke the program that reads it, and nothing was stored; "
         "write the batch anew, or send it as protobuf rows."
     )
-    words_zh = (
+    message_zh = (
         "读取该批次时程序异常退出, 未保存任何数据; 请重新生成该批次, 或改用 protobuf 行格式发送。"
     )
 

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from services.kernel.periods import Month, first_moment
+from services.kernel.periods import Month
 from services.kernel.problems import Kind, Problem
-from services.orders.domain import encoding, judging
-from services.orders.domain.columns import SCHEMA, of_table
+from services.orderlog.columns import SCHEMA
 
 # Rows of a message: a row has at most 64 + 200 characters of text, so 2,000 stay below 4 MiB.
 ROWS_PER_MESSAGE = 2_000
@@ -28,26 +27,21 @@ class MonthNotOver(Problem):
     """Batches may still be added to the month."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_NOT_OVER"
-    words = "Batches can still be added to {month}; archive it after {settled_time}."
-    words_zh = "{month} 仍可能有新批次; 请在 {settled_time} 之后归档。"
+    message = "Batches can still be added to {month}; archive it after {settled_time}."
+    message_zh = "{month} 仍可能有新批次; 请在 {settled_time} 之后归档。"
 
 
 class NothingToArchive(Problem):
     """The platform sent no batch in the month."""
 
     kind, reason = Kind.NOT_FOUND, "NOTHING_TO_ARCHIVE"
-    words = "No batch of {platform} was taken in {month}; check the platform and the month."
-    words_zh = "{platform} 在 {month} 没有批次; 请核对平台和月份。"
-
-
-def month_bounds(month: Month) -> tuple[datetime, datetime]:
-    """The moments in which batches of a month are taken: from the first on, before the second."""
-    return first_moment(month.first_day), first_moment(month.plus(1).first_day)
+    message = "No batch of {platform} was taken in {month}; check the platform and the month."
+    message_zh = "{platform} 在 {month} 没有批次; 请核对平台和月份。"
 
 
 def require_over(month: Month, now: datetime) -> None:
     """Raise MonthNotOver while a batch of the month may be on its way."""
-    settled = month_bounds(month)[1] + SETTLED_AFTER
+    settled = month.moments[1] + SETTLED_AFTER
     if now < settled:
         raise MonthNotOver(month=str(month), settled_time=settled.isoformat())
 
@@ -75,14 +69,3 @@ def messages(rows: pa.Table) -> Iterator[bytes]:
         with pa.ipc.new_stream(sink, SCHEMA) as writer:
             writer.write_table(rows.slice(start, ROWS_PER_MESSAGE).combine_chunks())
         yield sink.getvalue().to_pybytes()
-
-
-def leaf_of(rows: pa.Table, index: int, platform: str) -> bytes:
-    """The leaf of one row, as docs/evidence.md describes it."""
-    (prefixed,) = encoding.leaves(of_table(rows.slice(index, 1)), platform).to_pylist()
-    return bytes(prefixed[1:])
-
-
-def leaf_hashes(rows: pa.Table, platform: str) -> list[bytes]:
-    """The leaf hash of each row."""
-    return judging.leaf_hashes(encoding.leaves(of_table(rows), platform)) if rows.num_rows else []

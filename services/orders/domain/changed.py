@@ -9,10 +9,10 @@ class RecordsChanged(Problem):
     """What is held no longer fits the signed log."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "RECORDS_CHANGED"
-    words = (
+    message = (
         "What is held of {name} no longer fits the signed log ({what}), so it was changed after "
         "its receipt; tell the auditor and restore it from the archive."
     )
-    words_zh = (
+    message_zh = (
         "{name} 现存内容与已签名的日志不符 ({what}), 说明回执之后被改动; 请通知审计并从归档恢复。"
     )

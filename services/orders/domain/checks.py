@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import IntEnum
 from functools import cache, lru_cache
 from pathlib import Path
@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from services.kernel import parameters
 from services.kernel.periods import first_moment
-from services.orders.domain.columns import Columns
+from services.orderlog.columns import Columns
+from services.orderlog.entries import microseconds
 
 ORDER_NO_LENGTH_MAX = 64
 REASON_LENGTH_MAX = 200
@@ -27,7 +28,6 @@ LATEST_US = 4_102_444_800_000_000
 
 _PARAMETERS = Path(__file__).parents[1] / "parameters"
 _KERNEL_PARAMETERS = Path(parameters.__file__).parent / "parameters"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class State(IntEnum):
@@ -144,16 +144,6 @@ def _rules_on(day: date, province: str) -> Rules:
         now_us=0,
         order_us_max=days * MICROSECONDS_PER_DAY,
     )
-
-
-def microseconds(moment: datetime) -> int:
-    """Unix microseconds of an aware moment, exactly."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def moment(value: int) -> datetime:
-    """The moment of Unix microseconds, in UTC."""
-    return _EPOCH + timedelta(microseconds=value)
 
 
 def check(columns: Columns, rules: Rules, not_enrolled: Sequence[int]) -> Refusals:

@@ -9,7 +9,8 @@ from enum import IntEnum
 
 from services.kernel.periods import civil_day
 from services.kernel.problems import Kind, Malformed, Problem
-from services.orders.domain.checks import INDUSTRIES, Rules, moment
+from services.orderlog.entries import moment
+from services.orders.domain.checks import INDUSTRIES, Rules
 
 # (pooling area, industry)
 Line = tuple[int, int]
@@ -19,27 +20,27 @@ class TotalsDayOutside(Problem):
     """Totals are of a day of the scheme that has begun."""
 
     kind, reason = Kind.MALFORMED, "TOTALS_DAY_OUTSIDE"
-    words = "No totals can be declared for {day}; declare a day from {first} to {last}."
-    words_zh = "不能申报 {day} 的订单总数; 可申报 {first} 至 {last} 的日期。"
+    message = "No totals can be declared for {day}; declare a day from {first} to {last}."
+    message_zh = "不能申报 {day} 的订单总数; 可申报 {first} 至 {last} 的日期。"
 
 
 class TotalsAreaUnknown(Problem):
     """Totals are of pooling areas of the province served."""
 
     kind, reason = Kind.MALFORMED, "TOTALS_AREA_UNKNOWN"
-    words = "{pooling_area} is no pooling area of this province; declare by these: {choices}."
-    words_zh = "{pooling_area} 不是本省统筹地区; 可申报: {choices}。"
+    message = "{pooling_area} is no pooling area of this province; declare by these: {choices}."
+    message_zh = "{pooling_area} 不是本省统筹地区; 可申报: {choices}。"
 
 
 class TotalsIndustryUnknown(Problem):
     """Totals are of the scheme's industries."""
 
     kind, reason = Kind.MALFORMED, "TOTALS_INDUSTRY_UNKNOWN"
-    words = (
+    message = (
         "Industry {industry} is none of the scheme's; declare ride-hailing (1), instant delivery "
         "(2) or same-city freight (3)."
     )
-    words_zh = "行业 {industry} 不在保障范围内; 可申报: 出行(1)、即时配送(2)、同城货运(3)。"
+    message_zh = "行业 {industry} 不在保障范围内; 可申报: 出行(1)、即时配送(2)、同城货运(3)。"
 
 
 class GapKind(IntEnum):

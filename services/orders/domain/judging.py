@@ -10,7 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.orders.domain import encoding, merkle
+from services.orderlog import leaves as leaf_encoding
+from services.orderlog import tree
+from services.orderlog.columns import Columns
+from services.orders.domain import copy
 from services.orders.domain.checks import (
     COUNTING_STATES,
     MICROSECONDS_PER_DAY,
@@ -20,7 +23,6 @@ from services.orders.domain.checks import (
     Status,
     check,
 )
-from services.orders.domain.columns import Columns
 
 REJECTED_ORDER_NO_LENGTH = 64
 
@@ -72,7 +74,7 @@ def judge(
         rejected = _refused(columns, refusals.rule)
         row_of = _positions(refusals.sound)
         columns, area = columns.take(refusals.sound), area.filter(refusals.sound)
-    leaves = encoding.leaves(columns, platform)
+    leaves = leaf_encoding.leaves(columns, platform)
     once = pc.count_distinct(columns.order_no).as_py() == len(columns)
     doubled = {} if once else _doubled(columns, leaves, row_of)
     more: list[pa.BinaryArray] = []
@@ -87,26 +89,19 @@ def judge(
             area.filter(is_first),
             leaves.filter(is_first),
         )
-        more = [encoding.copy_rows(again, area_again, platform, batch_no, first=len(columns))]
-    hashes = leaf_hashes(leaves)
-    rows = encoding.copy_rows(columns, area, platform, batch_no)
+        more = [copy.copy_rows(again, area_again, platform, batch_no, first=len(columns))]
+    hashes = leaf_encoding.hashes(leaves)
+    rows = copy.copy_rows(columns, area, platform, batch_no)
     return Judged(
         rejected=rejected,
         doubled=list(doubled.values()),
         is_first=once and (pc.max(columns.revision).as_py() or 1) == 1,
         row_of=list(row_of),
         hashes=hashes,
-        root=merkle.root(hashes),
+        root=tree.root(hashes),
         tallies=tallies(columns, area),
         rows=pa.concat_arrays([rows, *more]) if more else rows,
     )
-
-
-def leaf_hashes(leaves: pa.BinaryArray) -> list[bytes]:
-    """The hash of each leaf."""
-    if not len(leaves):
-        return []
-    return merkle.leaf_hashes(memoryview(leaves.buffers()[2]), encoding.offsets_of(leaves))
 
 
 def tallies(columns: Columns, area: pa.Int32Array) -> list[Tally]:

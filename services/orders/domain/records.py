@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.kernel import names
-from services.kernel.problems import Malformed
-from services.orders.domain.checks import State, Status, microseconds
+from services.orderlog.entries import batch_name, log_entry, order_name
+from services.orders.domain.checks import State, Status
 from services.orders.domain.judging import Rejected
 
 MARGIN_MAX = timedelta(hours=24)
@@ -90,31 +89,6 @@ class Found:
     under_way: bool
     concurrent: bool
     late_revisions: Sequence[Record] = ()
-
-
-def batch_name(platform: str, batch_id: str) -> str:
-    """The name of a batch."""
-    return names.name("platforms", platform, "orderBatches", batch_id)
-
-
-def order_name(platform: str, order_no: str) -> str:
-    """The name of an order."""
-    return names.name("platforms", platform, "orders", order_no)
-
-
-def parse_order_name(text: str) -> tuple[str, str]:
-    """Platform and number of an order's name; the number may hold any printable character."""
-    head, divider, order_no = text.partition("/orders/")
-    if not divider or not order_no:
-        raise Malformed.of("name", "write it as platforms/{credit code}/orders/{order_no}")
-    (platform,) = names.parse(head, "platforms")
-    return platform, order_no
-
-
-def log_entry(leaf_count: int, create_time: datetime, root: bytes, name: str) -> bytes:
-    """The log's leaf for a batch: how many records, when, their root, the batch's name."""
-    taken = microseconds(create_time).to_bytes(8, "big")
-    return leaf_count.to_bytes(8, "big") + taken + root + name.encode()
 
 
 def find(

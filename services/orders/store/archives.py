@@ -8,7 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from services.runtime.database import Transaction, as_database_error, driver_of
+from services.runtime.storage.database import Transaction, as_database_error, driver_of
 
 # In the order of domain.columns.SCHEMA. Numbers of batches follow the log only roughly, so the rows
 # are put into the order in which the batches are named.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 
 async def enrolled_of(tx: Transaction, platform: str, workers: Iterable[int]) -> set[int]:

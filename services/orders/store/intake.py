@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from psycopg.errors import UniqueViolation
 from sqlalchemy.exc import OperationalError
 
-from services.orders.domain.encoding import COPY_COLUMNS
+from services.orderlog.tree import Place, unpack
+from services.orders.domain.copy import COPY_COLUMNS
 from services.orders.domain.judging import Rejected, Tally
-from services.orders.domain.merkle import Place, unpack
 from services.orders.domain.records import Batch
 from services.orders.store.log import Checkpoint, checkpoint_of
-from services.runtime.database import Transaction, as_database_error, driver_of
+from services.runtime.storage.database import Transaction, as_database_error, driver_of
 
 # Verdicts of the settling statement.
 NEW, EXISTS, CONFLICT = "0", "1", "2"

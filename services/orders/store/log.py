@@ -9,8 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.orders.domain.merkle import Place
-from services.runtime.database import Transaction
+from services.orderlog.tree import Place
+from services.runtime.storage.database import Transaction
 
 
 # What a record cannot hold, put there by hand, must neither end a question nor give the same leaf.

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from psycopg.rows import dict_row
 
 from services.kernel.periods import first_moment
+from services.orderlog.entries import order_name
 from services.orders.domain.changed import RecordsChanged
 from services.orders.domain.checks import State, Status
 from services.orders.domain.judging import Rejected
-from services.orders.domain.records import INLINE_REJECTIONS_MAX, Batch, Record, order_name
-from services.runtime.database import Transaction, as_database_error, driver_of
+from services.orders.domain.records import INLINE_REJECTIONS_MAX, Batch, Record
+from services.runtime.storage.database import Transaction, as_database_error, driver_of
 
 # When the first accident was reported that a record lies under: its worker's, within it or on its
 # day in Asia/Shanghai.

@@ -9,12 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.orderlog.tree import unpack
 from services.orders.domain.judging import Tally
-from services.orders.domain.merkle import unpack
 from services.orders.domain.records import Batch
 from services.orders.store.log import Checkpoint
 from services.orders.store.records import batch_of
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 _BATCH = "'platforms/' || b.platform || '/orderBatches/' || b.batch_id"
 # The name that an event begins with: field 1, one byte of length (a name has at most 105).

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from services.kernel.periods import Month
 from services.orders.domain.gaps import Gap, GapKind, Held, Line
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 # A record is late if its batch came after the day that follows the service date, or after the
 # day's totals had been declared.

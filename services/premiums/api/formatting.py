@@ -19,7 +19,7 @@ from services.premiums.domain.paying import Bill, Receipt, Standing
 from services.premiums.domain.terms import Term, TermKind
 from services.premiums.store.assessing import Assessment
 from services.premiums.store.paying import HeldBill
-from services.runtime.wire import (
+from services.runtime.rpc.wire import (
     date_to_wire,
     enum_number,
     findings_to_wire,

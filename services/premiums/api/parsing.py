@@ -16,8 +16,8 @@ from services.kernel.problems import Malformed
 from services.premiums.commands.receiving import Incoming
 from services.premiums.commands.terms import Charged
 from services.premiums.domain.terms import Industry
-from services.runtime.access import caller
-from services.runtime.wire import date_from_wire, fen_from_wire
+from services.runtime.rpc.access import caller
+from services.runtime.rpc.wire import date_from_wire, fen_from_wire
 
 TEXT_MAX = 500
 ROWS_MAX = 5_000

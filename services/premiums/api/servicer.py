@@ -20,29 +20,29 @@ from services.premiums.store import paying as held
 from services.premiums.store import terms as held_terms
 from services.premiums.store.hearing import AccrualsWanted
 from services.premiums.store.paying import Wanted
-from services.runtime.clock import today
-from services.runtime.database import Transaction
-from services.runtime.requests import change, read
-from services.runtime.running import Running
-from services.runtime.wire import (
+from services.runtime.base.clock import today
+from services.runtime.rpc.wire import (
     Context,
     date_from_wire,
     month_from_wire,
     next_token,
     page_of,
 )
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import change, read
+from services.runtime.storage.database import Transaction
 
 
 class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
     """Accrues, assesses and collects premiums of one province."""
 
-    def __init__(self, running: Running, province: str, calendar: WorkCalendar) -> None:
-        self._running = running
+    def __init__(self, context: ServiceContext, province: str, calendar: WorkCalendar) -> None:
+        self._context = context
         self._province = province
         self._calendar = calendar
 
     def _occasion(self) -> Occasion:
-        return Occasion(self._running.clock.now(), self._province, self._calendar)
+        return Occasion(self._context.clock.now(), self._province, self._calendar)
 
     async def AssignPremiumBase(
         self, request: premiums_pb2.AssignPremiumBaseRequest, context: Context
@@ -62,7 +62,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             assigned = await commands.assign_premium_base(tx, wanted, self._occasion())
             return formatting.term(assigned)
 
-        return await change(self._running, request, premiums_pb2.PremiumTerm, work, resource=_name)
+        return await change(self._context, request, premiums_pb2.PremiumTerm, work, resource=_name)
 
     async def AssignExperienceBand(
         self, request: premiums_pb2.AssignExperienceBandRequest, context: Context
@@ -81,7 +81,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             assigned = await commands.assign_experience_band(tx, wanted, self._occasion())
             return formatting.term(assigned)
 
-        return await change(self._running, request, premiums_pb2.PremiumTerm, work, resource=_name)
+        return await change(self._context, request, premiums_pb2.PremiumTerm, work, resource=_name)
 
     async def RefixBands(
         self, request: premiums_pb2.RefixBandsRequest, context: Context
@@ -95,7 +95,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             return premiums_pb2.RefixBandsResponse(terms=[formatting.term(one) for one in terms])
 
         return await change(
-            self._running,
+            self._context,
             request,
             premiums_pb2.RefixBandsResponse,
             work,
@@ -116,7 +116,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
                 next_page_token=next_token([found[-1].since, found[-1].seq]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListAccruals(
         self, request: premiums_pb2.ListAccrualsRequest, context: Context
@@ -139,7 +139,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
                 next_page_token=next_token(key) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def DeclarePremium(
         self, request: premiums_pb2.DeclarePremiumRequest, context: Context
@@ -153,7 +153,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             made = await commands.declare_premium(tx, code, month, counts, self._occasion())
             return formatting.declaration(made)
 
-        return await change(self._running, request, premiums_pb2.Declaration, work, resource=_name)
+        return await change(self._context, request, premiums_pb2.Declaration, work, resource=_name)
 
     async def AssessPremiums(
         self, request: premiums_pb2.AssessPremiumsRequest, context: Context
@@ -166,7 +166,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             return formatting.assessment(made)
 
         return await change(
-            self._running, request, premiums_pb2.PremiumAssessment, work, resource=_name
+            self._context, request, premiums_pb2.PremiumAssessment, work, resource=_name
         )
 
     async def EstimatePremium(
@@ -180,7 +180,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             return await _bill(tx, platform, month)
 
         return await change(
-            self._running, request, premiums_pb2.PremiumBill, work, resource=request.bill
+            self._context, request, premiums_pb2.PremiumBill, work, resource=request.bill
         )
 
     async def GetPremiumBill(
@@ -192,7 +192,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         async def work(tx: Transaction) -> premiums_pb2.PremiumBill:
             return await _bill(tx, platform, month)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def ListPremiumBills(
         self, request: premiums_pb2.ListPremiumBillsRequest, context: Context
@@ -209,7 +209,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
                 next_page_token=next_token(last) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def RecordPremiumReceipt(
         self, request: premiums_pb2.RecordPremiumReceiptRequest, context: Context
@@ -223,7 +223,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             return formatting.receipt(made)
 
         return await change(
-            self._running, request, premiums_pb2.PremiumReceipt, work, resource=_name
+            self._context, request, premiums_pb2.PremiumReceipt, work, resource=_name
         )
 
     async def ApplyPremiumCredit(
@@ -239,7 +239,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             return formatting.receipt(made)
 
         return await change(
-            self._running, request, premiums_pb2.PremiumReceipt, work, resource=_name
+            self._context, request, premiums_pb2.PremiumReceipt, work, resource=_name
         )
 
     async def ListPremiumReceipts(
@@ -256,14 +256,14 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
                 next_page_token=next_token([found[-1].day, found[-1].id]) if full else "",
             )
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def GetPremiumStanding(
         self, request: premiums_pb2.GetPremiumStandingRequest, context: Context
     ) -> premiums_pb2.PremiumStanding:
         """What a platform owes for a month, on a day."""
         platform, month = parsing.bill_name(request.bill)
-        day = parsing.day_or(request, "on_date", today(self._running.clock))
+        day = parsing.day_or(request, "on_date", today(self._context.clock))
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumStanding:
             bill = await held.get_bill(tx, platform, month)
@@ -275,14 +275,14 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             due = assessing.explain_due_date(month, rules, self._calendar)
             return formatting.standing(standing, bill, credit, due)
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
     async def GetAdvanceTerms(
         self, request: premiums_pb2.GetAdvanceTermsRequest, context: Context
     ) -> premiums_pb2.AdvanceTerms:
         """Who bears a cost on a day, and the days of an advance payment."""
         code = parsing.platform_code(request.platform)
-        day = parsing.day_or(request, "request_date", today(self._running.clock))
+        day = parsing.day_or(request, "request_date", today(self._context.clock))
         advanced = (
             date_from_wire(request.advance_date, "advance_date")
             if request.HasField("advance_date")
@@ -302,7 +302,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             dates, why = advancing.advance_dates(day, advanced, rules, self._calendar)
             return formatting.advance_terms(bearer, standings, dates, (finding, why))
 
-        return await read(self._running, work)
+        return await read(self._context, work)
 
 
 async def _bill(tx: Transaction, platform: str, month: Month) -> premiums_pb2.PremiumBill:

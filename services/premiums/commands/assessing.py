@@ -26,8 +26,8 @@ from services.premiums.store import hearing
 from services.premiums.store import paying as held_bills
 from services.premiums.store import terms as held_terms
 from services.premiums.store.assessing import Assessment
-from services.runtime import outbox
-from services.runtime.database import Transaction
+from services.runtime.events import outbox
+from services.runtime.storage.database import Transaction
 
 
 async def assess_premiums(tx: Transaction, month: Month, occasion: Occasion) -> Assessment:

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.premiums.domain.assessing import Tally
 from services.premiums.store import hearing
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 
 async def accrue_premiums(

@@ -15,8 +15,8 @@ from services.premiums.domain import paying
 from services.premiums.domain.paying import Bill, Receipt
 from services.premiums.domain.problems import BankReferenceUsed, NoCredit, ReceiptInFuture
 from services.premiums.store import paying as held
-from services.runtime import outbox
-from services.runtime.database import Transaction
+from services.runtime.events import outbox
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from services.premiums.domain.terms import Term, TermKind
 from services.premiums.store import declaring as declarations
 from services.premiums.store import hearing
 from services.premiums.store import terms as held_terms
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

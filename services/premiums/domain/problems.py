@@ -9,36 +9,36 @@ class MonthStillOpen(Problem):
     """The month has not ended yet."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_STILL_OPEN"
-    words = "{month} is still open; come back on {first_day}, when it has ended."
-    words_zh = "{month} 尚未结束; 请于 {first_day} 起办理。"
+    message = "{month} is still open; come back on {first_day}, when it has ended."
+    message_zh = "{month} 尚未结束; 请于 {first_day} 起办理。"
 
 
 class MonthAssessed(Problem):
     """The month was assessed before."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_ASSESSED"
-    words = "{month} is assessed already; orders that came later are assessed with {next_month}."
-    words_zh = "{month} 已核定; 其后到达的订单随 {next_month} 一并核定。"
+    message = "{month} is assessed already; orders that came later are assessed with {next_month}."
+    message_zh = "{month} 已核定; 其后到达的订单随 {next_month} 一并核定。"
 
 
 class EarlierMonthNotAssessed(Problem):
     """An earlier month has orders that nobody assessed."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "EARLIER_MONTH_NOT_ASSESSED"
-    words = "{earlier} has orders that are not assessed; assess {earlier} before {month}."
-    words_zh = "{earlier} 尚有未核定订单; 请先核定 {earlier}, 再核定 {month}。"
+    message = "{earlier} has orders that are not assessed; assess {earlier} before {month}."
+    message_zh = "{earlier} 尚有未核定订单; 请先核定 {earlier}, 再核定 {month}。"
 
 
 class BaseNotKnown(Problem):
     """The law has no base for an industry in a place on a day."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "BASE_NOT_KNOWN"
-    words = (
+    message = (
         "There is no premium base for {industry} in {pooling_area} on {day}, but orders of "
         "platform {platform} count there; add the base to the law's parameters, or have the "
         "platform take the orders back."
     )
-    words_zh = (
+    message_zh = (
         "{pooling_area} 在 {day} 没有 {industry} 的缴费基准额, 但平台 {platform} 有订单; "
         "请补充参数或由平台冲销订单。"
     )
@@ -48,98 +48,98 @@ class BaseNotInLaw(Problem):
     """The base is none of those that the law knows for the industry on that day."""
 
     kind, reason = Kind.MALFORMED, "BASE_NOT_IN_LAW"
-    words = "{base} yuan is no premium base of {industry} on {day}; choose one of {choices}."
-    words_zh = "{base} 元不是 {industry} 在 {day} 的缴费基准额; 可选: {choices}。"
+    message = "{base} yuan is no premium base of {industry} on {day}; choose one of {choices}."
+    message_zh = "{base} 元不是 {industry} 在 {day} 的缴费基准额; 可选: {choices}。"
 
 
 class BandNotInLaw(Problem):
     """The band is none of those that the law knows on that day."""
 
     kind, reason = Kind.MALFORMED, "BAND_NOT_IN_LAW"
-    words = "{band} is no experience band on {day}; choose one of {choices}."
-    words_zh = "{band} 不是 {day} 的浮动档次; 可选: {choices}。"
+    message = "{band} is no experience band on {day}; choose one of {choices}."
+    message_zh = "{band} 不是 {day} 的浮动档次; 可选: {choices}。"
 
 
 class IndustryNotRegistered(Problem):
     """The platform is registered, but not for this industry."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "INDUSTRY_NOT_REGISTERED"
-    words = "{platform} is not registered for {industry}; register the industry first."
-    words_zh = "{platform} 未登记 {industry}; 请先办理行业登记。"
+    message = "{platform} is not registered for {industry}; register the industry first."
+    message_zh = "{platform} 未登记 {industry}; 请先办理行业登记。"
 
 
 class TermInAssessedMonth(Problem):
     """A base or band cannot begin in a month whose bills are made."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "TERM_IN_ASSESSED_MONTH"
-    words = "{since} lies in an assessed month; let it begin on {first_day} or later."
-    words_zh = "{since} 所在月份已核定; 生效日期须不早于 {first_day}。"
+    message = "{since} lies in an assessed month; let it begin on {first_day} or later."
+    message_zh = "{since} 所在月份已核定; 生效日期须不早于 {first_day}。"
 
 
 class BankReferenceUsed(Problem):
     """The bank's reference is recorded with other content."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "BANK_REFERENCE_USED"
-    words = (
+    message = (
         "Bank reference {bank_reference} is recorded already as {receipt} with another bill, day "
         "or amount; check the bank statement."
     )
-    words_zh = "银行流水号 {bank_reference} 已登记为 {receipt}, 内容不同; 请核对银行对账单。"
+    message_zh = "银行流水号 {bank_reference} 已登记为 {receipt}, 内容不同; 请核对银行对账单。"
 
 
 class ReceiptInFuture(Problem):
     """Money cannot have come in on a day that has not come."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "RECEIPT_IN_FUTURE"
-    words = "{receipt_date} has not come yet; record the receipt with the bank's day of payment."
-    words_zh = "{receipt_date} 尚未到来; 请按银行入账日期登记。"
+    message = "{receipt_date} has not come yet; record the receipt with the bank's day of payment."
+    message_zh = "{receipt_date} 尚未到来; 请按银行入账日期登记。"
 
 
 class NoCredit(Problem):
     """There is nothing to set off, or nothing to set it off against."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NO_CREDIT"
-    words = (
+    message = (
         "{platform} has {credit} of credit and owes {owed} on {bill}; there is nothing to set off."
     )
-    words_zh = "{platform} 结余 {credit}, {bill} 应缴 {owed}; 无可抵缴。"
+    message_zh = "{platform} 结余 {credit}, {bill} 应缴 {owed}; 无可抵缴。"
 
 
 class DeclarationStillOpen(Problem):
     """The platform still has time to declare."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "DECLARATION_STILL_OPEN"
-    words = "{month} can be declared until {due_date}; estimate it after that day."
-    words_zh = "{month} 申报期至 {due_date}; 逾期后方可核定。"
+    message = "{month} can be declared until {due_date}; estimate it after that day."
+    message_zh = "{month} 申报期至 {due_date}; 逾期后方可核定。"
 
 
 class MonthNotAssessed(Problem):
     """The month has to be assessed first."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_NOT_ASSESSED"
-    words = "{month} is not assessed; assess it first."
-    words_zh = "{month} 尚未核定; 请先核定。"
+    message = "{month} is not assessed; assess it first."
+    message_zh = "{month} 尚未核定; 请先核定。"
 
 
 class PlatformNotSilent(Problem):
     """The platform has declared or sent orders, so there is nothing to estimate."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "PLATFORM_NOT_SILENT"
-    words = "{platform} has {what} for {month}; an estimate is for a platform that sent nothing."
-    words_zh = "{platform} 在 {month} 已有{what_zh}; 仅对未申报平台估算。"
+    message = "{platform} has {what} for {month}; an estimate is for a platform that sent nothing."
+    message_zh = "{platform} 在 {month} 已有{what_zh}; 仅对未申报平台估算。"
 
 
 class NoMonthBefore(Problem):
     """Without a bill of the month before there is nothing to take a share of."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NO_MONTH_BEFORE"
-    words = "{platform} has no premium in {month}; an estimate needs the month before."
-    words_zh = "{platform} 在 {month} 没有保费; 估算须以上月为基础。"
+    message = "{platform} has no premium in {month}; an estimate needs the month before."
+    message_zh = "{platform} 在 {month} 没有保费; 估算须以上月为基础。"
 
 
 class WindowNotAssessed(Problem):
     """The loss ratio needs every month of its window."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "WINDOW_NOT_ASSESSED"
-    words = "Bands of {year} need the months {first} to {last}; assess {last} first."
-    words_zh = "{year} 年档次须依据 {first} 至 {last}; 请先核定 {last}。"
+    message = "Bands of {year} need the months {first} to {last}; assess {last} first."
+    message_zh = "{year} 年档次须依据 {first} 至 {last}; 请先核定 {last}。"

@@ -25,8 +25,8 @@ from services.premiums.store.tables import (
     declarations,
     lines,
 )
-from services.runtime.database import Transaction
-from services.runtime.wire import findings_to_json
+from services.runtime.rpc.wire import findings_to_json
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

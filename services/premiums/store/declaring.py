@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from services.kernel.periods import Month
 from services.premiums.domain.declaring import Cell
 from services.premiums.store.tables import declaration_rows, declarations
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 
 async def add_declaration(

@@ -14,7 +14,7 @@ from services.kernel.periods import Month
 from services.premiums.domain.assessing import Tally, bill_month
 from services.premiums.domain.declaring import Cell
 from services.premiums.store.tables import accruals, assessment_head, order_gaps, platforms
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from services.premiums.domain.assessing import Line, LineKind
 from services.premiums.domain.paying import Area, Bill, BillState, Due, Paid, Part, Receipt, Told
 from services.premiums.domain.terms import LineKey
 from services.premiums.store.tables import bills, lines, receipt_parts, receipts
-from services.runtime.database import Transaction
-from services.runtime.wire import findings_from_json, findings_to_json
+from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

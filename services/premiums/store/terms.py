@@ -14,8 +14,8 @@ from services.kernel.periods import Month
 from services.premiums.domain.assessing import LineKind
 from services.premiums.domain.terms import Industry, Term, TermKind
 from services.premiums.store.tables import lines, receipts, terms
-from services.runtime.database import Transaction
-from services.runtime.wire import findings_from_json, findings_to_json
+from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)

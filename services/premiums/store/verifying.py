@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from services.premiums.domain.assessing import LineKind
-from services.runtime.database import Transaction
+from services.runtime.storage.database import Transaction
 
 # Each counts what should not exist.
 BREACHES: Mapping[tuple[str, str], str] = {

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import structlog
 
+from services.runtime.base.settings import Settings
 from services.runtime.embedded.folder import StateInUseError, locked
 from services.runtime.embedded.nats import NatsServer
 from services.runtime.embedded.postgres import PostgresServer
 from services.runtime.embedded.processes import CannotStartError
-from services.runtime.settings import Settings
 
 __all__ = [
     "CannotStartError",

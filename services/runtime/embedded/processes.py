@@ -121,7 +121,7 @@ def tail(log_file: Path) -> str:
 async def _gone(folder: Path, program: str, seconds: float) -> bool:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    while _running_in(folder, program):  # not our children: nobody tells us of their end
+    while _running_in(folder, program):  # not our children: there is no signal of their end
         if loop.time() > end:
             return False
         await asyncio.sleep(0.05)

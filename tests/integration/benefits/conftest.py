@@ -21,19 +21,19 @@ from oip.grading.v1 import grading_pb2
 from oip.type.v1 import type_pb2
 
 from services.benefits.__main__ import SERVICE
-from services.benefits.consumers import LISTENS
+from services.benefits.consumers import HANDLERS
 from services.kernel.periods import Month
-from services.runtime import bus as buses
-from services.runtime.bus import Bus
-from services.runtime.carried import Carried
-from services.runtime.channels import Channels, RemoteProblem, problem_of
-from services.runtime.clock import SetClock
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.running import Running
-from services.runtime.serve import serving
-from services.runtime.settings import Settings
-from services.runtime.tokens import Issuer
-from services.runtime.wire import date_to_wire, enum_number, month_to_wire
+from services.runtime.events import jetstream as buses
+from services.runtime.events.envelope import Envelope
+from services.runtime.events.jetstream import Bus
+from services.runtime.rpc.client import Channels, RemoteProblem, problem_of
+from services.runtime.rpc.tokens import Issuer
+from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.serve import serving
 from tests.support.databases import Databases
 
 AREA = "440100"
@@ -43,7 +43,7 @@ AREA = "440100"
 class Benefits:
     """The running service, its clock, and what reaches it from outside."""
 
-    running: Running
+    context: ServiceContext
     clock: SetClock
     bus: Bus
     issuer: Issuer
@@ -53,7 +53,7 @@ class Benefits:
     def stub(self, *roles: str) -> benefits_pb2_grpc.BenefitServiceAsyncStub:
         """The service as someone with these roles sees it; a fund officer by default."""
         source = self.issuer.source("test", roles or ("fund_officer",))
-        channels = Channels(self.running.channels.addresses, source)
+        channels = Channels(self.context.channels.addresses, source)
         self.opened.append(channels)
         return channels.stub(benefits_pb2_grpc.BenefitServiceStub, "benefits")
 
@@ -63,15 +63,15 @@ class Benefits:
 
     async def hear(self, producer: str, event: Message) -> None:
         """Let an event take effect, as the listener does."""
-        handler = LISTENS[producer][type(event)]
-        async with self.running.database.begin() as tx:
+        handler = HANDLERS[producer][type(event)]
+        async with self.context.database.begin() as tx:
             await handler(tx, event, self.clock.now())
 
     async def publish(self, producer: str, event: Message) -> None:
         """Publish an event as its producer would."""
         self.told[producer] += 1
         subject, payload = event.DESCRIPTOR.full_name, event.SerializeToString(deterministic=True)
-        await self.bus.publish(Carried(producer, "first", self.told[producer], subject, payload))
+        await self.bus.publish(Envelope(producer, "first", self.told[producer], subject, payload))
 
     async def awards(self, claim: str = "claims/c1") -> dict[tuple[str, str], pb.Award]:
         """The awards of a claim by kind and beneficiary, corrections apart."""
@@ -103,12 +103,12 @@ class Benefits:
 
     async def broken(self) -> list[str]:
         """The invariants that do not hold."""
-        async with self.running.database.begin() as tx:
+        async with self.context.database.begin() as tx:
             return [check.invariant for check in await SERVICE.verify(tx) if not check.holds]
 
     async def rows(self, question: str, **given: Any) -> list[Any]:
         """What the database says."""
-        async with self.running.database.begin() as tx:
+        async with self.context.database.begin() as tx:
             return list((await tx.execute(sa.text(question), given)).all())
 
 
@@ -185,7 +185,7 @@ async def benefits(
         }
     )
     bus = await buses.connect(settings, "benefits", on_closed=lambda: None)
-    for producer in LISTENS:
+    for producer in HANDLERS:
         await bus.declare_stream(producer)
     issuer = Issuer.at(settings.signing_key_path, settings.jwks_path, clock)
     async with serving(

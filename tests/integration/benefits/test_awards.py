@@ -11,7 +11,7 @@ from oip.grading.v1 import grading_pb2
 from oip.type.v1 import type_pb2
 
 from services.kernel.periods import Month
-from services.runtime.wire import date_to_wire, month_to_wire
+from services.runtime.rpc.wire import date_to_wire, month_to_wire
 from tests.integration.benefits.conftest import Benefits, concluded, determined, refused, survivor
 
 JULY, AUGUST, SEPTEMBER = Month(2025, 7), Month(2025, 8), Month(2025, 9)

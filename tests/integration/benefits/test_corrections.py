@@ -16,7 +16,7 @@ from services.benefits.domain.law import Law, load_law
 from services.kernel.law import Tag
 from services.kernel.parameters import Value
 from services.kernel.periods import Month
-from services.runtime.wire import month_to_wire
+from services.runtime.rpc.wire import month_to_wire
 from tests.integration.benefits.conftest import Benefits, concluded, determined
 
 JULY, AUGUST, SEPTEMBER = Month(2025, 7), Month(2025, 8), Month(2025, 9)

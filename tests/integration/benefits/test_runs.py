@@ -9,7 +9,7 @@ from oip.benefits.v1 import events_pb2
 from oip.grading.v1 import grading_pb2
 
 from services.kernel.periods import Month
-from services.runtime.wire import month_to_wire
+from services.runtime.rpc.wire import month_to_wire
 from tests.integration.benefits.conftest import Benefits, concluded, determined, refused
 
 JULY, AUGUST, SEPTEMBER = Month(2025, 7), Month(2025, 8), Month(2025, 9)

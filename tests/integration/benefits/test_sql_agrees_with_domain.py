@@ -19,7 +19,7 @@ from services.benefits.store import Debt
 from services.benefits.store.tables import number_of
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
-from services.runtime.database import Database, Transaction
+from services.runtime.storage.database import Database, Transaction
 from tests.conftest import OpenDatabase
 
 NOW = datetime(2026, 12, 31, tzinfo=UTC)

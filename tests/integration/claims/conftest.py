@@ -21,13 +21,13 @@ from services.enrolment.__main__ import SERVICE as ENROLMENT
 from services.kernel.identifiers import citizen_check
 from services.kernel.periods import SHANGHAI
 from services.orders.__main__ import SERVICE as ORDERS
-from services.runtime.channels import Channels
-from services.runtime.clock import SetClock
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
-from services.runtime.stack import stack as start_stack
-from services.runtime.wire import date_to_wire, enum_number, moment_to_wire
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire
+from services.runtime.service.stack import Stack
+from services.runtime.service.stack import stack as start_stack
 from tests.support.databases import Databases
 
 Stub = TypeVar("Stub")
@@ -86,7 +86,7 @@ class Office:
                 )
             )
             worker = answer.outcomes[0].worker
-        await self.stack.settled()
+        await self.stack.wait_until_delivered()
         return worker
 
     async def send(

@@ -13,7 +13,7 @@ from oip.orders.v1 import orders_pb2
 from oip.type.v1 import type_pb2
 
 from services.claims.__main__ import SERVICE
-from services.runtime.wire import moment_to_wire
+from services.runtime.rpc.wire import moment_to_wire
 from tests.integration.claims.conftest import DAY, A, Office, at, reason_of, told
 
 Enquiry = claims_pb2.DetermineClaimRequest.Enquiry

@@ -8,8 +8,8 @@ from pathlib import Path
 from oip.claims.v1 import claims_pb2
 
 from services.client.evidence import verify_file
-from services.runtime.clock import SystemClock
-from services.runtime.wire import moment_from_wire, moment_to_wire
+from services.runtime.base.clock import SystemClock
+from services.runtime.rpc.wire import moment_from_wire, moment_to_wire
 from tests.integration.claims.conftest import A, Office, at
 from tests.support import command_line
 

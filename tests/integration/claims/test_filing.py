@@ -11,7 +11,7 @@ from google.type import date_pb2
 from oip.claims.v1 import claims_pb2
 from sqlalchemy import text
 
-from services.runtime.wire import moment_to_wire
+from services.runtime.rpc.wire import moment_to_wire
 from tests.integration.claims.conftest import A, B, Office, at, reason_of
 
 Enquiry = claims_pb2.DetermineClaimRequest.Enquiry

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.enrolment.__main__ import SERVICE
-from services.runtime.clock import SetClock
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack, stack
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
+from services.runtime.service.stack import Stack, stack
 from tests.support.databases import Databases
 
 

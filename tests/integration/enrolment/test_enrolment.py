@@ -11,8 +11,8 @@ from oip.enrolment.v1 import enrolment_pb2_grpc
 from oip.type.v1 import type_pb2
 
 from services.enrolment import store
-from services.runtime.channels import Channels, RemoteProblem, problem_of
-from services.runtime.stack import Stack
+from services.runtime.rpc.client import Channels, RemoteProblem, problem_of
+from services.runtime.service.stack import Stack
 
 SWIFT, PEARL = "91110108MA01ABCD2H", "91350100M000100Y43"
 ADA, BO = "11010519491231002X", "320100199003071236"

@@ -21,12 +21,12 @@ from services.fund import consumers
 from services.fund.__main__ import SERVICE
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.runtime.channels import Channels, RemoteProblem, problem_of
-from services.runtime.clock import SetClock
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
-from services.runtime.stack import stack as start
+from services.runtime.rpc.client import Channels, RemoteProblem, problem_of
+from services.runtime.service.stack import Stack
+from services.runtime.service.stack import stack as start
 from tests.support.databases import Databases
 
 SWIFT = "91110108MA01ABCD2H"
@@ -119,7 +119,7 @@ class Office:
 
     def __init__(self, running: Stack) -> None:
         self.running = running
-        self.database = running.running["fund"].database
+        self.database = running.contexts["fund"].database
         self._opened: list[Channels] = []
 
     def at(self, subject: str, *roles: str) -> fund_pb2_grpc.FundServiceAsyncStub:
@@ -139,11 +139,11 @@ class Office:
         """Handle an event as the listener does: in a transaction of its own."""
         handlers = {
             message: handler
-            for handled in consumers.LISTENS.values()
+            for handled in consumers.HANDLERS.values()
             for message, handler in handled.items()
         }
         async with self.database.begin() as tx:
-            await handlers[type(event)](tx, event, self.running.clock.now())
+            await handlers[type(event)](tx, event, self.context.clock.now())
 
     async def hear_e7(self) -> None:
         """The openings of E7 as June's premiums, and its July."""

@@ -13,8 +13,8 @@ import pytest
 from oip.fund.v1 import fund_pb2 as pb
 
 from services.fund.__main__ import verify
-from services.runtime.channels import problem_of
-from services.runtime.database import retrying
+from services.runtime.rpc.client import problem_of
+from services.runtime.storage.database import retrying
 from tests.integration.fund.conftest import (
     AUGUST,
     DELIVERY,

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from services.fund import store
 from services.fund.__main__ import verify
 from services.fund.domain.ledger import FactDiffers
-from services.runtime.database import as_psycopg
+from services.runtime.storage.database import as_psycopg
 from tests.integration.fund.conftest import (
     DELIVERY,
     JULY,

@@ -6,7 +6,7 @@ import grpc
 from oip.fund.v1 import fund_pb2 as pb
 
 from services.fund.__main__ import verify
-from services.runtime.clock import SetClock
+from services.runtime.base.clock import SetClock
 from tests.integration.fund.conftest import (
     AUGUST,
     DELIVERY,

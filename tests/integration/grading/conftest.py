@@ -11,16 +11,16 @@ from google.protobuf.message import Message
 from oip.grading.v1 import grading_pb2_grpc
 
 from services.grading.__main__ import SERVICE
-from services.runtime import bus as buses
-from services.runtime.bus import Bus
-from services.runtime.carried import Carried
-from services.runtime.channels import Channels
-from services.runtime.clock import SetClock
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.running import Running
-from services.runtime.serve import serving
-from services.runtime.settings import Settings
-from services.runtime.tokens import Issuer
+from services.runtime.events import jetstream as buses
+from services.runtime.events.envelope import Envelope
+from services.runtime.events.jetstream import Bus
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.tokens import Issuer
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.serve import serving
 from tests.support.databases import Databases
 
 
@@ -28,7 +28,7 @@ from tests.support.databases import Databases
 class Grading:
     """The running service, its clock, and what reaches it from outside."""
 
-    running: Running
+    context: ServiceContext
     clock: SetClock
     bus: Bus
     addresses: dict[str, str]
@@ -46,7 +46,7 @@ class Grading:
         """Publish an event of claims."""
         self.told_count += 1
         await self.bus.publish(
-            Carried(
+            Envelope(
                 "claims",
                 "first",
                 self.told_count,
@@ -78,7 +78,7 @@ async def grading(
     async with serving(
         SERVICE, settings, clock, bus, addresses={"grading": "127.0.0.1:0"}, grace=0.5
     ) as running:
-        made = Grading(running, clock, bus, dict(running.channels.addresses), issuer)
+        made = Grading(running, clock, bus, dict(context.channels.addresses), issuer)
         yield made
         for channels in made.opened:
             await channels.close()

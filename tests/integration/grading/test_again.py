@@ -12,7 +12,7 @@ from oip.claims.v1 import claims_pb2
 from oip.grading.v1 import grading_pb2
 from sqlalchemy import text
 
-from services.grading.consumers import LISTENS
+from services.grading.consumers import HANDLERS
 from tests.support.appraisals import (
     State,
     a_date,
@@ -182,7 +182,7 @@ async def test_a_deferred_appraisal_waits_and_keeps_its_note_closed(grading: Any
     assert await reason(stub.DrawPanel(draw)) == "APPRAISAL_DEFERRED"
     grading.clock.set(datetime(2026, 1, 12, 1, 0, tzinfo=UTC))
     assert (await stub.DrawPanel(draw)).state == State.PANEL_DRAWN
-    async with grading.running.database.begin() as tx:
+    async with grading.context.database.begin() as tx:
         note = (await tx.execute(text("select note from note"))).scalar_one()
     assert b"fracture" not in bytes(note)
 
@@ -242,12 +242,12 @@ async def test_a_complex_case_gets_more_time_once(grading: Any) -> None:
 
 
 async def _hear(grading: Any, event: Any) -> None:
-    async with grading.running.database.begin() as tx:
-        await LISTENS["claims"][type(event)](tx, event, NOW)
+    async with grading.context.database.begin() as tx:
+        await HANDLERS["claims"][type(event)](tx, event, NOW)
 
 
 async def _state(grading: Any, claim: str) -> str:
-    async with grading.running.database.begin() as tx:
+    async with grading.context.database.begin() as tx:
         rows = await tx.execute(
             text("select state from appraisal where claim = :claim"), {"claim": claim}
         )

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from services.cli.explain import Language, chains_of, lines
 from services.grading import store
 from services.grading.__main__ import verify
-from services.runtime.channels import Channels
+from services.runtime.rpc.client import Channels
 from tests.support.appraisals import (
     State,
     an_opinion,
@@ -136,7 +136,7 @@ async def test_opinions_are_not_readable_in_the_database(grading: Any) -> None:
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
     await stub.RecordOpinion(an_opinion("o", opened.name, drawn.panel[0].name))
 
-    async with grading.running.database.begin() as tx:
+    async with grading.context.database.begin() as tx:
         stored = (await tx.execute(text("select opinion from opinion"))).scalar_one()
 
     assert b"LA0901" not in bytes(stored)
@@ -198,7 +198,7 @@ async def test_the_invariants_hold_and_the_schema_is_that_of_the_store(grading: 
     (opened,) = await in_states(stub, State.OPENED)
     await appraise(stub, opened.name)
 
-    async with grading.running.database.begin() as tx:
+    async with grading.context.database.begin() as tx:
         checks = await verify(tx)
         for table in store.metadata.sorted_tables:
             rows = await tx.execute(

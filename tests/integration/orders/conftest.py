@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
 from tests.support.uploading import OrderDesk, order_desk
 

@@ -31,8 +31,8 @@ from services.client.evidence import evidence_file, verify_file
 from services.kernel.periods import Month, civil_day
 from services.kernel.problems import NotFound
 from services.orders.commands.signing import VERIFIER_FILE
-from services.runtime.clock import SetClock, SystemClock
-from services.runtime.settings import Settings
+from services.runtime.base.clock import SetClock, SystemClock
+from services.runtime.base.settings import Settings
 from tests.support import command_line
 from tests.support.databases import Databases
 from tests.support.uploading import (
@@ -53,7 +53,7 @@ ODD = ("null", "NA", 'a,"b"', "雨-2", "=1+1", "\\N", "\\.")
 
 
 def set_clock(desk: OrderDesk, moment: datetime) -> None:
-    clock = desk.running.running["orders"].clock
+    clock = desk.running.contexts["orders"].clock
     assert isinstance(clock, SetClock)
     clock.set(moment)
 

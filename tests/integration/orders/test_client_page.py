@@ -13,9 +13,9 @@ from typing import cast
 import grpc
 import pytest
 
-from services.runtime.channels import Channels
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
+from services.runtime.base.settings import Settings
+from services.runtime.rpc.client import Channels
+from services.runtime.service.stack import Stack
 from tests.support.authorities import Authority
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
@@ -29,12 +29,12 @@ class Secure:
     """Channels over TLS, where `enrol_hints` expects a stack."""
 
     def __init__(self, running: Stack, credentials: grpc.ChannelCredentials) -> None:
-        self._running = running
+        self._context = context
         self._credentials = credentials
 
     def channels(self, subject: str, *roles: str, platform: str = "") -> Channels:
-        source = self._running.issuer.source(subject, roles, platform)
-        return Channels(self._running.addresses, source, self._credentials)
+        source = self._context.issuer.source(subject, roles, platform)
+        return Channels(self._context.addresses, source, self._credentials)
 
 
 async def run(program: Path, environment: dict[str, str]) -> str:

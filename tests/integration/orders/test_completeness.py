@@ -13,9 +13,9 @@ from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
 from services.orders.commands.gaps import compare_days
-from services.runtime.channels import problem_of
-from services.runtime.clock import SetClock
-from services.runtime.wire import enum_number
+from services.runtime.base.clock import SetClock
+from services.runtime.rpc.client import problem_of
+from services.runtime.rpc.wire import enum_number
 from tests.support.order_lives import until
 from tests.support.uploading import NINE, NOW, PEARL, SWIFT, OrderDesk, as_rows, row
 
@@ -25,7 +25,7 @@ ONE_DAY = timedelta(days=1)
 
 
 def set_clock(desk: OrderDesk, moment: datetime) -> None:
-    clock = desk.running.clock
+    clock = desk.context.clock
     assert isinstance(clock, SetClock)
     clock.set(moment)
 
@@ -212,7 +212,7 @@ async def test_a_restarted_comparison_tells_nothing_twice(desk: OrderDesk) -> No
     await desk.receipt(as_rows("b1", [row("a")]))
 
     async def compare(day: date) -> int:
-        async with desk.running.running["orders"].database.begin(SWIFT) as tx:
+        async with desk.running.contexts["orders"].database.begin(SWIFT) as tx:
             return await compare_days(tx, SWIFT, day, NOW)
 
     assert [await compare(date(2025, 8, 1)) for _ in range(2)] == [22, 0]

@@ -10,11 +10,11 @@ import pytest
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from oip.orders.v1 import orders_pb2 as pb
 
+from services.orderlog import notes, tree
 from services.orders.commands.signing import KEY_FILE, read_signer
-from services.orders.domain import merkle, notes
-from services.runtime.channels import problem_of
-from services.runtime.delivery import missing
-from services.runtime.wire import moment_to_wire
+from services.runtime.rpc.client import problem_of
+from services.runtime.rpc.wire import moment_to_wire
+from services.runtime.service.delivery import missing
 from tests.integration.orders.test_evidence import is_proven
 from tests.support.crimes import CRIMES, CUT, UNGUARDED
 from tests.support.uploading import NINE, SWIFT, OrderDesk, as_rows, row
@@ -39,7 +39,7 @@ async def held(desk: OrderDesk) -> OrderDesk:
 
 async def named(desk: OrderDesk) -> str:
     """What `oip verify` says of orders."""
-    channels = desk.running.channels("auditor", "administrator")
+    channels = desk.context.channels("auditor", "administrator")
     try:
         stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, "orders")
         checks = (await stub.Verify(operations_pb2.VerifyRequest())).checks
@@ -77,7 +77,7 @@ async def grown(desk: OrderDesk) -> bool:
     found = await stub.GetLogConsistency(
         pb.GetLogConsistencyRequest(platform=platform, first_size=3)
     )
-    return merkle.is_consistent(
+    return tree.is_consistent(
         3, found.second_size, found.first_root, found.second_root, list(found.path)
     )
 
@@ -197,7 +197,7 @@ async def test_an_end_cut_out_of_everything_shows_outside_alone(held: OrderDesk)
 
 
 async def delivered(desk: OrderDesk) -> operations_pb2.Delivery:
-    channels = desk.running.channels("auditor", "administrator")
+    channels = desk.context.channels("auditor", "administrator")
     try:
         stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, "orders")
         return await stub.GetDelivery(operations_pb2.GetDeliveryRequest())

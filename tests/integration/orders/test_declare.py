@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.clock import SystemClock, today
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
+from services.runtime.base.clock import SystemClock, today
+from services.runtime.base.settings import Settings
+from services.runtime.service.stack import Stack
 from tests.support.command_line import Result, oip
 from tests.support.databases import Databases
 from tests.support.pushing import enrolment_and_orders

@@ -8,10 +8,10 @@ import grpc
 import pytest
 from oip.orders.v1 import orders_pb2 as pb
 
+from services.orderlog import notes, tree
+from services.orderlog.entries import log_entry
 from services.orders.commands.signing import VERIFIER_FILE
-from services.orders.domain import merkle, notes
-from services.orders.domain.records import log_entry
-from services.runtime.wire import moment_from_wire
+from services.runtime.rpc.wire import moment_from_wire
 from tests.support.uploading import PEARL, SWIFT, OrderDesk, as_rows, broken_invariants, row
 
 ORDER = f"platforms/{SWIFT}/orders/o-3"
@@ -35,15 +35,15 @@ def is_proven(proof: pb.OrderProof, key: str) -> bool:
     head = notes.open_note(proof.checkpoint.note, key)
     taken = moment_from_wire(proof.record.create_time, "create_time")
     entry = log_entry(proof.leaf_count, taken, proof.batch_root, proof.record.order_batch)
-    in_batch = merkle.is_included(
-        merkle.leaf_hash(proof.leaf),
+    in_batch = tree.is_included(
+        tree.leaf_hash(proof.leaf),
         proof.leaf_index,
         proof.leaf_count,
         list(proof.batch_path),
         proof.batch_root,
     )
-    in_log = merkle.is_included(
-        merkle.leaf_hash(entry), proof.log_index, head.size, list(proof.log_path), head.root
+    in_log = tree.is_included(
+        tree.leaf_hash(entry), proof.log_index, head.size, list(proof.log_path), head.root
     )
     return in_batch and in_log
 
@@ -110,7 +110,7 @@ async def test_the_log_only_grows(held: OrderDesk) -> None:
                     platform=f"platforms/{SWIFT}", first_size=first, second_size=second
                 )
             )
-            assert merkle.is_consistent(
+            assert tree.is_consistent(
                 first, second, heads[first].root, heads[second].root, list(proof.path)
             )
 
@@ -151,7 +151,7 @@ async def test_a_forked_log_does_not_fit_a_head_given_out_before(held: OrderDesk
     proof = await stub.GetLogConsistency(
         pb.GetLogConsistencyRequest(platform=f"platforms/{SWIFT}", first_size=given_out.size)
     )
-    assert not merkle.is_consistent(
+    assert not tree.is_consistent(
         given_out.size, proof.second_size, given_out.root, proof.second_root, list(proof.path)
     )
 

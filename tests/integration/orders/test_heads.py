@@ -9,7 +9,7 @@ import pytest
 from services.cli.evidence import content_of
 from services.client.heads import LogRewritten, verify_growth
 from services.orders.commands.signing import KEY_FILE, VERIFIER_FILE
-from services.runtime.clock import SetClock, SystemClock
+from services.runtime.base.clock import SetClock, SystemClock
 from tests.support import command_line
 from tests.support.command_line import Result
 from tests.support.uploading import SWIFT, OrderDesk, as_rows, row
@@ -29,7 +29,7 @@ async def oip(desk: OrderDesk, *words: object) -> Result:
 @pytest.fixture
 async def kept(desk: OrderDesk, tmp_path: Path) -> Path:
     """A log of three batches, its head kept, and then two more."""
-    clock = desk.running.clock
+    clock = desk.context.clock
     assert isinstance(clock, SetClock)
     # The command line signs its tokens by the clock on the wall.
     clock.set(SystemClock().now())

@@ -10,8 +10,8 @@ from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
 from services.client.uploading import cut, upload_orders
-from services.orders.domain.columns import ROWS_MAX
-from services.runtime.channels import RemoteProblem
+from services.orderlog.columns import ROWS_MAX
+from services.runtime.rpc.client import RemoteProblem
 from tests.support.uploading import (
     NINE,
     NOW,
@@ -49,7 +49,7 @@ async def tallies(desk: OrderDesk) -> dict[tuple[str, int, int], int]:
 async def all_hold(desk: OrderDesk) -> bool:
     from services.orders.__main__ import SERVICE
 
-    async with desk.running.running["orders"].database.begin() as tx:
+    async with desk.running.contexts["orders"].database.begin() as tx:
         checks = await SERVICE.verify(tx)
     assert [check for check in checks if not check.holds] == []
     return True

@@ -9,8 +9,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.runtime.clock import SetClock
-from services.runtime.wire import moment_to_wire
+from services.runtime.base.clock import SetClock
+from services.runtime.rpc.wire import moment_to_wire
 from tests.support.uploading import NINE, NOW, SWIFT, OrderDesk, as_rows, row
 
 ACCIDENT = NINE + timedelta(minutes=10)
@@ -28,7 +28,7 @@ async def report(desk: OrderDesk, worker: int = 1) -> None:
             holder="accidentReports/a1",
         )
     )
-    clock = desk.running.clock
+    clock = desk.context.clock
     assert isinstance(clock, SetClock)
     clock.set(clock.now() + HOUR)
 
@@ -133,7 +133,7 @@ async def test_an_order_that_a_later_revision_leads_under_a_report_was_not_late_
 async def test_an_order_reversed_before_the_report_is_found_as_reversed(
     desk: OrderDesk, received: Any, *, under_way: bool
 ) -> None:
-    clock = desk.running.clock
+    clock = desk.context.clock
     assert isinstance(clock, SetClock)
     clock.set(received)
     open_order = row("a", state=pb.ACCEPTED, ended=None)

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.orders.domain import merkle
-from services.orders.domain.records import batch_name, log_entry
+from services.orderlog import tree
+from services.orderlog.entries import batch_name, log_entry
 from services.orders.store import log as store
-from services.runtime.clock import SetClock
+from services.runtime.base.clock import SetClock
 from tests.support.uploading import (
     NOW,
     SWIFT,
@@ -84,7 +84,7 @@ async def test_a_history_rewritten_without_the_key_is_not_signed(held: OrderDesk
 
 async def rewritten(desk: OrderDesk) -> str:
     """Statements that make the whole log anew from the rows as they are."""
-    async with desk.running.running["orders"].database.begin() as tx:
+    async with desk.running.contexts["orders"].database.begin() as tx:
         numbers = [
             row.batch_no
             for row in await tx.execute(sa.text("select batch_no from order_batch order by 1"))
@@ -94,21 +94,21 @@ async def rewritten(desk: OrderDesk) -> str:
     frontier: list[bytes] = []
     statements = ["delete from orders.log_node"]
     for one in rows:
-        root = merkle.root(merkle.unpack(hashes[one.batch_no]))
+        root = tree.root(tree.unpack(hashes[one.batch_no]))
         statements.append(
             f"update orders.order_batch set root = '\\x{root.hex()}'"
             f" where batch_no = {one.batch_no}"
         )
         entry = log_entry(1, one.create_time, root, batch_name(SWIFT, one.batch_id))
-        leaf, before = merkle.leaf_hash(entry), frontier
-        frontier, places = merkle.append(before, one.log_index, leaf)
-        nodes = zip(places, merkle.completed_hashes(before, places, leaf), strict=True)
+        leaf, before = tree.leaf_hash(entry), frontier
+        frontier, places = tree.append(before, one.log_index, leaf)
+        nodes = zip(places, tree.completed_hashes(before, places, leaf), strict=True)
         statements += [
             f"insert into orders.log_node values ('{SWIFT}', {level}, {at}, '\\x{node.hex()}')"
             for (level, at), node in nodes
         ]
         statements.append(
-            f"update orders.checkpoint set root = '\\x{merkle.fold(frontier).hex()}'"
+            f"update orders.checkpoint set root = '\\x{tree.fold(frontier).hex()}'"
             f" where log_size = {one.log_index + 1}"
         )
     packed = b"".join(frontier).hex()
@@ -116,7 +116,7 @@ async def rewritten(desk: OrderDesk) -> str:
 
 
 async def test_commit_times_never_fall_along_the_log(desk: OrderDesk) -> None:
-    clock = desk.running.clock
+    clock = desk.context.clock
     assert isinstance(clock, SetClock)
     receipts: list[pb.OrderBatch] = []
     for number, hours in enumerate((0, -2, 2)):

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.orders.__main__ import SERVICE
 from services.orders.commands.signing import VERIFIER_FILE, read_signer
-from services.runtime.clock import SetClock, SystemClock
-from services.runtime.crypto import load_or_make_keys
-from services.runtime.settings import Settings
-from services.runtime.stack import stack as run_stack
-from services.runtime.tokens import Issuer
+from services.runtime.base.clock import SetClock, SystemClock
+from services.runtime.base.settings import Settings
+from services.runtime.rpc.tokens import Issuer
+from services.runtime.service.stack import stack as run_stack
+from services.runtime.storage.crypto import load_or_make_keys
 from tests.support.databases import Databases
 from tests.support.uploading import NOW, SWIFT, OrderDesk, as_rows, broken_invariants, row
 

@@ -10,10 +10,10 @@ from oip.type.v1 import type_pb2
 
 from services.orders.domain.records import Record
 from services.orders.store import records
-from services.runtime.access import Caller, set_caller
-from services.runtime.database import Transaction
-from services.runtime.requests import read
-from services.runtime.wire import moment_to_wire
+from services.runtime.rpc.access import Caller, set_caller
+from services.runtime.rpc.wire import moment_to_wire
+from services.runtime.service.requests import read
+from services.runtime.storage.database import Transaction
 from tests.support.uploading import NINE, PEARL, OrderDesk, as_rows, row
 
 # Connections for questions.
@@ -111,7 +111,7 @@ async def test_a_workers_day_is_paged_by_acceptance(desk: OrderDesk) -> None:
 
 
 async def test_a_look_up_goes_on_although_all_connections_died(desk: OrderDesk) -> None:
-    running = desk.running.running["orders"]
+    running = desk.running.contexts["orders"]
     set_caller(Caller("li", frozenset({type_pb2.Access.ADJUDICATOR}), ""))
 
     async def near(tx: Transaction) -> list[Record]:
@@ -119,7 +119,7 @@ async def test_a_look_up_goes_on_although_all_connections_died(desk: OrderDesk) 
 
     async with AsyncExitStack() as held:
         for _ in range(POOLED):
-            await held.enter_async_context(running.database.look())
+            await held.enter_async_context(context.database.read())
     await desk.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where datname = current_database() and application_name = 'oip_orders'"

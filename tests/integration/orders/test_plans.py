@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from services.orders.store import intake, records
-from services.runtime.database import as_psycopg, driver_of
+from services.runtime.storage.database import as_psycopg, driver_of
 from tests.support.uploading import NINE, NOW, PEARL, SWIFT, OrderDesk
 
 HOUR = timedelta(hours=1)

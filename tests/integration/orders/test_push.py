@@ -14,8 +14,8 @@ import pyarrow.parquet
 import pytest
 
 from services.client import load_mapping, read_orders
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
+from services.runtime.base.settings import Settings
+from services.runtime.service.stack import Stack
 from tests.support.command_line import oip
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints

@@ -22,8 +22,8 @@ from oip.orders.v1 import orders_pb2_grpc
 from services.cli.push_files import State, rejected_path, state_path
 from services.client import Batch, cut, load_mapping, orders_of, upload_orders, with_workers
 from services.kernel.identifiers import credit_check
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
+from services.runtime.base.settings import Settings
+from services.runtime.service.stack import Stack
 from tests.support.command_line import Result, command, oip
 from tests.support.databases import Databases
 from tests.support.enrolling import citizen_number, enrol_hints

@@ -11,9 +11,9 @@ import grpc
 import pyarrow.parquet
 import pytest
 
-from services.runtime.channels import Channels
-from services.runtime.settings import Settings
-from services.runtime.stack import Stack
+from services.runtime.base.settings import Settings
+from services.runtime.rpc.client import Channels
+from services.runtime.service.stack import Stack
 from tests.support.authorities import Authority
 from tests.support.command_line import Result, oip
 from tests.support.databases import Databases

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from services.orders.store.tables import metadata
-from services.runtime.runtime_tables import NAMES
+from services.runtime.storage.tables import NAMES
 from tests.support.uploading import OrderDesk, as_rows, row
 
 PARTITIONS = {f"orders_{number}" for number in range(8)}

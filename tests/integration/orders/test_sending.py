@@ -9,8 +9,8 @@ from contextlib import aclosing
 import pytest
 
 from services.client.uploading import WINDOW, Batch, cut, send_batches, upload_orders
-from services.runtime.channels import RemoteProblem
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
+from services.runtime.rpc.client import RemoteProblem
 from tests.support.databases import Databases
 from tests.support.uploading import PEARL, SWIFT, OrderDesk, order_desk, row, table_of
 

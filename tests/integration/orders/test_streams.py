@@ -13,7 +13,7 @@ from services.orders.api.upload import UploadApi
 from services.orders.commands import enrolled
 from services.orders.commands.worker import PRIORITY_STEPS
 from services.orders.commands.workers import BatchBrokeReader, WorkerPool
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
 from tests.support.order_lives import until
 from tests.support.uploading import PEARL, SWIFT, OrderDesk, as_rows, order_desk, row

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from services.premiums.__main__ import SERVICE
-from services.runtime.clock import SetClock
+from services.runtime.base.clock import SetClock
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.settings import Settings
-from services.runtime.stack import stack
+from services.runtime.service.stack import stack
 from tests.integration.premiums.desk import Premiums
 from tests.support.databases import Databases
 

@@ -18,10 +18,10 @@ from oip.type.v1 import type_pb2
 
 from services.premiums import consumers
 from services.premiums.__main__ import verify
-from services.runtime.channels import Channels, RemoteProblem, problem_of
-from services.runtime.clock import SetClock
-from services.runtime.stack import Stack
-from services.runtime.wire import date_to_wire, enum_number
+from services.runtime.base.clock import SetClock
+from services.runtime.rpc.client import Channels, RemoteProblem, problem_of
+from services.runtime.rpc.wire import date_to_wire, enum_number
+from services.runtime.service.stack import Stack
 
 SWIFT, PEARL = "91110108MA01ABCD2H", "91350100M000100Y43"
 RIDES = type_pb2.RIDE_HAILING
@@ -80,18 +80,18 @@ class Premiums:
                 for area, industry, day, count in tallies
             ],
         )
-        async with self.running.running["premiums"].database.begin() as tx:
+        async with self.running.contexts["premiums"].database.begin() as tx:
             await consumers.order_batch_recorded(tx, event, self.clock.now())
 
     async def register(self, platform: str, revision: int, *industries: int) -> None:
         event = enrolment_events.PlatformRegistered(
             platform=platform, revision=revision, industries=[enum_number(i) for i in industries]
         )
-        async with self.running.running["premiums"].database.begin() as tx:
+        async with self.running.contexts["premiums"].database.begin() as tx:
             await consumers.platform_registered(tx, event, self.clock.now())
 
     async def find_gap(self, event: order_events.OrderGapFound) -> None:
-        async with self.running.running["premiums"].database.begin() as tx:
+        async with self.running.contexts["premiums"].database.begin() as tx:
             await consumers.order_gap_found(tx, event, self.clock.now())
 
     async def assess(self, year: int, month: int) -> premiums_pb2.PremiumAssessment:
@@ -139,13 +139,13 @@ class Premiums:
 
     async def told(self) -> list[events_pb2.PremiumAssessed | events_pb2.PremiumReceived]:
         """All events told so far."""
-        async with self.running.running["premiums"].database.begin() as tx:
+        async with self.running.contexts["premiums"].database.begin() as tx:
             rows = await tx.execute(sa.text("select subject, payload from outbox order by id"))
             return [EVENTS[row.subject].FromString(row.payload) for row in rows]
 
     async def broken(self) -> list[str]:
         """Invariants that do not hold."""
-        async with self.running.running["premiums"].database.begin() as tx:
+        async with self.running.contexts["premiums"].database.begin() as tx:
             return [check.text for check in await verify(tx) if not check.holds]
 
 

@@ -17,8 +17,8 @@ from services.premiums import commands
 from services.premiums.commands.occasion import Occasion
 from services.premiums.domain.assessing import Tally
 from services.premiums.store import tables
-from services.runtime.channels import problem_of
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
+from services.runtime.rpc.client import problem_of
 from tests.integration.premiums.desk import (
     DELIVERY,
     PEARL,
@@ -58,7 +58,7 @@ async def test_a_tally_that_comes_during_an_assessment_waits_for_the_next_bill(
     premiums: Premiums,
 ) -> None:
     await july_of_swift(premiums)
-    database = premiums.running.running["premiums"].database
+    database = premiums.running.contexts["premiums"].database
     occasion = Occasion(premiums.clock.now(), "440000", work_calendar())
     late = Tally(SWIFT, "440100", RIDES, date(2025, 7, 9), 11)
 
@@ -135,7 +135,7 @@ async def test_declarations_at_once_are_all_kept_and_the_newest_counts(
 async def test_a_bill_cannot_be_changed_or_removed_in_the_database(premiums: Premiums) -> None:
     await july_of_swift(premiums)
     await premiums.assess(2025, 7)
-    database = premiums.running.running["premiums"].database
+    database = premiums.running.contexts["premiums"].database
 
     for statement in (
         "update bill set premium_fen = 0",
@@ -164,7 +164,7 @@ async def test_the_database_shows_a_platform_its_own_rows_only(
     await premiums.assess(2025, 7)
     for platform in (SWIFT, PEARL):
         await premiums.receive(platform, "2025-07", date(2025, 8, 4), 300, f"B-{platform}")
-    database = premiums.running.running["premiums"].database
+    database = premiums.running.contexts["premiums"].database
 
     async with database.begin(SWIFT) as tx:
         seen = (await tx.execute(sa.text(f"select distinct platform from {table}"))).scalars()
@@ -195,7 +195,7 @@ async def test_bands_are_fixed_from_a_year_of_bills(premiums: Premiums) -> None:
 
 
 async def test_the_schema_is_what_the_store_says(premiums: Premiums) -> None:
-    database = premiums.running.running["premiums"].database
+    database = premiums.running.contexts["premiums"].database
     async with database.begin() as tx:
         found = await tx.execute(
             sa.text(

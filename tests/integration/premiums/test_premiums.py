@@ -7,7 +7,7 @@ from oip.premiums.v1 import events_pb2
 from oip.premiums.v1 import premiums_pb2 as pb
 
 from services.kernel.periods import Month
-from services.runtime.wire import date_to_wire, month_to_wire
+from services.runtime.rpc.wire import date_to_wire, month_to_wire
 from tests.integration.premiums.desk import (
     DELIVERY,
     FREIGHT,

@@ -11,12 +11,12 @@ import grpc
 import pytest
 from sqlalchemy import text
 
-from services.runtime import bus as buses
-from services.runtime.bus import Bus
-from services.runtime.database import Database
-from services.runtime.delivery import settled
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.settings import Settings
+from services.runtime.events import jetstream as buses
+from services.runtime.events.jetstream import Bus
+from services.runtime.service.delivery import settled
+from services.runtime.storage.database import Database
 from tests.support.databases import TOY_SERVICES, Databases
 from tests.support.echo import EchoStub
 from tests.support.echo_server import EchoServer
@@ -101,7 +101,7 @@ async def poisoned(both: ServedPair) -> ServedPair:
         where = {"p": event.producer, "e": event.epoch, "s": event.pub_seq}
         await tx.execute(
             text(
-                "insert into inbox (producer, epoch, pub_seq, subject, content_hash, hear_time)"
+                "insert into inbox (producer, epoch, pub_seq, subject, content_hash, consume_time)"
                 " values (:p, :e, :s, 'x', 'x', now()) on conflict do nothing"
             ),
             where,

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from services.runtime import audit
-from services.runtime.clock import SetClock
-from services.runtime.database import Database
+from services.runtime.base.clock import SetClock
+from services.runtime.storage import audit
+from services.runtime.storage.database import Database
 from tests.support.databases import TOY_SERVICES, Databases
 
 ADD_A_SIXTH = """

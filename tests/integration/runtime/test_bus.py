@@ -10,23 +10,24 @@ from typing import Any
 import nats.js.errors
 import pytest
 
-from services.runtime import audit, deadletters, outbox
-from services.runtime import bus as buses
-from services.runtime.bus import Bus, NotSyncedError
-from services.runtime.carried import Carried
-from services.runtime.database import Database
+from services.runtime.base.failpoints import FailpointError
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.failpoints import FailpointError
-from services.runtime.settings import Settings
+from services.runtime.events import dead_letters, outbox
+from services.runtime.events import jetstream as buses
+from services.runtime.events.envelope import Envelope
+from services.runtime.events.jetstream import Bus, NotSyncedError
+from services.runtime.storage import audit
+from services.runtime.storage.database import Database
 from tests.support import toy
 from tests.support.pair import Pair, hears, numbers_heard
 
 Until = Callable[..., Any]
 
 
-async def letters(echoes: Database) -> list[deadletters.DeadLetter]:
+async def letters(echoes: Database) -> list[dead_letters.DeadLetter]:
     async with echoes.begin() as tx:
-        return await deadletters.list_letters(tx, size=100)
+        return await dead_letters.list_letters(tx, size=100)
 
 
 async def test_what_is_told_is_heard_once(pair: Pair, until: Until) -> None:
@@ -52,16 +53,16 @@ async def test_each_effect_has_its_audit_row(pair: Pair, until: Until) -> None:
 
 
 async def test_events_sent_twice_and_shuffled_count_once(pair: Pair) -> None:
-    sent: list[Carried] = []
+    sent: list[Envelope] = []
 
-    async def keep(carried: Carried) -> None:
-        sent.append(carried)
+    async def keep(envelope: Envelope) -> None:
+        sent.append(envelope)
 
     await pair.ring("a", 10)
     await pair.relay(keep).once()
     listener = pair.listener()
-    for carried in [*reversed(sent), *sent]:
-        await listener.receive(carried)
+    for envelope in [*reversed(sent), *sent]:
+        await listener.receive(envelope)
 
     assert await pair.heard() == {"a": 10}
     assert await numbers_heard(pair.echoes) == [(10, 10)]
@@ -121,13 +122,13 @@ async def test_poison_is_put_aside_after_the_fifth_time_and_others_flow(
 
     await until(hears(pair, {"a": 2}))
 
-    async def put_aside() -> bool:
+    async def to_dead_letter() -> bool:
         return bool(await letters(pair.echoes))
 
-    await until(put_aside)
+    await until(to_dead_letter)
     await until(listener.settled)
     (letter,) = await letters(pair.echoes)
-    assert (letter.carried.pub_seq, letter.error) == (2, "ZeroDivisionError")
+    assert (letter.envelope.pub_seq, letter.error) == (2, "ZeroDivisionError")
     assert await numbers_heard(pair.echoes) == [(3, 3)]
 
 
@@ -138,44 +139,44 @@ async def test_a_dead_letter_takes_effect_when_it_is_retried_and_only_once(
     pair.start(pair.relay(), listener)
     await pair.ring("shy")
 
-    async def put_aside() -> bool:
+    async def to_dead_letter() -> bool:
         return bool(await letters(pair.echoes))
 
-    await until(put_aside)
+    await until(to_dead_letter)
     (letter,) = await letters(pair.echoes)
-    place = (letter.carried.producer, letter.carried.epoch, letter.carried.pub_seq)
+    place = (letter.envelope.producer, letter.envelope.epoch, letter.envelope.pub_seq)
     monkeypatch.setenv("TOY_BRAVE", "1")
     for _ in range(2):
         async with pair.echoes.begin() as tx:
             settled = await listener.retry(tx, *place)
 
-    assert settled.settle_time is not None
+    assert settled.resolve_time is not None
     assert await pair.heard() == {"shy": 1}
     assert await letters(pair.echoes) == []
 
 
 async def test_a_dead_letter_that_fails_again_stays(pair: Pair) -> None:
     listener = pair.listener()
-    carried = Carried(
+    envelope = Envelope(
         "toy", "e", 1, "oip.toy.v1.BellRang", toy.BellRang(name="poison").SerializeToString()
     )
-    await listener.put_aside(carried, ValueError())
+    await listener.to_dead_letter(envelope, ValueError())
     with pytest.raises(ZeroDivisionError):
         async with pair.echoes.begin() as tx:
             await listener.retry(tx, "toy", "e", 1)
 
-    assert [letter.settle_time for letter in await letters(pair.echoes)] == [None]
+    assert [letter.resolve_time for letter in await letters(pair.echoes)] == [None]
 
 
 async def test_bytes_that_are_no_event_are_put_aside(pair: Pair, until: Until) -> None:
     listener = pair.listener()
     pair.start(listener)
-    await pair.bus.publish(Carried("toy", "e", 1, "oip.toy.v1.BellRang", b"\xff\xff\xff"))
+    await pair.bus.publish(Envelope("toy", "e", 1, "oip.toy.v1.BellRang", b"\xff\xff\xff"))
 
-    async def put_aside() -> bool:
+    async def to_dead_letter() -> bool:
         return [letter.error for letter in await letters(pair.echoes)] == ["DecodeError"]
 
-    await until(put_aside)
+    await until(to_dead_letter)
 
 
 async def test_a_message_without_our_headers_is_dropped(pair: Pair, until: Until) -> None:
@@ -191,9 +192,9 @@ async def test_a_message_without_our_headers_is_dropped(pair: Pair, until: Until
 
 
 async def test_a_gap_is_closed_from_the_producer(pair: Pair, until: Until) -> None:
-    async def lose_the_third(carried: Carried) -> None:
-        if carried.pub_seq != 3:
-            await pair.bus.publish(carried)
+    async def lose_the_third(envelope: Envelope) -> None:
+        if envelope.pub_seq != 3:
+            await pair.bus.publish(envelope)
 
     pair.start(pair.listener(), pair.relay(lose_the_third))
     await pair.ring("a", 6)
@@ -206,7 +207,7 @@ async def test_a_gap_is_closed_from_the_producer(pair: Pair, until: Until) -> No
 async def test_the_end_of_a_sequence_that_the_bus_lost_is_asked_for(
     pair: Pair, until: Until
 ) -> None:
-    async def lose(carried: Carried) -> None:
+    async def lose(envelope: Envelope) -> None:
         pass
 
     await pair.ring("a", 4)
@@ -217,7 +218,7 @@ async def test_the_end_of_a_sequence_that_the_bus_lost_is_asked_for(
 
 
 async def test_a_new_epoch_that_the_bus_lost_is_found(pair: Pair, until: Until) -> None:
-    async def lose(carried: Carried) -> None:
+    async def lose(envelope: Envelope) -> None:
         pass
 
     await pair.ring("a", 2)
@@ -234,7 +235,7 @@ async def test_a_new_epoch_that_the_bus_lost_is_found(pair: Pair, until: Until) 
 
 
 async def test_a_missing_producer_does_not_stop_the_listener(pair: Pair, until: Until) -> None:
-    def nobody(producer: str, _epoch: str, _from_seq: int) -> AsyncIterator[Carried]:
+    def nobody(producer: str, _epoch: str, _from_seq: int) -> AsyncIterator[Envelope]:
         raise ConnectionRefusedError(producer)
 
     pair.start(pair.relay(), pair.listener(replay=nobody, repair_seconds=0.2))
@@ -261,7 +262,7 @@ async def test_a_backlog_with_poison_in_it_is_heard_in_groups(pair: Pair, until:
     await until(hears(pair, {"a": 80}))
     await until(listener.settled)
 
-    assert [letter.carried.pub_seq for letter in await letters(pair.echoes)] == [41]
+    assert [letter.envelope.pub_seq for letter in await letters(pair.echoes)] == [41]
     assert await numbers_heard(pair.echoes) == [(81, 81)]
 
 
@@ -311,8 +312,8 @@ async def test_streams_refuse_rather_than_forget(bus: Bus) -> None:
 
 
 async def test_the_same_event_published_twice_is_stored_once(bus: Bus) -> None:
-    carried = Carried("toy", "e", 1, "oip.toy.v1.BellRang", b"")
-    await bus.publish(carried)
-    await bus.publish(carried)
+    envelope = Envelope("toy", "e", 1, "oip.toy.v1.BellRang", b"")
+    await bus.publish(envelope)
+    await bus.publish(envelope)
 
     assert (await bus.js.stream_info("TOY")).state.messages == 1

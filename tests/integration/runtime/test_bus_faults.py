@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from services.runtime.database import Database
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.settings import Settings
+from services.runtime.storage.database import Database
 from tests.support.pair import Pair, hears, numbers_heard
 
 Until = Callable[..., Any]

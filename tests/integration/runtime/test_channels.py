@@ -8,12 +8,12 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from services.kernel.problems import NotFound
-from services.runtime import channels as channels_module
-from services.runtime.channels import CLIENT_OPTIONS, Channels, problem_of
-from services.runtime.clock import SetClock
-from services.runtime.database import Overloaded
-from services.runtime.rpc import RpcServer
-from services.runtime.tokens import Issuer
+from services.runtime.base.clock import SetClock
+from services.runtime.rpc.client import CLIENT_OPTIONS, Channels, problem_of
+from services.runtime.rpc.server import RpcServer
+from services.runtime.rpc.server import client as channels_module
+from services.runtime.rpc.tokens import Issuer
+from services.runtime.storage.database import Overloaded
 from tests.support.echo import CAP_SECONDS, EchoApi, EchoStub, Text, add_echo_to_server
 
 NOON = datetime(2025, 7, 1, 4, tzinfo=UTC)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
-from services.runtime.database import (
+from services.runtime.storage.database import (
     Database,
     NotDurableError,
     Overloaded,
@@ -284,12 +284,12 @@ async def test_a_question_sees_what_its_caller_may_and_changes_nothing(toys: Dat
         await add(tx, "a", "A")
         await add(tx, "b", "B")
 
-    async with toys.look() as tx:
+    async with toys.read() as tx:
         assert await names(tx) == {"a", "b"}
-    async with toys.look("A") as tx:
+    async with toys.read("A") as tx:
         assert await names(tx) == {"a"}
     with pytest.raises(DBAPIError, match="read-only transaction"):
-        async with toys.look() as tx:
+        async with toys.read() as tx:
             await add(tx, "c")
     assert toys.checked_out_count == 0
 

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.runtime import bus as buses
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import (
     CannotStartError,
     ServerEndedError,
@@ -25,7 +25,7 @@ from services.runtime.embedded import (
 )
 from services.runtime.embedded.postgres import PostgresServer
 from services.runtime.embedded.processes import CONFINE
-from services.runtime.settings import Settings
+from services.runtime.events import jetstream as buses
 
 ROOT = Path(__file__).resolve().parents[3]
 Process = asyncio.subprocess.Process

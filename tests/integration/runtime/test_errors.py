@@ -15,8 +15,8 @@ from grpc_status import rpc_status
 from sqlalchemy.exc import DBAPIError
 
 from services.kernel.problems import Forbidden, Kind, Malformed, NotFound, Problem
-from services.runtime.channels import problem_of
-from services.runtime.database import Overloaded
+from services.runtime.rpc.client import problem_of
+from services.runtime.storage.database import Overloaded
 from tests.support.echo import EchoStub
 from tests.support.echo_server import (
     ADJUDICATOR,
@@ -29,8 +29,8 @@ from tests.support.echo_server import (
 
 class ClaimNotAccepted(Problem):
     kind, reason = Kind.NOT_ALLOWED_NOW, "CLAIM_NOT_ACCEPTED"
-    words = "Accept claim {claim} first."
-    words_zh = "请先受理 {claim}。"
+    message = "Accept claim {claim} first."
+    message_zh = "请先受理 {claim}。"
 
 
 @pytest.mark.parametrize("kind", KINDS)

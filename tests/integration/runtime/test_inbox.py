@@ -7,18 +7,18 @@ import random
 
 import pytest
 
-from services.runtime import inbox
-from services.runtime.carried import Carried
-from services.runtime.clock import SetClock
-from services.runtime.database import Database
-from services.runtime.inbox import Heard
+from services.runtime.base.clock import SetClock
+from services.runtime.events import inbox
+from services.runtime.events.envelope import Envelope
+from services.runtime.events.inbox import Consumed
+from services.runtime.storage.database import Database
 
 
-def event(seq: int, producer: str = "toy", epoch: str = "e1") -> Carried:
-    return Carried(producer, epoch, seq, f"oip.{producer}.v1.BellRang", b"%d" % seq)
+def event(seq: int, producer: str = "toy", epoch: str = "e1") -> Envelope:
+    return Envelope(producer, epoch, seq, f"oip.{producer}.v1.BellRang", b"%d" % seq)
 
 
-async def hear(echoes: Database, clock: SetClock, *events: Carried) -> list[bool]:
+async def hear(echoes: Database, clock: SetClock, *events: Envelope) -> list[bool]:
     async with echoes.begin() as tx:
         return [await inbox.is_first(tx, one, clock.now()) for one in events]
 
@@ -50,7 +50,10 @@ async def test_figures_name_each_producer_and_epoch(echoes: Database, clock: Set
     await hear(echoes, clock, event(1), event(3), event(1, "claims"))
 
     async with echoes.begin() as tx:
-        assert await inbox.heard(tx) == [Heard("claims", "e1", 1, 1), Heard("toy", "e1", 2, 3)]
+        assert await inbox.heard(tx) == [
+            Consumed("claims", "e1", 1, 1),
+            Consumed("toy", "e1", 2, 3),
+        ]
 
 
 async def test_gaps_are_found_whatever_the_order(echoes: Database, clock: SetClock) -> None:

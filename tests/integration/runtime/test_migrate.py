@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.runtime import runtime_tables
-from services.runtime.migrate import migrate, services_with_migrations
+from services.runtime.storage import tables
+from services.runtime.storage.migrate import migrate, services_with_migrations
 from tests.support.databases import TOY_SERVICES, Databases
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -82,7 +82,7 @@ async def run_alone(url: str) -> None:
     """In a process of its own, as replicas that start together do it."""
     code = (
         "from pathlib import Path\n"
-        "from services.runtime.migrate import migrate_now\n"
+        "from services.runtime.storage.migrate import migrate_now\n"
         f"migrate_now({url!r}, ['toy'], Path({str(TOY_SERVICES)!r}))\n"
     )
     process = await asyncio.create_subprocess_exec(

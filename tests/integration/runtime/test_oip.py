@@ -7,8 +7,8 @@ import stat
 
 from sqlalchemy import text
 
-from services.runtime.announced import announced
-from services.runtime.settings import Settings
+from services.runtime.base.settings import Settings
+from services.runtime.service.addresses import announced
 from tests.support import command_line
 from tests.support.served import ServedPair, letters
 

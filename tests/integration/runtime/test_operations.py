@@ -7,10 +7,10 @@ import pytest
 from oip.operations.v1 import operations_pb2
 from sqlalchemy import text
 
-from services.runtime.channels import problem_of
-from services.runtime.delivery import settled
+from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.settings import Settings
+from services.runtime.rpc.client import problem_of
+from services.runtime.service.delivery import settled
 from tests.support import toy
 from tests.support.served import NAMES, ServedPair, letters, replayed, served
 
@@ -100,10 +100,10 @@ async def test_a_dead_letter_that_can_be_handled_now_is_settled_once(
     first = await stub.RetryDeadLetter(request)
     again = await stub.RetryDeadLetter(request)
 
-    assert first.HasField("settle_time")
+    assert first.HasField("resolve_time")
     assert first == again
     assert await letters(poisoned) == []
-    assert [one.name for one in await letters(poisoned, include_settled=True)] == [letter.name]
+    assert [one.name for one in await letters(poisoned, include_resolved=True)] == [letter.name]
     assert await toy.echoes(poisoned.running["echo"].database) == {"shy": 1}
 
 

@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from services.runtime import inbox, outbox
-from services.runtime.carried import Carried
-from services.runtime.clock import SetClock, SystemClock
-from services.runtime.database import Database
-from services.runtime.failpoints import FailpointError
-from services.runtime.outbox import Relay
-from services.runtime.restored import begin_epochs
-from services.runtime.settings import Settings
+from services.runtime.base.clock import SetClock, SystemClock
+from services.runtime.base.failpoints import FailpointError
+from services.runtime.base.settings import Settings
+from services.runtime.events import inbox, outbox
+from services.runtime.events.begin_epoch import begin_epochs
+from services.runtime.events.envelope import Envelope
+from services.runtime.events.outbox import Relay
+from services.runtime.storage.database import Database
 from tests.support import toy
 from tests.support.databases import TOY_SERVICES, Databases
 
-Heard = list[Carried]
+Consumed = list[Envelope]
 
 
-def relay_into(toys: Database, heard: Heard) -> Relay:
-    async def publish(carried: Carried) -> None:
-        heard.append(carried)
+def relay_into(toys: Database, heard: Consumed) -> Relay:
+    async def publish(envelope: Envelope) -> None:
+        heard.append(envelope)
 
     return Relay(toys, publish, SystemClock(), asyncio.Event())
 
@@ -36,12 +36,12 @@ async def test_events_get_dense_numbers_and_are_marked_sent(
     async with toys.begin() as tx:
         for _ in range(5):
             await toy.ring(tx, "a", clock.now())
-    heard: Heard = []
+    heard: Consumed = []
 
     assert await relay_into(toys, heard).once() == 5
 
-    assert [carried.pub_seq for carried in heard] == [1, 2, 3, 4, 5]
-    assert {carried.subject for carried in heard} == {"oip.toy.v1.BellRang"}
+    assert [envelope.pub_seq for envelope in heard] == [1, 2, 3, 4, 5]
+    assert {envelope.subject for envelope in heard} == {"oip.toy.v1.BellRang"}
     async with toys.begin() as tx:
         told = await outbox.published(tx)
     assert (told.written_count, told.published_seq, told.unsent_count) == (5, 5, 0)
@@ -50,7 +50,7 @@ async def test_events_get_dense_numbers_and_are_marked_sent(
 async def test_an_event_that_commits_late_is_not_passed_over(
     toys: Database, clock: SetClock
 ) -> None:
-    heard: Heard = []
+    heard: Consumed = []
     relay = relay_into(toys, heard)
     async with toys.begin() as late:
         await toy.ring(late, "late", clock.now())
@@ -59,15 +59,15 @@ async def test_an_event_that_commits_late_is_not_passed_over(
         await relay.once()
     await relay.once()
 
-    assert [toy.BellRang.FromString(carried.payload).name for carried in heard] == [
+    assert [toy.BellRang.FromString(envelope.payload).name for envelope in heard] == [
         "early",
         "late",
     ]
-    assert [carried.pub_seq for carried in heard] == [1, 2]
+    assert [envelope.pub_seq for envelope in heard] == [1, 2]
 
 
 async def test_a_rolled_back_change_tells_nothing(toys: Database, clock: SetClock) -> None:
-    heard: Heard = []
+    heard: Consumed = []
 
     async def fail() -> None:
         async with toys.begin() as tx:
@@ -85,7 +85,7 @@ async def test_a_rolled_back_change_tells_nothing(toys: Database, clock: SetCloc
 async def test_a_failure_anywhere_sends_the_same_event_under_the_same_number(
     toys: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    heard: Heard = []
+    heard: Consumed = []
     relay = relay_into(toys, heard)
     async with toys.begin() as tx:
         for name in "abc":
@@ -99,38 +99,38 @@ async def test_a_failure_anywhere_sends_the_same_event_under_the_same_number(
     while await relay.once():
         pass
 
-    content = {carried.pub_seq: carried.content_hash for carried in heard}
+    content = {envelope.pub_seq: envelope.content_hash for envelope in heard}
     assert sorted(content) == [1, 2, 3, 4]
-    assert all(content[carried.pub_seq] == carried.content_hash for carried in heard)
+    assert all(content[envelope.pub_seq] == envelope.content_hash for envelope in heard)
 
 
 async def test_of_two_relays_one_publishes(toys: Database, clock: SetClock) -> None:
-    heard: Heard = []
+    heard: Consumed = []
     async with toys.begin() as tx:
         for _ in range(20):
             await toy.ring(tx, "a", clock.now())
 
-    async def slowly(carried: Carried) -> None:
+    async def slowly(envelope: Envelope) -> None:
         await asyncio.sleep(0.01)
-        heard.append(carried)
+        heard.append(envelope)
 
     relays = [Relay(toys, slowly, SystemClock(), asyncio.Event()) for _ in range(2)]
     sent = await asyncio.gather(*(relay.once() for relay in relays))
 
     assert sorted(sent) == [0, 20]
-    assert [carried.pub_seq for carried in heard] == list(range(1, 21))
+    assert [envelope.pub_seq for envelope in heard] == list(range(1, 21))
 
 
 async def test_the_relay_goes_on_after_the_bus_was_away(
     toys: Database, clock: SetClock, until: Callable[..., Any]
 ) -> None:
-    heard: Heard = []
+    heard: Consumed = []
     away = True
 
-    async def publish(carried: Carried) -> None:
+    async def publish(envelope: Envelope) -> None:
         if away:
             raise TimeoutError
-        heard.append(carried)
+        heard.append(envelope)
 
     wake = asyncio.Event()
     task = asyncio.create_task(Relay(toys, publish, SystemClock(), wake).run())
@@ -150,7 +150,7 @@ async def test_the_relay_goes_on_after_the_bus_was_away(
 async def test_reading_again_gives_every_event_from_a_number_on(
     toys: Database, clock: SetClock
 ) -> None:
-    heard: Heard = []
+    heard: Consumed = []
     async with toys.begin() as tx:
         for _ in range(7):
             await toy.ring(tx, "a", clock.now())
@@ -166,7 +166,7 @@ async def test_reading_again_gives_every_event_from_a_number_on(
 async def test_a_restored_database_begins_a_new_sequence_that_replay_leads_to(
     toys: Database, clock: SetClock
 ) -> None:
-    heard: Heard = []
+    heard: Consumed = []
     relay = relay_into(toys, heard)
     for epoch in ("", "second"):
         async with toys.begin() as tx:
@@ -179,7 +179,7 @@ async def test_a_restored_database_begins_a_new_sequence_that_replay_leads_to(
         told = await outbox.read_from(tx, "toy", heard[0].epoch, 1)
         unknown = await outbox.read_from(tx, "toy", "lost with the disk", 40)
 
-    assert [(carried.epoch, carried.pub_seq) for carried in told] == [
+    assert [(envelope.epoch, envelope.pub_seq) for envelope in told] == [
         (heard[0].epoch, 1),
         ("second", 1),
     ]
@@ -192,26 +192,26 @@ async def test_the_operator_begins_a_new_sequence_after_a_restore(
     url = await databases.fresh("toy", root=TOY_SERVICES)
     begun = await begin_epochs(Settings(database_url=url), ["toy"])
     toys = Database(url, "toy", pool_size=3)
-    heard: Heard = []
+    heard: Consumed = []
     async with toys.begin() as tx:
         await toy.ring(tx, "a", clock.now())
     await relay_into(toys, heard).once()
     await toys.close()
 
-    assert [(carried.epoch, carried.pub_seq) for carried in heard] == [(begun["toy"], 1)]
+    assert [(envelope.epoch, envelope.pub_seq) for envelope in heard] == [(begun["toy"], 1)]
 
 
 async def test_both_sides_of_a_delivery_agree_on_a_fingerprint(
     toys: Database, echoes: Database, clock: SetClock
 ) -> None:
-    heard: Heard = []
+    heard: Consumed = []
     async with toys.begin() as tx:
         for name in "abcd":
             await toy.ring(tx, name, clock.now())
     await relay_into(toys, heard).once()
     async with echoes.begin() as tx:
-        for carried in reversed(heard):
-            await inbox.is_first(tx, carried, clock.now())
+        for envelope in reversed(heard):
+            await inbox.is_first(tx, envelope, clock.now())
         there = await inbox.fingerprint(tx, "toy", heard[0].epoch, 4)
         part = await inbox.fingerprint(tx, "toy", heard[0].epoch, 3)
     async with toys.begin() as tx:
@@ -238,7 +238,7 @@ async def test_a_backlog_goes_out_in_batches_in_order(toys: Database) -> None:
                 " select 'oip.toy.v1.BellRang', '', now() from generate_series(1, 450)"
             )
         )
-    heard: Heard = []
+    heard: Consumed = []
     relay = relay_into(toys, heard)
 
     batches = []
@@ -246,4 +246,4 @@ async def test_a_backlog_goes_out_in_batches_in_order(toys: Database) -> None:
         batches.append(batch)
 
     assert batches == [200, 200, 50]
-    assert [carried.pub_seq for carried in heard] == list(range(1, 451))
+    assert [envelope.pub_seq for envelope in heard] == list(range(1, 451))

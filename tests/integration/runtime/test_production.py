@@ -15,12 +15,12 @@ import grpc
 import pytest
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
-from services.runtime.channels import Channels, problem_of
-from services.runtime.clock import SystemClock
-from services.runtime.crypto import load_or_make_keys
+from services.runtime.base.clock import SystemClock
 from services.runtime.embedded import NatsServer
 from services.runtime.embedded.processes import free_port
-from services.runtime.tokens import Issuer
+from services.runtime.rpc.client import Channels, problem_of
+from services.runtime.rpc.tokens import Issuer
+from services.runtime.storage.crypto import load_or_make_keys
 from tests.support.authorities import Authority
 from tests.support.databases import Databases
 

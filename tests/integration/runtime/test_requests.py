@@ -16,16 +16,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import DataError
 
 from services.kernel.problems import Forbidden, Malformed, NotFound
-from services.runtime import failpoints
-from services.runtime.access import Caller, set_caller
-from services.runtime.channels import Channels
-from services.runtime.clock import SetClock
-from services.runtime.crypto import ColumnCipher, load_or_make_keys
-from services.runtime.database import Database, Transaction
-from services.runtime.failpoints import FailpointError
-from services.runtime.requests import RequestIdReused, change, read
-from services.runtime.running import Running
-from services.runtime.settings import Settings
+from services.runtime.base import failpoints
+from services.runtime.base.clock import SetClock
+from services.runtime.base.failpoints import FailpointError
+from services.runtime.base.settings import Settings
+from services.runtime.rpc.access import Caller, set_caller
+from services.runtime.rpc.client import Channels
+from services.runtime.service.context import ServiceContext
+from services.runtime.service.requests import RequestIdReused, change, read
+from services.runtime.storage.crypto import ColumnCipher, load_or_make_keys
+from services.runtime.storage.database import Database, Transaction
 from tests.support import toy
 
 Ring = operations_pb2.RetryDeadLetterRequest
@@ -37,11 +37,11 @@ Q = "91110108MA01ABCD2H"
 
 
 @pytest.fixture
-async def running(toys: Database, clock: SetClock, tmp_path: Path) -> AsyncIterator[Running]:
+async def running(toys: Database, clock: SetClock, tmp_path: Path) -> AsyncIterator[ServiceContext]:
     set_caller(Caller("li", frozenset({type_pb2.Access.ADMINISTRATOR})))
     channels = Channels({}, lambda: "")
     cipher = ColumnCipher(load_or_make_keys(tmp_path / "keys.json"))
-    yield Running("toy", toys, clock, cipher, channels)
+    yield ServiceContext("toy", toys, clock, cipher, channels)
     await channels.close()
 
 
@@ -57,8 +57,8 @@ def a_request(name: str = "a", request_id: str = "") -> Ring:
     return Ring(name=name, request_id=request_id or uuid.uuid4().hex)
 
 
-async def ring(running: Running, request: Ring, *, serializable: bool = False) -> str:
-    clock = running.clock
+async def ring(context: ServiceContext, request: Ring, *, serializable: bool = False) -> str:
+    clock = context.clock
     assert isinstance(clock, SetClock)
     work = ringing(request.name, clock)
     answer = await change(
@@ -67,44 +67,48 @@ async def ring(running: Running, request: Ring, *, serializable: bool = False) -
     return answer.error
 
 
-async def count(running: Running, table: str) -> int:
-    async with running.database.begin() as tx:
+async def count(context: ServiceContext, table: str) -> int:
+    async with context.database.begin() as tx:
         return int((await tx.execute(text(f"select count(*) from {table}"))).scalar_one())
 
 
-async def test_a_change_commits_its_effect_event_answer_and_audit_row(running: Running) -> None:
+async def test_a_change_commits_its_effect_event_answer_and_audit_row(
+    context: ServiceContext,
+) -> None:
     assert await ring(running, a_request()) == "1"
 
-    assert await toy.rings(running.database) == {"a": 1}
+    assert await toy.rings(context.database) == {"a": 1}
     assert [await count(running, table) for table in ("outbox", "command", "audit")] == [1, 1, 1]
-    assert running.wake.is_set()
-    async with running.database.begin() as tx:
+    assert context.wake.is_set()
+    async with context.database.begin() as tx:
         row = (await tx.execute(text("select actor, action, resource from audit"))).one()
     assert tuple(row) == ("li", "oip.operations.v1.RetryDeadLetterRequest", "bells/a")
 
 
-async def test_a_repeat_gets_the_first_answer_and_changes_nothing(running: Running) -> None:
+async def test_a_repeat_gets_the_first_answer_and_changes_nothing(context: ServiceContext) -> None:
     request = a_request()
     first = await ring(running, request)
     await ring(running, a_request())
 
     assert await ring(running, request) == first
-    assert await toy.rings(running.database) == {"a": 2}
+    assert await toy.rings(context.database) == {"a": 2}
     assert await count(running, "audit") == 2
 
 
-async def test_the_same_id_with_other_content_is_refused(running: Running) -> None:
+async def test_the_same_id_with_other_content_is_refused(context: ServiceContext) -> None:
     await ring(running, a_request("a", "r1"))
 
     with pytest.raises(RequestIdReused) as refusal:
         await ring(running, a_request("b", "r1"))
 
     assert refusal.value.facts["request_id"] == "r1"
-    assert await toy.rings(running.database) == {"a": 1}
+    assert await toy.rings(context.database) == {"a": 1}
 
 
 @pytest.mark.parametrize("request_id", ["", " ", "a b", "é", "x" * 129, "-x", "a\n"])
-async def test_a_request_without_a_usable_id_is_refused(running: Running, request_id: str) -> None:
+async def test_a_request_without_a_usable_id_is_refused(
+    context: ServiceContext, request_id: str
+) -> None:
     request = Ring(name="a", request_id=request_id)
 
     with pytest.raises(Malformed) as refusal:
@@ -114,11 +118,11 @@ async def test_a_request_without_a_usable_id_is_refused(running: Running, reques
     assert await count(running, "command") == 0
 
 
-async def test_a_refused_change_leaves_nothing_and_its_id_free(running: Running) -> None:
+async def test_a_refused_change_leaves_nothing_and_its_id_free(context: ServiceContext) -> None:
     request = a_request()
 
     async def refuse(tx: Transaction) -> Rung:
-        await ringing("a", SetClock(running.clock.now()))(tx)
+        await ringing("a", SetClock(context.clock.now()))(tx)
         raise NotFound(name="bells/a")
 
     with pytest.raises(NotFound):
@@ -130,7 +134,7 @@ async def test_a_refused_change_leaves_nothing_and_its_id_free(running: Running)
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])
 async def test_the_same_request_sent_many_times_at_once_counts_once(
-    running: Running, isolation: str
+    context: ServiceContext, isolation: str
 ) -> None:
     request = a_request()
     strict = isolation == "serializable"
@@ -138,12 +142,12 @@ async def test_the_same_request_sent_many_times_at_once_counts_once(
     answers = await asyncio.gather(*(ring(running, request, serializable=strict) for _ in range(8)))
 
     assert answers == ["1"] * 8
-    assert await toy.rings(running.database) == {"a": 1}
+    assert await toy.rings(context.database) == {"a": 1}
     assert await count(running, "audit") == 1
 
 
 async def test_two_contents_racing_for_one_id_give_one_change_and_one_refusal(
-    running: Running,
+    context: ServiceContext,
 ) -> None:
     results = await asyncio.gather(
         ring(running, a_request("a", "r1")),
@@ -152,10 +156,10 @@ async def test_two_contents_racing_for_one_id_give_one_change_and_one_refusal(
     )
 
     assert sorted(type(result).__name__ for result in results) == ["RequestIdReused", "str"]
-    assert sum((await toy.rings(running.database)).values()) == 1
+    assert sum((await toy.rings(context.database)).values()) == 1
 
 
-async def test_platforms_have_ids_of_their_own(running: Running) -> None:
+async def test_platforms_have_ids_of_their_own(context: ServiceContext) -> None:
     platform = frozenset({type_pb2.Access.PLATFORM})
     for code in (P, Q):
         set_caller(Caller("waimai", platform, code))
@@ -172,8 +176,8 @@ async def test_platforms_have_ids_of_their_own(running: Running) -> None:
         assert answer.name == f"bells/{code}"
 
 
-async def test_a_platform_reads_its_own_rows_alone(running: Running) -> None:
-    async with running.database.begin() as tx:
+async def test_a_platform_reads_its_own_rows_alone(context: ServiceContext) -> None:
+    async with context.database.begin() as tx:
         for code in (P, Q):
             await tx.execute(
                 text("insert into bell (name, platform, rings) values (:p, :p, 1)"), {"p": code}
@@ -188,7 +192,7 @@ async def test_a_platform_reads_its_own_rows_alone(running: Running) -> None:
 
 
 async def test_a_read_goes_on_although_its_connection_died(
-    running: Running, stack: Settings
+    context: ServiceContext, stack: Settings
 ) -> None:
     async def one(tx: Transaction) -> int:
         return int((await tx.execute(text("select 1"))).scalar_one())
@@ -203,7 +207,7 @@ async def test_a_read_goes_on_although_its_connection_died(
     assert await read(running, one) == 1
 
 
-async def test_a_platform_cannot_write_rows_of_another(running: Running) -> None:
+async def test_a_platform_cannot_write_rows_of_another(context: ServiceContext) -> None:
     set_caller(Caller("waimai", frozenset({type_pb2.Access.PLATFORM}), P))
 
     async def work(tx: Transaction) -> Rung:
@@ -218,20 +222,20 @@ async def test_a_platform_cannot_write_rows_of_another(running: Running) -> None
     ("place", "rings_after"), [("requests.before_commit", 0), ("requests.after_commit", 1)]
 )
 async def test_whoever_got_no_answer_asks_again_by_the_same_id(
-    running: Running, monkeypatch: pytest.MonkeyPatch, place: str, rings_after: int
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch, place: str, rings_after: int
 ) -> None:
     request = a_request()
     monkeypatch.setenv(failpoints.VARIABLE, f"{place}:raise")
     with pytest.raises(FailpointError):
         await ring(running, request)
-    assert sum((await toy.rings(running.database)).values()) == rings_after
+    assert sum((await toy.rings(context.database)).values()) == rings_after
     monkeypatch.delenv(failpoints.VARIABLE)
 
     assert await ring(running, request) == "1"
-    assert await toy.rings(running.database) == {"a": 1}
+    assert await toy.rings(context.database) == {"a": 1}
 
 
-async def test_a_cancelled_change_is_whole_or_absent(running: Running) -> None:
+async def test_a_cancelled_change_is_whole_or_absent(context: ServiceContext) -> None:
     for pause in (0.0, 0.001, 0.003, 0.006, 0.01, 0.02):
         request = a_request(f"bell{pause}")
         task = asyncio.create_task(ring(running, request))
@@ -243,10 +247,10 @@ async def test_a_cancelled_change_is_whole_or_absent(running: Running) -> None:
 
     counts = [await count(running, table) for table in ("bell", "outbox", "command", "audit")]
     assert counts == [6, 6, 6, 6]
-    assert running.database.checked_out_count == 0
+    assert context.database.checked_out_count == 0
 
 
-async def test_money_runs_serializable_and_again_when_it_must(running: Running) -> None:
+async def test_money_runs_serializable_and_again_when_it_must(context: ServiceContext) -> None:
     """Two changes that each read the sum and add to it: one of them has to run again."""
     runs = 0
 
@@ -269,20 +273,20 @@ async def test_money_runs_serializable_and_again_when_it_must(running: Running) 
         )
     )
 
-    async with running.database.begin() as tx:
+    async with context.database.begin() as tx:
         rings = sorted((await tx.execute(text("select rings from bell"))).scalars())
     assert rings == [1, 2, 4]
     assert runs > 3
 
 
-async def test_no_change_happens_without_its_audit_row(running: Running) -> None:
+async def test_no_change_happens_without_its_audit_row(context: ServiceContext) -> None:
     """An actor that PostgreSQL cannot store makes the whole change fail."""
     set_caller(dataclasses.replace(Caller("x", frozenset()), subject="a\x00b"))
 
     with pytest.raises(DataError, match="NUL"):
         await ring(running, a_request())
 
-    assert await toy.rings(running.database) == {}
+    assert await toy.rings(context.database) == {}
 
 
 async def test_a_platform_may_name_itself_only() -> None:

@@ -8,7 +8,12 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.runtime.rpc import AddressTakenError, MethodWithoutAccessRule, RpcServer, watch_loop
+from services.runtime.rpc.server import (
+    AddressTakenError,
+    MethodWithoutAccessRule,
+    RpcServer,
+    watch_loop,
+)
 from tests.support.echo import CAP_SECONDS, UNRULED, EchoApi, EchoStub, add_echo_to_server
 from tests.support.echo_server import (
     ISSUER,

@@ -6,7 +6,7 @@ import pytest
 from oip.operations.v1 import operations_pb2
 from sqlalchemy import text
 
-from services.runtime.delivery import settled
+from services.runtime.service.delivery import settled
 from tests.support.served import NAMES, ServedPair
 
 

@@ -34,7 +34,7 @@ from services.claims.domain.time_limits import Due, Pause, Step, StepClock, Time
 from services.kernel.money import Fen
 from services.kernel.parameters import Parameter
 from services.kernel.periods import SHANGHAI, first_moment
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 
 PLATFORMS = {
     "A": "91350100M000100Y43",

@@ -29,7 +29,7 @@ from services.grading.domain.law import Law, law_on
 from services.grading.domain.panel import decide, draw_panel
 from services.grading.domain.times import Days
 from services.kernel.law import Finding
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 
 MOMENT = datetime(2025, 7, 1, tzinfo=UTC)
 

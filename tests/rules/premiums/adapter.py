@@ -25,7 +25,7 @@ from services.premiums.domain.experience import Experience
 from services.premiums.domain.law import Law, law
 from services.premiums.domain.paying import Area, Bill, BillState, Due, Paid
 from services.premiums.domain.terms import Industry, Term, TermKind
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 
 PLATFORM = "91110108MA01ABCD2H"
 AREA = "440100"

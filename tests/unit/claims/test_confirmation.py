@@ -14,7 +14,7 @@ from services.claims.domain.confirmation import Decision, Result, determine
 from services.claims.domain.evidence import OrderEvidence, attribute, latest
 from services.kernel.law import Outcome
 from services.kernel.problems import Malformed
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 from tests.rules.claims.adapter import a_case, an_order
 
 DAY = date(2025, 7, 15)

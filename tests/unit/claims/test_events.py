@@ -13,7 +13,7 @@ from services.claims import events
 from services.claims.domain import transitions
 from services.claims.domain.claim import ClaimState, Relation, Survivor
 from services.claims.domain.confirmation import determine
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 from tests.rules.claims.adapter import PLATFORMS, a_case
 
 DAY = date(2025, 7, 15)

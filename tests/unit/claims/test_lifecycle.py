@@ -26,7 +26,7 @@ from services.claims.domain.filing import document_check
 from services.claims.domain.law import law_as_known
 from services.claims.domain.time_limits import Step
 from services.kernel.lifecycle import TransitionNotAllowed
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 
 FILED_ON = date(2025, 7, 16)
 REFUSED = Decision(Result.REFUSED, (), None, None, disability_expected=False)

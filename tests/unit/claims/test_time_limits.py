@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.claims.domain.time_limits import Pause, Step, StepClock, TimeLimit, Unit
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 
 CALENDAR = work_calendar()
 DAYS = st.dates(date(2022, 7, 1), date(2026, 6, 30))

@@ -13,7 +13,7 @@ from services.cli.explain import Language, lines
 from services.cli.law import ROOT
 from services.cli.main import app
 from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
-from services.runtime.wire import finding_to_wire
+from services.runtime.rpc.wire import finding_to_wire
 
 
 def test_the_law_of_this_repository_passes() -> None:

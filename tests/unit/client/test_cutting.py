@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from services.client.uploading import CONTENT_BYTES_MAX, Batch, cut
-from services.orders.domain.columns import SCHEMA
+from services.orderlog.columns import SCHEMA
 
 
 def table(count: int, first: int = 1, worker: int = 7, reason: str = "") -> pa.Table:

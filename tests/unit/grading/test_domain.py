@@ -34,7 +34,7 @@ from services.grading.domain.panel import decide, draw_panel
 from services.grading.domain.times import Days
 from services.kernel.law import Outcome
 from services.kernel.lifecycle import TransitionNotAllowed
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 
 DAY = date(2025, 9, 1)
 LAW = law_on(DAY, "440100")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.workdays import WorkCalendar
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 
 CALENDAR = work_calendar()
 days = st.dates(date(2022, 1, 1), date(2035, 12, 31))

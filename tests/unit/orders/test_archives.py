@@ -20,10 +20,11 @@ from services.client.archive_proofs import prove_from
 from services.client.evidence import evidence_file, verify_file
 from services.client.sealing import opened, sealed
 from services.kernel.periods import Month
-from services.orders.domain import archives, merkle, notes
-from services.orders.domain.columns import SCHEMA
-from services.orders.domain.records import batch_name, log_entry
-from services.runtime.wire import moment_to_wire, month_to_wire
+from services.orderlog import notes, tree
+from services.orderlog.columns import SCHEMA
+from services.orderlog.entries import batch_name, log_entry
+from services.orders.domain import archives
+from services.runtime.rpc.wire import moment_to_wire, month_to_wire
 from tests.support.uploading import NINE, SWIFT, row, table_of
 
 AUGUST = Month(2025, 8)
@@ -46,13 +47,13 @@ def parts_of(counts: list[int]) -> list[pb.GetOrderArchiveResponse]:
     tables = [rows_of(number, count) for number, count in enumerate(counts)]
     logged = []
     for number, table in enumerate(tables):
-        root = merkle.root(archives.leaf_hashes(table, SWIFT))
+        root = tree.root(archives.leaf_hashes(table, SWIFT))
         name, taken = batch_name(SWIFT, f"b{number}"), TAKEN + timedelta(seconds=number)
         logged.append((name, taken, table.num_rows, root))
     entries = [
-        merkle.leaf_hash(log_entry(count, taken, root, name)) for name, taken, count, root in logged
+        tree.leaf_hash(log_entry(count, taken, root, name)) for name, taken, count, root in logged
     ]
-    head = notes.Head(notes.origin("440000", SWIFT), len(entries), merkle.root(entries))
+    head = notes.Head(notes.origin("440000", SWIFT), len(entries), tree.root(entries))
     checkpoint = pb.Checkpoint(
         platform=f"platforms/{SWIFT}",
         log_size=head.size,
@@ -75,7 +76,7 @@ def parts_of(counts: list[int]) -> list[pb.GetOrderArchiveResponse]:
             log_index=number,
             leaf_count=count,
             root=root,
-            log_path=merkle.path(entries, number),
+            log_path=tree.path(entries, number),
         )
         parts.append(pb.GetOrderArchiveResponse(batch=batch))
         messages = archives.messages(tables[number])

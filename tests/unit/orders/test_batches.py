@@ -7,7 +7,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from oip.orders.v1 import orders_pb2 as pb
 
 from services.kernel.problems import Problem
-from services.orders.domain.columns import ROWS_MAX, check_size
+from services.orderlog.columns import ROWS_MAX, check_size
 from tests.support.uploading import SWIFT, as_rows, row
 
 LENGTH_DELIMITED = {

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.orders.domain import encoding, judging, merkle, notes
-from services.orders.domain.columns import from_rows
-from services.orders.domain.records import batch_name, log_entry
-from services.runtime.wire import moment_to_wire
+from services.orderlog import notes, tree
+from services.orderlog.columns import from_rows
+from services.orderlog.entries import batch_name, log_entry
+from services.orders.domain import judging
+from services.runtime.rpc.wire import moment_to_wire
 from tests.support.uploading import NINE, SWIFT, row
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -73,7 +74,7 @@ def tree(hashes: list[bytes]) -> bytes:
 
 
 def some_hashes(count: int) -> list[bytes]:
-    return [merkle.leaf_hash(bytes((number,))) for number in range(count)]
+    return [tree.leaf_hash(bytes((number,))) for number in range(count)]
 
 
 @given(
@@ -97,54 +98,54 @@ def test_leaves_built_by_columns_are_those_of_the_page(rows: list[dict[str, Any]
 @pytest.mark.parametrize("count", range(34))
 def test_roots_and_proofs_are_those_of_the_standard(count: int) -> None:
     hashes = some_hashes(count)
-    root = merkle.root(hashes)
+    root = tree.root(hashes)
 
     assert root == tree(hashes)
     for index, leaf in enumerate(hashes):
-        path = merkle.path(hashes, index)
-        assert merkle.is_included(leaf, index, count, path, root)
-        assert not merkle.is_included(leaf, index + 1, count, path, root)
-        assert not merkle.is_included(leaf, index, count, [*path, leaf], root)
+        path = tree.path(hashes, index)
+        assert tree.is_included(leaf, index, count, path, root)
+        assert not tree.is_included(leaf, index + 1, count, path, root)
+        assert not tree.is_included(leaf, index, count, [*path, leaf], root)
 
 
 @pytest.mark.parametrize("count", range(1, 34))
 def test_a_log_that_grows_proves_itself_at_every_size(count: int) -> None:
-    hashes, frontier, nodes = some_hashes(count), list[bytes](), dict[merkle.Place, bytes]()
+    hashes, frontier, nodes = some_hashes(count), list[bytes](), dict[tree.Place, bytes]()
     for size, leaf in enumerate(hashes):
         before = frontier
-        frontier, places = merkle.append(before, size, leaf)
-        nodes |= dict(zip(places, merkle.completed_hashes(before, places, leaf), strict=True))
+        frontier, places = tree.append(before, size, leaf)
+        nodes |= dict(zip(places, tree.completed_hashes(before, places, leaf), strict=True))
 
-    assert merkle.fold(frontier) == merkle.root(hashes)
+    assert tree.fold(frontier) == tree.root(hashes)
     for index, leaf in enumerate(hashes):
-        path = merkle.log_path(index, count, nodes.__getitem__)
-        assert path == merkle.path(hashes, index)
-        assert merkle.is_included(leaf, index, count, path, merkle.root(hashes))
+        path = tree.log_path(index, count, nodes.__getitem__)
+        assert path == tree.path(hashes, index)
+        assert tree.is_included(leaf, index, count, path, tree.root(hashes))
     for first in range(1, count + 1):
-        proof = merkle.consistency_path(first, count, nodes.__getitem__)
-        old, new = merkle.root(hashes[:first]), merkle.root(hashes)
-        assert merkle.is_consistent(first, count, old, new, proof)
-        assert not merkle.is_consistent(first, count, hashes[0] + b"x", new, proof)
+        proof = tree.consistency_path(first, count, nodes.__getitem__)
+        old, new = tree.root(hashes[:first]), tree.root(hashes)
+        assert tree.is_consistent(first, count, old, new, proof)
+        assert not tree.is_consistent(first, count, hashes[0] + b"x", new, proof)
 
 
 def proofs(log_size: int = 5) -> list[pb.OrderProof]:
     """Proofs of three records in the fourth batch of a log."""
     leaves = leaves_of(ROWS)
-    hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
-    root, name = merkle.root(hashes), batch_name(SWIFT, "b1")
+    hashes = [tree.leaf_hash(leaf) for leaf in leaves]
+    root, name = tree.root(hashes), batch_name(SWIFT, "b1")
     entries = some_hashes(log_size)
-    entries[3] = merkle.leaf_hash(log_entry(len(leaves), NINE, root, name))
-    head = notes.Head(notes.origin("440000", SWIFT), log_size, merkle.root(entries))
+    entries[3] = tree.leaf_hash(log_entry(len(leaves), NINE, root, name))
+    head = notes.Head(notes.origin("440000", SWIFT), log_size, tree.root(entries))
     return [
         pb.OrderProof(
             record=pb.OrderRecord(order_batch=name, create_time=moment_to_wire(NINE)),
             leaf=leaf,
             leaf_index=index,
             leaf_count=len(leaves),
-            batch_path=merkle.path(hashes, index),
+            batch_path=tree.path(hashes, index),
             batch_root=root,
             log_index=3,
-            log_path=merkle.path(entries, 3),
+            log_path=tree.path(entries, 3),
             checkpoint=pb.Checkpoint(note=notes.sign(head, NAME, KEY)),
         )
         for index, leaf in enumerate(leaves)
@@ -153,23 +154,23 @@ def proofs(log_size: int = 5) -> list[pb.OrderProof]:
 
 def test_the_vectors_of_the_page_are_right() -> None:
     leaves = leaves_of(ROWS)
-    hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
-    entry = log_entry(3, NINE, merkle.root(hashes), batch_name(SWIFT, "b1"))
-    head = notes.Head(notes.origin("440000", SWIFT), 1, merkle.leaf_hash(entry))
+    hashes = [tree.leaf_hash(leaf) for leaf in leaves]
+    entry = log_entry(3, NINE, tree.root(hashes), batch_name(SWIFT, "b1"))
+    head = notes.Head(notes.origin("440000", SWIFT), 1, tree.leaf_hash(entry))
 
-    for content in (*leaves, *hashes, merkle.root(hashes), entry, merkle.leaf_hash(entry)):
+    for content in (*leaves, *hashes, tree.root(hashes), entry, tree.leaf_hash(entry)):
         assert f"`{content.hex()}`" in DOC
     assert f"`{VERIFIER}`" in DOC
     assert notes.sign(head, NAME, KEY) in DOC
 
     empty = [
-        log_entry(0, NINE + timedelta(hours=n), merkle.EMPTY_ROOT, batch_name(SWIFT, f"b{n + 1}"))
+        log_entry(0, NINE + timedelta(hours=n), tree.EMPTY_ROOT, batch_name(SWIFT, f"b{n + 1}"))
         for n in (1, 2)
     ]
-    entries = [merkle.leaf_hash(one) for one in (entry, *empty)]
-    for content in (*entries, merkle.root(entries)):
+    entries = [tree.leaf_hash(one) for one in (entry, *empty)]
+    for content in (*entries, tree.root(entries)):
         assert f"`{content.hex()}`" in DOC
-    later = notes.Head(notes.origin("440000", SWIFT), 3, merkle.root(entries))
+    later = notes.Head(notes.origin("440000", SWIFT), 3, tree.root(entries))
     assert notes.sign(later, NAME, KEY) in DOC
 
 

@@ -18,7 +18,7 @@ from services.client.evidence import EvidenceBroken, Said, evidence_file, verify
 from services.client.heads import LogRewritten, consistency_file, verify_growth
 from services.client.sealing import sealed
 from services.kernel.problems import Problem
-from services.orders.domain import merkle, notes
+from services.orderlog import notes, tree
 from tests.support.uploading import SWIFT
 from tests.unit.orders.test_evidence import DOC, DOCS, KEY, NAME, VERIFIER, proofs, some_hashes
 
@@ -263,18 +263,18 @@ def test_the_verifier_of_the_page_refuses_what_was_made_anew(
 
 
 def note(size: int, hashes: list[bytes], platform: str = SWIFT) -> str:
-    head = notes.Head(notes.origin("440000", platform), size, merkle.root(hashes[:size]))
+    head = notes.Head(notes.origin("440000", platform), size, tree.root(hashes[:size]))
     return notes.sign(head, NAME, KEY)
 
 
 def between(first: int, second: int, hashes: list[bytes]) -> list[bytes]:
     """The consistency proof, from leaves alone."""
 
-    def node(place: merkle.Place) -> bytes:
+    def node(place: tree.Place) -> bytes:
         level, position = place
-        return merkle.root(hashes[position << level : (position + 1) << level])
+        return tree.root(hashes[position << level : (position + 1) << level])
 
-    return merkle.consistency_path(first, second, node)
+    return tree.consistency_path(first, second, node)
 
 
 def test_the_page_and_the_client_agree_that_a_log_only_grew(page: dict[str, Any]) -> None:

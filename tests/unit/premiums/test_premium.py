@@ -12,7 +12,7 @@ from services.premiums.domain.law import law
 from services.premiums.domain.paying import Area, Bill, BillState, Due, Paid
 from services.premiums.domain.problems import EarlierMonthNotAssessed, MonthAssessed, MonthStillOpen
 from services.premiums.domain.terms import Industry, Term, TermKind, rates
-from services.runtime.holidays import work_calendar
+from services.runtime.base.holidays import work_calendar
 
 LAW = law("440000")
 PLATFORM = "91350100M000100Y43"

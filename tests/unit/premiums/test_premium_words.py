@@ -12,7 +12,7 @@ import services
 from services.kernel.problems import Malformed
 from services.premiums import consumers
 from services.premiums.domain.paying import LIFECYCLE
-from services.runtime.wire import date_to_wire
+from services.runtime.rpc.wire import date_to_wire
 
 PLATFORM = "91110108MA01ABCD2H"
 NOW = datetime(2025, 8, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.crypto import (
+from services.runtime.storage.crypto import (
     ClosedValueError,
     ColumnCipher,
     KeyFileError,

@@ -4,7 +4,7 @@ from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy import exc
 
 from services.kernel.problems import Kind, Malformed, NotFound, Problem
-from services.runtime.refusals import INTERNAL_TEXT, fault_for_log, status_of
+from services.runtime.rpc.error_status import INTERNAL_TEXT, log_fields, status_of
 
 
 class Orig(Exception):  # noqa: N818 - stands for psycopg's own
@@ -100,7 +100,7 @@ def test_a_database_error_is_logged_without_the_values_that_its_text_quotes() ->
     error = RuntimeError(secret)
     error.__context__ = behind
 
-    told = fault_for_log(error)
+    told = log_fields(error)
 
     assert (told["error"], told["sqlstate"]) == ("Orig", "23505")
     assert "440106" not in str(told)
@@ -109,12 +109,12 @@ def test_a_database_error_is_logged_without_the_values_that_its_text_quotes() ->
 def test_another_fault_is_logged_with_its_trace() -> None:
     error = KeyError("x")
 
-    assert fault_for_log(error) == {"exc_info": error}
+    assert log_fields(error) == {"exc_info": error}
 
 
 def test_what_is_too_large_has_the_code_of_overload_but_no_time_to_try_again() -> None:
     class Large(Problem):
-        kind, reason, words, words_zh = Kind.TOO_LARGE, "LARGE", "Too large.", "过大。"
+        kind, reason, words, message_zh = Kind.TOO_LARGE, "LARGE", "Too large.", "过大。"
 
     too_large, busy = status_of(Large(), "orders"), status_of(database_error("53100"), "orders")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.settings import Environment, Settings
+from services.runtime.base.settings import Environment, Settings
 
 
 def test_without_an_environment_everything_is_local(monkeypatch: pytest.MonkeyPatch) -> None:

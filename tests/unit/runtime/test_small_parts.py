@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 import structlog
 
-from services.runtime import failpoints
-from services.runtime import log as logs
-from services.runtime.clock import SetClock, SystemClock, today
-from services.runtime.failpoints import FailpointError, failpoint
-from services.runtime.holidays import work_calendar
+from services.runtime.base import failpoints
+from services.runtime.base import log as logs
+from services.runtime.base.clock import SetClock, SystemClock, today
+from services.runtime.base.failpoints import FailpointError, failpoint
+from services.runtime.base.holidays import work_calendar
 
 
 def test_today_is_the_day_in_shanghai() -> None:

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from services.runtime import tasks
-from services.runtime.tasks import end, side_by_side
+from services.runtime.base import tasks
+from services.runtime.base.tasks import end, side_by_side
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey
 from oip.type.v1 import type_pb2
 
-from services.runtime.access import Unauthenticated, role_names, role_of
-from services.runtime.clock import SetClock
-from services.runtime.tokens import Issuer, Verifier, file_source
+from services.runtime.base.clock import SetClock
+from services.runtime.rpc.access import Unauthenticated, role_names, role_of
+from services.runtime.rpc.tokens import Issuer, Verifier, file_source
 
 NOON = datetime(2025, 7, 1, 4, tzinfo=UTC)
 CODE = "91350100M000100Y43"

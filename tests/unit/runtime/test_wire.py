@@ -10,7 +10,7 @@ from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, T
 from services.kernel.money import Fen
 from services.kernel.periods import Month
 from services.kernel.problems import Malformed
-from services.runtime import wire
+from services.runtime.rpc import wire
 
 A_FINDING = Finding(
     provision=Provision("人社厅函〔2025〕79号", "第三十八条第(二)项", Tag.LAW),

@@ -1,6 +1,6 @@
 """A death may become known after the claim was filed."""
 
-from services.runtime.migrate import allow
+from services.runtime.storage.migrate import allow
 
 revision = "claims_0002"
 down_revision = "claims_0001"

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from services.runtime.migrate import append_only
+from services.runtime.storage.migrate import append_only
 
 revision = "claims_0003"
 down_revision = "claims_0002"

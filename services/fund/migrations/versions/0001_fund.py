@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from services.runtime.migrate import allow, append_only, create_runtime_tables
+from services.runtime.storage.migrate import allow, append_only, create_runtime_tables
 
 revision = "fund_0001"
 down_revision = None

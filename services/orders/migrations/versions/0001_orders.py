@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from services.runtime.migrate import (
+from services.runtime.storage.migrate import (
     allow,
     append_only,
     create_runtime_tables,
@@ -156,7 +156,7 @@ TABLES = (
         primary key (worker, moment, holder)
     )
     """,
-    # Heard from enrolment.
+    # Consumed from enrolment.
     """
     create table platform_worker (
         platform text collate "C" not null,

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from services.runtime.migrate import allow, create_runtime_tables
+from services.runtime.storage.migrate import allow, create_runtime_tables
 
 revision = "echo_0001"
 down_revision = None

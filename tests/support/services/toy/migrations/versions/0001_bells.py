@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from services.runtime.migrate import allow, create_runtime_tables, enable_platform_isolation
+from services.runtime.storage.migrate import allow, create_runtime_tables, enable_platform_isolation
 
 revision = "toy_0001"
 down_revision = None

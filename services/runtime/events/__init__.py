@@ -1,0 +1,1 @@
+"""Events between services: outbox, inbox, JetStream, dead letters."""

@@ -1,0 +1,122 @@
+"""Events that a service could not handle: kept, shown, and handled again when a person says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from services.runtime.events.envelope import Envelope
+from services.runtime.storage.database import Transaction
+
+_COLUMNS = "producer, epoch, pub_seq, subject, payload, error, create_time, resolve_time"
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """An event that failed, the class of the error, and when it was resolved, if it was."""
+
+    envelope: Envelope
+    error: str
+    create_time: datetime
+    resolve_time: datetime | None
+
+    @property
+    def name(self) -> str:
+        """`deadLetters/{producer}-{epoch}-{pub_seq}`."""
+        return f"deadLetters/{self.envelope.name}"
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Its place in a list, oldest first."""
+        envelope = self.envelope
+        return self.create_time, envelope.producer, envelope.epoch, envelope.pub_seq
+
+
+async def insert(tx: Transaction, envelope: Envelope, error: str, now: datetime) -> None:
+    """Keep an event that failed; one that is there already stays as it is."""
+    await tx.execute(
+        text(
+            "insert into dead_letter"
+            " (producer, epoch, pub_seq, subject, payload, error, create_time)"
+            " values (:producer, :epoch, :pub_seq, :subject, :payload, :error, :now)"
+            " on conflict do nothing"
+        ),
+        {
+            "producer": envelope.producer,
+            "epoch": envelope.epoch,
+            "pub_seq": envelope.pub_seq,
+            "subject": envelope.subject,
+            "payload": envelope.payload,
+            "error": error,
+            "now": now,
+        },
+    )
+
+
+async def list_letters(
+    tx: Transaction,
+    *,
+    size: int,
+    after: tuple[Any, ...] = (),
+    include_resolved: bool = False,
+) -> list[DeadLetter]:
+    """A page of dead letters, oldest first, after the place of the last one of the page before."""
+    where = ["true" if include_resolved else "resolve_time is null"]
+    place: dict[str, object] = {}
+    if after:
+        where.append(
+            "(create_time, producer, epoch, pub_seq) > (:create_time, :producer, :epoch, :pub_seq)"
+        )
+        place = dict(zip(("create_time", "producer", "epoch", "pub_seq"), after, strict=True))
+    rows = await tx.execute(
+        text(
+            f"select {_COLUMNS} from dead_letter where {' and '.join(where)}"  # noqa: S608 - constants
+            " order by create_time, producer, epoch, pub_seq limit :size"
+        ),
+        {**place, "size": size},
+    )
+    return [_letter(row) for row in rows]
+
+
+async def find(tx: Transaction, producer: str, epoch: str, pub_seq: int) -> DeadLetter | None:
+    """One dead letter, locked so that two people do not retry it at once."""
+    row = (
+        await tx.execute(
+            text(
+                f"select {_COLUMNS} from dead_letter"  # noqa: S608 - constants
+                " where producer = :producer and epoch = :epoch and pub_seq = :pub_seq for update"
+            ),
+            {"producer": producer, "epoch": epoch, "pub_seq": pub_seq},
+        )
+    ).first()
+    return None if row is None else _letter(row)
+
+
+async def resolve(tx: Transaction, envelope: Envelope, now: datetime) -> None:
+    """Mark a dead letter as resolved."""
+    await tx.execute(
+        text(
+            "update dead_letter set resolve_time = :now"
+            " where producer = :producer and epoch = :epoch and pub_seq = :pub_seq"
+        ),
+        {
+            "now": now,
+            "producer": envelope.producer,
+            "epoch": envelope.epoch,
+            "pub_seq": envelope.pub_seq,
+        },
+    )
+
+
+async def open_count(tx: Transaction) -> int:
+    """Dead letters that nobody has resolved."""
+    result = await tx.execute(text("select count(*) from dead_letter where resolve_time is null"))
+    return int(result.scalar_one())
+
+
+def _letter(row: Row[tuple[object, ...]]) -> DeadLetter:
+    envelope = Envelope(row.producer, row.epoch, row.pub_seq, row.subject, bytes(row.payload))
+    return DeadLetter(envelope, row.error, row.create_time, row.resolve_time)

@@ -1,0 +1,51 @@
+"""An event on its way: what it says and its place in its producer's sequence."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """One event of one producer.
+
+    `pub_seq` is dense from 1 within an epoch, in commit order. `subject` is the full name of the
+    event's message, `payload` its bytes.
+    """
+
+    producer: str
+    epoch: str
+    pub_seq: int
+    subject: str
+    payload: bytes
+
+    @property
+    def message_id(self) -> str:
+        """What JetStream deduplicates by."""
+        return f"{self.producer}:{self.epoch}:{self.pub_seq}"
+
+    @property
+    def name(self) -> str:
+        """`{producer}-{epoch}-{pub_seq}`: how people name the event."""
+        return f"{self.producer}-{self.epoch}-{self.pub_seq}"
+
+    @property
+    def content_hash(self) -> bytes:
+        """SHA-256 of what the event says; both sides of a delivery compare it."""
+        return hashlib.sha256(self.subject.encode() + b"\x00" + self.payload).digest()
+
+
+def producer_of(subject: str) -> str:
+    """The producer of a subject: `claims` for `oip.claims.v1.ClaimDetermined`."""
+    return subject.split(".")[1]
+
+
+def stream_of(producer: str) -> str:
+    """The JetStream stream of a producer: `CLAIMS`."""
+    return producer.upper()
+
+
+def subjects_of(producer: str) -> str:
+    """The subjects of a producer's events: `oip.claims.v1.*`."""
+    return f"oip.{producer}.v1.*"

@@ -1,0 +1,301 @@
+"""The connection to NATS JetStream, which carries events and keeps none of them for us.
+
+Rules N1 to N14: JetStream may lose, double or reorder, and the inbox and `Replay` put that right.
+What it has acknowledged it should still have after a power cut, hence the check of
+`sync_interval: always`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import nats
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+
+from services.runtime.base.settings import Settings
+from services.runtime.events.envelope import Envelope, stream_of, subjects_of
+
+R = TypeVar("R")
+
+# Half-dead connections are noticed within ping interval x (outstanding + 1) = 15 s.
+PING_SECONDS = 5
+PINGS_OUTSTANDING_MAX = 2
+CONNECT_SECONDS = 5
+PUBLISH_SECONDS = 2
+BACKLOG_SECONDS = 1.0
+API_SECONDS = 5
+API_PATIENCE_SECONDS = 45
+ACK_SECONDS = 2
+
+STREAM_BYTES_MAX = 1 << 30
+# The outbox keeps everything; the stream only has to outlive a listener's absence.
+STREAM_AGE_SECONDS = 14 * 24 * 3600
+DUPLICATE_WINDOW_SECONDS = 600
+ACK_WAIT_SECONDS = 30
+ACK_PENDING_MAX = 256
+MONITOR_PORT = 8222
+
+PRODUCER_HEADER = "Oip-Producer"
+EPOCH_HEADER = "Oip-Epoch"
+SEQ_HEADER = "Oip-Seq"
+ID_HEADER = "Nats-Msg-Id"
+
+log = structlog.get_logger(part="bus")
+
+
+class NotSyncedError(RuntimeError):
+    """The NATS server may forget messages that it has acknowledged."""
+
+    def __init__(self, monitor: str, found: str) -> None:
+        super().__init__(
+            f"the NATS server at {monitor} {found}, so a power cut could lose events it has "
+            "acknowledged; write `jetstream { sync_interval: always }` into its configuration "
+            "and restart it"
+        )
+
+
+class Bus:
+    """One connection to NATS, shared by the relay and the listeners of a service."""
+
+    def __init__(self, client: Client, replicas: int) -> None:
+        self.client = client
+        self.js: JetStreamContext = client.jetstream(timeout=API_SECONDS)
+        self._replicas = replicas
+        self.closing = False
+
+    async def declare_stream(self, producer: str) -> None:
+        """Create or correct a producer's stream; every user of a stream may call this."""
+        await patiently(lambda: self._declare_stream(producer))
+
+    async def declare_consumer(self, producer: str, listener: str) -> None:
+        """Create or correct the durable consumer named after the listener."""
+        await self.declare_stream(producer)
+        config = ConsumerConfig(
+            durable_name=listener,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_SECONDS,
+            max_deliver=-1,
+            max_ack_pending=ACK_PENDING_MAX,
+        )
+        await patiently(lambda: self.js.add_consumer(stream_of(producer), config))
+
+    async def publish(self, envelope: Envelope) -> None:
+        """Publish and wait until it is stored. A timeout means unknown: publish it again."""
+        headers = {
+            ID_HEADER: envelope.message_id,
+            PRODUCER_HEADER: envelope.producer,
+            EPOCH_HEADER: envelope.epoch,
+            SEQ_HEADER: str(envelope.pub_seq),
+        }
+        try:
+            await self.js.publish(
+                envelope.subject,
+                envelope.payload,
+                timeout=PUBLISH_SECONDS,
+                stream=stream_of(envelope.producer),
+                headers=headers,
+            )
+        except nats.js.errors.NoStreamResponseError:
+            # The store was emptied under us; the relay publishes again after this failure.
+            await self._declare_stream(envelope.producer)
+            raise
+
+    async def pending_count(self, producer: str, listener: str) -> int:
+        """Events of a producer that a listener has yet to acknowledge, as JetStream sees it."""
+        found = await self.js.consumer_info(stream_of(producer), listener)
+        return (found.num_pending or 0) + (found.num_ack_pending or 0)
+
+    async def undelivered_count(self, producer: str, listener: str) -> int:
+        """Events of a producer that a listener was not given yet, as JetStream sees it."""
+        found = await self.js.consumer_info(stream_of(producer), listener)
+        return found.num_pending or 0
+
+    async def reconnect(self) -> None:
+        """Drop a connection that no longer answers; the client then opens another."""
+        await self.client.force_reconnect()
+
+    async def close(self) -> None:
+        """Send what is buffered and close."""
+        self.closing = True
+        if not self.client.is_closed:
+            await self.client.drain()
+
+    async def _declare_stream(self, producer: str) -> None:
+        wanted = _stream(producer, self._replicas)
+        try:
+            found = await self.js.stream_info(wanted.name or "")
+        except nats.js.errors.NotFoundError:
+            await self.js.add_stream(wanted)
+            return
+        if any(
+            getattr(found.config, field) != getattr(wanted, field)
+            for field in ("subjects", "max_bytes", "max_age", "duplicate_window", "num_replicas")
+        ):
+            await self.js.update_stream(wanted)
+
+
+async def backlog(
+    subscription: JetStreamContext.PullSubscription, first: Msg, most: int
+) -> list[Msg]:
+    """What waits behind a message at the server, `most` of it, at once.
+
+    Without a heartbeat, which the client would also send in questions without a time: the server
+    refuses those, and what the client has collected by then is lost until it is delivered again.
+    """
+    waiting = min(first.metadata.num_pending, most)
+    if not waiting:
+        return []
+    try:
+        return await subscription.fetch(waiting, timeout=BACKLOG_SECONDS)
+    except (TimeoutError, nats.errors.Error):
+        return []
+
+
+def read_envelope(message: Msg) -> Envelope | None:
+    """The event in a message; None for a message that no outbox has sent."""
+    headers = message.headers or {}
+    seq = headers.get(SEQ_HEADER, "")
+    if not seq.isdecimal() or int(seq) < 1 or not headers.get(EPOCH_HEADER):
+        return None
+    producer = headers.get(PRODUCER_HEADER, "")
+    if not message.subject.startswith(f"oip.{producer}.v1."):
+        return None
+    return Envelope(producer, headers[EPOCH_HEADER], int(seq), message.subject, message.data)
+
+
+def _stream(producer: str, replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=stream_of(producer),
+        subjects=[subjects_of(producer)],
+        retention=RetentionPolicy.LIMITS,
+        # The default would delete what nobody has read yet.
+        discard=DiscardPolicy.NEW,
+        storage=StorageType.FILE,
+        max_bytes=STREAM_BYTES_MAX,
+        max_age=STREAM_AGE_SECONDS,
+        duplicate_window=DUPLICATE_WINDOW_SECONDS,
+        num_replicas=replicas,
+        deny_delete=True,
+        deny_purge=True,
+    )
+
+
+async def connect(
+    settings: Settings, name: str, on_closed: Callable[[], None] | None = None
+) -> Bus:
+    """Connect, and refuse a server that may forget what it acknowledges.
+
+    The client reconnects for ever. Should it be closed all the same, `on_closed` is called; without
+    one the process ends itself, because a service that consumes nothing must not look alive.
+    """
+    await check_sync(settings)
+    bus: Bus | None = None
+
+    async def closed() -> None:
+        if bus is None or bus.closing:
+            return
+        log.error("bus_closed", service=name)
+        (on_closed or _end_process)()
+
+    async def failed(error: Exception) -> None:
+        log.warning("bus_error", service=name, error=type(error).__name__)
+
+    async def connected() -> None:
+        log.info("bus_reconnected", service=name)
+
+    credentials = settings.nats_credentials_file
+    client = await patiently(
+        lambda: nats.connect(
+            settings.nats_url.split(","),
+            user_credentials=str(credentials) if credentials else None,
+            name=f"oip_{name}",
+            connect_timeout=CONNECT_SECONDS,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            ping_interval=PING_SECONDS,
+            max_outstanding_pings=PINGS_OUTSTANDING_MAX,
+            closed_cb=closed,
+            error_cb=failed,
+            reconnected_cb=connected,
+        )
+    )
+    bus = Bus(client, settings.nats_replicas)
+    return bus
+
+
+async def check_sync(settings: Settings) -> None:
+    """Ask every server's monitoring whether it syncs always; raises NotSyncedError."""
+    for monitor in _monitors(settings):
+        ask = functools.partial(asyncio.to_thread, _jetstream_config, monitor)
+        try:
+            found = await patiently(ask)
+        except OSError as error:
+            raise NotSyncedError(
+                monitor, f"does not say how it syncs ({error}); set OIP_NATS_MONITOR_URL"
+            ) from error
+        if "sync_always" not in found:
+            raise NotSyncedError(monitor, "does not sync every write to disk")
+
+
+async def patiently(work: Callable[[], Awaitable[R]]) -> R:
+    """Repeat a call for 45 seconds while JetStream does not answer, as it may after a restart."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + API_PATIENCE_SECONDS
+    pause = 0.1
+    while True:
+        try:
+            return await work()
+        except (
+            OSError,
+            TimeoutError,
+            nats.errors.NoServersError,
+            nats.errors.NoRespondersError,
+            nats.js.errors.ServiceUnavailableError,
+        ):
+            if loop.time() + pause > end:
+                raise
+            await asyncio.sleep(pause)
+            pause = min(2.0, pause * 2)
+
+
+def _monitors(settings: Settings) -> list[str]:
+    if settings.nats_monitor_url:
+        return settings.nats_monitor_url.split(",")
+    host = urlsplit(settings.nats_url.split(",", maxsplit=1)[0]).hostname
+    return [f"http://{host}:{MONITOR_PORT}"]
+
+
+def _jetstream_config(monitor: str) -> dict[str, object]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{monitor}/jsz?config=1", timeout=API_SECONDS) as answer:
+        content = json.load(answer)
+    if content.get("disabled"):
+        raise NotSyncedError(monitor, "runs without JetStream")
+    return {key: value for key, value in content.get("config", {}).items() if value}
+
+
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)

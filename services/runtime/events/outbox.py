@@ -1,0 +1,288 @@
+"""The events a service publishes, written in the transaction of the change they report.
+
+`add` writes a row. The relay gives rows their place in the sequence (`pub_seq`: dense, from 1, in
+commit order), publishes them and marks them sent. A number is committed before its event is
+published, so that after a crash the same event goes out under the same number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from google.protobuf.message import Message
+from sqlalchemy import text
+
+from services.runtime.base.clock import Clock
+from services.runtime.base.failpoints import failpoint
+from services.runtime.events.envelope import Envelope
+from services.runtime.storage.database import Database, Transaction
+
+# Below the server's limit for a message (1 MiB), with room for headers.
+PAYLOAD_BYTES_MAX = 1_000_000
+BATCH_COUNT = 200
+# The event in this process wakes the relay; it looks by itself for what other processes wrote,
+# often while there is something to do and less often when nothing has come for a while.
+POLL_SECONDS = 0.1
+IDLE_POLL_SECONDS = 0.5
+IDLE_AFTER_SECONDS = 3.0
+# Half of the session's idle limit, so that the relay never loses its lock while publishing.
+ROUND_SECONDS = 7
+PAUSE_SECONDS_MAX = 5
+
+Publish = Callable[[Envelope], Awaitable[None]]
+
+log = structlog.get_logger(part="relay")
+
+
+async def add(tx: Transaction, message: Message, now: datetime) -> None:
+    """Write an event; its subject is the full name of its message."""
+    payload = message.SerializeToString(deterministic=True)
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise ValueError(
+            f"{message.DESCRIPTOR.full_name} has {len(payload)} bytes; "
+            f"an event has at most {PAYLOAD_BYTES_MAX}, split it"
+        )
+    await tx.execute(
+        text(
+            "insert into outbox (subject, payload, create_time)"
+            " values (:subject, :payload, :create_time)"
+        ),
+        {"subject": message.DESCRIPTOR.full_name, "payload": payload, "create_time": now},
+    )
+
+
+@dataclass(frozen=True)
+class Published:
+    """How far a service has published: epoch, rows written, the highest number given out."""
+
+    epoch: str
+    written_count: int
+    published_seq: int
+    unsent_count: int
+
+
+async def published(tx: Transaction) -> Published:
+    """How far this service has published, in its current epoch."""
+    row = (
+        await tx.execute(
+            text(
+                "select epoch, next_seq - 1 as published_seq,"
+                " (select count(*) from outbox) as written_count,"
+                " (select count(*) from outbox where send_time is null) as unsent_count"
+                " from outbox_counter order by position desc limit 1"
+            )
+        )
+    ).one()
+    return Published(row.epoch, row.written_count, row.published_seq, row.unsent_count)
+
+
+async def read_from(
+    tx: Transaction, producer: str, epoch: str, from_seq: int, limit: int = 500
+) -> list[Envelope]:
+    """Numbered events from a place in the sequence on, in order; for Replay, page by page.
+
+    An empty `epoch` means the current one, and an epoch this database does not know the first. At
+    the end of an epoch the next one follows, so that nobody misses that there is a newer one.
+    """
+    found: list[Envelope] = []
+    for known, start in await _epochs_from(tx, epoch, from_seq):
+        rows = await tx.execute(
+            text(
+                "select pub_seq, subject, payload from outbox"
+                " where epoch = :epoch and pub_seq >= :start order by pub_seq limit :limit"
+            ),
+            {"epoch": known, "start": start, "limit": limit - len(found)},
+        )
+        found += [Envelope(producer, known, row.pub_seq, row.subject, row.payload) for row in rows]
+        if len(found) >= limit:
+            break
+    return found
+
+
+async def fingerprint(tx: Transaction, epoch: str, up_to: int) -> bytes | None:
+    """SHA-256 over the content hashes of an epoch's events up to a number, in order.
+
+    Equal to `inbox.fingerprint` of a service that has consumed all of them; None if there are none.
+    """
+    result = (
+        await tx.execute(
+            text(
+                "select sha256(string_agg("
+                "sha256(convert_to(subject, 'UTF8') || decode('00', 'hex') || payload),"
+                " ''::bytea order by pub_seq))"
+                " from outbox where epoch = :epoch and pub_seq <= :up_to"
+            ),
+            {"epoch": epoch, "up_to": up_to},
+        )
+    ).scalar_one()
+    return None if result is None else bytes(result)
+
+
+async def begin_epoch(tx: Transaction, epoch: str) -> None:
+    """Begin a new sequence; needed once after the database was restored from a backup.
+
+    Numbers given out after the backup are lost with it, and must not be given to other events.
+    """
+    await tx.execute(
+        text(
+            "insert into outbox_counter (position, epoch)"
+            " select max(position) + 1, :epoch from outbox_counter"
+        ),
+        {"epoch": epoch},
+    )
+
+
+class Relay:
+    """Publishes a service's outbox. Of several replicas one at a time does so."""
+
+    def __init__(
+        self, database: Database, publish: Publish, clock: Clock, wake: asyncio.Event
+    ) -> None:
+        self._database = database
+        self._publish = publish
+        self._clock = clock
+        self._wake = wake
+
+    async def run(self) -> None:
+        """Publish whatever comes, until cancelled. Failures are logged and tried again."""
+        loop = asyncio.get_running_loop()
+        pause, busy_at = 0.0, loop.time()
+        while True:
+            self._wake.clear()
+            try:
+                while await self.once():
+                    busy_at = loop.time()
+                pause = 0.0
+            except Exception as error:  # noqa: BLE001 - whatever it is, the events have to go out
+                pause = min(PAUSE_SECONDS_MAX, pause * 2 or 0.5)
+                log.warning(
+                    "relay_failed",
+                    service=self._database.service,
+                    error=type(error).__name__,
+                    pause=pause,
+                )
+                await asyncio.sleep(pause)
+                continue
+            is_idle = loop.time() - busy_at > IDLE_AFTER_SECONDS
+            # Not wait_for, which may swallow a cancellation on Python 3.11.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_POLL_SECONDS if is_idle else POLL_SECONDS):
+                    await self._wake.wait()
+
+    async def once(self) -> int:
+        """Publish one batch and return how many events it had; 0 also if another relay is on."""
+        async with self._database.begin() as tx:
+            if not await _has_unsent(tx):
+                return 0
+        async with self._database.begin() as lock:
+            if not await _is_only_relay(lock, self._database.service):
+                return 0
+            async with self._database.begin() as tx:
+                batch = await _number(tx, self._database.service)
+            await failpoint("relay.after_number")
+            return await self._send(batch)
+
+    async def _send(self, batch: Sequence[Envelope]) -> int:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + ROUND_SECONDS
+        sent: list[Envelope] = []
+        try:
+            for envelope in batch:
+                await self._publish(envelope)
+                sent.append(envelope)
+                if loop.time() > end:
+                    break
+            await failpoint("relay.after_publish")
+        finally:
+            if sent:
+                async with self._database.begin() as tx:
+                    await _mark_sent(tx, sent, self._clock.now())
+        await failpoint("relay.after_mark")
+        return len(sent)
+
+
+async def _has_unsent(tx: Transaction) -> bool:
+    result = await tx.execute(
+        text(
+            "select exists (select from outbox where pub_seq is null) or exists"
+            " (select from outbox where pub_seq is not null and send_time is null)"
+        )
+    )
+    return bool(result.scalar_one())
+
+
+async def _is_only_relay(tx: Transaction, service: str) -> bool:
+    result = await tx.execute(
+        text("select pg_try_advisory_xact_lock(hashtextextended(:name, 0))"),
+        {"name": f"oip relay {service}"},
+    )
+    return bool(result.scalar_one())
+
+
+async def _number(tx: Transaction, service: str) -> list[Envelope]:
+    """Number what has none, in the order it became visible; return what is to be sent, in order."""
+    counter = (
+        await tx.execute(
+            text(
+                "select epoch, next_seq from outbox_counter"
+                " order by position desc limit 1 for update"
+            )
+        )
+    ).one()
+    numbered = await tx.execute(
+        text(
+            "update outbox set epoch = :epoch, pub_seq = fresh.pub_seq from ("
+            " select id, :next_seq - 1 + row_number() over (order by id) as pub_seq from ("
+            "  select id from outbox where pub_seq is null order by id limit :limit - ("
+            "   select count(*) from outbox where pub_seq is not null and send_time is null)"
+            "  ) as waiting) as fresh"
+            " where outbox.id = fresh.id"
+        ),
+        {"epoch": counter.epoch, "next_seq": counter.next_seq, "limit": BATCH_COUNT},
+    )
+    if numbered.rowcount:
+        await tx.execute(
+            text("update outbox_counter set next_seq = next_seq + :count where epoch = :epoch"),
+            {"count": numbered.rowcount, "epoch": counter.epoch},
+        )
+    rows = await tx.execute(
+        text(
+            "select outbox.epoch, pub_seq, subject, payload"
+            " from outbox join outbox_counter using (epoch)"
+            " where pub_seq is not null and send_time is null"
+            " order by position, pub_seq limit :limit"
+        ),
+        {"limit": BATCH_COUNT},
+    )
+    return [Envelope(service, row.epoch, row.pub_seq, row.subject, row.payload) for row in rows]
+
+
+async def _mark_sent(tx: Transaction, sent: Sequence[Envelope], now: datetime) -> None:
+    await tx.execute(
+        text(
+            "update outbox set send_time = :now"
+            " from unnest(cast(:epochs as text[]), cast(:seqs as bigint[])) as sent (epoch, seq)"
+            " where outbox.epoch = sent.epoch and outbox.pub_seq = sent.seq"
+        ),
+        {
+            "now": now,
+            "epochs": [envelope.epoch for envelope in sent],
+            "seqs": [envelope.pub_seq for envelope in sent],
+        },
+    )
+
+
+async def _epochs_from(tx: Transaction, epoch: str, from_seq: int) -> list[tuple[str, int]]:
+    rows = await tx.execute(text("select epoch from outbox_counter order by position"))
+    epochs = [row.epoch for row in rows]
+    if not epoch:
+        return [(epochs[-1], from_seq)]
+    if epoch not in epochs:
+        return [(known, 1) for known in epochs]
+    first = epochs.index(epoch)
+    return [(epoch, from_seq), *((later, 1) for later in epochs[first + 1 :])]

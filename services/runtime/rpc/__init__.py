@@ -1,0 +1,1 @@
+"""gRPC: server, client, access, tokens, error statuses, values on the wire."""

@@ -1,0 +1,226 @@
+"""Calls to other services: long-lived channels, a token and a deadline on each call, few retries.
+
+A stub made here is an ordinary generated stub over a channel that adds what every call needs. Only
+methods that the protos mark idempotent are repeated, only when the answer is UNAVAILABLE or
+RESOURCE_EXHAUSTED, and only while the channel's budget of repeats lasts: a peer in trouble must
+not get more calls because it is in trouble.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from services.runtime.rpc.access import deadline_cap, rule_of
+from services.runtime.rpc.limits import MESSAGE_BYTES_MAX, seconds_left
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Stub = TypeVar("Stub")
+
+TRIES_MAX = 3
+FIRST_WAIT_SECONDS = 0.2
+# A call gets less than its caller has left, so that the caller can still answer.
+HANDOVER_SECONDS = 0.1
+BUDGET_MAX = 10.0
+BUDGET_PER_CALL = 0.1
+
+CLIENT_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # Without this one a dead peer is noticed after a minute, whatever keepalive says.
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+
+_RETRIED = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class RemoteProblem(Exception):  # noqa: N818 - a refusal is not an error of the program
+    """What another service answered instead of doing it, for code and for people."""
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        reason: str,
+        sentence: str,
+        sentence_zh: str = "",
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """`reason` and `metadata` are for programs, the sentences for people."""
+        self.code = code
+        self.reason = reason
+        self.sentence = sentence
+        self.sentence_zh = sentence_zh or sentence
+        self.metadata = dict(metadata or {})
+        super().__init__(sentence)
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the outcome is unknown: repeat with the same request id."""
+        return self.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+
+def problem_of(error: grpc.RpcError) -> RemoteProblem:
+    """The refusal inside an RPC error; errors without details get their code as the reason."""
+    call = cast("grpc.aio.AioRpcError", error)
+    code, details = call.code(), call.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE and not _details_in(call):
+        details = "The service cannot be reached; start it, or check its address, and try again."
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        details = "There was no answer in time; repeat the same command to learn the outcome."
+    reason, sentence_zh, metadata = code.name, "", dict[str, str]()
+    for detail in _details_in(call):
+        error_info = error_details_pb2.ErrorInfo()
+        localized = error_details_pb2.LocalizedMessage()
+        if detail.Unpack(error_info):
+            reason, metadata = error_info.reason, dict(error_info.metadata)
+        elif detail.Unpack(localized):
+            sentence_zh = localized.message
+    return RemoteProblem(code, reason, details, sentence_zh, metadata)
+
+
+def _details_in(call: grpc.aio.AioRpcError) -> Iterable[Any]:
+    for key, value in call.trailing_metadata() or ():
+        if key == _DETAILS_KEY and isinstance(value, bytes):
+            return list(status_pb2.Status.FromString(value).details)
+    return ()
+
+
+class Channels:
+    """One channel per service, opened at the first call and kept."""
+
+    def __init__(
+        self,
+        addresses: Mapping[str, str],
+        token_source: Callable[[], str],
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        """`addresses` gives `host:port` by service; `token_source` a valid token each time.
+
+        An address is looked up at the first call, so that it may become known later.
+        """
+        self._addresses = addresses
+        self._token = token_source
+        self._credentials = credentials
+        self._open: dict[str, _CarefulChannel] = {}
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """`host:port` by service."""
+        return self._addresses
+
+    def stub(self, stub_class: Callable[[grpc.aio.Channel], Stub], service: str) -> Stub:
+        """A stub of the service whose calls carry a token and a deadline and repeat with care.
+
+        A call without a time-out gets the longest that its method allows.
+        """
+        return stub_class(cast("grpc.aio.Channel", self._channel(service)))
+
+    def _channel(self, service: str) -> _CarefulChannel:
+        if service not in self._open:
+            address = self._addresses[service]
+            if self._credentials is None:
+                channel = grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS)
+            else:
+                channel = grpc.aio.secure_channel(address, self._credentials, CLIENT_OPTIONS)
+            self._open[service] = _CarefulChannel(channel, self._token)
+        return self._open[service]
+
+    async def close(self) -> None:
+        """End all channels; calls still running are cancelled."""
+        channels, self._open = list(self._open.values()), {}
+        for channel in channels:
+            await channel.inner.close()
+
+
+class _CarefulChannel:
+    """Stands where a stub expects a channel."""
+
+    def __init__(self, inner: grpc.aio.Channel, token: Callable[[], str]) -> None:
+        self.inner = inner
+        self._token = token
+        self._budget = BUDGET_MAX
+
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        call = self.inner.unary_unary(method, *args, **kwargs)
+        idempotent = bool((rule := rule_of(method)) and rule.idempotent)
+
+        async def careful(
+            request: Any,
+            *,
+            timeout: float | None = None,  # noqa: ASYNC109 - gRPC's own parameter
+            metadata: Iterable[tuple[str, str]] = (),
+        ) -> Any:
+            loop = asyncio.get_running_loop()
+            end = loop.time() + _allowed(method, timeout)
+            for attempt in range(1, TRIES_MAX + 1):
+                try:
+                    left = max(0.0, end - loop.time())
+                    signed = (*metadata, *self._signed())
+                    answer = await call(request, timeout=left, metadata=signed)
+                except grpc.aio.AioRpcError as error:
+                    wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+                    repeat = idempotent and attempt < TRIES_MAX and error.code() in _RETRIED
+                    if not repeat or loop.time() + wait >= end or not self._spend():
+                        raise
+                    await asyncio.sleep(wait)
+                else:
+                    self._budget = min(BUDGET_MAX, self._budget + BUDGET_PER_CALL)
+                    return answer
+            return None
+
+        return careful
+
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._signing(method, self.inner.unary_stream(method, *args, **kwargs))
+
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._signing(method, self.inner.stream_unary(method, *args, **kwargs))
+
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._signing(method, self.inner.stream_stream(method, *args, **kwargs))
+
+    def _signing(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Streams are not repeated here: only who reads them knows how far they came."""
+
+        def signed(
+            request: Any = None,
+            *,
+            timeout: float | None = None,
+            metadata: Iterable[tuple[str, str]] = (),
+        ) -> Any:
+            seconds = _allowed(method, timeout)
+            return call(request, timeout=seconds, metadata=(*metadata, *self._signed()))
+
+        return signed
+
+    def _signed(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self._token()}"),)
+
+    def _spend(self) -> bool:
+        """Take one repeat from the budget; False if there is none left."""
+        if self._budget < 1:
+            return False
+        self._budget -= 1
+        return True
+
+
+def _allowed(method: str, timeout: float | None) -> float:
+    """The time a call may take: as asked, within the method's cap and the caller's own deadline."""
+    seconds = float(deadline_cap(rule_of(method)))
+    if timeout is not None:
+        seconds = min(seconds, timeout)
+    left = seconds_left()
+    return seconds if left is None else max(0.0, min(seconds, left - HANDOVER_SECONDS))

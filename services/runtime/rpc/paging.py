@@ -1,0 +1,144 @@
+"""Pages of a list: how many rows, after which key, and the token that leads to the next page.
+
+A token carries the key of the last row, typed, and a hash of the query it belongs to. A token of
+another list, another filter or another making is refused as MALFORMED; it never reaches SQL.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from services.kernel.periods import Month
+from services.kernel.problems import Malformed
+
+PAGE_SIZE = 100
+PAGE_SIZE_MAX = 1000
+# A key of any list here fits easily; what is longer was not made here.
+TOKEN_LENGTH_MAX = 2048
+INTEGER_MAX = 2**63 - 1
+QUERY_HASH_LENGTH = 12
+
+R = TypeVar("R")
+
+
+class PagedRequest(Protocol):
+    """Any list request."""
+
+    @property
+    def page_size(self) -> int:
+        """At most this many; 0 means 100."""
+
+    @property
+    def page_token(self) -> str:
+        """From the answer before; empty for the first page."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a list: its size and the key of the last row of the page before, if any."""
+
+    size: int
+    after: tuple[Any, ...] = ()
+    query: str = ""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the list starts here."""
+        return not self.after
+
+    def next_token(self, rows: Sequence[R], key: Callable[[R], Sequence[object]]) -> str:
+        """The token after these rows; empty if the page is not full, so that the list ends."""
+        if len(rows) < self.size:
+            return ""
+        return self.token(key(rows[-1]))
+
+    def token(self, key: Sequence[object]) -> str:
+        """The token of the page that follows the row with this key."""
+        values = [self.query, *(_write(value) for value in key)]
+        text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def page_of(request: PagedRequest, *kinds: type) -> Page:
+    """The page a list request asks for; `kinds` are the types of the list's key, in order.
+
+    Kinds are str, int, date, datetime and Month. Raises Malformed for a negative size and for a
+    token that does not belong to this query.
+    """
+    if request.page_size < 0:
+        raise Malformed.of("page_size", f"write 1 to {PAGE_SIZE_MAX}, or 0 for {PAGE_SIZE}")
+    size = min(request.page_size or PAGE_SIZE, PAGE_SIZE_MAX)
+    query = _query_hash(request)
+    if not request.page_token:
+        return Page(size, (), query)
+    return Page(size, _key(request.page_token, query, kinds), query)
+
+
+def _query_hash(request: PagedRequest) -> str:
+    """A hash over the request without its paging."""
+    assert isinstance(request, Message)
+    query = type(request)()
+    query.CopyFrom(request)
+    query.ClearField("page_size")
+    query.ClearField("page_token")
+    digest = hashlib.sha256(request.DESCRIPTOR.full_name.encode())
+    digest.update(b"\x00" + query.SerializeToString(deterministic=True))
+    return digest.hexdigest()[:QUERY_HASH_LENGTH]
+
+
+def _key(token: str, query: str, kinds: Sequence[type]) -> tuple[Any, ...]:
+    try:
+        token_query, *values = _values(token)
+        if token_query == query:
+            return tuple(_read(value, kind) for value, kind in zip(values, kinds, strict=True))
+    except (binascii.Error, UnicodeError, ValueError, RecursionError):
+        pass
+    what = "send the token of the page before, unchanged, with the same filters"
+    raise Malformed.of("page_token", what)
+
+
+def _values(token: str) -> list[str]:
+    """What `token` wrote; raises ValueError for anything else."""
+    if len(token) > TOKEN_LENGTH_MAX:
+        raise ValueError(len(token))
+    text = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+    values = json.loads(text)
+    if not isinstance(values, list) or not values:
+        raise ValueError(text)
+    return values
+
+
+def _write(value: object) -> str:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _read(value: object, kind: type) -> Any:
+    """A key value as its kind; raises ValueError."""
+    if not isinstance(value, str) or "\x00" in value:
+        raise ValueError(value)
+    if kind is int:
+        number = int(value)
+        if abs(number) > INTEGER_MAX:
+            raise ValueError(number)
+        return number
+    if kind is datetime:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError(value)
+        return moment
+    if kind is date:
+        return date.fromisoformat(value)
+    if kind is Month:
+        return Month.parse(value)
+    return value

@@ -1,0 +1,1 @@
+"""One service as a running program: its context, requests, operations, the stack."""

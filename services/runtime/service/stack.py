@@ -1,0 +1,105 @@
+"""Everything in one process: the servers from their wheels, all schemas, all services.
+
+This is what `python -m services`, the demonstration and the whole-system tests stand on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.exc import OperationalError
+
+from services.runtime.base.clock import Clock, SystemClock
+from services.runtime.base.settings import Settings
+from services.runtime.embedded import CannotStartError, embedded
+from services.runtime.events.jetstream import connect
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.tokens import Issuer
+from services.runtime.service import delivery
+from services.runtime.service.addresses import publish_addresses
+from services.runtime.service.context import Service, ServiceContext
+from services.runtime.service.serve import GRACE_SECONDS, OnCrash, serving_all
+from services.runtime.storage.database import as_psycopg
+from services.runtime.storage.migrate import migrate
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that runs: its settings with the servers' URLs, addresses, services, an issuer."""
+
+    settings: Settings
+    clock: Clock
+    contexts: Mapping[str, ServiceContext]
+    issuer: Issuer
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """`host:port` by service."""
+        return {name: one.channels.addresses[name] for name, one in self.contexts.items()}
+
+    def channels(self, subject: str, *roles: str, platform: str = "") -> Channels:
+        """Channels to all services with tokens of this subject; close them after use."""
+        return Channels(self.addresses, self.issuer.source(subject, roles, platform))
+
+    async def wait_until_delivered(self, seconds: float = 60.0) -> None:
+        """Wait until all events have been consumed; see `delivery.wait_until_delivered`."""
+        channels = self.channels("stack", "administrator")
+        try:
+            await delivery.wait_until_delivered(channels, self.contexts, seconds)
+        finally:
+            await channels.close()
+
+
+@asynccontextmanager
+async def stack(
+    services: Iterable[Service],
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    any_port: bool = False,
+    grace: float = GRACE_SECONDS,
+    on_crash: OnCrash | None = None,
+    on_stage: Callable[[str], None] = lambda _stage: None,
+) -> AsyncIterator[Stack]:
+    """Start the servers that no URL is set for, migrate, serve; stop all of it in reverse.
+
+    `any_port` takes free ports instead of those of the settings. `on_stage` gets what comes
+    next, for people who wait.
+    """
+    wanted = tuple(services)
+    clock = clock or SystemClock()
+    addresses = {one.name: "127.0.0.1:0" for one in wanted} if any_port else None
+    on_stage("servers")
+    async with embedded(settings) as filled:
+        on_stage("schemas")
+        for one in wanted:
+            await _migrate(filled.database_of(one.name), one.name)
+        on_stage("services")
+        bus = await connect(filled, "stack")
+        try:
+            async with serving_all(
+                wanted, filled, clock, bus, addresses=addresses, grace=grace, on_crash=on_crash
+            ) as contexts:
+                issuer = Issuer.at(filled.signing_key_path, filled.jwks_path, clock)
+                made = Stack(filled, clock, contexts, issuer)
+                with publish_addresses(filled.state_dir, made.addresses):
+                    yield made
+        finally:
+            await bus.close()
+
+
+async def _migrate(url: str, service: str) -> None:
+    try:
+        await migrate(url, [service])
+    except OperationalError as error:
+        place = as_psycopg(url)
+        raise CannotStartError(
+            f"PostgreSQL at {place.host}:{place.port or 5432} cannot be used for {service} "
+            f"({_first_line(error.orig)}); check OIP_DATABASE_URL."
+        ) from error
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,1 @@
+"""PostgreSQL: transactions, migrations, the tables of every service, audit, encryption."""

@@ -1,0 +1,195 @@
+"""Who changed what and when: rows that nobody can change, each bound to the one before by a hash.
+
+`append` writes a row in the transaction of the change: no audit row, no change. Within a second
+`link` gives committed rows their place in the chain: the hash of a row is
+SHA-256(hash before || number || SHA-256 of its fields), so a row that is edited, removed, added or
+moved shows at the first number that no longer fits. Cutting off the end shows against a head kept
+elsewhere.
+
+Linking is a step of its own because a chain has one end: linked inside the changes, they would
+wait for each other from there to their commits, and a long serializable run would fail whenever
+anything else had been recorded meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, text
+
+from services.runtime.storage.database import Database, Transaction
+
+FIRST_HASH = bytes(32)
+PAGE = 5000
+LINK_COUNT = 1000
+LINK_SECONDS = 0.5
+PAUSE_SECONDS = 5.0
+
+log = structlog.get_logger(part="audit")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest link of the chain."""
+
+    seq: int
+    hash: bytes
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The chain walked from its first row.
+
+    `row_count` rows were found good, `first_bad_seq` is where it first breaks, and
+    `unlinked_count` rows are too new to have a place yet.
+    """
+
+    row_count: int
+    head: Head
+    first_bad_seq: int | None
+    unlinked_count: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether every row fits to the one before it."""
+        return self.first_bad_seq is None
+
+
+async def append(
+    tx: Transaction,
+    *,
+    now: datetime,
+    actor: str,
+    action: str,
+    resource: str,
+    request_hash: bytes = b"",
+) -> None:
+    """Record a change in its own transaction."""
+    await tx.execute(
+        text(
+            "insert into audit (time, actor, action, resource, request_hash)"
+            " values (:now, :actor, :action, :resource, :request_hash)"
+        ),
+        {
+            "now": now,
+            "actor": actor,
+            "action": action,
+            "resource": resource,
+            "request_hash": request_hash,
+        },
+    )
+
+
+async def link(tx: Transaction) -> int:
+    """Bind committed rows to the chain, oldest first; how many there were, at most 1,000."""
+    row = (await tx.execute(text("select seq, hash from audit_head for update"))).one()
+    end = Head(row.seq, bytes(row.hash))
+    rows = (
+        await tx.execute(
+            text(
+                "select id, time, actor, action, resource, request_hash from audit"
+                " where seq is null order by id limit :count"
+            ),
+            {"count": LINK_COUNT},
+        )
+    ).all()
+    if not rows:
+        return 0
+    heads = [end]
+    for row in rows:
+        heads.append(_next(heads[-1], row))
+    await tx.execute(
+        text(
+            "update audit set seq = linked.seq, prev_hash = linked.prev_hash, hash = linked.hash"
+            " from unnest(cast(:ids as bigint[]), cast(:seqs as bigint[]),"
+            "  cast(:prevs as bytea[]), cast(:hashes as bytea[]))"
+            " as linked (id, seq, prev_hash, hash) where audit.id = linked.id"
+        ),
+        {
+            "ids": [row.id for row in rows],
+            "seqs": [head.seq for head in heads[1:]],
+            "prevs": [head.hash for head in heads[:-1]],
+            "hashes": [head.hash for head in heads[1:]],
+        },
+    )
+    await tx.execute(
+        text("update audit_head set seq = :seq, hash = :hash"),
+        {"seq": heads[-1].seq, "hash": heads[-1].hash},
+    )
+    return len(rows)
+
+
+async def keep_linking(database: Database) -> None:
+    """Link what is committed, twice a second, until cancelled. One task a process is enough."""
+    while True:
+        pause = LINK_SECONDS
+        try:
+            async with database.begin() as tx:
+                if await _has_unlinked(tx) and await link(tx) == LINK_COUNT:
+                    pause = 0.0
+        except Exception as error:  # noqa: BLE001 - the rows wait; the next round links them
+            log.warning("link_failed", service=database.service, error=type(error).__name__)
+            pause = PAUSE_SECONDS
+        await asyncio.sleep(pause)
+
+
+async def head(tx: Transaction) -> Head:
+    """The newest link; given out, it proves later that nothing before it was changed or cut."""
+    row = (await tx.execute(text("select seq, hash from audit_head"))).one()
+    return Head(row.seq, bytes(row.hash))
+
+
+async def verify(tx: Transaction) -> Walk:
+    """Walk the chain from its first row, hash every row anew, and compare."""
+    expected = await head(tx)
+    unlinked = await tx.execute(text("select count(*) from audit where seq is null"))
+    unlinked_count = int(unlinked.scalar_one())
+    end = Head(0, FIRST_HASH)
+    while rows := await _page(tx, end.seq, expected.seq):
+        for row in rows:
+            before, end = end, _next(end, row)
+            stored = (row.seq, bytes(row.prev_hash), bytes(row.hash))
+            if stored != (end.seq, before.hash, end.hash):
+                return Walk(before.seq, expected, end.seq, unlinked_count)
+    beyond = await tx.execute(
+        text("select exists (select from audit where seq > :seq)"), {"seq": expected.seq}
+    )
+    is_whole = end == expected and not beyond.scalar_one()
+    return Walk(end.seq, expected, None if is_whole else end.seq + 1, unlinked_count)
+
+
+async def _page(tx: Transaction, after: int, last: int) -> Sequence[Row[Any]]:
+    rows = await tx.execute(
+        text(
+            "select seq, time, actor, action, resource, request_hash, prev_hash, hash"
+            " from audit where seq > :after and seq <= :last order by seq limit :page"
+        ),
+        {"after": after, "last": last, "page": PAGE},
+    )
+    return rows.all()
+
+
+async def _has_unlinked(tx: Transaction) -> bool:
+    result = await tx.execute(text("select exists (select from audit where seq is null)"))
+    return bool(result.scalar_one())
+
+
+def _next(end: Head, row: Row[Any]) -> Head:
+    """The link that a row becomes after this end of the chain."""
+    seq = end.seq + 1
+    hashed = hashlib.sha256(end.hash + seq.to_bytes(8, "big") + _content(row)).digest()
+    return Head(seq, hashed)
+
+
+def _content(row: Row[Any]) -> bytes:
+    """SHA-256 of the fields, each with its length before it, the time in microseconds of UTC."""
+    moment = row.time.astimezone(UTC).isoformat(timespec="microseconds")
+    texts = (moment, row.actor, row.action, row.resource)
+    fields = (*(part.encode() for part in texts), bytes(row.request_hash))
+    return hashlib.sha256(b"".join(len(f).to_bytes(4, "big") + f for f in fields)).digest()

@@ -1,0 +1,165 @@
+"""Brings the schemas of the services up to date; forward only.
+
+Each service has one schema, one role `oip_<service>` without login, and one branch of migrations in
+`services/<service>/migrations/versions`. All migrations of a service run in one transaction under
+a lock, so that several processes may start at once and a failed run leaves nothing.
+
+In a migration, tables belong to whoever migrates and the service's role gets exactly what is
+granted: `allow("orders", "SELECT", "INSERT")`. Never grant a partition: reading a partition
+directly would pass by row-level security.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+from alembic import command, op
+from alembic.config import Config
+from sqlalchemy.engine import Connection
+
+from services.runtime.base import log as logs
+from services.runtime.base.settings import Settings
+from services.runtime.storage.database import as_psycopg
+from services.runtime.storage.tables import APPEND_ONLY, GRANTS, TABLES
+
+SERVICES = Path(__file__).resolve().parent.parent
+ENVIRONMENT = Path(__file__).resolve().parent / "alembic"
+LOCK_WAIT = "120s"
+
+log = structlog.get_logger(part="migrate")
+
+
+def services_with_migrations(root: Path = SERVICES) -> list[str]:
+    """The services that have migrations, by name."""
+    return sorted(
+        folder.parent.name
+        for folder in root.glob("*/migrations")
+        if any((folder / "versions").glob("*.py"))
+    )
+
+
+async def migrate(url: str, services: Iterable[str], root: Path = SERVICES) -> None:
+    """Bring the services' schemas in one database up to date."""
+    await asyncio.to_thread(migrate_now, url, list(services), root)
+
+
+async def migrate_all(settings: Settings) -> None:
+    """Bring every service's schema up to date, each in the database it is set to."""
+    for service in services_with_migrations():
+        await migrate(settings.database_of(service), [service])
+
+
+def migrate_now(url: str, services: Iterable[str], root: Path = SERVICES) -> None:
+    """The same, waiting for it."""
+    engine = sa.create_engine(
+        as_psycopg(url),
+        poolclass=sa.NullPool,
+        connect_args={"application_name": "oip_migrate", "connect_timeout": 5},
+    )
+    for service in services:
+        with engine.begin() as connection:
+            _migrate_one(connection, service, root / service / "migrations" / "versions")
+    engine.dispose()
+
+
+def _migrate_one(connection: Connection, service: str, versions: Path) -> None:
+    assert service.isidentifier(), service
+    connection.execute(sa.text(f"set local lock_timeout = '{LOCK_WAIT}'"))
+    connection.execute(
+        sa.text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+        {"name": f"oip migrate {service}"},
+    )
+    connection.execute(sa.text(_SCHEMA_AND_ROLE.format(service=service)))
+    connection.execute(sa.text(f"set local search_path to {service}"))
+    config = Config()
+    config.set_main_option("script_location", str(ENVIRONMENT).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(versions).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    config.attributes["service"] = service
+    command.upgrade(config, "heads")
+    log.info("migrated", service=service)
+
+
+# Roles belong to the whole server: two databases may be migrated at once, hence the exceptions.
+_SCHEMA_AND_ROLE = """
+do $$
+begin
+    if not exists (select from pg_roles where rolname = 'oip_{service}') then
+        begin
+            create role oip_{service} nologin noinherit;
+        exception when duplicate_object or unique_violation then null;
+        end;
+    end if;
+    if not pg_has_role(current_user, 'oip_{service}', 'member') then
+        grant oip_{service} to current_user;
+    end if;
+    create schema if not exists {service};
+    grant usage on schema {service} to oip_{service};
+    alter default privileges in schema {service}
+        grant usage, select on sequences to oip_{service};
+end
+$$
+"""
+
+
+def create_runtime_tables() -> None:
+    """Create what delivery, idempotence and audit need; a service's first migration calls this."""
+    for statement in TABLES:
+        op.execute(statement)
+    for table in APPEND_ONLY:
+        forbid_change(table)
+    for table, privileges in GRANTS.items():
+        allow(table, *privileges)
+    enable_platform_isolation("command")
+
+
+def enable_platform_isolation(table: str, column: str = "platform") -> None:
+    """Show a transaction only the rows of the platform it was opened for (row-level security)."""
+    wanted = "current_setting('oip.platform', true)"
+    condition = f"{wanted} = '*' or {column} = {wanted}"
+    op.execute(f"alter table {table} enable row level security")
+    op.execute(f"alter table {table} force row level security")
+    op.execute(f"create policy platform on {table} using ({condition}) with check ({condition})")
+
+
+def allow(table: str, *privileges: str, role: str | None = None) -> None:
+    """Grant privileges on a table to the service's role: `allow("claims", "SELECT", "INSERT")`."""
+    op.execute(f"grant {', '.join(privileges)} on {table} to {role or _role()}")
+
+
+def append_only(table: str) -> None:
+    """Let the service read and add rows of a table, and nobody change or remove one."""
+    forbid_change(table)
+    allow(table, "SELECT", "INSERT")
+
+
+def forbid_change(table: str) -> None:
+    """Refuse UPDATE, DELETE and TRUNCATE of a table, to its owner too."""
+    op.execute(f"revoke update, delete, truncate on {table} from {_role()}")
+    op.execute(
+        f"create trigger append_only before update or delete or truncate on {table}"
+        " for each statement execute function refuse_change()"
+    )
+
+
+def _role() -> str:
+    schema = op.get_bind().execute(sa.text("select current_schema()")).scalar_one()
+    return f"oip_{schema}"
+
+
+def main() -> None:
+    """Migrate every service that has migrations."""
+    settings = Settings()
+    logs.configure(quiet=settings.quiet)
+    if not (settings.database_url or settings.enrolment_database_url):
+        raise SystemExit("Set OIP_DATABASE_URL to the database that is to be migrated.")
+    asyncio.run(migrate_all(settings))
+
+
+if __name__ == "__main__":
+    main()

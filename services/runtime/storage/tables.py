@@ -1,0 +1,156 @@
+"""The tables that every service has in its own schema beside those of its domain."""
+
+from __future__ import annotations
+
+TABLES = (
+    # Raised by the trigger of append-only tables.
+    """
+    create function refuse_change() returns trigger language plpgsql as $$
+    begin
+        raise exception '% is append-only', tg_table_name using errcode = 'restrict_violation';
+    end
+    $$
+    """,
+    # What we publish. Rows get their place in the sequence from the relay, in commit order.
+    """
+    create table outbox (
+        id bigint generated always as identity primary key,
+        subject text not null,
+        payload bytea not null,
+        create_time timestamptz not null,
+        epoch text,
+        pub_seq bigint check (pub_seq > 0),
+        send_time timestamptz,
+        unique (epoch, pub_seq),
+        check ((epoch is null) = (pub_seq is null)),
+        check (send_time is null or pub_seq is not null)
+    )
+    """,
+    "create index outbox_waiting on outbox (id) where pub_seq is null",
+    """
+    create index outbox_unsent on outbox (epoch, pub_seq)
+        where pub_seq is not null and send_time is null
+    """,
+    # One row an epoch; the last one counts. A database restored from a backup begins a new one.
+    """
+    create table outbox_counter (
+        position integer primary key,
+        epoch text not null unique,
+        next_seq bigint not null default 1 check (next_seq > 0)
+    )
+    """,
+    """
+    insert into outbox_counter (position, epoch)
+        values (1, substr(replace(gen_random_uuid()::text, '-', ''), 1, 12))
+    """,
+    # What we consumed: the one guarantee that an event counts once.
+    """
+    create table inbox (
+        producer text not null,
+        epoch text not null,
+        pub_seq bigint not null check (pub_seq > 0),
+        subject text not null,
+        content_hash bytea not null,
+        consume_time timestamptz not null,
+        primary key (producer, epoch, pub_seq)
+    )
+    """,
+    # Up to here nothing is missing, so that looking for gaps need not start at 1 each time.
+    """
+    create table inbox_mark (
+        producer text not null,
+        epoch text not null,
+        whole_seq bigint not null default 0 check (whole_seq >= 0),
+        primary key (producer, epoch)
+    )
+    """,
+    # Events we could not handle; the inbox row exists, the effect does not.
+    """
+    create table dead_letter (
+        producer text not null,
+        epoch text not null,
+        pub_seq bigint not null,
+        subject text not null,
+        payload bytea not null,
+        error text not null,
+        create_time timestamptz not null,
+        resolve_time timestamptz,
+        primary key (producer, epoch, pub_seq)
+    )
+    """,
+    "create index dead_letter_open on dead_letter (create_time) where resolve_time is null",
+    # Requests already answered: the same id gets the same answer.
+    """
+    create table command (
+        platform text not null,
+        request_id text not null,
+        method text not null,
+        request_hash bytea not null,
+        response bytea not null,
+        create_time timestamptz not null,
+        primary key (platform, request_id)
+    )
+    """,
+    # Rows are linked into the chain shortly after their transaction; see audit.py.
+    """
+    create table audit (
+        id bigint generated always as identity primary key,
+        time timestamptz not null,
+        actor text not null,
+        action text not null,
+        resource text not null,
+        request_hash bytea not null,
+        seq bigint unique check (seq > 0),
+        prev_hash bytea,
+        hash bytea,
+        check (num_nulls(seq, prev_hash, hash) in (0, 3))
+    )
+    """,
+    "create index audit_unlinked on audit (id) where seq is null",
+    """
+    create function refuse_audit_change() returns trigger language plpgsql as $$
+    begin
+        if old.seq is not null or new.seq is null or
+            (old.id, old.time, old.actor, old.action, old.resource, old.request_hash) is distinct
+            from (new.id, new.time, new.actor, new.action, new.resource, new.request_hash)
+        then
+            raise exception 'audit is append-only' using errcode = 'restrict_violation';
+        end if;
+        return new;
+    end
+    $$
+    """,
+    """
+    create trigger linked_once before update on audit
+        for each row execute function refuse_audit_change()
+    """,
+    """
+    create trigger append_only before delete or truncate on audit
+        for each statement execute function refuse_change()
+    """,
+    # The newest link of the chain; whoever links holds its row lock.
+    """
+    create table audit_head (
+        single boolean primary key default true check (single),
+        seq bigint not null,
+        hash bytea not null
+    )
+    """,
+    """
+    insert into audit_head (seq, hash) values (0, decode(repeat('00', 32), 'hex'))
+    """,
+)
+
+APPEND_ONLY = ("inbox", "command")
+
+GRANTS = {
+    "outbox": ("SELECT", "INSERT", "UPDATE (epoch, pub_seq, send_time)"),
+    "outbox_counter": ("SELECT", "INSERT", "UPDATE (next_seq)"),
+    "inbox": ("SELECT", "INSERT"),
+    "inbox_mark": ("SELECT", "INSERT", "UPDATE (whole_seq)"),
+    "dead_letter": ("SELECT", "INSERT", "UPDATE (resolve_time)"),
+    "command": ("SELECT", "INSERT"),
+    "audit": ("SELECT", "INSERT", "UPDATE (seq, prev_hash, hash)"),
+    "audit_head": ("SELECT", "UPDATE (seq, hash)"),
+}
+NAMES = tuple(GRANTS)

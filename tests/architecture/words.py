@@ -1,0 +1,209 @@
+"""Words that this project does not use for names of its own, and why.
+
+A newcomer who knows gRPC, NATS, PostgreSQL and double entry should not have to learn a second
+language. Each row names words, the part of the tree in which they are retired, and what to say.
+To be exempt, add the name with its reason to EXEMPT.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# A name that contains one of these words: where it is retired, and the word to use.
+RETIRED_PARTS: tuple[tuple[str, str, str], ...] = (
+    ("tell tells told untold", "services", "publish, published, unpublished"),
+    ("hear hears heard hearing", "services", "consume, consumed; a hearing is a legal proceeding"),
+    ("carried", "services", "envelope"),
+    ("announced", "services", "addresses, published_addresses"),
+    ("keeper", "services/runtime", "background"),
+    ("ground", "services/runtime", "HostContext"),
+    ("desk desks occasion", "services", "CommandContext, Connection, Actors, ReaderState"),
+    ("judge judged judging", "services/orders services/client services/orderlog", "validate"),
+    ("stretch trail faults", "services/orders", "PeriodOfAreas, LogProgress, Violations"),
+    ("gone stray misplaced headless", "services/orders", "a name that says what is counted"),
+    ("doubled strangers", "services/orders", "duplicate_rows, not_enrolled"),
+    ("beside", "services/claims services/orders", "is_supplementary"),
+    ("crimes", "tests", "tampering"),
+)
+# A whole name.
+RETIRED_NAMES: tuple[tuple[str, str, str], ...] = (
+    ("put_aside settle settled", "services/runtime", "to_dead_letter, resolve"),
+    ("Running keeps verify_with _Served begin_all end_hearing", "services", "ServiceContext, …"),
+    ("problem_behind is_away fault_for_log", "services", "as_problem, is_unavailable, log_fields"),
+    ("look LOOKING looking", "services/runtime services/orders", "read, READ_ONLY"),
+    ("answered _Once", "services", "stored_response, IdempotentRequest"),
+    ("Worker WorkerPool WORKER_COUNT", "services/orders services/client", "ReaderProcess, …"),
+    ("places", "services/orders", "slots, positions"),
+    ("settle Settled settled", "services/orders services/client", "resolve_duplicates"),
+    ("may_come meets_held again", "services/orders", "worth_waiting, sends_known_rows, resend"),
+    ("Walk FREEZES STRAY GONE", "services/orders services/runtime", "LogVerifier, ChainCheck"),
+    ("front catch_up hold_awards behind", "services/benefits", "last_run, load_paid_awards, …"),
+    ("Held HeldRecovery", "services", "EnrolledWorkers, DayCounts, PaidAward"),
+    ("Told Charged Declared Incoming Wanted Posted Found Asked", "services", "what the row is"),
+    ("fact", "services/fund", "transaction"),
+    ("Readiness", "services/fund", "CloseReadiness"),
+    ("in_words listed words words_zh", "services", "format_moment, join, message, message_zh"),
+    ("OneSentence", "services/cli", "ErrorReportingGroup"),
+    ("story live turn_to sent_at", "services/demo", "scenario, simulate, set_clock"),
+    ("survey cut Share", "services/client", "summarise_file, split_into_batches, PlatformPart"),
+    ("Office OrderDesk Province", "tests", "StackClient"),
+)
+RETIRED_MODULES = [
+    "assessing",
+    "paying",
+    "declaring",
+    "advancing",
+    "receiving",
+    "verifying",
+    "walking",
+    "signing",
+    "freezing",
+    "archiving",
+    "reading",
+    "uploading",
+    "sealing",
+    "filing",
+    "deciding",
+    "pushing",
+    "hearing",
+    "judging",
+    "walking",
+    "formatting",
+    "parsing",
+    "crimes",
+    "looking",
+    "order_lives",
+    "pair",
+    "served",
+    "mutating",
+    "plain",
+]
+# Names that say how a value came, not what it is.
+NAMELESS = frozenset(["one", "held", "found", "made", "given", "wanted", "asked", "told"])
+LINES_MAX = 5
+EXEMPT: dict[str, str] = {}
+
+_PART = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name that the project gives: what kind of thing it names, and where it stands."""
+
+    text: str
+    kind: str
+    path: Path
+    line: int
+    # How many lines a local variable lives; 0 for names that outlive a function.
+    line_count: int = 0
+
+    @property
+    def place(self) -> str:
+        """`services/x.py:12`."""
+        return f"{self.path.relative_to(ROOT)}:{self.line}"
+
+
+def names_in(path: Path) -> Iterator[Name]:
+    """The names that a module defines: itself, definitions, parameters, attributes, variables."""
+    yield Name(path.stem, "module", path, 1)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield Name(node.name, "definition", path, node.lineno)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            arguments = node.args
+            for argument in (
+                *arguments.posonlyargs,
+                *arguments.args,
+                *arguments.kwonlyargs,
+                *filter(None, (arguments.vararg, arguments.kwarg)),
+            ):
+                kind = "variable" if isinstance(node, ast.Lambda) else "parameter"
+                lines = (node.end_lineno or node.lineno) - node.lineno
+                yield Name(argument.arg, kind, path, node.lineno, lines)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield Name(node.attr, "attribute", path, node.lineno)
+        if isinstance(node, ast.ClassDef):
+            for part in node.body:
+                if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+                    yield Name(part.target.id, "attribute", path, part.lineno)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _variables(node, path)
+    for part in tree.body:
+        targets = part.targets if isinstance(part, ast.Assign) else [getattr(part, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                yield Name(target.id, "constant", path, part.lineno)
+
+
+def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef, path: Path) -> Iterator[Name]:
+    """Local variables with the lines from their first to their last use."""
+    lines: defaultdict[str, list[int]] = defaultdict(list)
+    stored: set[str] = set()
+    loops: list[tuple[str, int, int]] = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name):
+            lines[node.id].append(node.lineno)
+            if isinstance(node.ctx, ast.Store):
+                stored.add(node.id)
+        if isinstance(node, ast.For | ast.AsyncFor):
+            for target in ast.walk(node.target):
+                if isinstance(target, ast.Name):
+                    loops.append((target.id, node.lineno, node.end_lineno or node.lineno))
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            for target in ast.walk(node):
+                if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store):
+                    loops.append((target.id, node.lineno, node.end_lineno or node.lineno))
+    looped = {name for name, _, _ in loops}
+    for name, start, end in loops:
+        yield Name(name, "variable", path, start, end - start)
+    for name in stored - looped:
+        yield Name(name, "variable", path, min(lines[name]), max(lines[name]) - min(lines[name]))
+
+
+def faults_in(path: Path) -> list[str]:
+    """What is wrong with the names of a module, a sentence each."""
+    where = str(path.relative_to(ROOT))
+    parts = _retired(RETIRED_PARTS, where)
+    names = _retired(RETIRED_NAMES, where)
+    sentences = []
+    for name in names_in(path):
+        if f"{name.place.partition(':')[0]}:{name.text}" in EXEMPT:
+            continue
+        if name.kind == "module" and name.text in RETIRED_MODULES:
+            sentences.append(f"{name.place}: module {name.text} is a gerund; name what it holds")
+        words = {part.lower() for part in _PART.findall(name.text)}
+        for word in sorted(words & parts.keys()):
+            sentences.append(f"{name.place}: {name.kind} {name.text}; say {parts[word]}")
+        if name.text in names:
+            sentences.append(f"{name.place}: {name.kind} {name.text}; say {names[name.text]}")
+        nameless = name.text in NAMELESS
+        if nameless and (name.kind != "variable" or name.line_count > LINES_MAX):
+            what = f"{name.kind} {name.text}"
+            sentences.append(f"{name.place}: {what} says how it came; say what it is")
+    return sorted(set(sentences))
+
+
+def _retired(rows: tuple[tuple[str, str, str], ...], where: str) -> dict[str, str]:
+    """The words retired at a path, with what to say instead."""
+    return {
+        word: instead
+        for words, folders, instead in rows
+        if any(where.startswith(folder) for folder in folders.split())
+        for word in words.split()
+    }
+
+
+if __name__ == "__main__":
+    import sys
+
+    for argument in sys.argv[1:] or ["services"]:
+        for file in sorted((ROOT / argument).rglob("*.py")):
+            print(*faults_in(file), sep="\n", end="\n" if faults_in(file) else "")  # noqa: T201
