@@ -3,9 +3,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 V := .venv/bin
 PROTOS := $(shell find protos/oip -name '*.proto')
+# Where tests stand that need no server; those that do are marked `server`.
+UNIT := tests/architecture tests/contract tests/properties tests/rules tests/unit
 export PYTHONPATH := .:protos/gen
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check lint test journeys faults bench golden demo dev verify docs clean
+.PHONY: help setup protos format check lint unit test journeys faults bench golden demo dev verify docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,8 +48,11 @@ lint: setup
 check: lint ## ruff, mypy, buf, import-linter, the project's own rules
 	$(V)/pytest -q tests/architecture
 
+unit: setup ## what needs no server: units, rules, properties, house rules
+	$(V)/pytest -q -m 'not server' $(UNIT)
+
 test: setup .venv/bin/oip ## all tests but the fault series and the benchmarks
-	$(V)/pytest -q --ignore=tests/benchmarks --ignore=tests/faults
+	$(V)/pytest -q --durations=20 --ignore=tests/benchmarks --ignore=tests/faults
 
 journeys: setup .venv/bin/oip ## the whole-system tests alone
 	$(V)/pytest -q tests/journeys

@@ -14,9 +14,21 @@ from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer, embedded
 from services.runtime.storage.database import Database
+from tests.support import reach
 from tests.support.databases import Databases
 
+reach.install()
+
+SERVER_FIXTURES = {"stack", "nats_server"}
+
 OpenDatabase: TypeAlias = Callable[[str], Awaitable[Database]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a PostgreSQL or a nats-server, so that `make unit` can leave it out."""
+    for item in items:
+        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Write the documents that follow from code and data: docs/law.md and docs/reasons.md.
+"""Write the documents that follow from code and data: law, reasons and invariants in docs/.
 
 With `--check` nothing is written; the exit code says whether the documents are as they should be.
 """
@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import services
+from services.__main__ import all_services
 from services.kernel.law import Provision
 from services.kernel.parameter_check import parameter_files
 from services.kernel.parameters import load
 from services.kernel.problems import Problem
+from services.runtime.service.operations import COMMON_INVARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "services"
@@ -136,9 +138,10 @@ def law_page() -> str:
         "",
         f"## Provisions, the rules that apply them, and the cases that show them ({count} cases)",
         "",
-        "| provision | tag | rules | cases |",
-        "|---|---|---|---|",
+        "| provision | tag | rules | entrance | cases |",
+        "|---|---|---|---|---|",
     ]
+    waiting = tomllib.loads((ROOT / "docs" / "not-wired.toml").read_text(encoding="utf-8"))["rules"]
     for name in sorted(applied):
         one = applied[name]
         rules = "<br>".join(f"`{rule}`" for rule in sorted(one.rules))
@@ -146,13 +149,49 @@ def law_page() -> str:
             f"[{Path(path).parent.name}/{Path(path).stem}](../{path}): {len(names)}"
             for path, names in sorted(one.cases.items())
         )
-        lines.append(f"| {name} | {one.provision.tag.value} | {rules} | {cases or 'none'} |")
+        tag = one.provision.tag.value
+        lines.append(
+            f"| {name} | {tag} | {rules} | {_entrance(one, waiting)} | {cases or 'none'} |"
+        )
     lines += ["", "Provisions that a case names and data carry, not code:", ""]
     lines += _carried_by_data(applied)
     lines += ["", "## Parameters", ""]
     for path in parameter_files(SOURCES):
         lines += _parameter(path)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _entrance(applied: Applied, waiting: dict[str, str]) -> str:
+    """Whether an RPC or an event reaches the rules; see docs/not-wired.toml."""
+    waits_for = sorted({waiting[rule] for rule in applied.rules if rule in waiting})
+    if not waits_for:
+        return "applied"
+    reached = [rule for rule in applied.rules if rule not in waiting and "._" not in rule]
+    state = "applied in part" if reached else "not applied yet"
+    return f"{state}: {', '.join(waits_for)}"
+
+
+def invariants_page() -> str:
+    """docs/invariants.md: what `oip verify` re-computes, by service."""
+    groups = {"every service": COMMON_INVARIANTS}
+    groups |= {service.name: service.invariants for service in all_services()}
+    lines = [
+        "# Invariants",
+        "",
+        "Written by `make docs` from the services' `invariants.py`; do not edit it by hand.",
+        "",
+        "`oip verify` re-computes each of them from the rows and says what breaks it. Once per run it",
+        "also compares what each service published with what its consumers hold.",
+        "",
+        "| code | service | what must hold |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| `{invariant.code}` | {name} | {invariant.text} |"
+        for name, invariants in groups.items()
+        for invariant in invariants
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _carried_by_data(applied: dict[str, Applied]) -> list[str]:
@@ -235,7 +274,11 @@ def all_problems() -> list[type[Problem]]:
     return sorted(found, key=lambda problem: (problem.reason, problem.__module__))
 
 
-PAGES = {"law.md": law_page, "reasons.md": reasons_page}
+PAGES = {
+    "invariants.md": invariants_page,
+    "law.md": law_page,
+    "reasons.md": reasons_page,
+}
 
 
 def main() -> int:

@@ -1,0 +1,99 @@
+"""The documents are true where a program can tell: files exist, pages are short, lines wrap."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.test_tidy import MODULES
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    path
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "deploy/*.md",
+        "services/**/*.md",
+        "third_party/**/*.md",
+    )
+    for path in ROOT.glob(pattern)
+)
+GENERATED = {"law.md", "reasons.md", "invariants.md"}
+WIDEST = 100
+README_WORDS_MAX = 500
+FLOW_LINES_MAX = 20
+ADR_LINES_MAX = 60
+
+
+def page_id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link.partition("#")[0] for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text)]
+    paths = re.findall(r"`((?:services|tests|tools|docs|deploy|protos)/[\w./-]+)`", text)
+
+    missing = [link for link in links if link and not (page.parent / link).exists()]
+    missing += [path for path in paths if not (ROOT / path).exists() and "build" not in path]
+    assert missing == [], "the file moved or was never there"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in GENERATED], ids=page_id
+)
+def test_prose_is_wrapped(page: Path) -> None:
+    in_code = False
+    wide = []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("```"):
+            in_code = not in_code
+        if len(line) > WIDEST and not in_code and not line.startswith(("|", "[")):
+            wide.append(number)
+
+    assert wide == [], "wrap prose at 100 columns, so that a diff shows a sentence"
+
+
+def test_the_readme_keeps_its_reader() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert len(text.split()) <= README_WORDS_MAX
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/flows").glob("*.md")), ids=page_id)
+def test_a_flow_is_read_at_a_glance(page: Path) -> None:
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+    assert len(lines) <= FLOW_LINES_MAX
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/adr").glob("*.md")), ids=page_id)
+def test_a_decision_is_one_page(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+
+    assert len(text.splitlines()) <= ADR_LINES_MAX
+    assert "would change our mind" in text.lower()
+
+
+def test_the_architecture_page_lists_what_a_service_holds() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    part = text.partition("## What a service folder holds")[2].partition("\n## ")[0]
+    listed = {
+        name.rstrip("/").removesuffix(".py") for name in re.findall(r"^\| `([\w.]+/?)`", part, re.M)
+    }
+
+    assert listed - {"README.md", "parameters", "migrations", "clients", "reader"} == MODULES
+
+
+@pytest.mark.parametrize(
+    "service", ["enrolment", "orders", "premiums", "claims", "grading", "benefits", "fund"]
+)
+def test_a_service_page_says_what_it_decides_and_does_not(service: str) -> None:
+    text = (ROOT / "services" / service / "README.md").read_text(encoding="utf-8").lower()
+
+    for word in ("owns", "is asked", "consumes", "publishes", "does not decide"):
+        assert word in text, word

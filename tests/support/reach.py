@@ -1,0 +1,91 @@
+"""Which rules a run of the tests has reached through an RPC or an event.
+
+Modules of `services/*/domain` are compiled with one line more in each public function, which notes
+the function when it runs below an entrance: a file of `api`, `commands` or `consumers`. A rule that
+is only imported, or only called by a unit test, is not reached.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.machinery
+import re
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from types import CodeType, ModuleType
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = re.compile(r"services\.\w+\.domain(\.\w+)?$")
+ENTRANCES = re.compile(r"/services/\w+/(api|commands|consumers|invariants)(/|\.py$)")
+
+reached: set[str] = set()
+
+
+def note(rule: str) -> None:
+    """Note a rule that runs below an entrance."""
+    if rule in reached:
+        return
+    frame = sys._getframe(2)  # noqa: SLF001 - the stack is the question
+    while frame is not None:
+        if ENTRANCES.search(frame.f_code.co_filename):
+            reached.add(rule)
+            return
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+def public_rules(path: Path) -> list[str]:
+    """The public functions of a module of rules: `premiums.domain.surcharge.surcharge`."""
+    module = ".".join(path.relative_to(ROOT / "services").with_suffix("").parts)
+    return [
+        f"{module.removesuffix('.__init__')}.{node.name}"
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+
+
+def all_rules() -> list[str]:
+    """Every public rule of every service."""
+    paths = sorted((ROOT / "services").glob("*/domain/*.py"))
+    return [rule for path in paths for rule in public_rules(path)]
+
+
+class _NotingLoader(importlib.machinery.SourceFileLoader):
+    """Compiles a module of rules with the notes in it; nothing of it is cached."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = Path(self.path)
+        tree = ast.parse(path.read_text(encoding="utf-8"), self.path)
+        prefix = fullname.removeprefix("services.")
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                call = ast.parse(
+                    f"__import__('sys').modules[{__name__!r}].note('{prefix}.{node.name}')"
+                )
+                has_docstring = ast.get_docstring(node, clean=False) is not None
+                place = 1 if has_docstring else 0
+                statement = ast.copy_location(call.body[0], node.body[-1])
+                node.body.insert(place, statement)
+        return compile(ast.fix_missing_locations(tree), self.path, "exec", dont_inherit=True)
+
+
+class _Finder(MetaPathFinder):
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        if not RULES.match(fullname):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            spec.loader = _NotingLoader(fullname, spec.loader.path)
+        return spec
+
+
+def install() -> None:
+    """Note rules from here on; modules that are imported already are not noted."""
+    assert not any(RULES.match(name) for name in sys.modules), "install before rules are imported"
+    sys.meta_path.insert(0, _Finder())
