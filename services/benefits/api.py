@@ -1,4 +1,4 @@
-"""Entrance for RPC: parse, open the transaction, call a command or a store question, format."""
+"""The RPCs of benefits: parse, open the transaction, call a command or a store, format."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from typing import TypeAlias
 from google.protobuf.message import Message
 from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
 
-from services.benefits import commands, store
+from services.benefits.commands import awards, expenses, indexation, payment_runs, pensions
+from services.benefits.domain.award import Award
 from services.benefits.domain.expenses import Expense
-from services.benefits.domain.model import Award, BenefitKind
+from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.problems import NotAnExpense
+from services.benefits.domain.recovery import Recovery
 from services.benefits.events import award_message, part_message
-from services.benefits.store import HeldRecovery, Instruction, Run
+from services.benefits.store import awards as award_store
+from services.benefits.store import payment_runs as run_store
+from services.benefits.store import recoveries as recovery_store
+from services.benefits.store.payment_runs import Instruction, Run
 from services.kernel import names
 from services.kernel.money import total
 from services.kernel.periods import Month
 from services.kernel.problems import Malformed, NotFound
+from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import (
     Context,
     date_from_wire,
@@ -28,8 +34,6 @@ from services.runtime.rpc.wire import (
     moment_to_wire,
     month_from_wire,
     month_to_wire,
-    next_token,
-    page_of,
 )
 from services.runtime.service.context import ServiceContext
 from services.runtime.service.requests import change, read
@@ -53,13 +57,13 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         self, request: benefits_pb2.GetAwardRequest, context: Context
     ) -> benefits_pb2.Award:
         """One award with the findings that explain each fen."""
-        (award,) = names.parse(request.name, "awards")
+        (award_id,) = names.parse(request.name, "awards")
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            held = await store.get_award(tx, award)
-            if held is None:
+            award = await award_store.find(tx, award_id)
+            if award is None:
                 raise NotFound(name=request.name)
-            return award_message(held, whole=True)
+            return _whole(award)
 
         return await read(self._context, work)
 
@@ -67,14 +71,13 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         self, request: benefits_pb2.ListAwardsRequest, context: Context
     ) -> benefits_pb2.ListAwardsResponse:
         """Awards of a claim or of all."""
-        page = page_of(request)
+        page = page_of(request, str, str)
 
         async def work(tx: Transaction) -> benefits_pb2.ListAwardsResponse:
-            held = await store.list_awards(tx, request.claim, page.after, page.size)
-            full = len(held) == page.size
+            rows = await award_store.list_awards(tx, request.claim, page.after, page.size)
             return benefits_pb2.ListAwardsResponse(
-                awards=[award_message(one) for one in held],
-                next_page_token=next_token([held[-1].claim, held[-1].award]) if full else "",
+                awards=[award_message(award) for award in rows],
+                next_page_token=page.next_token(rows, lambda award: (award.claim, award.id)),
             )
 
         return await read(self._context, work)
@@ -87,9 +90,11 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         expense = _expense(request)
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._context.clock.now()
-            request_id, claim = request.request_id, request.claim
-            return _whole(await commands.grant_expense(tx, request_id, claim, expense, now))
+            return _whole(
+                await expenses.grant_expense(
+                    tx, request.request_id, request.claim, expense, self._context.command()
+                )
+            )
 
         return await self._change(request, work)
 
@@ -97,26 +102,26 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         self, request: benefits_pb2.SuspendAwardRequest, context: Context
     ) -> benefits_pb2.Award:
         """Stop payment while a condition is not met."""
-        (award,) = names.parse(request.name, "awards")
+        (award_id,) = names.parse(request.name, "awards")
         month = month_from_wire(request.first_month, "first_month")
         reason = _reason(request.reason)
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._context.clock.now()
-            return _whole(await commands.suspend_award(tx, award, month, reason, now))
+            command = self._context.command()
+            return _whole(await awards.suspend_award(tx, award_id, month, reason, command))
 
         return await self._change(request, work)
 
     async def ResumeAward(
         self, request: benefits_pb2.ResumeAwardRequest, context: Context
     ) -> benefits_pb2.Award:
-        """Let payment go on."""
-        (award,) = names.parse(request.name, "awards")
+        """Continue payment."""
+        (award_id,) = names.parse(request.name, "awards")
         month = month_from_wire(request.first_month, "first_month")
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._context.clock.now()
-            return _whole(await commands.resume_award(tx, award, month, now))
+            command = self._context.command()
+            return _whole(await awards.resume_award(tx, award_id, month, command))
 
         return await self._change(request, work)
 
@@ -124,13 +129,13 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         self, request: benefits_pb2.TerminateAwardRequest, context: Context
     ) -> benefits_pb2.Award:
         """End an award after a last month."""
-        (award,) = names.parse(request.name, "awards")
+        (award_id,) = names.parse(request.name, "awards")
         month = month_from_wire(request.last_month, "last_month")
         reason = _reason(request.reason)
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._context.clock.now()
-            return _whole(await commands.terminate_award(tx, award, month, reason, now))
+            command = self._context.command()
+            return _whole(await awards.terminate_award(tx, award_id, month, reason, command))
 
         return await self._change(request, work)
 
@@ -143,8 +148,8 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         pension = fen_from_wire(request.pension_fen, "pension_fen")
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            now = self._context.clock.now()
-            return _whole(await commands.record_pension(tx, request.claim, month, pension, now))
+            command = self._context.command()
+            return _whole(await pensions.record_pension(tx, request.claim, month, pension, command))
 
         return await self._change(request, work)
 
@@ -157,11 +162,11 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         claim_count = request.claim_count or CLAIM_COUNT
 
         async def work(tx: Transaction) -> benefits_pb2.IndexAwardsResponse:
-            done = await commands.index_awards(tx, claim_count, self._context.clock.now())
+            result = await indexation.index_awards(tx, claim_count, self._context.command())
             return benefits_pb2.IndexAwardsResponse(
-                claim_count=done.claim_count,
-                award_count=done.award_count,
-                remaining_count=done.remaining_count,
+                claim_count=result.claim_count,
+                award_count=result.award_count,
+                remaining_count=result.remaining_count,
             )
 
         return await change(
@@ -175,8 +180,8 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         month = month_from_wire(request.month, "month")
 
         async def work(tx: Transaction) -> benefits_pb2.PaymentRun:
-            now = self._context.clock.now()
-            return _run(await commands.instruct_payments(tx, month, now))
+            command = self._context.command()
+            return _run(await payment_runs.instruct_payments(tx, month, command))
 
         return await change(
             self._context,
@@ -194,7 +199,7 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         month = _month(text)
 
         async def work(tx: Transaction) -> benefits_pb2.PaymentRun:
-            run = await store.get_run(tx, month)
+            run = await run_store.get(tx, month)
             if not run.parts:
                 raise NotFound(name=request.name)
             return _run(run)
@@ -205,22 +210,19 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         self, request: benefits_pb2.ListPaymentInstructionsRequest, context: Context
     ) -> benefits_pb2.ListPaymentInstructionsResponse:
         """The instructions of a month or of an award."""
-        page = page_of(request)
+        page = page_of(request, int, Month)
         run_month = (
             month_from_wire(request.run_month, "run_month")
             if request.HasField("run_month")
             else None
         )
         award = names.parse(request.award, "awards", field="award")[0] if request.award else ""
-        if page.after and not all(one.isascii() and one.isdigit() for one in page.after):
-            raise Malformed.of("page_token", "send the token of the page before, unchanged")
 
         async def work(tx: Transaction) -> benefits_pb2.ListPaymentInstructionsResponse:
-            held = await store.list_instructions(tx, run_month, award, page.after, page.size)
-            full = len(held) == page.size
+            rows = await run_store.list_instructions(tx, run_month, award, page.after, page.size)
             return benefits_pb2.ListPaymentInstructionsResponse(
-                payment_instructions=[_instruction(one) for one in held],
-                next_page_token=next_token(held[-1].key) if full else "",
+                payment_instructions=[_instruction(instruction) for instruction in rows],
+                next_page_token=page.next_token(rows, lambda instruction: instruction.key),
             )
 
         return await read(self._context, work)
@@ -229,15 +231,15 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         self, request: benefits_pb2.ListRecoveriesRequest, context: Context
     ) -> benefits_pb2.ListRecoveriesResponse:
         """Money paid that was not due."""
-        page = page_of(request)
+        page = page_of(request, str, str)
 
         async def work(tx: Transaction) -> benefits_pb2.ListRecoveriesResponse:
-            held = await store.list_recoveries(tx, request.claim, page.after, page.size)
-            full = len(held) == page.size
-            last = held[-1].recovery if full else None
+            rows = await recovery_store.list_recoveries(tx, request.claim, page.after, page.size)
             return benefits_pb2.ListRecoveriesResponse(
-                recoveries=[_recovery(one) for one in held],
-                next_page_token=next_token([last.claim, last.recovery]) if last else "",
+                recoveries=[_recovery(recovery) for recovery in rows],
+                next_page_token=page.next_token(
+                    rows, lambda recovery: (recovery.claim, recovery.id)
+                ),
             )
 
         return await read(self._context, work)
@@ -246,10 +248,6 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         return await change(
             self._context, request, benefits_pb2.Award, work, resource=lambda award: award.name
         )
-
-
-def _whole(award: Award) -> benefits_pb2.Award:
-    return award_message(award, whole=True)
 
 
 def _expense(request: benefits_pb2.GrantExpenseRequest) -> Expense:
@@ -278,7 +276,7 @@ def _bill_number(text: str) -> str:
 def _reason(text: str) -> str:
     reason = text.strip()
     if not 1 <= len(reason) <= REASON_LENGTH_MAX:
-        raise Malformed.of("reason", f"say why, in 1 to {REASON_LENGTH_MAX} characters")
+        raise Malformed.of("reason", f"give the reason, in 1 to {REASON_LENGTH_MAX} characters")
     return reason
 
 
@@ -287,6 +285,10 @@ def _month(text: str) -> Month:
         return Month.parse(text)
     except ValueError:
         raise Malformed.of("name", "write it as paymentRuns/2025-07") from None
+
+
+def _whole(award: Award) -> benefits_pb2.Award:
+    return award_message(award, whole=True)
 
 
 def _run(run: Run) -> benefits_pb2.PaymentRun:
@@ -301,27 +303,28 @@ def _run(run: Run) -> benefits_pb2.PaymentRun:
     return message
 
 
-def _instruction(one: Instruction) -> benefits_pb2.PaymentInstruction:
+def _instruction(instruction: Instruction) -> benefits_pb2.PaymentInstruction:
     return benefits_pb2.PaymentInstruction(
-        name=names.name("paymentInstructions", f"{one.award}-{one.month}"),
-        award=names.name("awards", one.award),
-        kind=enum_number(one.kind.value),
-        month=month_to_wire(one.month),
-        run_month=month_to_wire(one.run_month),
-        amount_fen=fen_to_wire(one.amount),
-        withheld_fen=fen_to_wire(one.withheld),
+        name=names.name("paymentInstructions", f"{instruction.award}-{instruction.month}"),
+        award=names.name("awards", instruction.award),
+        kind=enum_number(instruction.kind.value),
+        month=month_to_wire(instruction.month),
+        run_month=month_to_wire(instruction.run_month),
+        amount_fen=fen_to_wire(instruction.amount),
+        withheld_fen=fen_to_wire(instruction.withheld),
     )
 
 
-def _recovery(held: HeldRecovery) -> benefits_pb2.Recovery:
-    one = held.recovery
-    return benefits_pb2.Recovery(
-        name=names.name("recoveries", one.recovery),
-        award=names.name("awards", one.award),
-        claim=one.claim,
-        beneficiary=one.beneficiary,
-        amount_fen=fen_to_wire(one.amount),
-        reason=one.reason,
-        findings=findings_to_wire(one.findings),
-        create_time=moment_to_wire(held.create_time),
+def _recovery(recovery: Recovery) -> benefits_pb2.Recovery:
+    message = benefits_pb2.Recovery(
+        name=names.name("recoveries", recovery.id),
+        award=names.name("awards", recovery.award),
+        claim=recovery.claim,
+        beneficiary=recovery.beneficiary,
+        amount_fen=fen_to_wire(recovery.amount),
+        reason=recovery.reason,
+        findings=findings_to_wire(recovery.findings),
     )
+    if recovery.create_time is not None:
+        message.create_time.CopyFrom(moment_to_wire(recovery.create_time))
+    return message

@@ -1,10 +1,10 @@
-"""What benefits tells: domain values in, event messages out."""
+"""The events of benefits: domain values in, event messages out."""
 
 from __future__ import annotations
 
 from oip.benefits.v1 import benefits_pb2, events_pb2
 
-from services.benefits.domain.model import Award
+from services.benefits.domain.award import Award
 from services.benefits.domain.payments import Part
 from services.kernel import names
 from services.kernel.periods import Month
@@ -19,7 +19,7 @@ from services.runtime.rpc.wire import (
 
 
 def award_granted(award: Award) -> events_pb2.AwardGranted:
-    """An award was granted or changed; findings stay with us."""
+    """An award was granted or changed; the event leaves its findings out."""
     return events_pb2.AwardGranted(award=award_message(award))
 
 

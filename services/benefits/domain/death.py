@@ -7,10 +7,11 @@ from datetime import date
 from decimal import Decimal
 
 from services.benefits.domain import law as rules
-from services.benefits.domain.base import Base, is_provisional
-from services.benefits.domain.disability import ALLOWANCE_GRADES, Computed
-from services.benefits.domain.law import Law, calculated, found
+from services.benefits.domain.benefit_base import Base, is_provisional
+from services.benefits.domain.disability import ALLOWANCE_GRADES
+from services.benefits.domain.findings import ExplainedAmount, calculation, condition
 from services.kernel.law import Finding, Outcome
+from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
 
@@ -37,7 +38,7 @@ def rights_on_death(death: date, grade: int | None) -> DeathRights:
             funeral=True,
             grant=True,
             pension=True,
-            finding=found(
+            finding=condition(
                 rules.LATER_DEATH,
                 Outcome.MET,
                 "The worker died from the injury before an appraisal was concluded: funeral grant, "
@@ -52,7 +53,7 @@ def rights_on_death(death: date, grade: int | None) -> DeathRights:
         funeral=severe,
         grant=False,
         pension=severe,
-        finding=found(
+        finding=condition(
             rules.LATER_DEATH,
             Outcome.MET if severe else Outcome.NOT_MET,
             f"The worker died after grade {grade} was concluded: "
@@ -64,15 +65,15 @@ def rights_on_death(death: date, grade: int | None) -> DeathRights:
     )
 
 
-def funeral_grant(law: Law, base: Base, death: date, where: str) -> Computed:
+def funeral_grant(law: Law, base: Base, death: date, where: str) -> ExplainedAmount:
     """Funeral grant (丧葬补助金), in fen, once: months of B. 人社厅函〔2025〕79号 art. 39(1)."""
     months = law.on("funeral_grant_months", death, where)
     amount = base.benefit_base.times(months.decimal)
-    return Computed(
+    return ExplainedAmount(
         amount,
         (
             base.finding,
-            calculated(
+            calculation(
                 rules.FUNERAL,
                 f"The funeral grant is {months.value} months of the benefit base: "
                 f"{amount.yuan} yuan.",
@@ -110,7 +111,7 @@ def death_grant(law: Law, death: date, where: str, known: date) -> DeathGrant:
         amount,
         provisional,
         (
-            calculated(
+            calculation(
                 rules.DEATH,
                 f"The death grant is {years.value} times the national urban disposable income of "
                 f"{income.fen.yuan} yuan{lag if provisional else ''}: {amount.yuan} yuan.",
@@ -137,7 +138,7 @@ class MissingRights:
 def rights_when_missing(
     law: Law, accident: date, where: str, grant: Fen, *, hardship: bool
 ) -> MissingRights:
-    """Missing after an accident (S4): pensions from the fourth month, in hardship an advance.
+    """Missing after an accident: pensions from the fourth month, in hardship an advance.
 
     工伤保险条例 art. 41. What is advanced is taken off the grant when the death is declared, and
     recovered if the worker returns.
@@ -149,7 +150,7 @@ def rights_when_missing(
     return MissingRights(
         first,
         advance,
-        calculated(
+        calculation(
             rules.MISSING,
             f"The worker is missing since {accident}: survivors' pensions from {first}; "
             f"{advance.yuan} yuan of the death grant in advance.",

@@ -7,27 +7,24 @@ from datetime import date
 
 from services.benefits.domain import death as deaths
 from services.benefits.domain import survivors
-from services.benefits.domain.base import Base, benefit_base
-from services.benefits.domain.disability import Computed
+from services.benefits.domain.award import KIN
+from services.benefits.domain.benefit_base import Base, benefit_base
+from services.benefits.domain.case import Facts
+from services.benefits.domain.entitlement import Entitlement
+from services.benefits.domain.findings import ExplainedAmount
 from services.benefits.domain.indexation import adjustments, indexed
-from services.benefits.domain.law import Law
-from services.benefits.domain.model import (
-    KIN,
-    BenefitKind,
-    Entitlement,
-    Facts,
-    Segment,
-    Survivor,
-    merge,
-)
+from services.benefits.domain.kinds import BenefitKind
+from services.benefits.domain.segments import Segment, merge
 from services.kernel.law import Finding, Outcome
+from services.kernel.lawbook import Law
 from services.kernel.periods import Month
+from services.kernel.scheme import Survivor
 
 
 def once(
     kind: BenefitKind,
     beneficiary: str,
-    computed: Computed,
+    computed: ExplainedAmount,
     month: Month,
     base: Base,
     *,
@@ -56,15 +53,15 @@ def death_entitlements(
     base = benefit_base(law, day, where, known)
     # Paid in the month of the determination that knows of the death.
     month = Month.of(max(case.determine_date, day))
-    judged = [
-        (one, survivors.qualification(law, one, case.survivors, day, where))
-        for one in case.survivors
+    qualified = [
+        (survivor, survivors.qualification(law, survivor, case.survivors, day, where))
+        for survivor in case.survivors
     ]
-    others = tuple(q.finding for _, q in judged if q.outcome is not Outcome.MET)
+    others = tuple(q.finding for _, q in qualified if q.outcome is not Outcome.MET)
     if rights.funeral:
         computed = deaths.funeral_grant(law, base, day, where)
         because = (rights.finding, *computed.findings, *others)
-        computed = Computed(computed.amount, because)
+        computed = ExplainedAmount(computed.amount, because)
         yield from once(BenefitKind.FUNERAL_GRANT, KIN, computed, month, base, event=day)
     if rights.grant:
         grant = deaths.death_grant(law, day, where, known)
@@ -78,13 +75,13 @@ def death_entitlements(
             grant.provisional,
         )
     if rights.pension:
-        yield from _pensions(law, facts, judged, base, known)
+        yield from _pensions(law, facts, qualified, base, known)
 
 
 def _pensions(
     law: Law,
     facts: Facts,
-    judged: Sequence[tuple[Survivor, survivors.Qualification]],
+    qualified: Sequence[tuple[Survivor, survivors.Qualification]],
     base: Base,
     known: date,
 ) -> Iterable[Entitlement]:
@@ -94,18 +91,18 @@ def _pensions(
     members: list[survivors.Member] = []
     because: dict[str, Finding] = {}
     shares = law.on("survivor_share", day, where)
-    for one, qualified in judged:
-        if qualified.outcome is not Outcome.MET:
+    for survivor, qualification in qualified:
+        if qualification.outcome is not Outcome.MET:
             continue
         # A posthumous child is paid from the month of birth.
-        first = max(Month.of(day).plus(1), Month.of(one.birth_date or day))
-        stop = facts.stops.get((BenefitKind.SURVIVOR_PENSION, one.survivor_id))
-        last = min((end for end in (qualified.last_month, stop) if end), default=None)
+        first = max(Month.of(day).plus(1), Month.of(survivor.birth_date or day))
+        stop = facts.stops.get((BenefitKind.SURVIVOR_PENSION, survivor.survivor_id))
+        last = min((end for end in (qualification.last_month, stop) if end), default=None)
         if last is not None and last < first:
             continue
-        share, _ = survivors.share_of(law, one, day, where)
-        members.append(survivors.Member(one.survivor_id, share, first, last))
-        because[one.survivor_id] = qualified.finding
+        share, _ = survivors.share_of(law, survivor, day, where)
+        members.append(survivors.Member(survivor.survivor_id, share, first, last))
+        because[survivor.survivor_id] = qualification.finding
     lines = survivors.timeline(base.benefit_base, members, shares.at("cap"))
     for member in members:
         segments, raised = _raise(law, lines[member.survivor_id], member.first_month, where, known)
@@ -130,7 +127,7 @@ def _pensions(
 def _raise(
     law: Law, line: tuple[Segment, ...], first: Month, where: str, known: date
 ) -> tuple[tuple[Segment, ...], tuple[Finding, ...]]:
-    """A survivor's amounts with every adjustment of benefits in payment."""
+    """The amounts of one survivor with every adjustment of benefits in payment."""
     months = {
         *(segment.since for segment in line),
         *(Month.of(one.since) for one in adjustments(law, where, known)),

@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 from services.benefits.domain import law as rules
-from services.benefits.domain.base import Base
-from services.benefits.domain.law import Law, calculated, percent
-from services.benefits.domain.model import CareDependence
+from services.benefits.domain.benefit_base import Base
+from services.benefits.domain.findings import ExplainedAmount, calculation, percent
 from services.kernel.law import Finding
+from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
+from services.kernel.scheme import CareDependence
 
 ALLOWANCE_GRADES = range(1, 5)
 SETTLEMENT_GRADES = range(5, 7)
 MINOR_GRADES = range(7, 11)
 
 
-@dataclass(frozen=True)
-class Computed:
-    """An amount in fen, with how it comes about."""
-
-    amount: Fen
-    findings: tuple[Finding, ...]
-
-
-def disability_grant(law: Law, base: Base, grade: int, accident: date, where: str) -> Computed:
+def disability_grant(
+    law: Law, base: Base, grade: int, accident: date, where: str
+) -> ExplainedAmount:
     """Disability grant (一次性伤残补助金), in fen, paid once: B times the months of the grade.
 
     人社厅函〔2025〕79号 art. 38(2); grade 0 gives nothing.
     """
     if not grade:
-        return Computed(ZERO, (_no_grade(accident),))
+        return ExplainedAmount(ZERO, (_no_grade(accident),))
     months = law.on("disability_grant_months", accident, where)
     count = months.at(f"grade_{grade}")
     amount = base.benefit_base.times(count)
-    return Computed(
+    return ExplainedAmount(
         amount,
         (
             base.finding,
-            calculated(
+            calculation(
                 rules.GRANT,
                 f"Grade {grade} gives {count} months of the benefit base, once: "
                 f"{amount.yuan} yuan.",
@@ -64,21 +58,21 @@ def disability_allowance(
     month: Month,
     added: Fen = ZERO,
     known: date | None = None,
-) -> Computed:
+) -> ExplainedAmount:
     """Disability allowance (伤残津贴) for one month, in fen: grades 1 to 4, a share of B.
 
     `added` is what indexation has added by that month. The fund tops the sum up to the local
     minimum wage where the province has the floor switched on. 人社厅函〔2025〕79号 art. 38(3).
     """
     if grade not in ALLOWANCE_GRADES:
-        return Computed(ZERO, ())
+        return ExplainedAmount(ZERO, ())
     shares = law.on("disability_allowance_share", accident, where)
     share = shares.at(f"grade_{grade}")
     granted = base.benefit_base.times(share)
     plain = granted + added
     findings = [
         base.finding,
-        calculated(
+        calculation(
             rules.ALLOWANCE,
             f"Grade {grade} gives {percent(share)} of the benefit base every month: "
             f"{granted.yuan} yuan.",
@@ -90,12 +84,12 @@ def disability_allowance(
         ),
     ]
     if not law.is_on("disability_allowance_floor", month.first_day, where):
-        return Computed(plain, tuple(findings))
+        return ExplainedAmount(plain, tuple(findings))
     floor = law.on("minimum_wage", month.first_day, where, known)
     top_up = max(ZERO, floor.fen - plain)
     if top_up:
         findings.append(
-            calculated(
+            calculation(
                 rules.ALLOWANCE_FLOOR,
                 f"The allowance is below the minimum wage of {floor.fen.yuan} yuan; the fund adds "
                 f"{top_up.yuan} yuan.",
@@ -107,21 +101,21 @@ def disability_allowance(
                 values=(floor,),
             )
         )
-    return Computed(plain + top_up, tuple(findings))
+    return ExplainedAmount(plain + top_up, tuple(findings))
 
 
 def after_pension(
     law: Law, allowance: Fen, pension: Fen | None, month: Month, where: str
-) -> Computed:
+) -> ExplainedAmount:
     """What is left of the allowance once a basic pension is paid: the difference, if any."""
     switch = law.on("retirement_offset", month.first_day, where)
     if pension is None or switch.value != "on":
-        return Computed(allowance, ())
+        return ExplainedAmount(allowance, ())
     left = max(ZERO, allowance - pension)
-    return Computed(
+    return ExplainedAmount(
         left,
         (
-            calculated(
+            calculation(
                 rules.RETIREMENT,
                 f"With a basic pension of {pension.yuan} yuan the allowance ends; the fund pays "
                 f"the difference of {left.yuan} yuan.",
@@ -135,23 +129,25 @@ def after_pension(
     )
 
 
-def disability_settlement(law: Law, base: Base, grade: int, accident: date, where: str) -> Computed:
-    """The further one-off sum: grades 5 and 6 (art. 38(4)); grades 7 to 10 as the province says.
+def disability_settlement(
+    law: Law, base: Base, grade: int, accident: date, where: str
+) -> ExplainedAmount:
+    """The further one-off sum, in fen: grades 5 and 6 (art. 38(4)), and 7 to 10 where so set.
 
     The national text names none for grades 7 to 10, so their parameter is 0.
     """
     if grade not in SETTLEMENT_GRADES and grade not in MINOR_GRADES:
-        return Computed(ZERO, ())
+        return ExplainedAmount(ZERO, ())
     months = law.on("disability_settlement_months", accident, where)
     count = months.at(f"grade_{grade}")
     if not count:
-        return Computed(ZERO, ())
+        return ExplainedAmount(ZERO, ())
     amount = base.benefit_base.times(count)
-    return Computed(
+    return ExplainedAmount(
         amount,
         (
             base.finding,
-            calculated(
+            calculation(
                 rules.SETTLEMENT,
                 f"Grade {grade} gives a further {count} months of the benefit base, once, in place "
                 f"of a monthly allowance: {amount.yuan} yuan.",
@@ -166,21 +162,21 @@ def disability_settlement(law: Law, base: Base, grade: int, accident: date, wher
 
 
 def settlement_after_review(
-    law: Law, settlement: Computed, allowance_paid: Fen, day: date, where: str
-) -> Computed:
+    law: Law, settlement: ExplainedAmount, allowance_paid: Fen, day: date, where: str
+) -> ExplainedAmount:
     """The settlement when a review lowers grade 1-4 to 5 or 6.
 
-    By default what the allowance has paid is taken off, not below zero; a province may pay it in
-    full or not at all (parameter `review_settlement`).
+    By default the allowance already paid is deducted, not below zero; a province may pay the sum
+    in full or not at all (parameter `review_settlement`).
     """
     rule = law.on("review_settlement", day, where)
     taken = {"full": ZERO, "less_allowance": allowance_paid, "none": settlement.amount}[rule.value]
     amount = max(ZERO, settlement.amount - taken)
-    return Computed(
+    return ExplainedAmount(
         amount,
         (
             *settlement.findings,
-            calculated(
+            calculation(
                 rules.REVIEW,
                 f"After the review {amount.yuan} yuan of the one-off sum are paid; "
                 f"{allowance_paid.yuan} yuan had been paid as monthly allowance.",
@@ -197,13 +193,13 @@ def settlement_after_review(
 
 def care_allowance(
     law: Law, base: Base, care: CareDependence, accident: date, where: str
-) -> Computed:
+) -> ExplainedAmount:
     """Care allowance (生活护理费) per month, in fen: a share of W, or of B where so set.
 
     工伤保险条例 art. 34; the base is not in the text seen, so it is a switch.
     """
     if care is CareDependence.NONE:
-        return Computed(ZERO, ())
+        return ExplainedAmount(ZERO, ())
     shares = law.on("care_allowance_share", accident, where)
     switch = law.on("care_allowance_base", accident, where)
     share = shares.at(care.name.lower())
@@ -214,11 +210,11 @@ def care_allowance(
         ("average wage", "月平均工资") if of_wage else ("benefit base", "待遇计发基数")
     )
     word_zh = {"PARTIAL": "部分", "MAJOR": "大部分", "FULL": "完全"}[care.name]
-    return Computed(
+    return ExplainedAmount(
         amount,
         (
             base.finding,
-            calculated(
+            calculation(
                 rules.CARE,
                 f"{care.name.capitalize()} dependence on care gives {percent(share)} of the "
                 f"{named} every month: {amount.yuan} yuan.",
@@ -234,7 +230,7 @@ def care_allowance(
 
 
 def _no_grade(accident: date) -> Finding:
-    return calculated(
+    return calculation(
         rules.GRANT,
         "The injury reaches no grade, so no disability grant is due.",
         "伤情未达到伤残等级, 不支付一次性伤残补助金。",

@@ -8,14 +8,13 @@ from datetime import date
 from fractions import Fraction
 
 from services.benefits.domain import law as rules
-from services.benefits.domain.base import Base
-from services.benefits.domain.disability import Computed
-from services.benefits.domain.law import Law, calculated, percent
-from services.benefits.domain.model import EXPENSES, BenefitKind
+from services.benefits.domain.benefit_base import Base
+from services.benefits.domain.findings import ExplainedAmount, calculation, percent
+from services.benefits.domain.kinds import EXPENSES, BenefitKind
 from services.benefits.domain.problems import BeforeAccident, NotAnExpense, NotOnList
 from services.kernel.law import Finding
+from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen
-from services.kernel.parameters import Value
 from services.kernel.periods import MONTHS_PER_YEAR, Month
 from services.kernel.problems import Malformed
 
@@ -26,7 +25,7 @@ DAYS_MAX = 3_660
 
 @dataclass(frozen=True)
 class Expense:
-    """A bill as it is handed in. Costs are what the catalogues allow, fen."""
+    """A bill as submitted. `allowed_cost` is the cost inside the catalogues, in fen."""
 
     kind: BenefitKind
     day: date
@@ -37,7 +36,7 @@ class Expense:
     bill_number: str = ""
 
 
-def reimbursement(law: Law, expense: Expense, accident: date, where: str) -> Computed:
+def reimbursement(law: Law, expense: Expense, accident: date, where: str) -> ExplainedAmount:
     """What the fund pays of a bill, in fen; raises a Problem for one that cannot be right."""
     if expense.kind not in EXPENSES:
         raise NotAnExpense(field="kind", kind=expense.kind.name)
@@ -48,12 +47,12 @@ def reimbursement(law: Law, expense: Expense, accident: date, where: str) -> Com
     return _RULES[expense.kind](law, expense, where)
 
 
-def _medical(law: Law, expense: Expense, where: str) -> Computed:
+def _medical(law: Law, expense: Expense, where: str) -> ExplainedAmount:
     """100 % of the allowed cost, less what a third party has paid for the same treatment."""
     _require_cost(expense)
     share = law.on("medical_benefit_share", expense.day, where)
     amount = expense.allowed_cost.times(share.decimal)
-    finding = calculated(
+    finding = calculation(
         rules.TREATMENT,
         f"The fund pays {percent(share.decimal)} of the cost inside the catalogues: "
         f"{amount.yuan} yuan.",
@@ -66,7 +65,7 @@ def _medical(law: Law, expense: Expense, where: str) -> Computed:
     return _less_third_party(law, expense, where, amount, (finding,))
 
 
-def _device(law: Law, expense: Expense, where: str) -> Computed:
+def _device(law: Law, expense: Expense, where: str) -> ExplainedAmount:
     """Up to the list price of the device; without a device's name the cost as approved."""
     _require_cost(expense)
     prices = law.on("assistive_device_price", expense.day, where)
@@ -76,7 +75,7 @@ def _device(law: Law, expense: Expense, where: str) -> Computed:
     limit = prices.at(expense.device) if expense.device else None
     top = Fen.of_yuan(str(limit)) if limit is not None else expense.allowed_cost
     amount = min(expense.allowed_cost, top)
-    finding = calculated(
+    finding = calculation(
         rules.DEVICES,
         f"The fund pays a device up to its list price of {top.yuan} yuan: {amount.yuan} yuan.",
         f"辅助器具在目录限价 {top.yuan} 元以内支付: {amount.yuan} 元。",
@@ -88,15 +87,15 @@ def _device(law: Law, expense: Expense, where: str) -> Computed:
     return _less_third_party(law, expense, where, amount, (finding,))
 
 
-def _meals(law: Law, expense: Expense, where: str) -> Computed:
+def _meals(law: Law, expense: Expense, where: str) -> ExplainedAmount:
     """The day rate for each calendar day in hospital."""
     days = _require_days(expense)
     rate = law.on("hospital_meals_rate", expense.day, where)
     amount = rate.fen.times(days)
-    return Computed(
+    return ExplainedAmount(
         amount,
         (
-            calculated(
+            calculation(
                 rules.TREATMENT,
                 f"{days} days in hospital at {rate.fen.yuan} yuan: {amount.yuan} yuan.",
                 f"住院 {days} 天, 每天伙食补助 {rate.fen.yuan} 元: {amount.yuan} 元。",
@@ -109,10 +108,10 @@ def _meals(law: Law, expense: Expense, where: str) -> Computed:
     )
 
 
-def _travel(law: Law, expense: Expense, where: str) -> Computed:
+def _travel(law: Law, expense: Expense, where: str) -> ExplainedAmount:
     """A trip outside the area: tickets as billed, or lodging up to the cap for the days away.
 
-    Tickets are handed in without days, lodging with them, each as a bill of its own.
+    Tickets are submitted without days and lodging with days, each as a separate bill.
     """
     _require_cost(expense)
     cap = law.on("travel_lodging_cap", expense.day, where)
@@ -122,10 +121,10 @@ def _travel(law: Law, expense: Expense, where: str) -> Computed:
         limit = cap.fen.times(expense.day_count)
         amount = min(expense.allowed_cost, limit)
         arithmetic = f"min({expense.allowed_cost}, {cap.fen} x {expense.day_count}) = {amount}"
-    return Computed(
+    return ExplainedAmount(
         amount,
         (
-            calculated(
+            calculation(
                 rules.TREATMENT,
                 f"Travel for treatment outside the area: {amount.yuan} yuan; lodging up to "
                 f"{cap.fen.yuan} yuan a day.",
@@ -140,14 +139,14 @@ def _travel(law: Law, expense: Expense, where: str) -> Computed:
 
 
 def renewal_day(law: Law, device: str, fitted: date, where: str) -> tuple[date, Finding]:
-    """From which day a device may be renewed at the fund's cost: after its service life."""
+    """The day from which the fund pays for a new device: after the service life of the old one."""
     lives = law.on("assistive_device_life", fitted, where)
     if device not in lives.value:
         known = ", ".join(sorted(lives.value))
         raise NotOnList(field="device", device=device, day=fitted, known=known)
     years = int(lives.at(device))
     day = _months_after(fitted, years * MONTHS_PER_YEAR)
-    return day, calculated(
+    return day, calculation(
         rules.DEVICES,
         f"{device} fitted on {fitted} serves {years} years and may be renewed from {day}.",
         f"{device} 于 {fitted} 配置, 使用年限 {years} 年, 自 {day} 起可更换。",
@@ -158,31 +157,27 @@ def renewal_day(law: Law, device: str, fitted: date, where: str) -> tuple[date, 
     )
 
 
-def treatment_allowance(law: Law, base: Base, accident: date, end: date, where: str) -> Computed:
+def treatment_allowance(
+    law: Law, base: Base, accident: date, end: date, where: str
+) -> ExplainedAmount:
     """Treatment allowance (生活补助费), in fen: B / 30 for each day after the accident.
 
-    To the day of the conclusion, at most the treatment period. Zero where the province has it off.
+    Days count to the conclusion, at most the treatment period. Zero where the province has
+    switched the allowance off.
     """
     switch = law.on("treatment_allowance", accident, where)
     if switch.value != "on":
-        return Computed(ZERO, ())
-    return treatment_allowance_for(law, base, accident, end, where=where, switch=switch)
-
-
-def treatment_allowance_for(
-    law: Law, base: Base, accident: date, end: date, *, where: str, switch: Value
-) -> Computed:
-    """The treatment allowance where it is switched on."""
+        return ExplainedAmount(ZERO, ())
     period = law.on("treatment_period_months", accident, where)
     longest = (_months_after(accident, int(period.value)) - accident).days
     days = max(0, min((end - accident).days, longest))
     rate = base.benefit_base.times(Fraction(1, DAYS_OF_MONTH))
     amount = rate.times(days)
-    return Computed(
+    return ExplainedAmount(
         amount,
         (
             base.finding,
-            calculated(
+            calculation(
                 rules.TREATMENT_ALLOWANCE,
                 f"{days} days of treatment at {rate.yuan} yuan: {amount.yuan} yuan.",
                 f"治疗 {days} 天, 每天生活补助 {rate.yuan} 元: {amount.yuan} 元。",
@@ -201,18 +196,18 @@ def _less_third_party(
     where: str,
     amount: Fen,
     findings: tuple[Finding, ...],
-) -> Computed:
+) -> ExplainedAmount:
     """Take off what a third party has paid; treatment is paid once only."""
     if not expense.paid_by_third_party:
-        return Computed(amount, findings)
+        return ExplainedAmount(amount, findings)
     rule = law.on("third_party_deduction", expense.day, where)
     taken = expense.paid_by_third_party if rule.value["treatment"] == "on" else ZERO
     left = max(ZERO, amount - taken)
-    return Computed(
+    return ExplainedAmount(
         left,
         (
             *findings,
-            calculated(
+            calculation(
                 rules.THIRD_PARTY,
                 f"A third party has paid {expense.paid_by_third_party.yuan} yuan for the same "
                 f"treatment; {left.yuan} yuan are left for the fund.",
@@ -228,7 +223,7 @@ def _less_third_party(
 
 
 def _months_after(day: date, months: int) -> date:
-    """The same day so many months later, or the last day of that month."""
+    """The same day `months` later, or the last day of that month."""
     month = Month.of(day).plus(months)
     return month.first_day.replace(day=min(day.day, month.last_day.day))
 
@@ -244,7 +239,7 @@ def _require_days(expense: Expense) -> int:
     return expense.day_count
 
 
-_RULES: Mapping[BenefitKind, Callable[[Law, Expense, str], Computed]] = {
+_RULES: Mapping[BenefitKind, Callable[[Law, Expense, str], ExplainedAmount]] = {
     BenefitKind.MEDICAL_BENEFIT: _medical,
     BenefitKind.REHABILITATION: _medical,
     BenefitKind.ASSISTIVE_DEVICE: _device,

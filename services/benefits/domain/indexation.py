@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 from services.benefits.domain import law as rules
-from services.benefits.domain.base import benefit_base
+from services.benefits.domain.benefit_base import benefit_base
 from services.benefits.domain.disability import care_allowance
-from services.benefits.domain.law import Law, calculated
-from services.benefits.domain.model import CareDependence
+from services.benefits.domain.findings import ExplainedAmount, calculation
 from services.kernel.law import Finding
+from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.parameters import NATIONAL, Value, places
 from services.kernel.periods import Month
-
-
-@dataclass(frozen=True)
-class Indexed:
-    """An amount after every adjustment up to a month."""
-
-    amount: Fen
-    findings: tuple[Finding, ...]
+from services.kernel.scheme import CareDependence
 
 
 def adjustments(law: Law, where: str, known: date) -> list[Value]:
@@ -44,12 +36,12 @@ def indexed(
     where: str,
     known: date,
     care: CareDependence = CareDependence.NONE,
-) -> Indexed:
+) -> ExplainedAmount:
     """A monthly amount with all adjustments in force in a month.
 
-    `key` is `grade_3`, `survivor` or `care_major`. An adjustment reaches whoever was in payment on
-    the last day of the year before; it may add a flat sum (`add_<key>`), raise to a floor
-    (`floor_<key>`), or, for care, re-compute from the new wage (`care_wage`). Never a decrease.
+    `key` is `grade_3`, `survivor` or `care_major`. An adjustment reaches the benefits that were in
+    payment on the last day of the year before. It may add a flat sum (`add_<key>`), raise to a
+    floor (`floor_<key>`), or, for care, recompute from the new wage (`care_wage`). It never lowers.
     工伤保险条例 art. 40.
     """
     amount, findings = granted, []
@@ -68,11 +60,11 @@ def indexed(
         if raised > amount:
             findings.append(_finding(amount, raised, effective, value))
         amount = raised
-    return Indexed(amount, tuple(findings))
+    return ExplainedAmount(amount, tuple(findings))
 
 
 def _finding(before: Fen, after: Fen, effective: Month, value: Value) -> Finding:
-    return calculated(
+    return calculation(
         rules.INDEXATION,
         f"From {effective} the adjustment raises the benefit from {before.yuan} to {after.yuan} "
         "yuan a month.",

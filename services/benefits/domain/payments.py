@@ -1,6 +1,6 @@
-"""Which payments a month's run brings: the rule that the one statement in `store` carries out.
+"""The payments of a month's run: the specification of the statement in `store/payment_runs.py`.
 
-A property test holds the two together.
+A property test compares the two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from services.benefits.domain.model import Award, BenefitKind
+from services.benefits.domain.award import Award
+from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.problems import MonthNotBegun
 from services.benefits.domain.recovery import set_off
 from services.kernel.money import ZERO, Fen
@@ -31,7 +32,7 @@ class Suspension:
 
 @dataclass(frozen=True)
 class Payment:
-    """A payment instruction (支付指令): what is paid out, and what was set off before."""
+    """A payment instruction (支付指令): fen paid out, and fen withheld for a recovery."""
 
     award: str
     month: Month
@@ -41,7 +42,7 @@ class Payment:
 
 @dataclass(frozen=True)
 class Part:
-    """What was instructed for one pooling area, industry and kind."""
+    """The total instructed for one pooling area, industry and kind of benefit."""
 
     pooling_area: str
     industry: int
@@ -50,7 +51,7 @@ class Part:
     amount: Fen
 
 
-def check_month(month: Month, day: date) -> None:
+def require_begun(month: Month, day: date) -> None:
     """Refuse a month that has not begun."""
     current = Month.of(day)
     if month > current:
@@ -65,20 +66,20 @@ def due(
 ) -> list[Payment]:
     """All payments due up to a month and not instructed yet, by award and month.
 
-    Each month at the rate in force for that month; months suspended, and months that come to
-    nothing, bring no payment. State plays no part: an award ends by its last month.
+    Each month is paid at the rate in force for that month. Suspended months and months with a
+    zero amount bring no payment. The state plays no part: an award ends with its last month.
     """
     payments = []
     for award in awards:
         last = min(award.last_month or run_month, run_month)
         for month in award.first_month.until(last.plus(1)):
-            if (award.award, month) in instructed:
+            if (award.id, month) in instructed:
                 continue
-            if any(month in one for one in suspensions.get(award.award, ())):
+            if any(month in each for each in suspensions.get(award.id, ())):
                 continue
             amount = award.amount_in(month)
             if amount:
-                payments.append(Payment(award.award, month, amount))
+                payments.append(Payment(award.id, month, amount))
     return sorted(payments, key=lambda one: (one.award, one.month))
 
 

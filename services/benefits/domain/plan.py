@@ -1,7 +1,7 @@
-"""What the law gives in a case, as far as it is known: from facts to entitlements.
+"""The plan of a case: what the law gives on the facts known, as entitlements.
 
-The plan is made anew whenever a fact or a publication comes; `reconcile` holds it against what was
-granted and paid. So the order in which facts arrive does not matter.
+The plan is recomputed with every new fact and every publication, and `reconcile` compares it with
+the awards and payments. The order in which facts arrive therefore does not matter.
 """
 
 from __future__ import annotations
@@ -11,29 +11,20 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from services.benefits.domain import disability
-from services.benefits.domain.base import Base, benefit_base
+from services.benefits.domain.award import WORKER
+from services.benefits.domain.benefit_base import Base, benefit_base
+from services.benefits.domain.case import Case, CaseState, Conclusion, Facts
 from services.benefits.domain.death_plan import death_entitlements, once
+from services.benefits.domain.entitlement import Entitlement
 from services.benefits.domain.expenses import treatment_allowance
 from services.benefits.domain.indexation import adjustments, indexed
-from services.benefits.domain.law import Law
-from services.benefits.domain.model import (
-    WORKER,
-    BenefitKind,
-    CareDependence,
-    Case,
-    CaseState,
-    Conclusion,
-    Entitlement,
-    Facts,
-    Level,
-    Segment,
-    amount_in,
-    clip,
-    merge,
-)
+from services.benefits.domain.kinds import BenefitKind
+from services.benefits.domain.segments import Segment, amount_in, clip, merge
 from services.kernel.law import Finding
+from services.kernel.lawbook import Law
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
+from services.kernel.scheme import AppraisalLevel, CareDependence
 
 
 @dataclass(frozen=True)
@@ -46,12 +37,12 @@ class Phase:
 
     @property
     def first_month(self) -> Month:
-        """Monthly benefits follow the conclusion from the month after."""
+        """The month after the conclusion, from which monthly benefits follow it."""
         return Month.of(self.conclude_date).plus(1)
 
 
 def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
-    """Everything due in a case, as the law stands published on the day `known`."""
+    """Everything due in a case under the law published by the day `known`."""
     case = facts.case
     if case.state is not CaseState.CONFIRMED:
         return []
@@ -61,12 +52,12 @@ def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
         for phase in phases
         if case.death_date is None or phase.conclude_date < case.death_date
     ]
-    found = [
+    due = [
         *_treatment(law, case, before_death, known),
         *_disability(law, facts, before_death, known),
         *death_entitlements(law, facts, _grade(before_death), known),
     ]
-    stopped = (_stop(entitlement, facts) for entitlement in found)
+    stopped = (_stop(entitlement, facts) for entitlement in due)
     return [
         replace(one, segments=clip(one.segments, one.last_month))
         for one in stopped
@@ -75,14 +66,14 @@ def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
 
 
 def phases_of(conclusions: Iterable[Conclusion]) -> list[Phase]:
-    """The grades that hold, oldest first.
+    """The grades in force over time, oldest first.
 
-    A re-appraisal takes the place of the conclusion before it, from the same month; a review
-    opens a phase of its own.
+    A re-appraisal replaces the conclusion before it, from the same month; a review opens a
+    further phase.
     """
     phases: list[Phase] = []
-    for one in sorted(conclusions, key=lambda it: (it.conclude_date, it.level.value)):
-        if one.level is Level.RE_APPRAISAL and phases:
+    for one in sorted(conclusions, key=lambda each: (each.conclude_date, each.level.value)):
+        if one.level is AppraisalLevel.RE_APPRAISAL and phases:
             last = phases.pop()
             phases.append(Phase(one.grade, one.care, last.conclude_date))
         else:
@@ -144,7 +135,7 @@ def _allowance(
     months = {
         first,
         *(phase.first_month for phase in phases),
-        *law.changes("minimum_wage", where, first, known),
+        *law.change_months("minimum_wage", where, first, known),
         *(Month.of(one.since) for one in adjustments(law, where, known)),
         *(since for since, _ in facts.pensions),
     }
@@ -225,7 +216,7 @@ def _settlement(
     base: Base,
     allowance: Entitlement | None,
 ) -> Iterable[Entitlement]:
-    """The further one-off sum of the first phase that gives one; it is never paid twice."""
+    """The further one-off sum of the first phase that gives it; it is never paid twice."""
     where = case.pooling_area
     for index, phase in enumerate(phases):
         computed = disability.disability_settlement(
@@ -310,7 +301,7 @@ def _last_month(case: Case, phases: Sequence[Phase], granting: Sequence[Phase]) 
 
 
 def _stop(entitlement: Entitlement, facts: Facts) -> Entitlement:
-    """Apply the last month that an officer has fixed."""
+    """The entitlement up to the last month that an officer has fixed."""
     stop = facts.stops.get((entitlement.kind, entitlement.beneficiary))
     if stop is None or (entitlement.last_month is not None and entitlement.last_month <= stop):
         return entitlement
@@ -318,5 +309,5 @@ def _stop(entitlement: Entitlement, facts: Facts) -> Entitlement:
 
 
 def _grade(phases: Sequence[Phase]) -> int | None:
-    """The grade that holds, if one was concluded."""
+    """The grade in force; None before a conclusion."""
     return phases[-1].grade if phases else None

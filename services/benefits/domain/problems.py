@@ -1,4 +1,4 @@
-"""What benefits refuses, each with a reason and what to do."""
+"""The refusals of benefits, each with a reason and what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CaseNotConfirmed(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "CASE_NOT_CONFIRMED"
     message = (
-        "{claim} is not confirmed as an occupational injury as far as benefits has heard; "
+        "{claim} is not confirmed as an occupational injury yet; "
         "wait for the determination, then send the request again."
     )
     message_zh = "{claim} 尚未确认为职业伤害; 请待确认结论作出后再申请。"
@@ -33,10 +33,10 @@ class NotPeriodic(Problem):
 
 
 class MonthOutOfRange(Problem):
-    """The month does not fit the award's months."""
+    """The month lies outside the months of the award."""
 
     kind, reason = Kind.MALFORMED, "MONTH_OUT_OF_RANGE"
-    message = "{month} does not fit {name}, which is paid from {first} to {last}; choose another."
+    message = "{month} is outside {name}, which is paid from {first} to {last}; choose another."
     message_zh = "{month} 不在 {name} 的享受期间 ({first} 至 {last}) 内; 请重新选择。"
 
 
@@ -49,12 +49,10 @@ class NotAnExpense(Problem):
 
 
 class BeforeAccident(Problem):
-    """A cost from before the accident is not its consequence."""
+    """A cost from before the accident is not a consequence of it."""
 
     kind, reason = Kind.MALFORMED, "BEFORE_ACCIDENT"
-    message = (
-        "{expense_date} lies before the accident on {accident_date}; check the day of the bill."
-    )
+    message = "{expense_date} is before the accident on {accident_date}; check the day of the bill."
     message_zh = "费用日期 {expense_date} 早于事故日期 {accident_date}; 请核对。"
 
 
@@ -62,7 +60,7 @@ class NothingLeft(Problem):
     """Nothing of the bill is left for the fund."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOTHING_LEFT"
-    message = "A third party has paid all that the fund would pay of this bill; nothing is granted."
+    message = "A third party has already paid the fund's share of this bill; nothing is granted."
     message_zh = "第三人已全额支付该费用, 基金无需支付。"
 
 
@@ -70,7 +68,7 @@ class BillGranted(Problem):
     """A bill is reimbursed once."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "BILL_ALREADY_GRANTED"
-    message = "Bill {bill_number} of this claim was granted already as {name}; check the number."
+    message = "Bill {bill_number} of this claim was already granted as {name}; check the number."
     message_zh = "该申请的票据 {bill_number} 已核定为 {name}; 请核对票据号码。"
 
 

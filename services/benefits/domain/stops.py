@@ -1,4 +1,4 @@
-"""What makes a benefit rest or end: the events of a life, and duties refused."""
+"""The events that suspend or end a monthly benefit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import date
 from enum import Enum
 
 from services.benefits.domain import law as rules
-from services.benefits.domain.law import found
-from services.benefits.domain.model import Relation, Survivor
+from services.benefits.domain.findings import condition
 from services.kernel.law import Finding, Outcome, Provision
 from services.kernel.periods import Month
+from services.kernel.scheme import Relation, Survivor
 
 
 class Event(Enum):
-    """What may happen to someone in payment."""
+    """An event in the life of a person in payment."""
 
     DIED = "died"
     REMARRIED = "married again"
@@ -27,7 +27,7 @@ class Event(Enum):
 
 
 class Effect(Enum):
-    """What an event does to a monthly benefit."""
+    """The effect of an event on a monthly benefit."""
 
     NONE = "goes on"
     REST = "rests until the event is over"
@@ -36,7 +36,7 @@ class Effect(Enum):
 
 @dataclass(frozen=True)
 class Stop:
-    """The effect of an event, and the last month paid before it; that month is paid in full."""
+    """The effect of an event, and the last month paid; that month is paid in full."""
 
     effect: Effect
     last_month: Month | None
@@ -63,8 +63,8 @@ _OF_WORKERS = {
 def stop_of_survivor(survivor: Survivor, event: Event, day: date) -> Stop:
     """What an event does to a survivor's pension. 因工死亡职工供养亲属范围规定 art. 4.
 
-    Marrying again ends the pension of a spouse alone, adoption that of the young; work does not
-    end the pension of someone totally disabled.
+    Marrying again ends only the pension of a spouse, adoption only that of a young survivor; work
+    does not end the pension of a person who is totally disabled.
     """
     effect = _OF_SURVIVORS.get(event, Effect.NONE)
     if event is Event.REMARRIED and survivor.relation is not Relation.SPOUSE:
@@ -84,17 +84,17 @@ def stop_of_worker(event: Event, day: date) -> Stop:
 
 def _stop(provision: Provision, who: str, event: Event, effect: Effect, day: date) -> Stop:
     last = None if effect is Effect.NONE else Month.of(day)
-    message_zh = {Effect.NONE: "继续发放", Effect.REST: "停发", Effect.END: "终止"}[effect]
+    effect_zh = {Effect.NONE: "继续发放", Effect.REST: "停发", Effect.END: "终止"}[effect]
     until = "" if last is None else f"; {last} is the last month paid"
     until_zh = "" if last is None else f", 发放至 {last}"
     return Stop(
         effect,
         last,
-        found(
+        condition(
             provision,
             Outcome.NOT_MET if effect is Effect.NONE else Outcome.MET,
             f"{who}: {event.value} on {day}; the benefit {effect.value}{until}.",
-            f"{who} 于 {day} 发生 {event.name}: 待遇{message_zh}{until_zh}。",
+            f"{who} 于 {day} 发生 {event.name}: 待遇{effect_zh}{until_zh}。",
             inputs={"event": event, "day": day},
             outputs={"effect": effect, "last_month": last},
         ),

@@ -8,15 +8,17 @@ from datetime import date
 from decimal import Decimal
 
 from services.benefits.domain import law as rules
-from services.benefits.domain.law import Law, calculated, found, percent
-from services.benefits.domain.model import Relation, Segment, Survivor, merge
+from services.benefits.domain.findings import calculation, condition, percent
+from services.benefits.domain.segments import Segment, merge
 from services.kernel.law import Finding, Outcome
+from services.kernel.lawbook import Law
 from services.kernel.money import Fen, share, total
 from services.kernel.parameters import Value
 from services.kernel.periods import Month, age_on, birthday
+from services.kernel.scheme import Relation, Survivor
 
 _YOUNG = frozenset({Relation.CHILD, Relation.GRANDCHILD, Relation.SIBLING})
-_NEEDS_PARENTS_GONE = frozenset({Relation.GRANDPARENT, Relation.SIBLING})
+_NEEDS_NO_PARENT = frozenset({Relation.GRANDPARENT, Relation.SIBLING})
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ class Member:
 
 
 def qualification(
-    law: Law, survivor: Survivor, named: Sequence[Survivor], death: date, where: str
+    law: Law, survivor: Survivor, all_named: Sequence[Survivor], death: date, where: str
 ) -> Qualification:
-    """Whether a survivor counts among the supported (供养亲属), judged on the day of death.
+    """Whether a survivor counts among the supported (供养亲属) on the day of death.
 
     Children, grandchildren and siblings under 18; spouse, parents and grandparents from 60 (men)
     or 55 (women); anyone totally disabled. Grandparents only if no parent of the deceased is
@@ -53,21 +55,21 @@ def qualification(
     the last one. 因工死亡职工供养亲属范围规定 art. 2-4; the ages are parameters.
     """
     ages = law.on("survivor_age", death, where)
-    if survivor.relation in _NEEDS_PARENTS_GONE:
-        standing = [
-            one
-            for one in named
-            if one.relation is Relation.PARENT
-            and (survivor.relation is Relation.GRANDPARENT or not one.totally_disabled)
+    if survivor.relation in _NEEDS_NO_PARENT:
+        parents = [
+            other
+            for other in all_named
+            if other.relation is Relation.PARENT
+            and (survivor.relation is Relation.GRANDPARENT or not other.totally_disabled)
         ]
-        if standing:
-            return _judged(
+        if parents:
+            return _qualification(
                 survivor, Outcome.NOT_MET, "a parent of the deceased is alive", "死者父母健在"
             )
     if survivor.totally_disabled:
-        return _judged(survivor, Outcome.MET, "totally disabled", "完全丧失劳动能力")
+        return _qualification(survivor, Outcome.MET, "totally disabled", "完全丧失劳动能力")
     if survivor.birth_date is None:
-        return _judged(
+        return _qualification(
             survivor, Outcome.UNCLEAR, "the birth date is not known", "出生日期不详, 需人工核实"
         )
     return _by_age(survivor, survivor.birth_date, death, ages)
@@ -79,19 +81,21 @@ def _by_age(survivor: Survivor, birth: date, death: date, ages: Value) -> Qualif
         limit = int(ages.at("child"))
         if age < limit:
             last = Month.of(birthday(birth, limit))
-            message = f"under {limit} years old", f"未满 {limit} 周岁"
-            return _judged(survivor, Outcome.MET, *words, last_month=last, death=death, ages=ages)
-        message = f"{limit} years old or more", f"已满 {limit} 周岁"
-        return _judged(survivor, Outcome.NOT_MET, *words, death=death, ages=ages)
+            reason = f"under {limit} years old", f"未满 {limit} 周岁"
+            return _qualification(
+                survivor, Outcome.MET, *reason, last_month=last, death=death, ages=ages
+            )
+        reason = f"{limit} years old or more", f"已满 {limit} 周岁"
+        return _qualification(survivor, Outcome.NOT_MET, *reason, death=death, ages=ages)
     limit = int(ages.at("male" if survivor.male else "female"))
     if age >= limit:
-        message = f"{limit} years old or more", f"已满 {limit} 周岁"
-        return _judged(survivor, Outcome.MET, *words, death=death, ages=ages)
-    message = (
+        reason = f"{limit} years old or more", f"已满 {limit} 周岁"
+        return _qualification(survivor, Outcome.MET, *reason, death=death, ages=ages)
+    reason = (
         f"under {limit} years old and not totally disabled",
         f"未满 {limit} 周岁且未完全丧失劳动能力",
     )
-    return _judged(survivor, Outcome.NOT_MET, *words, death=death, ages=ages)
+    return _qualification(survivor, Outcome.NOT_MET, *reason, death=death, ages=ages)
 
 
 def share_of(law: Law, survivor: Survivor, death: date, where: str) -> tuple[Decimal, Value]:
@@ -104,8 +108,9 @@ def share_of(law: Law, survivor: Survivor, death: date, where: str) -> tuple[Dec
 def amounts(base: Fen, shares: Sequence[Decimal], cap: Decimal) -> list[Fen]:
     """What each survivor gets of B for shares in the order of entry, fen per month.
 
-    Each is rounded by itself while the sum keeps within the cap; beyond it the cap is shared in
-    proportion, floored, and the left-over fen go to the largest fractions, ties to who came first.
+    Each amount is rounded separately while the sum stays within the cap. Beyond it the cap is
+    shared in proportion: amounts are floored and the left-over fen go to the largest fractions,
+    ties to the earlier survivor.
     """
     plain = [base.times(one) for one in shares]
     limit = base.times(cap)
@@ -125,7 +130,7 @@ def timeline(base: Fen, members: Sequence[Member], cap: Decimal) -> dict[str, tu
         parts = amounts(base, [member.share for member in paid], cap)
         for member, amount in zip(paid, parts, strict=True):
             segments[member.survivor_id].append(Segment(month, amount, reason))
-    return {survivor: merge(found) for survivor, found in segments.items()}
+    return {survivor: merge(lines) for survivor, lines in segments.items()}
 
 
 def pension_finding(
@@ -139,7 +144,7 @@ def pension_finding(
     arithmetic = f"{base} x {member.share} = {base.times(member.share)}"
     if scaled:
         arithmetic = f"{base} x {cap} x {member.share} / {sum_of_shares} = {amount}"
-    return calculated(
+    return calculation(
         rules.SURVIVORS,
         f"The pension is {percent(member.share)} of the benefit base"
         + (f", scaled because all shares sum to {percent(sum_of_shares)}" if scaled else "")
@@ -158,7 +163,7 @@ def pension_finding(
     )
 
 
-def _judged(
+def _qualification(
     survivor: Survivor,
     outcome: Outcome,
     why: str,
@@ -178,7 +183,7 @@ def _judged(
     return Qualification(
         outcome,
         last_month,
-        found(
+        condition(
             rules.DEPENDANT,
             outcome,
             f"{survivor.survivor_id} ({survivor.relation.name.lower()}) {verdict[0]}: {why}"

@@ -9,7 +9,7 @@ from services.kernel.periods import MONTHS_PER_YEAR, Month
 
 metadata = sa.MetaData(schema="benefits")
 
-# What the authority has determined, as last heard.
+# The determination of each claim, by the latest event.
 cases = sa.Table(
     "case_facts",
     metadata,
@@ -23,7 +23,7 @@ cases = sa.Table(
     sa.Column("determine_date", sa.Date),
     sa.Column("death_date", sa.Date),
     sa.Column("survivors", JSONB, nullable=False),
-    # Which state of the law the awards were last planned on.
+    # The version of the law on which the awards were last planned.
     sa.Column("law_version", sa.Text, nullable=False),
     sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
 )
@@ -51,12 +51,12 @@ pensions = sa.Table(
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
-# `number` is for joins only; outside an award is its id, which derives from what it is for.
+# `number` is for joins only. The id derives from what the award is for; names use it.
 awards = sa.Table(
     "award",
     metadata,
     sa.Column("number", sa.BigInteger, sa.Identity(always=True), primary_key=True),
-    sa.Column("award", sa.Text, nullable=False, unique=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("claim", sa.Text, nullable=False, index=True),
     sa.Column("kind", sa.SmallInteger, nullable=False),
     sa.Column("beneficiary", sa.Text, nullable=False),
@@ -75,9 +75,9 @@ awards = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
 
-# The monthly amount from a month up to another, with all that an instruction needs, so that a run
-# reads nothing else. A rate that a later decision replaces is emptied (until = since) and stays as
-# a record.
+# The monthly amount from a month up to another, with all columns of an instruction, so that a run
+# reads no other table. A rate that a later decision replaces is emptied (until = since) and stays
+# on record.
 rates = sa.Table(
     "award_rate",
     metadata,
@@ -103,14 +103,14 @@ suspensions = sa.Table(
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
-# Awards whose months before the front have to be looked at by the next run.
-catch_ups = sa.Table(
-    "catch_up",
+# Awards of which the next run has to check the months up to the last run, too.
+awards_to_backfill = sa.Table(
+    "award_to_backfill",
     metadata,
     sa.Column("number", sa.BigInteger, primary_key=True),
 )
 
-# Instructions. One per award, kind and month, whatever happens to it later.
+# Payment instructions: one per award, kind and month, whatever happens to it later.
 payments = sa.Table(
     "payment",
     metadata,
@@ -124,7 +124,7 @@ payments = sa.Table(
     sa.Column("industry", sa.SmallInteger, nullable=False),
 )
 
-# What each run added, as told.
+# The totals of what each run added, as published.
 parts = sa.Table(
     "payment_part",
     metadata,
@@ -138,9 +138,9 @@ parts = sa.Table(
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
-# The latest month instructed. Its row lock keeps runs and decisions apart.
-front = sa.Table(
-    "payment_front",
+# One row: the latest month instructed. Its row lock keeps runs and decisions apart.
+last_run = sa.Table(
+    "last_run",
     metadata,
     sa.Column("single", sa.Boolean, primary_key=True),
     sa.Column("month", sa.Integer, nullable=False),
@@ -149,7 +149,7 @@ front = sa.Table(
 recoveries = sa.Table(
     "recovery",
     metadata,
-    sa.Column("recovery", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
     sa.Column("award", sa.Text, nullable=False, index=True),
     sa.Column("claim", sa.Text, nullable=False),
     sa.Column("beneficiary", sa.Text, nullable=False),
@@ -161,15 +161,15 @@ recoveries = sa.Table(
 
 
 def number_of(month: Month) -> int:
-    """A month as the tables hold it."""
+    """A month as the tables store it."""
     return month.year * MONTHS_PER_YEAR + month.month - 1
 
 
 def month_of(number: int) -> Month:
-    """The month that the tables hold as a number."""
+    """The month of a stored number."""
     return Month(number // MONTHS_PER_YEAR, number % MONTHS_PER_YEAR + 1)
 
 
 def month_or_none(number: int | None) -> Month | None:
-    """The same where there may be none."""
+    """The month of a stored number, or None."""
     return None if number is None else month_of(number)

@@ -12,21 +12,22 @@ from oip.type.v1 import type_pb2
 
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import date_to_wire, month_to_wire
-from tests.integration.benefits.conftest import Benefits, concluded, determined, refused, survivor
+from tests.integration.benefits.builders import awards_of, concluded, consume, determined, survivor
+from tests.support.stack_client import StackClient, refused
 
 JULY, AUGUST, SEPTEMBER = Month(2025, 7), Month(2025, 8), Month(2025, 9)
 
 
-async def test_events_on_the_bus_become_awards_in_whatever_order(benefits: Benefits) -> None:
-    await benefits.publish("grading", concluded(3, grading_pb2.PARTIAL))
-    await benefits.publish("claims", determined())
+async def test_events_on_the_bus_become_awards_in_any_order(client: StackClient) -> None:
+    await client.publish(concluded(3, grading_pb2.PARTIAL))
+    await client.publish(determined())
 
-    awards = await benefits.awards()
+    awards = await awards_of(client)
     for _ in range(100):
         if len(awards) == 3:
             break
         await asyncio.sleep(0.2)
-        awards = await benefits.awards()
+        awards = await awards_of(client)
 
     amounts = {kind: award.amount_fen for (kind, _), award in awards.items()}
     assert amounts == {
@@ -48,26 +49,26 @@ async def test_events_on_the_bus_become_awards_in_whatever_order(benefits: Benef
     ],
 )
 async def test_a_grade_brings_its_one_off_sums(
-    benefits: Benefits, grade: int, amounts: dict[str, int]
+    client: StackClient, grade: int, amounts: dict[str, int]
 ) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(grade))
+    await consume(client, determined())
+    await consume(client, concluded(grade))
 
-    awards = await benefits.awards()
+    awards = await awards_of(client)
 
     assert {kind: award.amount_fen for (kind, _), award in awards.items()} == amounts
 
 
-async def test_a_death_brings_grants_and_shared_pensions(benefits: Benefits) -> None:
+async def test_a_death_brings_grants_and_shared_pensions(client: StackClient) -> None:
     people = [
         survivor("spouse", claims_pb2.Survivor.SPOUSE, date(1965, 3, 1)),
         survivor("child-1", claims_pb2.Survivor.CHILD, date(2012, 2, 29)),
         survivor("parent", claims_pb2.Survivor.PARENT, date(1950, 1, 1)),
         survivor("child-2", claims_pb2.Survivor.CHILD, date(2012, 2, 29)),
     ]
-    await benefits.hear("claims", determined(death_date=date(2025, 7, 2), survivors=people))
+    await consume(client, determined(death_date=date(2025, 7, 2), survivors=people))
 
-    awards = await benefits.awards()
+    awards = await awards_of(client)
 
     assert awards["FUNERAL_GRANT", "kin"].amount_fen == 2_084_280
     assert awards["DEATH_GRANT", "kin"].amount_fen == 108_376_000
@@ -77,16 +78,16 @@ async def test_a_death_brings_grants_and_shared_pensions(benefits: Benefits) -> 
     assert (last.year, last.month) == (2030, 3)
 
 
-async def test_survivors_are_recomputed_when_one_leaves(benefits: Benefits) -> None:
+async def test_survivors_are_recomputed_when_one_leaves(client: StackClient) -> None:
     people = [
         survivor("spouse", claims_pb2.Survivor.SPOUSE, date(1965, 3, 1)),
         survivor("child-1", claims_pb2.Survivor.CHILD, date(2015, 5, 5)),
         survivor("child-2", claims_pb2.Survivor.CHILD, date(2016, 5, 5)),
         survivor("child-3", claims_pb2.Survivor.CHILD, date(2017, 5, 5)),
     ]
-    await benefits.hear("claims", determined(death_date=date(2025, 7, 2), survivors=people))
+    await consume(client, determined(death_date=date(2025, 7, 2), survivors=people))
 
-    ended = await benefits.stub().TerminateAward(
+    ended = await client.benefits("fund_officer").TerminateAward(
         pb.TerminateAwardRequest(
             request_id="t",
             name="awards/c1-survivor-pension-spouse",
@@ -94,7 +95,7 @@ async def test_survivors_are_recomputed_when_one_leaves(benefits: Benefits) -> N
             reason="married again",
         )
     )
-    child = await benefits.stub().GetAward(
+    child = await client.benefits("fund_officer").GetAward(
         pb.GetAwardRequest(name="awards/c1-survivor-pension-child-1")
     )
 
@@ -105,8 +106,8 @@ async def test_survivors_are_recomputed_when_one_leaves(benefits: Benefits) -> N
     ]
 
 
-async def test_a_bill_is_reimbursed_less_what_a_third_party_paid(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
+async def test_a_bill_is_reimbursed_less_what_a_third_party_paid(client: StackClient) -> None:
+    await consume(client, determined())
     request = pb.GrantExpenseRequest(
         request_id="bill-1",
         claim="claims/c1",
@@ -116,17 +117,17 @@ async def test_a_bill_is_reimbursed_less_what_a_third_party_paid(benefits: Benef
         paid_by_third_party_fen=234_567,
     )
 
-    award = await benefits.stub().GrantExpense(request)
-    again = await benefits.stub().GrantExpense(request)
+    award = await client.benefits("fund_officer").GrantExpense(request)
+    again = await client.benefits("fund_officer").GrantExpense(request)
 
     assert award.amount_fen == 1_000_000
     assert again == award
     assert [one.provision.article for one in award.findings] == ["第三十条", "第四十二条"]
 
 
-async def test_a_bill_waits_for_the_determination(benefits: Benefits) -> None:
+async def test_a_bill_waits_for_the_determination(client: StackClient) -> None:
     problem = await refused(
-        benefits.stub().GrantExpense(
+        client.benefits("fund_officer").GrantExpense(
             pb.GrantExpenseRequest(
                 request_id="bill-1",
                 claim="claims/unknown",
@@ -140,11 +141,11 @@ async def test_a_bill_waits_for_the_determination(benefits: Benefits) -> None:
     assert problem.reason == "CASE_NOT_CONFIRMED"
 
 
-async def test_a_pension_leaves_the_difference_of_the_allowance(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(3))
+async def test_a_pension_leaves_the_difference_of_the_allowance(client: StackClient) -> None:
+    await consume(client, determined())
+    await consume(client, concluded(3))
 
-    award = await benefits.stub().RecordPension(
+    award = await client.benefits("fund_officer").RecordPension(
         pb.RecordPensionRequest(
             request_id="p",
             claim="claims/c1",
@@ -156,11 +157,11 @@ async def test_a_pension_leaves_the_difference_of_the_allowance(benefits: Benefi
     assert [rate.amount_fen for rate in award.rates] == [277_904, 27_904]
 
 
-async def test_findings_explain_each_fen_in_two_languages(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(3))
+async def test_findings_explain_each_fen_in_two_languages(client: StackClient) -> None:
+    await consume(client, determined())
+    await consume(client, concluded(3))
 
-    award = await benefits.stub().GetAward(
+    award = await client.benefits("fund_officer").GetAward(
         pb.GetAwardRequest(name="awards/c1-disability-grant-worker")
     )
 
@@ -173,12 +174,12 @@ async def test_findings_explain_each_fen_in_two_languages(benefits: Benefits) ->
     assert "79,897.40" in grant.text_zh
 
 
-async def test_what_is_paid_once_cannot_be_suspended(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(9))
+async def test_what_is_paid_once_cannot_be_suspended(client: StackClient) -> None:
+    await consume(client, determined())
+    await consume(client, concluded(9))
 
     problem = await refused(
-        benefits.stub().SuspendAward(
+        client.benefits("fund_officer").SuspendAward(
             pb.SuspendAwardRequest(
                 request_id="s",
                 name="awards/c1-disability-grant-worker",
@@ -191,8 +192,8 @@ async def test_what_is_paid_once_cannot_be_suspended(benefits: Benefits) -> None
     assert problem.reason == "NOT_PERIODIC"
 
 
-async def test_a_bill_is_granted_once_by_its_number(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
+async def test_a_bill_is_granted_once_by_its_number(client: StackClient) -> None:
+    await consume(client, determined())
     request = pb.GrantExpenseRequest(
         request_id="first",
         claim="claims/c1",
@@ -201,10 +202,10 @@ async def test_a_bill_is_granted_once_by_its_number(benefits: Benefits) -> None:
         allowed_cost_fen=50_000,
         bill_number="2025-0007",
     )
-    await benefits.stub().GrantExpense(request)
+    await client.benefits("fund_officer").GrantExpense(request)
     request.request_id = "second"
 
-    problem = await refused(benefits.stub().GrantExpense(request))
+    problem = await refused(client.benefits("fund_officer").GrantExpense(request))
 
     assert (problem.code, problem.reason) == (
         grpc.StatusCode.ALREADY_EXISTS,

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from functools import cache
 from itertools import permutations
 
 import pytest
@@ -11,53 +10,63 @@ from oip.benefits.v1 import benefits_pb2 as pb
 from oip.claims.v1 import events_pb2 as claims_events
 from oip.grading.v1 import grading_pb2
 
-from services.benefits import commands
-from services.benefits.domain.law import Law, load_law
+from services.benefits.domain import law
 from services.kernel.law import Tag
+from services.kernel.lawbook import Law
 from services.kernel.parameters import Value
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import month_to_wire
-from tests.integration.benefits.conftest import Benefits, concluded, determined
+from tests.integration.benefits.builders import (
+    awards_of,
+    concluded,
+    consume,
+    determined,
+    instructions,
+    run_payments,
+)
+from tests.support.stack_client import StackClient
 
 JULY, AUGUST, SEPTEMBER = Month(2025, 7), Month(2025, 8), Month(2025, 9)
 
 
-async def test_a_repeated_event_and_an_older_one_change_nothing(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(9))
-    before = await benefits.rows("select award, revision from award")
+async def test_a_repeated_event_and_an_older_one_change_nothing(client: StackClient) -> None:
+    await consume(client, determined())
+    await consume(client, concluded(9))
+    before = await client.rows("benefits", "select id, revision from award")
 
-    await benefits.hear("claims", determined())
-    await benefits.hear("claims", determined(revision=2, pooling_area="440600"))
-    await benefits.hear("grading", concluded(9))
+    await consume(client, determined())
+    await consume(client, determined(revision=2, pooling_area="440600"))
+    await consume(client, concluded(9))
 
-    assert await benefits.rows("select award, revision from award") == before
+    assert await client.rows("benefits", "select id, revision from award") == before
 
 
-async def test_a_re_appraisal_pays_the_difference(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(8))
-    await benefits.run(AUGUST)
-    benefits.on(date(2025, 9, 10))
+async def test_a_re_appraisal_pays_the_difference(client: StackClient) -> None:
+    await consume(client, determined())
+    await consume(client, concluded(8))
+    await run_payments(client, AUGUST)
+    client.set_day(date(2025, 9, 10))
 
-    await benefits.hear("grading", concluded(7, day=date(2025, 9, 9), level=2))
-    run = await benefits.run(SEPTEMBER)
+    await consume(client, concluded(7, day=date(2025, 9, 9), level=2))
+    run = await run_payments(client, SEPTEMBER)
 
     assert (run.payment_count, run.sum_fen) == (1, 694_760)
-    listed = await benefits.stub().ListAwards(pb.ListAwardsRequest(claim="claims/c1"))
+    listed = await client.benefits("fund_officer").ListAwards(
+        pb.ListAwardsRequest(claim="claims/c1")
+    )
     (difference,) = [award for award in listed.awards if award.adjusts]
     assert difference.adjusts == "awards/c1-disability-grant-worker"
     assert difference.name == "awards/c1-disability-grant-worker-a1"
 
 
-async def test_a_review_from_four_to_five_ends_the_allowance(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(4))
-    benefits.on(date(2026, 8, 20))
-    await benefits.run(AUGUST.plus(12))
-    await benefits.hear("grading", concluded(5, day=date(2026, 8, 15), level=3))
+async def test_a_review_from_four_to_five_ends_the_allowance(client: StackClient) -> None:
+    await consume(client, determined())
+    await consume(client, concluded(4))
+    client.set_day(date(2026, 8, 20))
+    await run_payments(client, AUGUST.plus(12))
+    await consume(client, concluded(5, day=date(2026, 8, 15), level=3))
 
-    awards = await benefits.awards()
+    awards = await awards_of(client)
 
     allowance = awards["DISABILITY_ALLOWANCE", "worker"]
     assert (allowance.last_month.year, allowance.last_month.month) == (2026, 8)
@@ -66,89 +75,90 @@ async def test_a_review_from_four_to_five_ends_the_allowance(benefits: Benefits)
     assert awards["DISABILITY_GRANT", "worker"].amount_fen == 7_294_980
 
 
-async def test_a_withdrawn_determination_ends_and_recovers(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(3, grading_pb2.PARTIAL))
-    await benefits.run(AUGUST)
+async def test_a_withdrawn_determination_ends_and_recovers(client: StackClient) -> None:
+    await consume(client, determined())
+    await consume(client, concluded(3, grading_pb2.PARTIAL))
+    await run_payments(client, AUGUST)
 
-    await benefits.hear("claims", claims_events.DeterminationRevoked(claim="claims/c1", revision=4))
-    benefits.on(date(2025, 10, 1))
-    run = await benefits.run(Month(2025, 10))
+    await consume(client, claims_events.DeterminationRevoked(claim="claims/c1", revision=4))
+    client.set_day(date(2025, 10, 1))
+    run = await run_payments(client, Month(2025, 10))
 
     assert run.payment_count == 0
-    assert {award.state for award in (await benefits.awards()).values()} == {pb.Award.TERMINATED}
-    answer = await benefits.stub().ListRecoveries(pb.ListRecoveriesRequest(claim="claims/c1"))
+    assert {award.state for award in (await awards_of(client)).values()} == {pb.Award.TERMINATED}
+    answer = await client.benefits("fund_officer").ListRecoveries(
+        pb.ListRecoveriesRequest(claim="claims/c1")
+    )
     assert [one.amount_fen for one in answer.recoveries] == [7_989_740]
-    assert await benefits.broken() == []
+    assert await client.broken("benefits") == []
 
 
 async def test_money_to_recover_is_set_off_against_half_of_each_payment(
-    benefits: Benefits,
+    client: StackClient,
 ) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(3, grading_pb2.PARTIAL))
-    benefits.on(date(2025, 9, 20))
-    await benefits.run(SEPTEMBER)
+    await consume(client, determined())
+    await consume(client, concluded(3, grading_pb2.PARTIAL))
+    client.set_day(date(2025, 9, 20))
+    await run_payments(client, SEPTEMBER)
     # The re-appraisal finds a lighter grade: a month of B was paid too much, and some allowance.
-    await benefits.hear(
-        "grading", concluded(4, grading_pb2.PARTIAL, day=date(2025, 9, 18), level=2)
-    )
-    benefits.on(date(2025, 10, 20))
-    await benefits.run(Month(2025, 10))
+    await consume(client, concluded(4, grading_pb2.PARTIAL, day=date(2025, 9, 18), level=2))
+    client.set_day(date(2025, 10, 20))
+    await run_payments(client, Month(2025, 10))
 
-    paid = await benefits.rows(
-        "select amount_fen, withheld_fen from payment where run_month = 2025 * 12 + 9 order by kind"
+    paid = await client.rows(
+        "benefits",
+        "select amount_fen, withheld_fen from payment"
+        " where run_month = 2025 * 12 + 9 order by kind",
     )
 
     assert [tuple(row) for row in paid] == [
         (86_845, 86_845),  # care allowance 1,736.90, half of it withheld
         (260_535 - 130_267, 130_267),  # allowance of grade 4, cut to whole fen
     ]
-    assert await benefits.broken() == []
+    assert await client.broken("benefits") == []
 
 
-async def test_a_wage_published_later_brings_back_pay(benefits: Benefits) -> None:
-    benefits.on(date(2025, 3, 10))
+async def test_a_wage_published_later_brings_back_pay(client: StackClient) -> None:
+    client.set_day(date(2025, 3, 10))
     early = determined(accident_date=date(2025, 1, 10), determine_date=date(2025, 2, 1))
-    await benefits.hear("claims", early)
-    await benefits.hear("grading", concluded(9, day=date(2025, 3, 3)))
-    provisional = (await benefits.awards())["DISABILITY_GRANT", "worker"]
-    first = await benefits.run(Month(2025, 3))
-    benefits.on(date(2025, 6, 1))
-    second = await benefits.run(Month(2025, 6))
+    await consume(client, early)
+    await consume(client, concluded(9, day=date(2025, 3, 3)))
+    provisional = (await awards_of(client))["DISABILITY_GRANT", "worker"]
+    first = await run_payments(client, Month(2025, 3))
+    client.set_day(date(2025, 6, 1))
+    second = await run_payments(client, Month(2025, 6))
 
     # 68,340 / 12 x 60 % x 9, then the difference to 31,264.20.
     assert provisional.provisional
     assert (provisional.amount_fen, first.sum_fen) == (3_075_300, 3_075_300)
     assert second.sum_fen == 3_126_420 - 3_075_300
-    assert not (await benefits.awards())["DISABILITY_GRANT", "worker"].provisional
+    assert not (await awards_of(client))["DISABILITY_GRANT", "worker"].provisional
 
 
 async def test_an_adjustment_raises_what_is_in_payment_and_pays_the_months_back(
-    benefits: Benefits, monkeypatch: pytest.MonkeyPatch
+    client: StackClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(3))
-    benefits.on(date(2026, 2, 20))
-    await benefits.run(Month(2026, 2))
-    stub = benefits.stub()
+    await consume(client, determined())
+    await consume(client, concluded(3))
+    client.set_day(date(2026, 2, 20))
+    await run_payments(client, Month(2026, 2))
+    stub = client.benefits("fund_officer")
     before = await stub.IndexAwards(pb.IndexAwardsRequest(request_id="early"))
-    benefits.on(date(2026, 4, 20))
-    monkeypatch.setattr(commands, "load_law", with_an_adjustment)
+    client.set_day(date(2026, 4, 20))
+    monkeypatch.setattr(law, "LAW", with_an_adjustment())
 
     done = await stub.IndexAwards(pb.IndexAwardsRequest(request_id="april"))
-    run = await benefits.run(Month(2026, 4))
+    run = await run_payments(client, Month(2026, 4))
 
     assert (before.award_count, done.claim_count, done.remaining_count) == (0, 1, 0)
     # March and April at the new rate, and 210.00 for each of January and February.
     assert run.sum_fen == 2 * (277_904 + 21_000) + 2 * 21_000
-    assert await benefits.broken() == []
+    assert await client.broken("benefits") == []
 
 
-@cache
 def with_an_adjustment() -> Law:
-    """The law with 210.00 more for grade 3 from January 2026, published in April."""
-    held = load_law()
+    """The law with 210.00 yuan more for grade 3 from January 2026, published in April."""
+    parameters = law.LAW.parameters
     raised = Value(
         since=date(2026, 1, 1),
         jurisdiction="440000",
@@ -158,18 +168,18 @@ def with_an_adjustment() -> Law:
         tag=Tag.ASSUMED,
         parameter="indexation",
     )
-    indexation = held.parameters["indexation"]
+    indexation = parameters["indexation"]
     added = replace(indexation, values=(*indexation.values, raised))
-    return Law({**held.parameters, "indexation": added})
+    return Law({**parameters, "indexation": added})
 
 
-async def test_a_late_termination_recovers_the_months_paid_beyond(benefits: Benefits) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(1))
-    benefits.on(date(2025, 12, 20))
-    await benefits.run(Month(2025, 12))
+async def test_a_late_termination_recovers_the_months_paid_beyond(client: StackClient) -> None:
+    await consume(client, determined())
+    await consume(client, concluded(1))
+    client.set_day(date(2025, 12, 20))
+    await run_payments(client, Month(2025, 12))
 
-    await benefits.stub().TerminateAward(
+    await client.benefits("fund_officer").TerminateAward(
         pb.TerminateAwardRequest(
             request_id="t",
             name="awards/c1-disability-allowance-worker",
@@ -178,55 +188,56 @@ async def test_a_late_termination_recovers_the_months_paid_beyond(benefits: Bene
         )
     )
 
-    answer = await benefits.stub().ListRecoveries(pb.ListRecoveriesRequest())
+    answer = await client.benefits("fund_officer").ListRecoveries(pb.ListRecoveriesRequest())
     assert [one.amount_fen for one in answer.recoveries] == [2 * 312_642]
-    assert await benefits.broken() == []
+    assert await client.broken("benefits") == []
 
 
 async def test_a_case_decided_again_for_another_area_charges_that_area_from_then_on(
-    benefits: Benefits,
+    client: StackClient,
 ) -> None:
-    await benefits.hear("claims", determined())
-    await benefits.hear("grading", concluded(4))
-    benefits.on(date(2025, 9, 20))
-    await benefits.run(SEPTEMBER)
+    await consume(client, determined())
+    await consume(client, concluded(4))
+    client.set_day(date(2025, 9, 20))
+    await run_payments(client, SEPTEMBER)
     revoked = claims_events.DeterminationRevoked(claim="claims/c1", revision=4)
-    await benefits.hear("claims", revoked)
-    await benefits.hear("claims", determined(revision=5, pooling_area="440600"))
-    benefits.on(date(2025, 10, 20))
-    run = await benefits.run(Month(2025, 10))
+    await consume(client, revoked)
+    await consume(client, determined(revision=5, pooling_area="440600"))
+    client.set_day(date(2025, 10, 20))
+    run = await run_payments(client, Month(2025, 10))
 
     # What was marked for recovery when the determination was withdrawn is released.
     parts = {(part.pooling_area, pb.BenefitKind.Name(part.kind)) for part in run.parts}
     assert {area for area, _ in parts} == {"440600"}
-    months = [month for _, month, _ in await benefits.instructions()]
+    months = [month for _, month, _ in await instructions(client)]
     assert months == ["2025-08", "2025-09", "2025-10"]
-    marked = await benefits.rows("select sum(amount_fen) from recovery")
+    marked = await client.rows("benefits", "select sum(amount_fen) from recovery")
     assert marked[0][0] == 0
-    assert await benefits.broken() == []
+    assert await client.broken("benefits") == []
 
 
-async def test_events_in_any_order_end_in_the_same_awards(benefits: Benefits) -> None:
-    def events(claim: str) -> list[tuple[str, Message]]:
+async def test_events_in_any_order_end_in_the_same_awards(client: StackClient) -> None:
+    def events(claim: str) -> list[Message]:
         return [
-            ("claims", determined(claim)),
-            ("grading", concluded(4, claim=claim)),
-            ("grading", concluded(3, claim=claim, day=date(2025, 9, 1), level=2)),
-            ("grading", concluded(5, claim=claim, day=date(2026, 9, 1), level=3)),
+            determined(claim),
+            concluded(4, claim=claim),
+            concluded(3, claim=claim, day=date(2025, 9, 1), level=2),
+            concluded(5, claim=claim, day=date(2026, 9, 1), level=3),
         ]
 
-    benefits.on(date(2026, 9, 20))
+    client.set_day(date(2026, 9, 20))
     for number, order in enumerate(permutations(range(4))):
-        told = events(f"claims/p{number}")
+        ordered = events(f"claims/p{number}")
         for index in (*order, order[0]):
-            await benefits.hear(*told[index])
+            await consume(client, ordered[index])
 
-    rows = await benefits.rows(
+    rows = await client.rows(
+        "benefits",
         "select claim, string_agg(kind || ' ' || first_month || ' ' || coalesce(last_month, 0)"
         " || ' ' || (select string_agg(r.since_month || ':' || r.amount_fen, ',' order by"
         " r.since_month) from award_rate r where r.number = a.number"
         " and (r.until_month is null or r.until_month > r.since_month)), '; ' order by kind) as all"
-        " from award a where last_month is null or last_month >= first_month group by claim"
+        " from award a where last_month is null or last_month >= first_month group by claim",
     )
 
     assert len(rows) == 24

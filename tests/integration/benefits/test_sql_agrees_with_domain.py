@@ -1,4 +1,4 @@
-"""The statement of a month's run, held equal to `domain.payments.due` over random histories."""
+"""The statement of a month's run compared with `domain.payments.due` over random histories."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.benefits import store
-from services.benefits.domain.model import Award, BenefitKind, Segment, State, clip
+from services.benefits.domain.award import Award, State
+from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.payments import Payment, Suspension, due, withhold
-from services.benefits.store import Debt
+from services.benefits.domain.segments import Segment, clip
+from services.benefits.store import awards as award_store
+from services.benefits.store import invariants
+from services.benefits.store import payment_runs as run_store
+from services.benefits.store.payment_runs import Debt
 from services.benefits.store.tables import number_of
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
@@ -56,26 +60,26 @@ def histories(draw: st.DrawFn) -> History:
         first = draw(months)
         kind = draw(st.sampled_from([BenefitKind.CARE_ALLOWANCE, BenefitKind.SURVIVOR_PENSION]))
         last = draw(st.none() | st.integers(0, 9).map(first.plus))
-        made = draw(segments(first))
+        drawn = draw(segments(first))
         awards.append(
             Award(
-                award=f"a{index}",
+                id=f"a{index}",
                 claim=f"claims/c{index % 2}",
                 kind=kind,
                 beneficiary="worker",
                 state=draw(st.sampled_from(State)),
-                amount=made[0].amount,
+                amount=drawn[0].amount,
                 first_month=first,
                 last_month=last,
                 pooling_area=draw(st.sampled_from(["440100", "440600"])),
                 industry=draw(st.integers(1, 3)),
                 event_date=date(2025, 1, 1),
-                segments=clip(made, last),
+                segments=clip(drawn, last),
             )
         )
     suspensions = {
-        one.award: Suspension(since, draw(st.none() | st.integers(0, 5).map(since.plus)))
-        for one in awards
+        award.id: Suspension(since, draw(st.none() | st.integers(0, 5).map(since.plus)))
+        for award in awards
         if draw(st.booleans())
         for since in [draw(months)]
     }
@@ -98,22 +102,22 @@ async def test_runs_in_sql_pay_what_the_rule_says(database: OpenDatabase, histor
     benefits = await database("benefits")
 
     async with rolled_back(benefits) as tx:
-        told = await played(tx, history)
+        published = await played(tx, history)
         rows = await tx.execute(
             sa.text(
-                "select a.award, p.month, p.amount_fen, p.withheld_fen, p.run_month, p.kind,"
+                "select a.id, p.month, p.amount_fen, p.withheld_fen, p.run_month, p.kind,"
                 " p.pooling_area, p.industry from payment p join award a using (number)"
             )
         )
-        paid = {(row.award, row.month): row for row in rows}
-        assert await store.count_unlike_totals(tx) == 0
-        assert await store.count_overlapping_rates(tx) == 0
+        paid = {(row.id, row.month): row for row in rows}
+        assert await invariants.count_differing_totals(tx) == 0
+        assert await invariants.count_overlapping_rates(tx) == 0
 
     assert {
         (one.award, number_of(one.month)): (one.amount.count, one.withheld.count)
         for one in expected(history)
     } == {key: (row.amount_fen, row.withheld_fen) for key, row in paid.items()}
-    assert total(told) == Fen(sum(row.amount_fen for row in paid.values()))
+    assert total(published) == Fen(sum(row.amount_fen for row in paid.values()))
 
 
 def expected(history: History) -> list[Payment]:
@@ -140,28 +144,28 @@ def changed(award: Award, line: tuple[Segment, ...]) -> Award:
 
 
 async def played(tx: Transaction, history: History) -> list[Fen]:
-    """Let the history happen in the database; the totals that the runs tell."""
+    """Play the history in the database; the totals that the runs publish."""
     awards = list(history.awards)
-    await store.insert_awards(tx, awards, NOW)
+    await award_store.insert(tx, awards, NOW)
     for award, one in history.suspensions.items():
-        await store.suspend(tx, award, one.first_month, "drawn", NOW)
+        await award_store.insert_suspension(tx, award, one.first_month, "drawn", NOW)
         if one.resume is not None:
-            await store.resume(tx, award, one.resume)
-    numbers = await tx.execute(sa.text("select award, number from award"))
-    debtor = {row.award: row.number for row in numbers}["a0"]
-    told = []
+            await award_store.update_suspension(tx, award, one.resume)
+    numbers = await tx.execute(sa.text("select id, number from award"))
+    debtor = {row.id: row.number for row in numbers}["a0"]
+    totals = []
     for index, run in enumerate(history.runs):
         for after, which, line in history.changes:
             if after == index:
                 awards[which] = changed(awards[which], line)
-                await store.update_award(tx, awards[which], NOW)
+                await award_store.update(tx, awards[which], NOW)
         withheld = await tx.execute(sa.text("select coalesce(sum(withheld_fen), 0) from payment"))
         left = Fen(history.owed - int(withheld.scalar_one()))
         debts = [Debt(debtor, 1, left, CAP)] if left else []
-        latest = await store.lock_front(tx)
-        _, parts = await store.insert_payments(tx, run, latest, debts, NOW)
-        told += [part.amount for part in parts]
-    return told
+        last_month = await run_store.lock_for_run(tx)
+        _, parts = await run_store.insert(tx, run, last_month, debts, NOW)
+        totals += [part.amount for part in parts]
+    return totals
 
 
 @asynccontextmanager

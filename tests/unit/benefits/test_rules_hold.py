@@ -12,34 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.benefits.domain import disability, survivors
-from services.benefits.domain.base import benefit_base
-from services.benefits.domain.law import load_law
-from services.benefits.domain.model import (
-    LIFECYCLE,
-    PERIODIC,
-    Award,
-    BenefitKind,
-    CareDependence,
-    Case,
-    CaseState,
-    Conclusion,
-    Facts,
-    Level,
-    Relation,
-    State,
-    Survivor,
-    award_id,
-)
+from services.benefits.domain.award import LIFECYCLE, Award, State, award_id
+from services.benefits.domain.benefit_base import benefit_base
+from services.benefits.domain.case import Case, CaseState, Conclusion, Facts
+from services.benefits.domain.kinds import PERIODIC, BenefitKind
+from services.benefits.domain.law import LAW
 from services.benefits.domain.payments import due
 from services.benefits.domain.plan import entitlements
-from services.benefits.domain.reconcile import Changes, Held, reconcile
+from services.benefits.domain.reconciliation import Changes, PaidAward, reconcile
 from services.benefits.domain.recovery import set_off
 from services.kernel.lifecycle import TransitionNotAllowed
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.periods import Month
+from services.kernel.scheme import AppraisalLevel, CareDependence, Relation, Survivor
 
 README = Path(__file__).parents[3] / "services" / "benefits" / "README.md"
-LAW = load_law()
 LATE = date(2027, 1, 1)
 areas = st.sampled_from(["440100", "310115", "110105", "510100", "500109", "320100"])
 days = st.dates(date(2022, 7, 1), date(2026, 6, 30))
@@ -68,7 +55,7 @@ def test_a_worse_grade_never_pays_less(day: date, area: str, grade: int) -> None
 def test_a_worse_grade_never_pays_less_over_eight_years(day: date, area: str, grade: int) -> None:
     def paid(of: int) -> Fen:
         case = Case("claims/c", CaseState.CONFIRMED, area, 2, day, day)
-        concluded = Conclusion("a", Level.FIRST, of, CareDependence.NONE, day)
+        concluded = Conclusion("a", AppraisalLevel.FIRST, of, CareDependence.NONE, day)
         planned = entitlements(LAW, Facts(case, (concluded,)), LATE)
         months = list(Month.of(day).until(Month.of(day).plus(96)))
         return total(one.amount_in(month) for one in planned for month in months)
@@ -133,7 +120,7 @@ conclusions = st.lists(
     st.builds(
         Conclusion,
         appraisal=st.integers(1, 9).map(str),
-        level=st.sampled_from(Level),
+        level=st.sampled_from(AppraisalLevel),
         grade=st.integers(0, 10),
         care=st.sampled_from(CareDependence),
         conclude_date=st.dates(date(2023, 1, 1), date(2026, 1, 1)),
@@ -143,9 +130,9 @@ conclusions = st.lists(
 ).map(tuple)
 
 
-@given(found=conclusions, late=st.booleans(), named=people, area=areas)
+@given(concluded=conclusions, late=st.booleans(), named=people, area=areas)
 def test_plans_name_each_month_of_an_award_once(
-    found: tuple[Conclusion, ...],
+    concluded: tuple[Conclusion, ...],
     late: bool,
     named: tuple[Survivor, ...],
     area: str,
@@ -154,30 +141,30 @@ def test_plans_name_each_month_of_an_award_once(
     death = date(2026, 3, 1) if late else None
     case = Case("claims/c", CaseState.CONFIRMED, area, 2, day, day, death, named)
 
-    planned = entitlements(LAW, Facts(case, found), LATE)
+    planned = entitlements(LAW, Facts(case, concluded), LATE)
 
     keys = [(one.kind, one.beneficiary) for one in planned]
     assert len(keys) == len(set(keys))
-    for one in planned:
-        starts = [segment.since for segment in one.segments]
+    for entitlement in planned:
+        starts = [segment.since for segment in entitlement.segments]
         assert starts == sorted(set(starts))
-        assert one.last_month is None or starts[-1] <= one.last_month
-        assert one.kind in PERIODIC or one.last_month == one.first_month
-        assert one.findings
-        assert all(finding.text and finding.text_zh for finding in one.findings)
+        assert entitlement.last_month is None or starts[-1] <= entitlement.last_month
+        assert entitlement.kind in PERIODIC or entitlement.last_month == entitlement.first_month
+        assert entitlement.findings
+        assert all(finding.text and finding.text_zh for finding in entitlement.findings)
 
 
-@given(found=conclusions, shuffled=st.randoms(use_true_random=False))
-def test_the_order_in_which_conclusions_are_heard_does_not_matter(
-    found: tuple[Conclusion, ...], shuffled: Random
+@given(concluded=conclusions, shuffled=st.randoms(use_true_random=False))
+def test_the_order_in_which_conclusions_arrive_does_not_matter(
+    concluded: tuple[Conclusion, ...], shuffled: Random
 ) -> None:
     day = date(2022, 12, 1)
     case = Case("claims/c", CaseState.CONFIRMED, "440100", 2, day, day)
-    other = list(found)
+    other = list(concluded)
     shuffled.shuffle(other)
 
     assert entitlements(LAW, Facts(case, tuple(other)), LATE) == entitlements(
-        LAW, Facts(case, found), LATE
+        LAW, Facts(case, concluded), LATE
     )
 
 
@@ -192,41 +179,43 @@ def test_corrections_close_the_gap_and_then_rest(
     case = Case("claims/c", CaseState.CONFIRMED, "440100", 2, day, day)
     until = Month.of(day).plus(months)
     granted = reconcile(case, entitlements(LAW, Facts(case, first), LATE), [], until, "").grant
-    held = [_paid(one, until) for one in granted]
+    paid_awards = [_paid(one, until) for one in granted]
     after = replace(case, state=CaseState.REVOKED if revoked else CaseState.CONFIRMED)
     planned = entitlements(LAW, Facts(after, second), LATE)
 
-    held = _applied(held, reconcile(after, planned, held, until.plus(1), "later"))
-    again = reconcile(after, planned, held, until.plus(1), "later")
+    paid_awards = _applied(
+        paid_awards, reconcile(after, planned, paid_awards, until.plus(1), "later")
+    )
+    again = reconcile(after, planned, paid_awards, until.plus(1), "later")
 
     assert (again.grant, again.change, again.recover) == ((), (), ())
     # All that is granted, less what comes back, is what the plan gives for the months paid.
-    for one in held:
-        if one.award.adjusts:
+    for paid in paid_awards:
+        if paid.award.adjusts:
             continue
-        corrections = [it.award.amount for it in held if it.award.adjusts == one.award.award]
-        owed = total(one.award.amount_in(month) for month in one.paid)
-        assert one.paid_sum + total(corrections) - one.recovered == owed
+        corrections = [it.award.amount for it in paid_awards if it.award.adjusts == paid.award.id]
+        owed = total(paid.award.amount_in(month) for month in paid.paid)
+        assert paid.paid_sum + total(corrections) - paid.recovered == owed
 
 
-def _paid(award: Award, until: Month) -> Held:
+def _paid(award: Award, until: Month) -> PaidAward:
     payments = due([award], {}, set(), until)
-    return Held(award, {one.month: one.amount for one in payments})
+    return PaidAward(award, {one.month: one.amount for one in payments})
 
 
-def _applied(held: list[Held], changes: Changes) -> list[Held]:
-    changed = {one.award: one for one in changes.change}
-    marked = {one.award: one.amount for one in changes.recover}
+def _applied(paid_awards: list[PaidAward], changes: Changes) -> list[PaidAward]:
+    changed = {award.id: award for award in changes.change}
+    marked = {recovery.award: recovery.amount for recovery in changes.recover}
     kept = [
         replace(
-            one,
-            award=changed.get(one.award.award, one.award),
-            recovered=one.recovered + marked.get(one.award.award, ZERO),
-            recovery_count=one.recovery_count + (one.award.award in marked),
+            paid,
+            award=changed.get(paid.award.id, paid.award),
+            recovered=paid.recovered + marked.get(paid.award.id, ZERO),
+            recovery_count=paid.recovery_count + (paid.award.id in marked),
         )
-        for one in held
+        for paid in paid_awards
     ]
-    return [*kept, *(Held(one) for one in changes.grant)]
+    return [*kept, *(PaidAward(award) for award in changes.grant)]
 
 
 @given(first=conclusions, months=st.integers(0, 60))
@@ -240,13 +229,13 @@ def test_a_determination_withdrawn_and_made_again_leaves_nothing_owed(
     before = [_paid(one, until) for one in reconcile(case, planned, [], until, "").grant]
     revoked = replace(case, state=CaseState.REVOKED)
 
-    held = _applied(before, reconcile(revoked, [], before, until.plus(1), "withdrawn"))
-    again = reconcile(case, planned, held, until.plus(1), "determination")
-    held = _applied(held, again)
+    paid_awards = _applied(before, reconcile(revoked, [], before, until.plus(1), "withdrawn"))
+    again = reconcile(case, planned, paid_awards, until.plus(1), "determination")
+    paid_awards = _applied(paid_awards, again)
 
     assert again.grant == ()
-    assert total(one.recovered for one in held) == ZERO
-    assert [one.award.segments for one in held] == [one.award.segments for one in before]
+    assert total(one.recovered for one in paid_awards) == ZERO
+    assert [one.award.segments for one in paid_awards] == [one.award.segments for one in before]
 
 
 @given(
@@ -286,21 +275,23 @@ def test_award_ids_derive_from_what_they_are_for_and_fit_a_name(claim: str, who:
 
 def test_a_conclusion_on_the_day_of_death_does_not_count_as_before_it() -> None:
     day = date(2025, 7, 1)
-    found = Conclusion("a", Level.FIRST, 9, CareDependence.NONE, day + timedelta(days=1))
+    concluded = Conclusion(
+        "a", AppraisalLevel.FIRST, 9, CareDependence.NONE, day + timedelta(days=1)
+    )
     case = Case("claims/c", CaseState.CONFIRMED, "440100", 2, day, day, day + timedelta(days=1))
 
-    planned = entitlements(LAW, Facts(case, (found,)), LATE)
+    planned = entitlements(LAW, Facts(case, (concluded,)), LATE)
 
     assert [one.kind.name for one in planned] == ["FUNERAL_GRANT", "DEATH_GRANT"]
 
 
-@given(found=conclusions, first=st.integers(0, 40), second=st.integers(0, 40))
+@given(concluded=conclusions, first=st.integers(0, 40), second=st.integers(0, 40))
 def test_two_runs_pay_what_one_later_run_would(
-    found: tuple[Conclusion, ...], first: int, second: int
+    concluded: tuple[Conclusion, ...], first: int, second: int
 ) -> None:
     day = date(2022, 12, 1)
     case = Case("claims/c", CaseState.CONFIRMED, "440100", 2, day, day)
-    planned = entitlements(LAW, Facts(case, found), LATE)
+    planned = entitlements(LAW, Facts(case, concluded), LATE)
     awards = reconcile(case, planned, [], Month.of(day), "").grant
     early, late = sorted((Month.of(day).plus(first), Month.of(day).plus(second)))
 

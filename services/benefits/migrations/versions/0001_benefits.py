@@ -53,7 +53,7 @@ AWARDS = (
     """
     create table award (
         number bigint generated always as identity primary key,
-        award text not null unique,
+        id text not null unique,
         claim text not null,
         kind smallint not null,
         beneficiary text not null,
@@ -99,10 +99,10 @@ AWARDS = (
         primary key (number, first_month)
     )
     """,
-    "create table catch_up (number bigint primary key)",
+    "create table award_to_backfill (number bigint primary key)",
     """
     create table recovery (
-        recovery text primary key,
+        id text primary key,
         award text not null,
         claim text not null,
         beneficiary text not null,
@@ -115,7 +115,7 @@ AWARDS = (
     "create index ix_benefits_recovery_award on recovery (award)",
 )
 PAYMENTS = (
-    # The key holds paying twice impossible; no state stands in it.
+    # The key makes paying twice impossible; it contains no state.
     """
     create table payment (
         number bigint not null,
@@ -143,12 +143,12 @@ PAYMENTS = (
     )
     """,
     """
-    create table payment_front (
+    create table last_run (
         single boolean primary key default true check (single),
         month integer not null
     )
     """,
-    "insert into payment_front (month) values (0)",
+    "insert into last_run (month) values (0)",
 )
 
 
@@ -168,9 +168,9 @@ def upgrade() -> None:
     )
     allow("award_rate", "SELECT", "INSERT", "UPDATE (until_month)")
     allow("suspension", "SELECT", "INSERT", "UPDATE (resume_month, reason)")
-    allow("catch_up", "SELECT", "INSERT", "DELETE")
-    allow("payment_front", "SELECT", "UPDATE (month)")
+    allow("award_to_backfill", "SELECT", "INSERT", "DELETE")
+    allow("last_run", "SELECT", "UPDATE (month)")
     append_only("recovery")
     append_only("payment_part")
-    # A statement trigger fires once a statement, so it costs a run of a million nothing.
+    # The trigger fires once per statement, so a run of a million rows does not pay for it.
     append_only("payment")

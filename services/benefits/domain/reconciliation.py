@@ -1,4 +1,4 @@
-"""What was granted and paid, held against what the law gives: the changes that close the gap."""
+"""Awards and payments compared with the entitlements: the changes that close the gap."""
 
 from __future__ import annotations
 
@@ -7,19 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.benefits.domain import law as rules
-from services.benefits.domain.law import calculated
-from services.benefits.domain.model import (
-    EXPENSES,
-    LIFECYCLE,
-    Award,
-    Case,
-    CaseState,
-    Entitlement,
-    Segment,
-    State,
-    award_id,
-    correction_id,
-)
+from services.benefits.domain.award import LIFECYCLE, Award, State, award_id, correction_id
+from services.benefits.domain.case import Case, CaseState
+from services.benefits.domain.entitlement import Entitlement
+from services.benefits.domain.findings import calculation
+from services.benefits.domain.kinds import EXPENSES
+from services.benefits.domain.recovery import Recovery
+from services.benefits.domain.segments import Segment
 from services.kernel.law import Finding
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.names import id_from
@@ -27,12 +21,12 @@ from services.kernel.periods import Month
 
 
 @dataclass(frozen=True)
-class Held:
-    """An award as it stands: what each month was paid, and what was marked and set off of it.
+class PaidAward:
+    """An award with the payments and recoveries made under it.
 
-    `paid` is before set-off. `recovered` is what is marked for recovery of this award, releases
-    taken off, and `recovery_count` how often; `withheld` is what was set off from its payments for
-    whatever the person owes.
+    `paid` is the sum of each month before set-off. `recovered` is what is marked for recovery of
+    this award less releases, and `recovery_count` the number of these records; `withheld` is what
+    was set off from its payments for any debt of the person.
     """
 
     award: Award
@@ -43,29 +37,13 @@ class Held:
 
     @property
     def paid_sum(self) -> Fen:
-        """All that was paid under it."""
+        """The sum of all months paid."""
         return total(self.paid.values())
 
 
 @dataclass(frozen=True)
-class Recovery:
-    """Money paid that was not due, to be given back or set off (追回).
-
-    A negative one releases what is no longer owed: it corrects by adding.
-    """
-
-    recovery: str
-    award: str
-    claim: str
-    beneficiary: str
-    amount: Fen
-    reason: str
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True)
 class Changes:
-    """What has to change for the awards of a case to be as the law has it."""
+    """The changes that make the awards of a case what the law gives."""
 
     grant: tuple[Award, ...] = ()
     change: tuple[Award, ...] = ()
@@ -73,15 +51,21 @@ class Changes:
 
 
 def reconcile(
-    case: Case, planned: Sequence[Entitlement], held: Sequence[Held], month: Month, reason: str
+    case: Case,
+    planned: Sequence[Entitlement],
+    awards: Sequence[PaidAward],
+    month: Month,
+    reason: str,
 ) -> Changes:
-    """The changes from what is held to what is planned, for a decision taken in `month`.
+    """The changes from the awards as they stand to the plan, for a decision taken in `month`.
 
-    Months not paid yet simply follow the plan. For months paid, the difference is granted as an
-    award of its own (back pay), or marked for recovery: nothing paid is ever rewritten.
+    Months not paid yet follow the plan. For months paid, the difference is granted as a separate
+    award (back pay) or marked for recovery; nothing paid is ever rewritten.
     """
-    gap = _Gap(held, month, reason)
-    parents = {(one.award.kind, one.award.beneficiary): one for one in held if _is_parent(one)}
+    gap = _Gap(awards, month, reason)
+    parents = {
+        (paid.award.kind, paid.award.beneficiary): paid for paid in awards if _is_planned(paid)
+    }
     for entitlement in planned:
         key = (entitlement.kind, entitlement.beneficiary)
         if key in parents:
@@ -91,68 +75,69 @@ def reconcile(
             gap.grant.append(_granted(case, entitlement))
     for parent in parents.values():
         gap.close(parent, _ended(parent.award))
-    for one in held:
-        if one.award.kind in EXPENSES and not one.award.adjusts:
+    for paid in awards:
+        if paid.award.kind in EXPENSES and not paid.award.adjusts:
             confirmed = case.state is CaseState.CONFIRMED
-            gap.close(one, _restored(one.award) if confirmed else _ended(one.award))
+            gap.close(paid, _restored(paid.award) if confirmed else _ended(paid.award))
     return Changes(tuple(gap.grant), tuple(gap.change), tuple(gap.recover))
 
 
 class _Gap:
-    """What is between the awards of a case and its plan, gathered award by award."""
+    """The difference between the awards of a case and its plan, collected award by award."""
 
-    def __init__(self, held: Sequence[Held], month: Month, reason: str) -> None:
+    def __init__(self, awards: Sequence[PaidAward], month: Month, reason: str) -> None:
         self.grant: list[Award] = []
         self.change: list[Award] = []
         self.recover: list[Recovery] = []
-        self._held = held
+        self._awards = awards
         self._month = month
         self._reason = reason
         # What each person still owes: marked, and not set off yet.
         self._open: dict[str, Fen] = defaultdict(lambda: ZERO)
-        for one in held:
-            self._open[one.award.beneficiary] += one.recovered - one.withheld
+        for paid in awards:
+            self._open[paid.award.beneficiary] += paid.recovered - paid.withheld
 
-    def close(self, parent: Held, award: Award) -> None:
-        """Let an award follow its plan, and make good what paid months brought differently."""
+    def close(self, parent: PaidAward, award: Award) -> None:
+        """Let an award follow its plan, and correct the months that were paid differently."""
         if award != parent.award:
             self.change.append(award)
-        corrections = [one for one in self._held if one.award.adjusts == award.award]
-        standing = [one for one in corrections if _is_open(one.award)]
-        owed = total(award.amount_in(paid) for paid in parent.paid)
-        given = parent.paid_sum + total(one.award.amount for one in standing) - parent.recovered
-        for one in standing:
-            if owed < given and not one.paid:
-                self.change.append(_ended(one.award))
-                given -= one.award.amount
-        if owed < given:
-            self._mark(parent, award, owed=owed, given=given)
-        elif owed > given:
-            left = self._release(parent, award, owed - given)
+        corrections = [paid for paid in self._awards if paid.award.adjusts == award.id]
+        in_force = [correction for correction in corrections if correction.award.pays]
+        due = total(award.amount_in(month) for month in parent.paid)
+        granted = total(correction.award.amount for correction in in_force)
+        received = parent.paid_sum + granted - parent.recovered
+        for correction in in_force:
+            if due < received and not correction.paid:
+                self.change.append(_ended(correction.award))
+                received -= correction.award.amount
+        if due < received:
+            self._mark(parent, award, due=due, received=received)
+        elif due > received:
+            left = self._release(parent, award, due - received)
             if left:
                 number = len(corrections) + 1
                 self.grant.append(
                     _back_pay(award, left, parent, self._month, reason=self._reason, number=number)
                 )
 
-    def _mark(self, parent: Held, award: Award, *, owed: Fen, given: Fen) -> None:
-        amount = given - owed
-        finding = calculated(
+    def _mark(self, parent: PaidAward, award: Award, *, due: Fen, received: Fen) -> None:
+        amount = received - due
+        finding = calculation(
             rules.RECOVERY,
             f"{amount.yuan} yuan were paid that are not due and have to be given back.",
             f"多发待遇 {amount.yuan} 元, 应予退回。",
-            f"{given} - {owed} = {amount}",
-            inputs={"due": owed, "paid": given},
+            f"{received} - {due} = {amount}",
+            inputs={"due": due, "paid": received},
             outputs={"to_recover": amount},
         )
         self._open[award.beneficiary] += amount
         self.recover.append(_recovery(parent, award, amount, self._reason, finding))
 
-    def _release(self, parent: Held, award: Award, amount: Fen) -> Fen:
-        """Take back what was marked and not set off yet; what is left is paid."""
+    def _release(self, parent: PaidAward, award: Award, amount: Fen) -> Fen:
+        """Release what was marked and not set off yet; the fen that remain to be paid."""
         released = min(amount, parent.recovered, max(ZERO, self._open[award.beneficiary]))
         if released > ZERO:
-            finding = calculated(
+            finding = calculation(
                 rules.RECOVERY,
                 f"{released.yuan} yuan need not be given back any more.",
                 f"不再追回 {released.yuan} 元。",
@@ -168,7 +153,7 @@ class _Gap:
 
 def _granted(case: Case, entitlement: Entitlement) -> Award:
     return Award(
-        award=award_id(case.claim, entitlement.kind, entitlement.beneficiary),
+        id=award_id(case.claim, entitlement.kind, entitlement.beneficiary),
         claim=case.claim,
         kind=entitlement.kind,
         beneficiary=entitlement.beneficiary,
@@ -188,7 +173,8 @@ def _granted(case: Case, entitlement: Entitlement) -> Award:
 def _follow(award: Award, entitlement: Entitlement, case: Case) -> Award:
     """The award with the planned amounts and months; its first amount stays on record.
 
-    Who bears it follows the case for the months to come; months paid stay where they were charged.
+    The pooling area and the industry follow the case from the next month on; months paid stay
+    where they were charged.
     """
     state = award.state
     if state is State.TERMINATED and award.stop_month is None:
@@ -220,7 +206,7 @@ def _follow(award: Award, entitlement: Entitlement, case: Case) -> Award:
 
 def _ended(award: Award) -> Award:
     """The award without a month to pay: its last month lies before its first."""
-    if not _is_open(award):
+    if not award.pays:
         return award
     return replace(
         award,
@@ -233,10 +219,10 @@ def _ended(award: Award) -> Award:
 
 
 def _back_pay(
-    award: Award, amount: Fen, parent: Held, month: Month, *, reason: str, number: int
+    award: Award, amount: Fen, parent: PaidAward, month: Month, *, reason: str, number: int
 ) -> Award:
     months = sorted(parent.paid)
-    finding = calculated(
+    finding = calculation(
         rules.INDEXATION if reason == "adjustment" else rules.BASE,
         f"For {months[0]} to {months[-1]}, which were paid already, {amount.yuan} yuan are due "
         f"besides ({reason}).",
@@ -247,7 +233,7 @@ def _back_pay(
     )
     return replace(
         award,
-        award=correction_id(award.award, number),
+        id=correction_id(award.id, number),
         state=State.IN_PAYMENT,
         amount=amount,
         first_month=month,
@@ -255,17 +241,19 @@ def _back_pay(
         segments=(Segment(month, amount, reason),),
         findings=(finding, *award.findings),
         provisional=False,
-        adjusts=award.award,
+        adjusts=award.id,
         stop_month=None,
         create_time=None,
         revision=1,
     )
 
 
-def _recovery(parent: Held, award: Award, amount: Fen, reason: str, finding: Finding) -> Recovery:
+def _recovery(
+    parent: PaidAward, award: Award, amount: Fen, reason: str, finding: Finding
+) -> Recovery:
     return Recovery(
-        recovery=id_from(award.award, str(parent.recovery_count + 1)),
-        award=award.award,
+        id=id_from(award.id, str(parent.recovery_count + 1)),
+        award=award.id,
         claim=award.claim,
         beneficiary=award.beneficiary,
         amount=amount,
@@ -275,8 +263,8 @@ def _recovery(parent: Held, award: Award, amount: Fen, reason: str, finding: Fin
 
 
 def _restored(award: Award) -> Award:
-    """A bill whose claim is confirmed again is due again."""
-    if _is_open(award):
+    """The award of a bill whose claim is confirmed again: it is due again."""
+    if award.pays:
         return award
     return replace(
         award,
@@ -287,9 +275,6 @@ def _restored(award: Award) -> Award:
     )
 
 
-def _is_parent(one: Held) -> bool:
-    return not one.award.adjusts and one.award.kind not in EXPENSES
-
-
-def _is_open(award: Award) -> bool:
-    return award.last_month is None or award.last_month >= award.first_month
+def _is_planned(paid: PaidAward) -> bool:
+    """Whether the plan decides on an award: neither a correction nor a reimbursed bill."""
+    return not paid.award.adjusts and paid.award.kind not in EXPENSES

@@ -1,4 +1,4 @@
-"""Questions that verify asks: each counts what must not be."""
+"""The SQL of `oip verify`: each function counts rows that break an invariant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.runtime.storage.database import Transaction
 
 
 async def count_unfounded_payments(tx: Transaction) -> int:
-    """Instructions without an award, of another kind, or outside what any decision ever allowed."""
+    """Instructions without an award, of another kind, or without a rate decided for their month."""
     return await _count(
         tx,
         "select count(*) from payment p left join award a on a.number = p.number"
@@ -18,33 +18,33 @@ async def count_unfounded_payments(tx: Transaction) -> int:
     )
 
 
-async def count_unlike_totals(tx: Transaction) -> int:
-    """Runs whose totals, as told, differ from their instructions."""
+async def count_differing_totals(tx: Transaction) -> int:
+    """Totals published for runs that differ from the sums of their instructions."""
     return await _count(
         tx,
         "select count(*) from"
         " (select run_month, pooling_area, industry, kind, count(*) as n, sum(amount_fen) as s"
         "  from payment group by 1, 2, 3, 4) rows full join"
         " (select run_month, pooling_area, industry, kind, sum(payment_count) as n,"
-        "  sum(sum_fen) as s from payment_part group by 1, 2, 3, 4) told"
+        "  sum(sum_fen) as s from payment_part group by 1, 2, 3, 4) published"
         " using (run_month, pooling_area, industry, kind)"
-        " where rows.n is distinct from told.n or rows.s is distinct from told.s",
+        " where rows.n is distinct from published.n or rows.s is distinct from published.s",
     )
 
 
 async def count_missing_payments(tx: Transaction) -> int:
-    """Months up to the front that are due, not suspended, and not instructed.
+    """Months up to the last run that are due, not suspended, and not instructed.
 
-    Awards that changed since the last run are for the next one.
+    Awards that changed since the last run are left to the next run.
     """
     return await _count(
         tx,
-        "select count(*) from award a join payment_front f on true"
+        "select count(*) from award a join last_run l on true"
         " join award_rate r on r.number = a.number"
-        " join generate_series(r.since_month, least(r.until_month - 1, a.last_month, f.month))"
+        " join generate_series(r.since_month, least(r.until_month - 1, a.last_month, l.month))"
         "  m (month) on true"
         " where r.amount_fen > 0"
-        " and not exists (select from catch_up c where c.number = a.number)"
+        " and not exists (select from award_to_backfill b where b.number = a.number)"
         " and not exists (select from suspension s where s.number = a.number"
         "  and s.first_month <= m.month"
         "  and (s.resume_month is null or m.month < s.resume_month))"
@@ -54,7 +54,7 @@ async def count_missing_payments(tx: Transaction) -> int:
 
 
 async def count_overlapping_rates(tx: Transaction) -> int:
-    """Pairs of rates of one award that hold in the same month."""
+    """Pairs of rates of one award that are in force in the same month."""
     return await _count(
         tx,
         "select count(*) from award_rate a join award_rate b on b.number = a.number"

@@ -1,4 +1,4 @@
-"""The month's run: one statement from awards to instructions and their totals."""
+"""Payment runs: one statement from awards to instructions and their totals."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.benefits.domain.model import BenefitKind
+from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.payments import Part
 from services.benefits.store.tables import (
     awards,
-    front,
+    last_run,
     month_of,
     month_or_none,
     number_of,
@@ -25,15 +25,15 @@ from services.kernel.money import Fen
 from services.kernel.periods import Month
 from services.runtime.storage.database import Transaction
 
-# Only the longest run of a province takes longer than this.
+# A run that takes longer is cancelled.
 RUN_SECONDS = 590
-# Decisions wait for a run under way, and a run for another one.
+# How long decisions wait for a run, and a run for another run.
 WAIT_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Run:
-    """All that was instructed for a month."""
+    """All instructions of a month, in totals."""
 
     month: Month
     parts: tuple[Part, ...]
@@ -47,7 +47,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Instruction:
-    """A payment instruction as it is listed."""
+    """A payment instruction as lists show it."""
 
     number: int
     award: str
@@ -58,14 +58,18 @@ class Instruction:
     withheld: Fen
 
     @property
-    def key(self) -> tuple[int, int]:
-        """What a page token carries."""
-        return self.number, number_of(self.month)
+    def key(self) -> tuple[int, Month]:
+        """The key of the list of instructions."""
+        return self.number, self.month
 
 
 @dataclass(frozen=True)
 class Debt:
-    """One award of a person who has money to give back: the sum, and the most of a payment."""
+    """One award of a person who has money to give back.
+
+    `owed` is what the person owes in all, in fen; `cap` is the largest share of a payment that may
+    be withheld.
+    """
 
     number: int
     person: int
@@ -73,9 +77,9 @@ class Debt:
     cap: Decimal
 
 
-# Rates carry all that an instruction needs, so the run reads one table. Months after the front come
-# for every award, months up to it only for awards that changed. What is instructed already is found
-# by the key, not by a state. The totals are of the rows inserted.
+# Rates carry all columns of an instruction, so the run reads one table. Months after the last run
+# are checked for every award, months up to it only for awards that changed. The key, not a state,
+# says what is already instructed. The totals are those of the rows inserted.
 _DUE = """
     select r.number, r.kind, m.month, r.amount_fen, r.pooling_area, r.industry
     from unnest(cast(:months as integer[])) m (month)
@@ -86,7 +90,7 @@ _DUE = """
         and (s.resume_month is null or m.month < s.resume_month))
     union all
     select r.number, r.kind, m.month, r.amount_fen, r.pooling_area, r.industry
-    from catch_up c
+    from award_to_backfill c
     join award_rate r on r.number = c.number
     join generate_series(r.since_month, least(r.until_month - 1, cast(:before as integer)))
         m (month) on true
@@ -106,10 +110,10 @@ _SPLIT = """
     select number, kind, month, amount_fen - withheld_fen, withheld_fen, pooling_area, industry
     from (
         select o.*, least(o.most, greatest(0, o.owed - coalesce(sum(o.most) over (
-            partition by o.person order by o.month, o.award
+            partition by o.person order by o.month, o.id
             rows between unbounded preceding and 1 preceding), 0)))::bigint as withheld_fen
         from (
-            select d.*, debt.person, debt.owed, w.award,
+            select d.*, debt.person, debt.owed, w.id,
                 floor(d.amount_fen * debt.cap)::bigint as most
             from due d join debt on debt.number = d.number join award w on w.number = d.number
             where not exists (select from payment p
@@ -140,14 +144,14 @@ returning pooling_area, industry, kind, payment_count, sum_fen
 """
 
 
-async def share_front(tx: Transaction) -> None:
-    """Keep runs away until a decision about awards is committed."""
+async def lock_for_decision(tx: Transaction) -> None:
+    """Keep runs out until a decision about awards is committed."""
     await _wait(tx)
-    await tx.execute(sa.select(front.c.month).with_for_update(read=True))
+    await tx.execute(sa.select(last_run.c.month).with_for_update(read=True))
 
 
-async def lock_front(tx: Transaction) -> Month | None:
-    """Let one run go on at a time, and no decision beside it; the latest month instructed."""
+async def lock_for_run(tx: Transaction) -> Month | None:
+    """Keep other runs and all decisions out; the latest month instructed, None before the first."""
     await _wait(tx)
     await tx.execute(
         sa.text(
@@ -156,49 +160,49 @@ async def lock_front(tx: Transaction) -> Month | None:
         ),
         {"limit": f"{RUN_SECONDS}s"},
     )
-    month = (await tx.execute(sa.select(front.c.month).with_for_update())).scalar_one()
+    month = (await tx.execute(sa.select(last_run.c.month).with_for_update())).scalar_one()
     return month_or_none(month or None)
 
 
-async def insert_payments(
+async def insert(
     tx: Transaction,
     month: Month,
-    latest: Month | None,
+    last_month: Month | None,
     debts: Sequence[Debt],
     now: datetime,
 ) -> tuple[int, list[Part]]:
     """Instruct all payments due up to a month and not instructed yet; the revision and its totals.
 
-    `latest` is the latest month instructed before.
+    `last_month` is the month of the last run, None before the first.
     """
     run = number_of(month)
-    # Without a run before, every award with something to pay is among those to catch up.
-    months = list(range(number_of(latest) + 1, run + 1)) if latest else []
+    # Before the first run every award is among those to backfill.
+    months = list(range(number_of(last_month) + 1, run + 1)) if last_month else []
     revision = await _revision(tx, run) + 1
     text = _RUN.format(due=_DUE, debt=_DEBT if debts else "", split=_SPLIT if debts else _WHOLE)
-    given = {
+    values = {
         "months": months,
-        "before": min(run, number_of(latest)) if latest else run,
+        "before": min(run, number_of(last_month)) if last_month else run,
         "run": run,
         "revision": revision,
         "now": now,
     }
     if debts:
-        given |= {
-            "numbers": [one.number for one in debts],
-            "persons": [one.person for one in debts],
-            "owed": [one.owed.count for one in debts],
-            "caps": [one.cap for one in debts],
+        values |= {
+            "numbers": [debt.number for debt in debts],
+            "persons": [debt.person for debt in debts],
+            "owed": [debt.owed.count for debt in debts],
+            "caps": [debt.cap for debt in debts],
         }
-    rows = (await tx.execute(sa.text(text), given)).all()
-    if latest is None or run >= number_of(latest):
-        await tx.execute(sa.text("delete from catch_up"))
-        await tx.execute(sa.update(front).values(month=run))
+    rows = (await tx.execute(sa.text(text), values)).all()
+    if last_month is None or run >= number_of(last_month):
+        await tx.execute(sa.text("delete from award_to_backfill"))
+        await tx.execute(sa.update(last_run).values(month=run))
     return revision, _parts(rows)
 
 
-async def get_run(tx: Transaction, month: Month) -> Run:
-    """All that was instructed for a month; without parts if nothing was."""
+async def get(tx: Transaction, month: Month) -> Run:
+    """The run of a month; without parts if nothing was instructed."""
     statement = (
         sa.select(
             parts.c.pooling_area,
@@ -217,12 +221,16 @@ async def get_run(tx: Transaction, month: Month) -> Run:
 
 
 async def list_instructions(
-    tx: Transaction, run_month: Month | None, award: str, after: Sequence[str], size: int
+    tx: Transaction,
+    run_month: Month | None,
+    award: str,
+    after: tuple[int, Month] | tuple[()],
+    size: int,
 ) -> list[Instruction]:
-    """Instructions by award and month; of one run, of one award, or all."""
+    """Instructions by award number and month; of one run, of one award, or all."""
     key = sa.tuple_(payments.c.number, payments.c.month)
     statement = (
-        sa.select(payments, awards.c.award)
+        sa.select(payments, awards.c.id)
         .join(awards, awards.c.number == payments.c.number)
         .order_by(payments.c.number, payments.c.month)
         .limit(size)
@@ -230,13 +238,13 @@ async def list_instructions(
     if run_month is not None:
         statement = statement.where(payments.c.run_month == number_of(run_month))
     if award:
-        statement = statement.where(awards.c.award == award)
+        statement = statement.where(awards.c.id == award)
     if after:
-        statement = statement.where(key > sa.tuple_(*(sa.literal(int(one)) for one in after)))
+        statement = statement.where(key > sa.tuple_(after[0], number_of(after[1])))
     return [
         Instruction(
             row.number,
-            row.award,
+            row.id,
             BenefitKind(row.kind),
             month_of(row.month),
             month_of(row.run_month),
@@ -244,28 +252,6 @@ async def list_instructions(
             Fen(row.withheld_fen),
         )
         for row in await tx.execute(statement)
-    ]
-
-
-async def open_debts(tx: Transaction) -> list[tuple[int, int, str, Fen]]:
-    """The awards of people who have money to give back: number, person, pooling area, sum open."""
-    rows = await tx.execute(
-        sa.text(
-            "with marked as (select claim, beneficiary, sum(amount_fen) as marked"
-            "  from recovery group by claim, beneficiary),"
-            " open as (select m.claim, m.beneficiary, row_number() over"
-            "   (order by m.claim, m.beneficiary) as person,"
-            "   m.marked - coalesce((select sum(p.withheld_fen) from award a"
-            "    join payment p on p.number = a.number and p.kind = a.kind"
-            "    where a.claim = m.claim and a.beneficiary = m.beneficiary), 0) as owed"
-            "  from marked m)"
-            " select a.number, o.person, a.pooling_area, o.owed from open o"
-            " join award a on a.claim = o.claim and a.beneficiary = o.beneficiary"
-            " where o.owed > 0 order by a.number"
-        )
-    )
-    return [
-        (int(row.number), int(row.person), row.pooling_area, Fen(int(row.owed))) for row in rows
     ]
 
 
@@ -281,7 +267,7 @@ async def _revision(tx: Transaction, run: int) -> int:
 
 
 def _parts(rows: Iterable[Any]) -> list[Part]:
-    found = [
+    totals = [
         Part(
             row.pooling_area,
             row.industry,
@@ -291,4 +277,4 @@ def _parts(rows: Iterable[Any]) -> list[Part]:
         )
         for row in rows
     ]
-    return sorted(found, key=lambda one: (one.pooling_area, one.industry, one.kind.value))
+    return sorted(totals, key=lambda part: (part.pooling_area, part.industry, part.kind.value))

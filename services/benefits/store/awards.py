@@ -1,22 +1,22 @@
-"""Awards with their rates, suspensions and recoveries."""
+"""Awards with their rates and suspensions."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects import postgresql
 
-from services.benefits.domain.model import Award, BenefitKind, Segment, State
-from services.benefits.domain.reconcile import Held, Recovery
+from services.benefits.domain.award import Award, State
+from services.benefits.domain.kinds import BenefitKind
+from services.benefits.domain.reconciliation import PaidAward
+from services.benefits.domain.segments import Segment
 from services.benefits.store.tables import (
     awards,
-    cases,
-    catch_ups,
+    awards_to_backfill,
     month_of,
     month_or_none,
     number_of,
@@ -30,38 +30,31 @@ from services.kernel.periods import Month
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
 from services.runtime.storage.database import Transaction
 
-
-@dataclass(frozen=True)
-class HeldRecovery:
-    """A recovery with when it was found."""
-
-    recovery: Recovery
-    create_time: datetime
-
-
 _EFFECTIVE = sa.or_(rates.c.until_month.is_(None), rates.c.until_month > rates.c.since_month)
 
 
-async def get_award(tx: Transaction, award: str) -> Award | None:
+async def find(tx: Transaction, award: str) -> Award | None:
     """One award with its rates and findings."""
-    statement = sa.select(awards).where(awards.c.award == award)
-    found = await _awards(tx, (await tx.execute(statement)).all())
-    return found[0] if found else None
+    statement = sa.select(awards).where(awards.c.id == award)
+    rows = await _with_rates(tx, (await tx.execute(statement)).all())
+    return rows[0] if rows else None
 
 
-async def list_awards(tx: Transaction, claim: str, after: Sequence[str], size: int) -> list[Award]:
-    """Awards by claim and id, of one claim or of all."""
-    key = sa.tuple_(awards.c.claim, awards.c.award)
-    statement = sa.select(awards).order_by(awards.c.claim, awards.c.award).limit(size)
+async def list_awards(
+    tx: Transaction, claim: str, after: tuple[str, str] | tuple[()], size: int
+) -> list[Award]:
+    """Awards by claim and id, of one claim or of all, after a claim and an id."""
+    key = sa.tuple_(awards.c.claim, awards.c.id)
+    statement = sa.select(awards).order_by(awards.c.claim, awards.c.id).limit(size)
     if claim:
         statement = statement.where(awards.c.claim == claim)
     if after:
-        statement = statement.where(key > sa.tuple_(*(sa.literal(one) for one in after)))
-    return await _awards(tx, (await tx.execute(statement)).all())
+        statement = statement.where(key > sa.tuple_(*map(sa.literal, after)))
+    return await _with_rates(tx, (await tx.execute(statement)).all())
 
 
-async def hold_awards(tx: Transaction, claim: str) -> list[Held]:
-    """The awards of a claim with what was paid of each, by month, and what is to be recovered."""
+async def load_paid_awards(tx: Transaction, claim: str) -> list[PaidAward]:
+    """The awards of a claim with the payments of each by month, and the sums to recover."""
     rows = (
         await tx.execute(sa.select(awards).where(awards.c.claim == claim).order_by(awards.c.number))
     ).all()
@@ -74,23 +67,23 @@ async def hold_awards(tx: Transaction, claim: str) -> list[Held]:
         withheld[row.number] += Fen(row.withheld_fen)
     marked: dict[str, tuple[Fen, int]] = defaultdict(lambda: (ZERO, 0))
     count, amount = sa.func.count(), sa.func.sum(recoveries.c.amount_fen)
-    for award, sum_, times in await tx.execute(
+    for award_id, sum_, times in await tx.execute(
         sa.select(recoveries.c.award, amount, count)
-        .where(recoveries.c.award.in_([row.award for row in rows]))
+        .where(recoveries.c.award.in_([row.id for row in rows]))
         .group_by(recoveries.c.award)
     ):
-        marked[award] = Fen(int(sum_)), times
+        marked[award_id] = Fen(int(sum_)), times
     return [
-        Held(award, paid[row.number], *marked[award.award], withheld[row.number])
-        for row, award in zip(rows, await _awards(tx, rows), strict=True)
+        PaidAward(award, paid[row.number], *marked[award.id], withheld[row.number])
+        for row, award in zip(rows, await _with_rates(tx, rows), strict=True)
     ]
 
 
-async def insert_awards(tx: Transaction, granted: Iterable[Award], now: datetime) -> None:
-    """Add awards with their rates; the next run looks at all their months."""
+async def insert(tx: Transaction, granted: Iterable[Award], now: datetime) -> None:
+    """Add awards with their rates; the next run checks all their months."""
     for award in granted:
-        statement = insert(awards).values(
-            award=award.award,
+        statement = sa.insert(awards).values(
+            id=award.id,
             claim=award.claim,
             kind=award.kind.value,
             beneficiary=award.beneficiary,
@@ -101,20 +94,20 @@ async def insert_awards(tx: Transaction, granted: Iterable[Award], now: datetime
         )
         number = (await tx.execute(statement.returning(awards.c.number))).scalar_one()
         await _add_rates(tx, number, 0, award, now)
-        await _catch_up(tx, number)
+        await _mark_for_backfill(tx, number)
 
 
-async def update_award(tx: Transaction, award: Award, now: datetime) -> None:
-    """Change an award to what it has become; replaced rates stay on record, emptied."""
+async def update(tx: Transaction, award: Award, now: datetime) -> None:
+    """Store the changed award; replaced rates stay on record, emptied."""
     number = (
         await tx.execute(
             sa.update(awards)
-            .where(awards.c.award == award.award, awards.c.revision == award.revision - 1)
+            .where(awards.c.id == award.id, awards.c.revision == award.revision - 1)
             .values(**_changing(award))
             .returning(awards.c.number)
         )
     ).scalar_one()
-    held = (
+    rows = (
         await tx.execute(
             sa.select(rates).where(rates.c.number == number).order_by(rates.c.sequence)
         )
@@ -122,7 +115,7 @@ async def update_award(tx: Transaction, award: Award, now: datetime) -> None:
     area = (award.pooling_area, award.industry)
     effective = [
         (row.since_month, row.until_month, row.amount_fen, row.pooling_area, row.industry)
-        for row in held
+        for row in rows
         if _is_effective(row)
     ]
     if effective != [(*period[:3], *area) for period in _periods(award)]:
@@ -131,16 +124,16 @@ async def update_award(tx: Transaction, award: Award, now: datetime) -> None:
             .where(rates.c.number == number, _EFFECTIVE)
             .values(until_month=rates.c.since_month)
         )
-        await _add_rates(tx, number, max((row.sequence for row in held), default=0), award, now)
-    await _catch_up(tx, number)
+        await _add_rates(tx, number, max((row.sequence for row in rows), default=0), award, now)
+    await _mark_for_backfill(tx, number)
 
 
-async def suspend(
+async def insert_suspension(
     tx: Transaction, award: str, first_month: Month, reason: str, now: datetime
 ) -> None:
-    """Stop payment from a month on; the same month again replaces the reason."""
+    """Stop payment from a month on; a repeat for the same month replaces the reason."""
     number = await _number(tx, award)
-    statement = insert(suspensions).values(
+    statement = postgresql.insert(suspensions).values(
         number=number,
         first_month=number_of(first_month),
         reason=reason,
@@ -154,8 +147,8 @@ async def suspend(
     )
 
 
-async def open_suspension(tx: Transaction, award: str) -> Month | None:
-    """The first month not paid of the suspension that is open."""
+async def find_open_suspension(tx: Transaction, award: str) -> Month | None:
+    """The first unpaid month of the open suspension; None without one."""
     number = await _number(tx, award)
     statement = sa.select(suspensions.c.first_month).where(
         suspensions.c.number == number, suspensions.c.resume_month.is_(None)
@@ -163,84 +156,25 @@ async def open_suspension(tx: Transaction, award: str) -> Month | None:
     return month_or_none((await tx.execute(statement)).scalar_one_or_none())
 
 
-async def resume(tx: Transaction, award: str, first_month: Month) -> None:
-    """Let payment go on from a month; the next run looks at the months since."""
+async def update_suspension(tx: Transaction, award: str, resume_month: Month) -> None:
+    """End the open suspension from a month on; the next run checks the months since."""
     number = await _number(tx, award)
     await tx.execute(
         sa.update(suspensions)
         .where(suspensions.c.number == number, suspensions.c.resume_month.is_(None))
-        .values(resume_month=number_of(first_month))
+        .values(resume_month=number_of(resume_month))
     )
-    await _catch_up(tx, number)
-
-
-async def insert_recoveries(tx: Transaction, made: Iterable[Recovery], now: datetime) -> None:
-    """Mark money for recovery."""
-    rows = [
-        {
-            "recovery": one.recovery,
-            "award": one.award,
-            "claim": one.claim,
-            "beneficiary": one.beneficiary,
-            "amount_fen": one.amount.count,
-            "reason": one.reason,
-            "findings": findings_to_json(one.findings),
-            "create_time": now,
-        }
-        for one in made
-    ]
-    if rows:
-        await tx.execute(sa.insert(recoveries), rows)
-
-
-async def list_recoveries(
-    tx: Transaction, claim: str, after: Sequence[str], size: int
-) -> list[HeldRecovery]:
-    """Recoveries by claim and id, of one claim or of all."""
-    key = sa.tuple_(recoveries.c.claim, recoveries.c.recovery)
-    statement = (
-        sa.select(recoveries).order_by(recoveries.c.claim, recoveries.c.recovery).limit(size)
-    )
-    if claim:
-        statement = statement.where(recoveries.c.claim == claim)
-    if after:
-        statement = statement.where(key > sa.tuple_(*(sa.literal(one) for one in after)))
-    return [
-        HeldRecovery(
-            Recovery(
-                row.recovery,
-                row.award,
-                row.claim,
-                row.beneficiary,
-                Fen(row.amount_fen),
-                row.reason,
-                findings_from_json(row.findings),
-            ),
-            row.create_time,
-        )
-        for row in await tx.execute(statement)
-    ]
-
-
-async def provisional_claims(tx: Transaction, law_version: str) -> list[str]:
-    """The claims with an award that a later publication replaces, planned on another law."""
-    statement = (
-        sa.select(awards.c.claim)
-        .join(cases, cases.c.claim == awards.c.claim)
-        .where(awards.c.provisional, cases.c.law_version != law_version)
-        .distinct()
-        .order_by(awards.c.claim)
-    )
-    return list((await tx.execute(statement)).scalars())
+    await _mark_for_backfill(tx, number)
 
 
 async def _number(tx: Transaction, award: str) -> int:
-    statement = sa.select(awards.c.number).where(awards.c.award == award)
+    statement = sa.select(awards.c.number).where(awards.c.id == award)
     return int((await tx.execute(statement)).scalar_one())
 
 
-async def _catch_up(tx: Transaction, number: int) -> None:
-    await tx.execute(insert(catch_ups).values(number=number).on_conflict_do_nothing())
+async def _mark_for_backfill(tx: Transaction, number: int) -> None:
+    statement = postgresql.insert(awards_to_backfill).values(number=number)
+    await tx.execute(statement.on_conflict_do_nothing())
 
 
 async def _add_rates(tx: Transaction, number: int, after: int, award: Award, now: datetime) -> None:
@@ -275,7 +209,7 @@ def _periods(award: Award) -> list[tuple[int, int | None, int, str]]:
     ]
 
 
-async def _awards(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[Award]:
+async def _with_rates(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[Award]:
     segments: dict[int, list[sa.Row[Any]]] = defaultdict(list)
     statement = (
         sa.select(rates)
@@ -289,7 +223,7 @@ async def _awards(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[Award]:
 
 def _award(row: sa.Row[Any], segments: tuple[Segment, ...]) -> Award:
     return Award(
-        award=row.award,
+        id=row.id,
         claim=row.claim,
         kind=BenefitKind(row.kind),
         beneficiary=row.beneficiary,

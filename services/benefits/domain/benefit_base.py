@@ -1,4 +1,4 @@
-"""The base of all cash benefits: a share of the area's average wage, never one's own earnings."""
+"""The base of all cash benefits: a share of the area's average wage, not the worker's earnings."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import date
 from fractions import Fraction
 
 from services.benefits.domain import law as rules
-from services.benefits.domain.law import Law, calculated, percent
+from services.benefits.domain.findings import calculation, percent
 from services.kernel.law import Finding
+from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.parameters import Value
 from services.kernel.periods import MONTHS_PER_YEAR
@@ -42,7 +43,7 @@ def benefit_base(law: Law, day: date, where: str, known: date) -> Base:
     if provisional:
         lag = f"; the wage for events of {day.year} is not published, so this is provisional"
         lag_zh = f"; {day.year} 年适用的平均工资尚未公布, 暂按已公布数据计发"
-    finding = calculated(
+    finding = calculation(
         rules.BASE,
         f"The benefit base is {percent(share.decimal)} of the area's average wage of "
         f"{monthly.yuan} yuan a month: {base.yuan} yuan{lag}.",

@@ -1,0 +1,39 @@
+"""The payment run of a month."""
+
+from __future__ import annotations
+
+from services.benefits import events
+from services.benefits.commands.awards import grant_awards
+from services.benefits.domain import law as rules
+from services.benefits.domain.payments import require_begun
+from services.benefits.store import cases as case_store
+from services.benefits.store import payment_runs as run_store
+from services.benefits.store import recoveries as recovery_store
+from services.benefits.store.payment_runs import Debt, Run
+from services.kernel.lawbook import law_version
+from services.kernel.periods import Month
+from services.runtime.events import outbox
+from services.runtime.service.context import CommandContext
+from services.runtime.storage.database import Transaction
+
+
+async def instruct_payments(tx: Transaction, month: Month, context: CommandContext) -> Run:
+    """Instruct all payments due up to a month: each award, kind and month once, ever."""
+    today = context.today
+    require_begun(month, today)
+    last_month = await run_store.lock_for_run(tx)
+    for claim in await case_store.list_provisional(tx, law_version(rules.LAW, today)):
+        await grant_awards(tx, claim, "true-up", context)
+    debts = [
+        Debt(
+            number=debt.number,
+            person=debt.person,
+            owed=debt.owed,
+            cap=rules.LAW.decimal("set_off_share", today, debt.pooling_area),
+        )
+        for debt in await recovery_store.list_open_debts(tx)
+    ]
+    revision, parts = await run_store.insert(tx, month, last_month, debts, context.now)
+    for part in parts:
+        await outbox.add(tx, events.payment_instructed(month, revision, part), context.now)
+    return await run_store.get(tx, month)

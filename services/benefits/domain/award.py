@@ -1,0 +1,107 @@
+"""Awards: benefits granted to one person, their states and their ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+
+from services.benefits.domain.kinds import PERIODIC, BenefitKind
+from services.benefits.domain.segments import Segment, amount_in
+from services.kernel.law import Finding
+from services.kernel.lifecycle import Lifecycle
+from services.kernel.money import Fen
+from services.kernel.names import id_from
+from services.kernel.periods import Month
+
+WORKER = "worker"
+# Next of kin together: the funeral grant and the death grant are one sum for all of them.
+KIN = "kin"
+_ID_LENGTH_MAX = 63
+
+
+class State(Enum):
+    """The states of an award. Payment follows months, never the state."""
+
+    IN_PAYMENT = 1
+    SUSPENDED = 2
+    TERMINATED = 3
+
+
+LIFECYCLE = Lifecycle(
+    {
+        "suspend": {State.IN_PAYMENT: State.SUSPENDED},
+        "resume": {State.SUSPENDED: State.IN_PAYMENT},
+        "terminate": {
+            State.IN_PAYMENT: State.TERMINATED,
+            State.SUSPENDED: State.TERMINATED,
+        },
+        "reinstate": {State.TERMINATED: State.IN_PAYMENT},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Award:
+    """A benefit granted (待遇核定). `claim` is `claims/{id}`; the amount is in fen."""
+
+    id: str
+    claim: str
+    kind: BenefitKind
+    beneficiary: str
+    state: State
+    amount: Fen
+    first_month: Month
+    last_month: Month | None
+    pooling_area: str
+    industry: int
+    event_date: date
+    segments: tuple[Segment, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    provisional: bool = False
+    # The id of the award that this one corrects for months already paid.
+    adjusts: str = ""
+    # The last month fixed by an officer, who knows what the law cannot foresee.
+    stop_month: Month | None = None
+    create_time: datetime | None = None
+    revision: int = 1
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"awards/{self.id}"
+
+    @property
+    def periodic(self) -> bool:
+        """Whether it is paid every month."""
+        return self.kind in PERIODIC and not self.adjusts
+
+    @property
+    def pays(self) -> bool:
+        """Whether there is a month to pay: its last month does not lie before its first."""
+        return self.last_month is None or self.last_month >= self.first_month
+
+    def amount_in(self, month: Month) -> Fen:
+        """The amount of a month; zero outside the months of the award."""
+        return amount_in(self.segments, self.last_month, month)
+
+
+def award_id(claim: str, kind: BenefitKind, beneficiary: str, *more: str) -> str:
+    """The id of an award, derived from what it is for, so that a repeat names the same award.
+
+    `claim` is `claims/{id}`.
+    """
+    return _shortened("-".join((claim.rpartition("/")[2], kind.slug, beneficiary, *more)))
+
+
+def correction_id(award: str, number: int) -> str:
+    """The id of the n-th award that makes good what another award paid too little."""
+    return _shortened(f"{award}-a{number}")
+
+
+def _shortened(text: str) -> str:
+    """The text, or its beginning and a hash of it where it is too long for a name."""
+    if len(text) <= _ID_LENGTH_MAX:
+        return text
+    digest = id_from(text)
+    return f"{text[: _ID_LENGTH_MAX - 1 - len(digest)]}-{digest}"
