@@ -1,4 +1,4 @@
-"""`python -m services.enrolment`: the enrolment service in a process of its own."""
+"""`python -m services.enrolment`: the enrolment service as one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m services.grading`: the grading service in a process of its own."""
+"""`python -m services.grading`: the grading service as one process."""
 
 from __future__ import annotations
 

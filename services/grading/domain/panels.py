@@ -29,7 +29,7 @@ class Random(Protocol):
 
 @dataclass(frozen=True)
 class Specialist:
-    """A specialist of the pool; the committee's own `number` stands in place of a name."""
+    """A specialist of the pool; the committee's own `number` replaces the name."""
 
     id: str
     number: str

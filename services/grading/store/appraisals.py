@@ -66,7 +66,7 @@ async def list_by_due_date(
 ) -> list[Appraisal]:
     """At most `size` appraisals by due date and id, from the one behind `after` on.
 
-    No state and an empty claim stand for all.
+    Without states, and with an empty claim, all appraisals count.
     """
     statement = sa.select(appraisals)
     if states:

@@ -17,7 +17,7 @@ from tests.support.stack_client import StackClient, stack_client
 async def client(
     stack: Settings, databases: Databases, clock: SetClock
 ) -> AsyncIterator[StackClient]:
-    """The service with a database of its own for each test."""
+    """The service, with a new database for each test."""
     database_url = await databases.fresh("enrolment")
     settings = stack.model_copy(update={"database_url": database_url})
     async with stack_client([SERVICE], settings, clock) as client:
