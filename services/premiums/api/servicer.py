@@ -26,7 +26,6 @@ from services.premiums.store import receipts as receipt_store
 from services.premiums.store import terms as term_store
 from services.premiums.store.accruals import AccrualFilter
 from services.premiums.store.bills import BillFilter
-from services.runtime.base.clock import today
 from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import Context, date_from_wire, month_from_wire
 from services.runtime.service.context import ServiceContext
@@ -245,13 +244,13 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
     ) -> premiums_pb2.PremiumStanding:
         """What a platform owes for a month, on a day."""
         platform, month = parse.bill_name(request.bill)
-        day = parse.day_or(request, "on_date", today(self._context.clock))
+        command = self._context.command()
+        day = parse.day_or(request, "on_date", command.today)
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumStanding:
             bill = await bill_store.find(tx, platform, month)
             if bill is None:
                 raise NotFound(name=request.bill)
-            command = self._context.command()
             rules = law(command.province, command.today)
             credit = total((await receipt_store.get_credit(tx, platform)).values())
             due = explain_due_date(month, rules, command.calendar)
@@ -264,13 +263,13 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
     ) -> premiums_pb2.AdvanceTerms:
         """Who bears a cost on a day, and the days of an advance payment."""
         code = parse.platform_code(request.platform)
-        day = parse.day_or(request, "request_date", today(self._context.clock))
+        command = self._context.command()
+        day = parse.day_or(request, "request_date", command.today)
         advance_date = (
             date_from_wire(request.advance_date, "advance_date")
             if request.HasField("advance_date")
             else None
         )
-        command = self._context.command()
         rules = law(command.province, command.today)
 
         async def work(tx: Transaction) -> premiums_pb2.AdvanceTerms:

@@ -71,14 +71,14 @@ def explain_difference(difference: Difference, due: date) -> Finding:
     """What follows from a difference: bills follow the recorded orders, not the declaration."""
     if difference.is_underdeclared:
         text = (
-            f"Fewer orders are declared than are held; those that were held late are billed with a "
-            f"surcharge from {due} on."
+            "Fewer orders are declared than are recorded; late records are billed with a surcharge "
+            f"from {due} on."
         )
         text_zh = f"申报少于订单记录; 迟到订单补缴, 滞纳金自 {due} 次日起算。"
     else:
         text = (
-            "More orders are declared than are held; what was paid too much is set off against the "
-            "next bill."
+            "More orders are declared than are recorded; the overpaid amount is set off against "
+            "the next bill."
         )
         text_zh = "申报多于订单记录; 多缴部分抵缴下期保费。"
     return Finding(
@@ -90,6 +90,6 @@ def explain_difference(difference: Difference, due: date) -> Finding:
             pooling_area=difference.pooling_area,
             industry=difference.industry,
             declared=difference.declared_count,
-            held=difference.recorded_count,
+            recorded=difference.recorded_count,
         ),
     )

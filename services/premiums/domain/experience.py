@@ -54,6 +54,17 @@ def require_window_assessed(year: int, latest: Month | None, law: Law) -> None:
         raise WindowNotAssessed(field="year", year=year, first=first, last=last)
 
 
+@dataclass(frozen=True)
+class _NewBand:
+    """A band with the reason for it."""
+
+    outcome: Outcome
+    band: Decimal
+    text: str
+    text_zh: str
+    arithmetic: str = ""
+
+
 def refix_band(
     current: Decimal, experience: Experience, year: int, law: Law
 ) -> tuple[Decimal, Finding]:
@@ -64,62 +75,61 @@ def refix_band(
     benefits without any premium leave the band unchanged for a person to review.
     """
     day = date(year, 1, 1)
-    ladder = bands(day, law)
-    thresholds = law.on("experience_thresholds", day)
     minimum = law.on("experience_minimum", day)
-    step = law.on("experience_step", day)
-    inputs = facts(
-        premium=experience.premium,
-        benefit=experience.benefit,
-        month_count=experience.month_count,
-        order_count=experience.order_count,
-        lift=experience.lift,
-        band_before=current,
-    )
-
-    def finding(
-        outcome: Outcome, band: Decimal, text: str, text_zh: str, arithmetic: str = ""
-    ) -> Finding:
-        return Finding(
-            RATE_FLOATING,
-            outcome,
-            text,
-            text_zh,
-            inputs=inputs,
-            outputs=facts(band=band),
-            parameters=(thresholds.version, minimum.version, step.version),
-            arithmetic=arithmetic,
-        )
-
-    enough = experience.month_count >= int(minimum.at("months")) and (
-        experience.order_count >= int(minimum.at("orders"))
-    )
-    if not enough:
+    if experience.month_count < int(minimum.at("months")) or (
+        experience.order_count < int(minimum.at("orders"))
+    ):
         neutral = minimum.at("band")
-        return neutral, finding(
+        new = _NewBand(
             Outcome.CALCULATED,
             neutral,
             f"Too little experience for an individual band: {neutral} of the base.",
             f"数据不足, 按基准的 {neutral} 计。",
         )
-    if not experience.premium.count > 0:
-        return current, finding(
+    elif experience.premium.count <= 0:
+        new = _NewBand(
             Outcome.UNCLEAR,
             current,
             "No premium was received, so there is no loss ratio; the band stays; review it.",
             "计算期内无实缴保费, 支缴率无法计算; 档次不变, 须人工复核。",
         )
+    else:
+        new = _by_loss_ratio(current, experience, year, law)
+    applied = ("experience_thresholds", "experience_minimum", "experience_step")
+    return new.band, Finding(
+        RATE_FLOATING,
+        new.outcome,
+        new.text,
+        new.text_zh,
+        inputs=facts(
+            premium=experience.premium,
+            benefit=experience.benefit,
+            month_count=experience.month_count,
+            order_count=experience.order_count,
+            lift=experience.lift,
+            band_before=current,
+        ),
+        outputs=facts(band=new.band),
+        parameters=tuple(law.on(name, day).version for name in applied),
+        arithmetic=new.arithmetic,
+    )
+
+
+def _by_loss_ratio(current: Decimal, experience: Experience, year: int, law: Law) -> _NewBand:
+    """The band that the loss ratio names, reached by at most the step of the year."""
+    day = date(year, 1, 1)
+    ladder = bands(day, law)
     ratio = Fraction(experience.benefit.count, experience.premium.count)
-    limits = [Fraction(Decimal(limit)) for limit in thresholds.value]
+    limits = [Fraction(Decimal(limit)) for limit in law.on("experience_thresholds", day).value]
     target = min(bisect_right(limits, ratio) + experience.lift, len(ladder) - 1)
     now = bisect_right(ladder, current) - 1
-    reach = int(step.decimal)
+    reach = law.count("experience_step", day)
     band = ladder[max(now - reach, min(now + reach, target))]
     shown = (Decimal(ratio.numerator) / Decimal(ratio.denominator)).quantize(SHOWN)
-    return band, finding(
+    return _NewBand(
         Outcome.CALCULATED,
         band,
-        f"The loss ratio {shown} stands for band {ladder[target]}; from {current} the band is "
+        f"The loss ratio {shown} corresponds to band {ladder[target]}; from {current} the band is "
         f"{band} for {year}.",
         f"支缴率 {shown}, 对应档次 {ladder[target]}; 由 {current} 调整为 {band}, "
         f"自 {year} 年起执行。",
