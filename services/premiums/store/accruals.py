@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONPATH
-from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.periods import Month
 from services.premiums.domain.declarations import Cell
@@ -27,7 +27,7 @@ class AccrualFilter:
 
 
 async def insert(tx: Transaction, order_batch: str, rows: Iterable[Accrual], now: datetime) -> None:
-    """Add a batch's accruals, one a cell; a batch that is recorded already adds nothing."""
+    """Add a batch's accruals, one a cell; a batch that is already recorded adds nothing."""
     values = [
         {
             "order_batch": order_batch,
@@ -42,7 +42,7 @@ async def insert(tx: Transaction, order_batch: str, rows: Iterable[Accrual], now
         for accrual in rows
     ]
     if values:
-        await tx.execute(insert_or(accruals).on_conflict_do_nothing(), values)
+        await tx.execute(upsert(accruals).on_conflict_do_nothing(), values)
 
 
 async def list_unassessed(
@@ -97,7 +97,7 @@ async def update_gaps(
 ) -> None:
     """Replace a day's gaps unless a newer revision is stored."""
     values = {"revision": revision, "gaps": gaps}
-    statement = insert_or(order_gaps).values(platform=platform, service_date=service_date, **values)
+    statement = upsert(order_gaps).values(platform=platform, service_date=service_date, **values)
     await tx.execute(
         statement.on_conflict_do_update(
             index_elements=["platform", "service_date"],
