@@ -1,4 +1,4 @@
-"""What premiums tells: domain values in, event messages out."""
+"""The events of premiums: domain values in, event messages out."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from oip.premiums.v1 import events_pb2
 
-from services.premiums.domain.paying import Bill, Receipt, Told
+from services.kernel.names import name
+from services.premiums.domain.bills import Bill, BilledTotal
+from services.premiums.domain.receipts import Receipt
 from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
 
 
-def premium_assessed(bill: Bill, lines: Sequence[Told]) -> events_pb2.PremiumAssessed:
-    """A platform's month was assessed; lines are summed by pooling area and industry."""
+def premium_assessed(bill: Bill, totals: Sequence[BilledTotal]) -> events_pb2.PremiumAssessed:
+    """A platform's month was assessed; its lines are summed by pooling area and industry."""
     return events_pb2.PremiumAssessed(
         bill=bill.name,
-        platform=bill.platform,
+        platform=name("platforms", bill.platform),
         month=month_to_wire(bill.month),
         due_date=date_to_wire(bill.due),
         revision=bill.revision,
@@ -25,16 +27,16 @@ def premium_assessed(bill: Bill, lines: Sequence[Told]) -> events_pb2.PremiumAss
                 order_count=line.order_count,
                 premium_fen=line.premium.count,
             )
-            for line in lines
+            for line in totals
         ],
     )
 
 
 def premium_received(receipt: Receipt) -> events_pb2.PremiumReceived:
-    """Money came in for a bill, or credit was given or set off (a receipt of 0 fen)."""
+    """Money was received on a bill, or credit was given or set off (a receipt of 0 fen)."""
     return events_pb2.PremiumReceived(
         receipt=receipt.name,
-        platform=receipt.platform,
+        platform=name("platforms", receipt.platform),
         month=month_to_wire(receipt.month),
         receipt_date=date_to_wire(receipt.day),
         parts=[

@@ -14,12 +14,13 @@ import pytest
 import sqlalchemy as sa
 
 from services.kernel.periods import Month
-from services.premiums import commands
-from services.premiums.commands.occasion import Occasion
+from services.premiums.commands.assessment import assess_premiums
 from services.premiums.domain.terms import Term, TermKind
 from services.premiums.store import terms
 from services.runtime.base.holidays import work_calendar
 from services.runtime.base.settings import Settings
+from services.runtime.service.context import CommandContext
+from services.runtime.storage.crypto import ColumnCipher, Keys
 from services.runtime.storage.database import Database, Transaction
 from tests.support.bench import keep
 from tests.support.databases import Databases
@@ -29,10 +30,16 @@ FEW, MANY = 5, 50  # orders a tally
 TRIALS = 5
 HOLD = {"assess_vs_tenth_of_orders": 1.2}
 NOW = datetime(2025, 10, 1, tzinfo=UTC)
-OCCASION = Occasion(NOW, "440000", work_calendar())
+COMMAND = CommandContext(
+    now=NOW,
+    actor="test",
+    province="440000",
+    cipher=ColumnCipher(Keys({"k1": bytes(32)}, "k1", b"i" * 32)),
+    calendar=work_calendar(),
+)
 PLATFORMS = ("91110108MA01ABCD2H", "91350100M000100Y43", "91460100MA5T00003T", "91110108MA00000002")
 
-# 4 platforms, 21 pooling areas, 3 industries, 31 days: 7,812 cells, told again batch by batch.
+# 4 platforms, 21 pooling areas, 3 industries, 31 days: 7,812 cells, repeated in every batch.
 _FILL = """
     insert into accrual (order_batch, pooling_area, industry, service_date, platform, order_count,
         bill_month, create_time)
@@ -72,7 +79,7 @@ async def database(databases: Databases) -> AsyncIterator[Database]:
     async with database.begin() as tx:
         for number, platform in enumerate(PLATFORMS):
             band = Term(platform, TermKind.BAND, date(2025, 7, 16), Decimal("1.20"), id=str(number))
-            await terms.add_term(tx, band, NOW)
+            await terms.insert(tx, band, NOW)
     yield database
     await database.close()
 
@@ -82,17 +89,17 @@ async def test_assessing_costs_by_tallies_and_not_by_orders(
 ) -> None:
     del stack
     july, august = Month(2025, 7), Month(2025, 8)
-    few = await _seconds(database, lambda tx: commands.assess_premiums(tx, july, OCCASION))
+    few = await _seconds(database, lambda tx: assess_premiums(tx, july, COMMAND))
     bare = await _seconds(database, lambda tx: tx.execute(_BARE, {"month": july.first_day}))
     async with database.begin() as tx:
-        assessed = await commands.assess_premiums(tx, july, OCCASION)
-    many = await _seconds(database, lambda tx: commands.assess_premiums(tx, august, OCCASION))
+        assessed = await assess_premiums(tx, july, COMMAND)
+    many = await _seconds(database, lambda tx: assess_premiums(tx, august, COMMAND))
 
     assert assessed.order_count == TALLIES * FEW
     keep(
         "assess",
-        f"a month of {TALLIES * MANY:,} orders in {TALLIES:,} tallies assessed, beside one of"
-        f" {TALLIES * FEW:,} in as many tallies and a bare sum of those",
+        f"a month of {TALLIES * MANY:,} orders in {TALLIES:,} tallies assessed, compared with"
+        f" one of {TALLIES * FEW:,} in as many tallies and a bare sum of those",
         {
             "assess_ms": many * 1000,
             "assess_tenth_of_orders_ms": few * 1000,
@@ -107,12 +114,12 @@ async def test_assessing_costs_by_tallies_and_not_by_orders(
 
 async def _seconds(database: Database, work: Callable[[Transaction], Awaitable[object]]) -> float:
     """The median time of a piece of work that is rolled back each time."""
-    found = []
+    seconds = []
     for _ in range(TRIALS):
         with suppress(Undo):
             async with database.begin() as tx:
                 start = time.perf_counter()
                 await work(tx)
-                found.append(time.perf_counter() - start)
+                seconds.append(time.perf_counter() - start)
                 raise Undo
-    return median(found)
+    return median(seconds)

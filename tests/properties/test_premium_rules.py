@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
-from services.premiums.domain import assessing, experience, paying, terms
-from services.premiums.domain.assessing import DueDates, Tally
-from services.premiums.domain.experience import Experience
+from services.kernel.scheme import Industry
+from services.premiums.domain.bills import Allotment, AreaPremium, Bill, BillState, Due
+from services.premiums.domain.experience import Experience, refix_band
 from services.premiums.domain.law import law
-from services.premiums.domain.paying import Area, Bill, BillState, Due, Paid
-from services.premiums.domain.terms import Industry, Term, TermKind
+from services.premiums.domain.lines import DueDates, amount, premium_lines
+from services.premiums.domain.rates import rates
+from services.premiums.domain.receipts import receive_premium
+from services.premiums.domain.surcharge import accrued_surcharge
+from services.premiums.domain.tallies import Tally
+from services.premiums.domain.terms import Term, TermKind
 
 LAW = law("440000")
 DUE = date(2025, 8, 15)
@@ -49,18 +53,18 @@ band_terms = st.lists(
 
 
 def cost(counted: list[Tally], own: list[Term]) -> Fen:
-    rates = terms.rates({tally.key for tally in counted}, own, LAW)
-    return total(line.premium for line in assessing.premium(counted, rates, DueDates(DUE)))
+    in_force = rates({tally.key for tally in counted}, own, LAW)
+    return total(line.premium for line in premium_lines(counted, in_force, DueDates(DUE)))
 
 
 @given(counts, counts, st.sampled_from(BASES), st.sampled_from(BANDS))
 def test_more_orders_never_cost_less(few: int, more: int, base: Decimal, band: Decimal) -> None:
-    assert assessing.amount(few, base, band) <= assessing.amount(few + more, base, band)
+    assert amount(few, base, band) <= amount(few + more, base, band)
 
 
 @given(counts, st.sampled_from(BASES))
 def test_a_higher_band_never_costs_less(count: int, base: Decimal) -> None:
-    premiums = [assessing.amount(count, base, band) for band in BANDS]
+    premiums = [amount(count, base, band) for band in BANDS]
 
     assert premiums == sorted(premiums)
 
@@ -69,7 +73,7 @@ def test_a_higher_band_never_costs_less(count: int, base: Decimal) -> None:
 def test_orders_taken_back_cost_exactly_what_they_had_cost(
     count: int, base: Decimal, band: Decimal
 ) -> None:
-    assert assessing.amount(-count, base, band) == -assessing.amount(count, base, band)
+    assert amount(-count, base, band) == -amount(count, base, band)
 
 
 @given(st.lists(tallies, min_size=1, max_size=20), band_terms, st.randoms())
@@ -117,12 +121,12 @@ def test_surcharge_grows_from_day_to_day_and_never_compounds(
     for offset, fen in sorted(payments):
         taken = min(left, fen)
         left -= taken
-        paid.append(Paid(DUE + timedelta(days=offset), Fen(taken)))
+        paid.append(Allotment(DUE + timedelta(days=offset), Fen(taken)))
     rate = Decimal("0.0005")
 
     def accrued(day: date) -> Fen:
-        until = [one for one in paid if one.day <= day]
-        return paying.accrued_surcharge([Due(DUE, Fen(premium))], until, day, rate)[0]
+        until = [row for row in paid if row.day <= day]
+        return accrued_surcharge([Due(DUE, Fen(premium))], until, day, rate)[0]
 
     day = DUE + timedelta(days=days)
     most = Fen(premium).times(rate * days)
@@ -141,15 +145,17 @@ def test_receipts_are_shared_without_remainder_and_clear_each_area(
     received = dict.fromkeys(areas, 0)
     whole = sum(premiums)
     bill = Bill(PLATFORM, Month(2025, 7), DUE, BillState.ASSESSED, 1, (Due(DUE, Fen(whole)),), ())
-    paid: tuple[Paid, ...] = ()
-    for amount in [*amounts, whole]:
-        held = tuple(Area(area, Fen(fen), Fen(received[area])) for area, fen in areas.items())
-        now = replace(bill, areas=held, paid=paid)
-        receipt = paying.receive(now, Fen(amount), DUE, LAW, "B")
-        paid = (*paid, Paid(DUE, receipt.premium, receipt.surcharge, receipt.credit))
+    paid: tuple[Allotment, ...] = ()
+    for fen_received in [*amounts, whole]:
+        shares = tuple(
+            AreaPremium(area, Fen(fen), Fen(received[area])) for area, fen in areas.items()
+        )
+        now = replace(bill, areas=shares, allotments=paid)
+        receipt = receive_premium(now, Fen(fen_received), DUE, LAW, "B")
+        paid = (*paid, receipt.allotment)
         for part in receipt.parts:
             received[part.pooling_area] += part.premium.count
-        assert receipt.amount == Fen(amount)
+        assert receipt.amount == Fen(fen_received)
         assert total(part.premium for part in receipt.parts) == receipt.premium
         assert total(part.surcharge for part in receipt.parts) == receipt.surcharge
         assert total(part.credit for part in receipt.parts) == receipt.credit
@@ -171,11 +177,11 @@ def test_a_band_moves_by_at_most_one_step_and_follows_the_loss_ratio(
 ) -> None:
     def refixed(charged: int) -> Decimal:
         past = Experience(PLATFORM, Fen(premium), Fen(charged), 12, 1_000_000, lift)
-        return experience.refix(current, past, 2027, LAW)[0]
+        return refix_band(current, past, 2027, LAW)[0]
 
-    found = refixed(benefit)
+    fixed = refixed(benefit)
 
-    assert abs(BANDS.index(found) - BANDS.index(current)) <= 1
-    assert found <= refixed(benefit + premium)
+    assert abs(BANDS.index(fixed) - BANDS.index(current)) <= 1
+    assert fixed <= refixed(benefit + premium)
     if not lift and Fraction(benefit, premium) >= Fraction(6, 5):
-        assert found >= current
+        assert fixed >= current

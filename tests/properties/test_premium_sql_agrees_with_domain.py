@@ -11,13 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.kernel.periods import Month
-from services.premiums.domain import assessing, terms
-from services.premiums.domain.assessing import DueDates, Line, Tally
+from services.kernel.scheme import Industry
+from services.premiums.domain.assessment import bill_month
 from services.premiums.domain.law import law
-from services.premiums.domain.terms import Industry, Term, TermKind
-from services.premiums.store import assessing as held
-from services.premiums.store import hearing
-from services.premiums.store import paying as held_bills
+from services.premiums.domain.lines import DueDates, Line, premium_lines
+from services.premiums.domain.rates import rates
+from services.premiums.domain.tallies import Accrual, Tally
+from services.premiums.domain.terms import Term, TermKind
+from services.premiums.store import accruals as accrual_store
+from services.premiums.store import assessment as assessment_store
+from services.premiums.store import bills as bill_store
 from services.runtime.storage.database import Database
 from tests.conftest import OpenDatabase
 
@@ -60,17 +63,20 @@ class Undo(Exception):  # noqa: N818 - no error: it ends an example without a tr
 async def lines_by_sql(
     database: Database, batches: Sequence[Sequence[Tally]], own: Sequence[Term], due: DueDates
 ) -> list[Line]:
-    found: list[Line] = []
+    lines: list[Line] = []
     with suppress(Undo):
         async with database.begin() as tx:
             for number, batch in enumerate(batches):
-                await hearing.add_accruals(tx, str(number), batch, JULY.plus(-1), NOW)
-            keys = await held.line_keys(tx, JULY)
-            await held.add_lines(tx, JULY, terms.rates(keys, own, LAW), due)
+                accruals = [
+                    Accrual(tally, bill_month(tally.key.month, JULY.plus(-1))) for tally in batch
+                ]
+                await accrual_store.insert(tx, str(number), accruals, NOW)
+            keys = await assessment_store.list_line_keys(tx, JULY)
+            await assessment_store.insert_lines(tx, JULY, rates(keys, own, LAW), due)
             for platform in PLATFORMS:
-                found += await held_bills.lines_of(tx, platform, JULY)
+                lines += await bill_store.list_lines(tx, platform, JULY)
             raise Undo
-    return found
+    return lines
 
 
 @settings(
@@ -89,9 +95,9 @@ async def test_the_statement_of_the_month_gives_the_lines_that_the_rule_gives(
     due = DueDates(
         date(2025, 8, 15), low, {tally.key.month: date(2025, 7, 15) for tally in counted}
     )
-    in_force = terms.rates({tally.key for tally in counted}, own, LAW)
+    in_force = rates({tally.key for tally in counted}, own, LAW)
 
-    by_rule = assessing.premium(counted, in_force, due)
+    by_rule = premium_lines(counted, in_force, due)
     # A batch holds a cell once, so each tally comes in a batch of its own.
     by_sql = await lines_by_sql(
         await database("premiums"), [[tally] for tally in counted], own, due

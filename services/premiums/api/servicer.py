@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 
 from services.kernel.money import total
-from services.kernel.names import id_from, name
+from services.kernel.names import name
 from services.kernel.periods import Month
 from services.kernel.problems import NotFound
-from services.kernel.workdays import WorkCalendar
-from services.premiums import commands
-from services.premiums.api import formatting, parsing
-from services.premiums.commands.occasion import Occasion
-from services.premiums.domain import advancing, assessing, declaring, paying
-from services.premiums.domain.advancing import Bearer
-from services.premiums.domain.terms import Term, TermKind
-from services.premiums.store import hearing
-from services.premiums.store import paying as held
-from services.premiums.store import terms as held_terms
-from services.premiums.store.hearing import AccrualsWanted
-from services.premiums.store.paying import Wanted
-from services.runtime.base.clock import today
-from services.runtime.rpc.wire import (
-    Context,
-    date_from_wire,
-    month_from_wire,
-    next_token,
-    page_of,
-)
+from services.premiums.api import format as to_wire
+from services.premiums.api import parse
+from services.premiums.commands import assessment, declarations, receipts, terms
+from services.premiums.domain.advance_payment import Bearer, advance_payment, cost_bearer
+from services.premiums.domain.assessment import explain_due_date
+from services.premiums.domain.bills import bill_name
+from services.premiums.domain.declarations import declared_counts
+from services.premiums.domain.law import law
+from services.premiums.domain.standing import standing
+from services.premiums.store import accruals as accrual_store
+from services.premiums.store import assessment as assessment_store
+from services.premiums.store import bills as bill_store
+from services.premiums.store import receipts as receipt_store
+from services.premiums.store import terms as term_store
+from services.premiums.store.accruals import AccrualFilter
+from services.premiums.store.bills import BillFilter
+from services.runtime.rpc.paging import page_of
+from services.runtime.rpc.wire import Context, date_from_wire, month_from_wire
 from services.runtime.service.context import ServiceContext
 from services.runtime.service.requests import change, read
 from services.runtime.storage.database import Transaction
@@ -36,50 +36,30 @@ from services.runtime.storage.database import Transaction
 class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
     """Accrues, assesses and collects premiums of one province."""
 
-    def __init__(self, context: ServiceContext, province: str, calendar: WorkCalendar) -> None:
+    def __init__(self, context: ServiceContext) -> None:
         self._context = context
-        self._province = province
-        self._calendar = calendar
-
-    def _occasion(self) -> Occasion:
-        return Occasion(self._context.clock.now(), self._province, self._calendar)
 
     async def AssignPremiumBase(
         self, request: premiums_pb2.AssignPremiumBaseRequest, context: Context
     ) -> premiums_pb2.PremiumTerm:
-        """Fix a platform's base for an industry from a day on."""
-        wanted = Term(
-            platform=parsing.platform_code(request.platform),
-            kind=TermKind.BASE,
-            since=date_from_wire(request.since_date, "since_date"),
-            value=parsing.decimal(request.base_yuan, "base_yuan"),
-            industry=parsing.industry(request.industry),
-            reason=parsing.words(request.reason, "reason"),
-            id=id_from(request.request_id, request.platform),
-        )
+        """Assign a base to a platform for an industry from a day on."""
+        term = parse.base_term(request)
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumTerm:
-            assigned = await commands.assign_premium_base(tx, wanted, self._occasion())
-            return formatting.term(assigned)
+            assigned = await terms.assign_premium_base(tx, term, self._context.command())
+            return to_wire.term(assigned)
 
         return await change(self._context, request, premiums_pb2.PremiumTerm, work, resource=_name)
 
     async def AssignExperienceBand(
         self, request: premiums_pb2.AssignExperienceBandRequest, context: Context
     ) -> premiums_pb2.PremiumTerm:
-        """Fix a platform's band from a day on."""
-        wanted = Term(
-            platform=parsing.platform_code(request.platform),
-            kind=TermKind.BAND,
-            since=date_from_wire(request.since_date, "since_date"),
-            value=parsing.decimal(request.band, "band"),
-            reason=parsing.words(request.reason, "reason"),
-            id=id_from(request.request_id, request.platform),
-        )
+        """Assign a band to a platform from a day on."""
+        term = parse.band_term(request)
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumTerm:
-            assigned = await commands.assign_experience_band(tx, wanted, self._occasion())
-            return formatting.term(assigned)
+            assigned = await terms.assign_experience_band(tx, term, self._context.command())
+            return to_wire.term(assigned)
 
         return await change(self._context, request, premiums_pb2.PremiumTerm, work, resource=_name)
 
@@ -87,12 +67,14 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.RefixBandsRequest, context: Context
     ) -> premiums_pb2.RefixBandsResponse:
         """Fix the bands of a year from the loss ratios of its window."""
-        year = parsing.year(request.year)
-        rows = parsing.charged_rows(request.rows)
+        year = parse.year(request.year)
+        rows = parse.benefits_charged(request.rows)
 
         async def work(tx: Transaction) -> premiums_pb2.RefixBandsResponse:
-            terms = await commands.refix_bands(tx, request.request_id, year, rows, self._occasion())
-            return premiums_pb2.RefixBandsResponse(terms=[formatting.term(one) for one in terms])
+            fixed = await terms.refix_bands(
+                tx, request.request_id, year, rows, self._context.command()
+            )
+            return premiums_pb2.RefixBandsResponse(terms=[to_wire.term(term) for term in fixed])
 
         return await change(
             self._context,
@@ -106,14 +88,14 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.ListPremiumTermsRequest, context: Context
     ) -> premiums_pb2.ListPremiumTermsResponse:
         """A platform's bases and bands, newest first."""
-        code, page = parsing.platform_code(request.platform), page_of(request)
+        code = parse.platform_code(request.platform)
+        page = page_of(request, date, int)
 
         async def work(tx: Transaction) -> premiums_pb2.ListPremiumTermsResponse:
-            found = await held_terms.list_terms(tx, code, page.after, page.size)
-            full = len(found) == page.size
+            rows = await term_store.list_newest_first(tx, code, page.after, page.size)
             return premiums_pb2.ListPremiumTermsResponse(
-                terms=[formatting.term(one) for one in found],
-                next_page_token=next_token([found[-1].since, found[-1].seq]) if full else "",
+                terms=[to_wire.term(term) for term in rows],
+                next_page_token=page.next_token(rows, lambda term: (term.since, term.seq)),
             )
 
         return await read(self._context, work)
@@ -121,22 +103,20 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
     async def ListAccruals(
         self, request: premiums_pb2.ListAccrualsRequest, context: Context
     ) -> premiums_pb2.ListAccrualsResponse:
-        """Orders counted and not assessed."""
-        page = page_of(request)
+        """Orders that are not assessed."""
+        page = page_of(request, str, str, int, date)
         month = month_from_wire(request.month, "month")
-        platform = parsing.platform_or_all(request.platform)
-        wanted = AccrualsWanted(month, platform, page.after, page.size)
+        query = AccrualFilter(month, parse.platform_or_all(request.platform))
 
         async def work(tx: Transaction) -> premiums_pb2.ListAccrualsResponse:
-            found = await hearing.list_accruals(tx, wanted, await hearing.latest_month(tx))
-            full = len(found) == page.size
-            last = found[-1] if found else None
-            key = (
-                [last.platform, last.pooling_area, last.industry, last.service_date] if last else []
-            )
+            latest = await assessment_store.find_latest_month(tx)
+            tallies = await accrual_store.list_unassessed(tx, query, latest, page.after, page.size)
             return premiums_pb2.ListAccrualsResponse(
-                accruals=[formatting.accrual(one) for one in found],
-                next_page_token=next_token(key) if full else "",
+                accruals=[to_wire.accrual(tally) for tally in tallies],
+                next_page_token=page.next_token(
+                    tallies,
+                    lambda row: (row.platform, row.pooling_area, row.industry, row.service_date),
+                ),
             )
 
         return await read(self._context, work)
@@ -144,14 +124,16 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
     async def DeclarePremium(
         self, request: premiums_pb2.DeclarePremiumRequest, context: Context
     ) -> premiums_pb2.Declaration:
-        """Keep a platform's own declaration and compare it with the orders held."""
-        code = parsing.platform_code(request.platform)
+        """Record a platform's declaration and compare it with the recorded orders."""
+        code = parse.platform_code(request.platform)
         month = month_from_wire(request.month, "month")
-        counts = declaring.declared(parsing.declared_rows(request.rows))
+        counts = declared_counts(parse.declaration_rows(request.rows))
 
         async def work(tx: Transaction) -> premiums_pb2.Declaration:
-            made = await commands.declare_premium(tx, code, month, counts, self._occasion())
-            return formatting.declaration(made)
+            result = await declarations.declare_premium(
+                tx, code, month, counts, self._context.command()
+            )
+            return to_wire.declaration(result)
 
         return await change(self._context, request, premiums_pb2.Declaration, work, resource=_name)
 
@@ -162,8 +144,8 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         month = month_from_wire(request.month, "month")
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumAssessment:
-            made = await commands.assess_premiums(tx, month, self._occasion())
-            return formatting.assessment(made)
+            assessed = await assessment.assess_premiums(tx, month, self._context.command())
+            return to_wire.assessment(assessed)
 
         return await change(
             self._context, request, premiums_pb2.PremiumAssessment, work, resource=_name
@@ -173,10 +155,10 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.EstimatePremiumRequest, context: Context
     ) -> premiums_pb2.PremiumBill:
         """Bill a platform that was silent for an assessed month."""
-        platform, month = parsing.bill_name(request.bill)
+        platform, month = parse.bill_name(request.bill)
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumBill:
-            await commands.estimate_premium(tx, platform, month, self._occasion())
+            await assessment.estimate_premium(tx, platform, month, self._context.command())
             return await _bill(tx, platform, month)
 
         return await change(
@@ -187,7 +169,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.GetPremiumBillRequest, context: Context
     ) -> premiums_pb2.PremiumBill:
         """One bill with its lines and how each was computed."""
-        platform, month = parsing.bill_name(request.name, "name")
+        platform, month = parse.bill_name(request.name, "name")
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumBill:
             return await _bill(tx, platform, month)
@@ -198,15 +180,13 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.ListPremiumBillsRequest, context: Context
     ) -> premiums_pb2.ListPremiumBillsResponse:
         """The bills of a month or of a platform."""
-        wanted = _wanted(request)
+        query, page = parse.bill_filter(request), page_of(request, Month, str)
 
         async def work(tx: Transaction) -> premiums_pb2.ListPremiumBillsResponse:
-            found = await held.list_bills(tx, wanted)
-            full = len(found) == wanted.size
-            last = [found[-1].month.first_day, found[-1].platform] if full else []
+            bills = await bill_store.list_summaries(tx, query, page.after, page.size)
             return premiums_pb2.ListPremiumBillsResponse(
-                bills=[formatting.listed_bill(one) for one in found],
-                next_page_token=next_token(last) if full else "",
+                bills=[to_wire.bill_summary(bill) for bill in bills],
+                next_page_token=page.next_token(bills, lambda bill: (bill.month, bill.platform)),
             )
 
         return await read(self._context, work)
@@ -215,12 +195,14 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.RecordPremiumReceiptRequest, context: Context
     ) -> premiums_pb2.PremiumReceipt:
         """Record money that the collector has received."""
-        bill = parsing.bill_name(request.bill)
-        paid = parsing.incoming(request)
+        platform, month = parse.bill_name(request.bill)
+        payment = parse.incoming_payment(request)
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumReceipt:
-            made = await commands.record_premium_receipt(tx, bill, paid, self._occasion())
-            return formatting.receipt(made)
+            receipt = await receipts.record_premium_receipt(
+                tx, platform, month, payment, self._context.command()
+            )
+            return to_wire.receipt(receipt)
 
         return await change(
             self._context, request, premiums_pb2.PremiumReceipt, work, resource=_name
@@ -230,13 +212,13 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.ApplyPremiumCreditRequest, context: Context
     ) -> premiums_pb2.PremiumReceipt:
         """Set a platform's credit off against a bill."""
-        bill = parsing.bill_name(request.bill)
+        platform, month = parse.bill_name(request.bill)
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumReceipt:
-            made = await commands.apply_premium_credit(
-                tx, bill, request.request_id, self._occasion()
+            receipt = await receipts.apply_premium_credit(
+                tx, platform, month, request.request_id, self._context.command()
             )
-            return formatting.receipt(made)
+            return to_wire.receipt(receipt)
 
         return await change(
             self._context, request, premiums_pb2.PremiumReceipt, work, resource=_name
@@ -246,14 +228,13 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.ListPremiumReceiptsRequest, context: Context
     ) -> premiums_pb2.ListPremiumReceiptsResponse:
         """The receipts of a month or of a platform, by day of payment."""
-        wanted = _wanted(request)
+        query, page = parse.bill_filter(request), page_of(request, date, str)
 
         async def work(tx: Transaction) -> premiums_pb2.ListPremiumReceiptsResponse:
-            found = await held.list_receipts(tx, wanted)
-            full = len(found) == wanted.size
+            rows = await receipt_store.list_by_day(tx, query, page.after, page.size)
             return premiums_pb2.ListPremiumReceiptsResponse(
-                receipts=[formatting.receipt(one) for one in found],
-                next_page_token=next_token([found[-1].day, found[-1].id]) if full else "",
+                receipts=[to_wire.receipt(receipt) for receipt in rows],
+                next_page_token=page.next_token(rows, lambda receipt: (receipt.day, receipt.id)),
             )
 
         return await read(self._context, work)
@@ -262,18 +243,18 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.GetPremiumStandingRequest, context: Context
     ) -> premiums_pb2.PremiumStanding:
         """What a platform owes for a month, on a day."""
-        platform, month = parsing.bill_name(request.bill)
-        day = parsing.day_or(request, "on_date", today(self._context.clock))
+        platform, month = parse.bill_name(request.bill)
+        command = self._context.command()
+        day = parse.day_or(request, "on_date", command.today)
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumStanding:
-            bill = await held.get_bill(tx, platform, month)
+            bill = await bill_store.find(tx, platform, month)
             if bill is None:
                 raise NotFound(name=request.bill)
-            rules = self._occasion().law
-            standing = paying.standing(bill, day, rules)
-            credit = total((await held.credit_of(tx, platform)).values())
-            due = assessing.explain_due_date(month, rules, self._calendar)
-            return formatting.standing(standing, bill, credit, due)
+            rules = law(command.province, command.today)
+            credit = total((await receipt_store.get_credit(tx, platform)).values())
+            due = explain_due_date(month, rules, command.calendar)
+            return to_wire.standing(standing(bill, day, rules), bill, credit, due)
 
         return await read(self._context, work)
 
@@ -281,44 +262,35 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.GetAdvanceTermsRequest, context: Context
     ) -> premiums_pb2.AdvanceTerms:
         """Who bears a cost on a day, and the days of an advance payment."""
-        code = parsing.platform_code(request.platform)
-        day = parsing.day_or(request, "request_date", today(self._context.clock))
-        advanced = (
+        code = parse.platform_code(request.platform)
+        command = self._context.command()
+        day = parse.day_or(request, "request_date", command.today)
+        advance_date = (
             date_from_wire(request.advance_date, "advance_date")
             if request.HasField("advance_date")
             else None
         )
-        rules = self._occasion().law
+        rules = law(command.province, command.today)
 
         async def work(tx: Transaction) -> premiums_pb2.AdvanceTerms:
-            standings = [
-                paying.standing(bill, day, rules) for bill in await held.bills_of(tx, code)
-            ]
-            arrears = total(one.arrears for one in standings)
-            surcharge = total(one.surcharge for one in standings)
-            bearer, finding = advancing.bearer(arrears, surcharge, day)
+            bills = await bill_store.list_of_platform(tx, code)
+            standings = [standing(bill, day, rules) for bill in bills]
+            arrears = total(row.arrears for row in standings)
+            surcharge = total(row.surcharge for row in standings)
+            bearer, finding = cost_bearer(arrears, surcharge, day)
             if bearer is Bearer.FUND:
-                return formatting.advance_terms(bearer, standings, None, (finding,))
-            dates, why = advancing.advance_dates(day, advanced, rules, self._calendar)
-            return formatting.advance_terms(bearer, standings, dates, (finding, why))
+                return to_wire.advance_terms(bearer, standings, None, (finding,))
+            days, why = advance_payment(day, advance_date, rules, command.calendar)
+            return to_wire.advance_terms(bearer, standings, days, (finding, why))
 
         return await read(self._context, work)
 
 
 async def _bill(tx: Transaction, platform: str, month: Month) -> premiums_pb2.PremiumBill:
-    listed = await held.list_bills(tx, Wanted(platform, month, size=1))
-    if not listed:
-        raise NotFound(name=name("platforms", platform, "premiumBills", str(month)))
-    lines = await held.lines_of(tx, platform, month)
-    return formatting.whole_bill(listed[0], lines)
-
-
-def _wanted(
-    request: premiums_pb2.ListPremiumBillsRequest | premiums_pb2.ListPremiumReceiptsRequest,
-) -> Wanted:
-    page = page_of(request)
-    month = month_from_wire(request.month, "month") if request.HasField("month") else None
-    return Wanted(parsing.platform_or_all(request.platform), month, page.after, page.size)
+    summaries = await bill_store.list_summaries(tx, BillFilter(platform, month), size=1)
+    if not summaries:
+        raise NotFound(name=bill_name(platform, month))
+    return to_wire.whole_bill(summaries[0], await bill_store.list_lines(tx, platform, month))
 
 
 def _name(

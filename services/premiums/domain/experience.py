@@ -1,4 +1,4 @@
-"""Yearly re-fixing of bands from the loss ratio (支缴率): one step a year, on enough data."""
+"""Experience rating: the bands of a year from the loss ratio (支缴率), one step a year."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 from services.kernel.law import Finding, Outcome, facts
+from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.premiums.domain.law import RATE_FLOATING, Law
+from services.premiums.domain.law import RATE_FLOATING
 from services.premiums.domain.problems import WindowNotAssessed
 from services.premiums.domain.terms import bands
 
@@ -20,7 +21,7 @@ SHOWN = Decimal("0.0001")
 
 @dataclass(frozen=True)
 class Experience:
-    """What a platform paid and cost in the window."""
+    """What a platform paid and cost in the window of months."""
 
     platform: str
     premium: Fen  # received for the months of the window
@@ -30,6 +31,15 @@ class Experience:
     lift: bool = False  # an officer lifts the band by one after a death or mass accident
 
 
+@dataclass(frozen=True)
+class BenefitsCharged:
+    """The benefits charged to a platform in the window of a year's bands, in fen."""
+
+    platform: str
+    benefit_fen: int
+    lift: bool  # as in Experience
+
+
 def window(year: int, law: Law) -> tuple[Month, Month]:
     """The first and last month that the bands of a year are fixed from."""
     rule = law.on("experience_window", date(year, 1, 1))
@@ -37,79 +47,91 @@ def window(year: int, law: Law) -> tuple[Month, Month]:
     return last.plus(1 - int(rule.at("months"))), last
 
 
-def check_window(year: int, latest: Month | None, law: Law) -> None:
+def require_window_assessed(year: int, latest: Month | None, law: Law) -> None:
     """Raise WindowNotAssessed unless every month of the window is assessed."""
     first, last = window(year, law)
     if latest is None or latest < last:
         raise WindowNotAssessed(field="year", year=year, first=first, last=last)
 
 
-def refix(current: Decimal, experience: Experience, year: int, law: Law) -> tuple[Decimal, Finding]:
+@dataclass(frozen=True)
+class _NewBand:
+    """A band with the reason for it."""
+
+    outcome: Outcome
+    band: Decimal
+    text: str
+    text_zh: str
+    arithmetic: str = ""
+
+
+def refix_band(
+    current: Decimal, experience: Experience, year: int, law: Law
+) -> tuple[Decimal, Finding]:
     """A platform's band from 1 January of a year, and why.
 
     The loss ratio is benefits charged over premiums received. Its thresholds name the band, which
     is reached by at most one step a year. Without enough months and orders the band is neutral;
-    benefits without any premium leave the band and ask for a person.
+    benefits without any premium leave the band unchanged for a person to review.
     """
     day = date(year, 1, 1)
-    ladder = bands(day, law)
-    thresholds = law.on("experience_thresholds", day)
     minimum = law.on("experience_minimum", day)
-    step = law.on("experience_step", day)
-    inputs = facts(
-        premium=experience.premium,
-        benefit=experience.benefit,
-        month_count=experience.month_count,
-        order_count=experience.order_count,
-        lift=experience.lift,
-        band_before=current,
-    )
-
-    def finding(outcome: Outcome, found: Decimal, text: str, text_zh: str, sum_: str) -> Finding:
-        return Finding(
-            RATE_FLOATING,
-            outcome,
-            text,
-            text_zh,
-            inputs=inputs,
-            outputs=facts(band=found),
-            parameters=(thresholds.version, minimum.version, step.version),
-            arithmetic=sum_,
-        )
-
-    enough = experience.month_count >= int(minimum.at("months")) and (
-        experience.order_count >= int(minimum.at("orders"))
-    )
-    if not enough:
+    if experience.month_count < int(minimum.at("months")) or (
+        experience.order_count < int(minimum.at("orders"))
+    ):
         neutral = minimum.at("band")
-        return neutral, finding(
+        new = _NewBand(
             Outcome.CALCULATED,
             neutral,
-            f"Too little experience for a band of its own: {neutral} of the base.",
+            f"Too little experience for an individual band: {neutral} of the base.",
             f"数据不足, 按基准的 {neutral} 计。",
-            "",
         )
-    if not experience.premium.count > 0:
-        return current, finding(
+    elif experience.premium.count <= 0:
+        new = _NewBand(
             Outcome.UNCLEAR,
             current,
-            "No premium was received, so there is no loss ratio; the band stays, look at it.",
+            "No premium was received, so there is no loss ratio; the band stays; review it.",
             "计算期内无实缴保费, 支缴率无法计算; 档次不变, 须人工复核。",
-            "",
         )
+    else:
+        new = _by_loss_ratio(current, experience, year, law)
+    applied = ("experience_thresholds", "experience_minimum", "experience_step")
+    return new.band, Finding(
+        RATE_FLOATING,
+        new.outcome,
+        new.text,
+        new.text_zh,
+        inputs=facts(
+            premium=experience.premium,
+            benefit=experience.benefit,
+            month_count=experience.month_count,
+            order_count=experience.order_count,
+            lift=experience.lift,
+            band_before=current,
+        ),
+        outputs=facts(band=new.band),
+        parameters=tuple(law.on(name, day).version for name in applied),
+        arithmetic=new.arithmetic,
+    )
+
+
+def _by_loss_ratio(current: Decimal, experience: Experience, year: int, law: Law) -> _NewBand:
+    """The band that the loss ratio names, reached by at most the step of the year."""
+    day = date(year, 1, 1)
+    ladder = bands(day, law)
     ratio = Fraction(experience.benefit.count, experience.premium.count)
-    limits = [Fraction(Decimal(limit)) for limit in thresholds.value]
+    limits = [Fraction(Decimal(limit)) for limit in law.on("experience_thresholds", day).value]
     target = min(bisect_right(limits, ratio) + experience.lift, len(ladder) - 1)
     now = bisect_right(ladder, current) - 1
-    reach = int(step.decimal)
-    found = ladder[max(now - reach, min(now + reach, target))]
+    reach = law.count("experience_step", day)
+    band = ladder[max(now - reach, min(now + reach, target))]
     shown = (Decimal(ratio.numerator) / Decimal(ratio.denominator)).quantize(SHOWN)
-    return found, finding(
+    return _NewBand(
         Outcome.CALCULATED,
-        found,
-        f"The loss ratio {shown} stands for band {ladder[target]}; from {current} the band is "
-        f"{found} for {year}.",
-        f"支缴率 {shown}, 对应档次 {ladder[target]}; 由 {current} 调整为 {found}, "
+        band,
+        f"The loss ratio {shown} corresponds to band {ladder[target]}; from {current} the band is "
+        f"{band} for {year}.",
+        f"支缴率 {shown}, 对应档次 {ladder[target]}; 由 {current} 调整为 {band}, "
         f"自 {year} 年起执行。",
         f"{experience.benefit.yuan} / {experience.premium.yuan} = {shown}",
     )

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
-from functools import cache
 from pathlib import Path
 
 from services.kernel.law import Provision, Tag
-from services.kernel.parameters import Parameter, Value, load_folder
-from services.kernel.periods import Span
+from services.kernel.lawbook import Law, load_law
 
 PREMIUM_BASE = Provision("人社部发〔2025〕24号", "第九条", Tag.LAW)
 EXPERIENCE_BAND = Provision("京人社工发〔2025〕8号", "浮动档次", Tag.LAW)
@@ -28,39 +23,9 @@ ADVANCE_PAYMENT = Provision("社会保险基金先行支付暂行办法", "催�
 TRUE_UP = Provision("申报与订单核对", "多退少补", Tag.ASSUMED)
 PREPAYMENT = Provision("预缴", "无历史或欠费平台", Tag.ASSUMED)
 
-
-@dataclass(frozen=True)
-class Law:
-    """The parameters of premiums, asked for one place as published by one day."""
-
-    parameters: Mapping[str, Parameter]
-    where: str  # a province or a pooling area
-    known: date | None = None  # the day whose publications count; None for all
-
-    def on(self, name: str, day: date, where: str = "") -> Value:
-        """A parameter's value in force on a day, here or in the place given."""
-        return self.parameters[name].on(day, where or self.where, self.known)
-
-    def decimal(self, name: str, day: date) -> Decimal:
-        """A parameter's decimal in force on a day."""
-        return self.on(name, day).decimal
-
-    def changes(self, days: Span, *names: str) -> set[date]:
-        """The days in a span on which any of these parameters changes anywhere."""
-        return {
-            value.since
-            for name in names
-            for value in self.parameters[name].values
-            if value.since in days
-        }
-
-
-@cache
-def parameters() -> Mapping[str, Parameter]:
-    """The parameters that ship with the service."""
-    return load_folder(Path(__file__).parent.parent / "parameters")
+_LAW = load_law(Path(__file__).parent.parent / "parameters", shared=("advance_payment_days",))
 
 
 def law(where: str, known: date | None = None) -> Law:
-    """The law of a province or a pooling area as published by a day."""
-    return Law(parameters(), where, known)
+    """The law of a province or a pooling area as published by a day; None counts all."""
+    return _LAW.at(where, known)

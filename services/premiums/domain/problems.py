@@ -1,4 +1,4 @@
-"""What premiums refuses, each with what to do."""
+"""The refusals of premiums, each with what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class MonthStillOpen(Problem):
     """The month has not ended yet."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_STILL_OPEN"
-    message = "{month} is still open; come back on {first_day}, when it has ended."
+    message = "{month} is still open; try again on {first_day}, when it has ended."
     message_zh = "{month} 尚未结束; 请于 {first_day} 起办理。"
 
 
@@ -17,12 +17,12 @@ class MonthAssessed(Problem):
     """The month was assessed before."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_ASSESSED"
-    message = "{month} is assessed already; orders that came later are assessed with {next_month}."
+    message = "{month} is already assessed; orders that came later are assessed with {next_month}."
     message_zh = "{month} 已核定; 其后到达的订单随 {next_month} 一并核定。"
 
 
 class EarlierMonthNotAssessed(Problem):
-    """An earlier month has orders that nobody assessed."""
+    """An earlier month has orders that are not assessed."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "EARLIER_MONTH_NOT_ASSESSED"
     message = "{earlier} has orders that are not assessed; assess {earlier} before {month}."
@@ -34,9 +34,9 @@ class BaseNotKnown(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "BASE_NOT_KNOWN"
     message = (
-        "There is no premium base for {industry} in {pooling_area} on {day}, but orders of "
-        "platform {platform} count there; add the base to the law's parameters, or have the "
-        "platform take the orders back."
+        "There is no premium base for {industry} in {pooling_area} on {day}, but platform "
+        "{platform} has orders there; add the base to the law's parameters, or have the "
+        "platform reverse the orders."
     )
     message_zh = (
         "{pooling_area} 在 {day} 没有 {industry} 的缴费基准额, 但平台 {platform} 有订单; "
@@ -45,18 +45,18 @@ class BaseNotKnown(Problem):
 
 
 class BaseNotInLaw(Problem):
-    """The base is none of those that the law knows for the industry on that day."""
+    """The law does not know the base for the industry on that day."""
 
     kind, reason = Kind.MALFORMED, "BASE_NOT_IN_LAW"
-    message = "{base} yuan is no premium base of {industry} on {day}; choose one of {choices}."
+    message = "{base} yuan is not a premium base of {industry} on {day}; choose one of {choices}."
     message_zh = "{base} 元不是 {industry} 在 {day} 的缴费基准额; 可选: {choices}。"
 
 
 class BandNotInLaw(Problem):
-    """The band is none of those that the law knows on that day."""
+    """The law does not know the band on that day."""
 
     kind, reason = Kind.MALFORMED, "BAND_NOT_IN_LAW"
-    message = "{band} is no experience band on {day}; choose one of {choices}."
+    message = "{band} is not an experience band on {day}; choose one of {choices}."
     message_zh = "{band} 不是 {day} 的浮动档次; 可选: {choices}。"
 
 
@@ -69,29 +69,29 @@ class IndustryNotRegistered(Problem):
 
 
 class TermInAssessedMonth(Problem):
-    """A base or band cannot begin in a month whose bills are made."""
+    """A base or band cannot begin in a month that is assessed."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "TERM_IN_ASSESSED_MONTH"
-    message = "{since} lies in an assessed month; let it begin on {first_day} or later."
+    message = "{since} lies in an assessed month; choose {first_day} or a later day."
     message_zh = "{since} 所在月份已核定; 生效日期须不早于 {first_day}。"
 
 
 class BankReferenceUsed(Problem):
-    """The bank's reference is recorded with other content."""
+    """The bank's reference is recorded with different content."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "BANK_REFERENCE_USED"
     message = (
-        "Bank reference {bank_reference} is recorded already as {receipt} with another bill, day "
+        "Bank reference {bank_reference} is already recorded as {receipt} with another bill, day "
         "or amount; check the bank statement."
     )
     message_zh = "银行流水号 {bank_reference} 已登记为 {receipt}, 内容不同; 请核对银行对账单。"
 
 
 class ReceiptInFuture(Problem):
-    """Money cannot have come in on a day that has not come."""
+    """A receipt cannot lie in the future."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "RECEIPT_IN_FUTURE"
-    message = "{receipt_date} has not come yet; record the receipt with the bank's day of payment."
+    message = "{receipt_date} is in the future; record the receipt with the bank's day of payment."
     message_zh = "{receipt_date} 尚未到来; 请按银行入账日期登记。"
 
 

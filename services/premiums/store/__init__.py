@@ -1,5 +1,1 @@
 """Tables of premiums, and one function per question or change; no rule, no commit."""
-
-from services.premiums.store.tables import metadata
-
-__all__ = ["metadata"]

@@ -1,4 +1,4 @@
-"""Tables of premiums. Months are held as their first day."""
+"""Tables of premiums. Months are stored as their first day."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ platforms = sa.Table(
     sa.Column("industries", ARRAY(sa.SmallInteger), nullable=False),
 )
 
-# Signed tallies as batches brought them. `bill_month` is settled when the tally comes: its own
-# month, or the next one if that is assessed already.
+# Signed tallies as batches brought them. `bill_month` is fixed when the tally arrives: its own
+# month, or the next one if that month is assessed.
 accruals = sa.Table(
     "accrual",
     metadata,
@@ -72,11 +72,11 @@ terms = sa.Table(
 )
 sa.Index("ix_premiums_term_platform", terms.c.platform, terms.c.since_date, terms.c.seq)
 
-# One row: the newest assessed month. Tallies share its lock, an assessment takes it alone.
+# One row: the newest assessed month. Accruals share its lock, an assessment locks it exclusively.
 assessment_head = sa.Table(
     "assessment_head",
     metadata,
-    sa.Column("the_one", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("single_row", sa.Boolean, primary_key=True, server_default=sa.true()),
     sa.Column("latest_month", sa.Date),
 )
 

@@ -1,33 +1,35 @@
-"""Bases and bands of platforms."""
+"""Bases and bands of platforms, and the figures that bands are fixed from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.premiums.domain.assessing import LineKind
-from services.premiums.domain.terms import Industry, Term, TermKind
+from services.kernel.scheme import Industry
+from services.premiums.domain.lines import LineKind
+from services.premiums.domain.terms import Term, TermKind
 from services.premiums.store.tables import lines, receipts, terms
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
 from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)
-class Counted:
-    """A platform's own figures in a window of months."""
+class WindowFigures:
+    """A platform's figures in a window of months."""
 
     premium: Fen  # received for bills of the window
     month_count: int  # service months with orders
     order_count: int
 
 
-async def add_term(tx: Transaction, term: Term, now: datetime) -> None:
+async def insert(tx: Transaction, term: Term, now: datetime) -> None:
     """Add a base or a band."""
     await tx.execute(
         sa.insert(terms).values(
@@ -44,33 +46,34 @@ async def add_term(tx: Transaction, term: Term, now: datetime) -> None:
     )
 
 
-async def terms_of(tx: Transaction, platforms: Iterable[str]) -> list[Term]:
+async def list_of_platforms(tx: Transaction, platforms: Iterable[str]) -> list[Term]:
     """All terms of these platforms, oldest first."""
-    wanted = sa.literal(sorted(set(platforms)), ARRAY(sa.Text))
+    codes = sa.literal(sorted(set(platforms)), ARRAY(sa.Text))
     statement = (
         sa.select(terms)
-        .where(terms.c.platform == sa.any_(wanted))
+        .where(terms.c.platform == sa.any_(codes))
         .order_by(terms.c.since_date, terms.c.seq)
     )
     return [_term(row) for row in await tx.execute(statement)]
 
 
-async def list_terms(
-    tx: Transaction, platform: str, after: tuple[str, ...], size: int
-) -> Sequence[Term]:
-    """A platform's terms, newest first."""
+async def list_newest_first(
+    tx: Transaction, platform: str, after: Sequence[Any] = (), size: int = 100
+) -> list[Term]:
+    """A platform's terms; `after` is the key (day, seq) of the last row of the page before."""
     statement = sa.select(terms).where(terms.c.platform == platform)
     if after:
         key = sa.tuple_(terms.c.since_date, terms.c.seq)
-        last = sa.tuple_(sa.literal(date.fromisoformat(after[0])), sa.literal(int(after[1])))
-        statement = statement.where(key < last)
+        statement = statement.where(key < sa.tuple_(*map(sa.literal, after)))
     statement = statement.order_by(terms.c.since_date.desc(), terms.c.seq.desc()).limit(size)
     return [_term(row) for row in await tx.execute(statement)]
 
 
-async def counted(tx: Transaction, platform: str, first: Month, last: Month) -> Counted:
-    """What a platform paid and how much it worked in the months from first to last."""
-    paid = sa.select(sa.func.coalesce(sa.func.sum(receipts.c.premium_fen), 0)).where(
+async def get_window_figures(
+    tx: Transaction, platform: str, first: Month, last: Month
+) -> WindowFigures:
+    """Premium received, months with orders and orders, in the months from first to last."""
+    received = sa.select(sa.func.coalesce(sa.func.sum(receipts.c.premium_fen), 0)).where(
         receipts.c.platform == platform,
         receipts.c.month.between(first.first_day, last.first_day),
     )
@@ -89,8 +92,8 @@ async def counted(tx: Transaction, platform: str, first: Month, last: Month) -> 
         sa.func.coalesce(sa.func.sum(by_month.c.order_count), 0),
     )
     month_count, order_count = (await tx.execute(worked)).one()
-    premium = (await tx.execute(paid)).scalar_one()
-    return Counted(Fen(int(premium)), int(month_count), int(order_count))
+    premium = (await tx.execute(received)).scalar_one()
+    return WindowFigures(Fen(int(premium)), int(month_count), int(order_count))
 
 
 def _term(row: sa.Row[tuple[object, ...]]) -> Term:

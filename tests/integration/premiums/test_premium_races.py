@@ -13,33 +13,37 @@ from oip.type.v1 import type_pb2
 from sqlalchemy.exc import DBAPIError
 
 from services.kernel.periods import Month
-from services.premiums import commands
-from services.premiums.commands.occasion import Occasion
-from services.premiums.domain.assessing import Tally
+from services.premiums.commands.assessment import assess_premiums
 from services.premiums.store import tables
-from services.runtime.base.holidays import work_calendar
 from services.runtime.rpc.client import problem_of
-from tests.integration.premiums.desk import (
+from tests.integration.premiums.builders import (
     DELIVERY,
     PEARL,
     RIDES,
     SWIFT,
-    Premiums,
+    an_order_batch,
+    assess,
+    assign_band,
+    count_orders,
+    get_bill,
     july_of_swift,
-    refused,
+    officer,
+    platform_stub,
+    receive,
 )
+from tests.support.stack_client import StackClient, refused
 
 JULY = type_pb2.Month(year=2025, month=7)
 
 
 async def test_a_month_assessed_by_two_officers_at_once_is_assessed_once(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
-    await july_of_swift(premiums)
+    await july_of_swift(client)
 
     answers = await asyncio.gather(
         *(
-            premiums.officer.AssessPremiums(
+            officer(client).AssessPremiums(
                 pb.AssessPremiumsRequest(request_id=f"officer-{number}", month=JULY)
             )
             for number in range(4)
@@ -47,80 +51,75 @@ async def test_a_month_assessed_by_two_officers_at_once_is_assessed_once(
         return_exceptions=True,
     )
 
-    made = [one for one in answers if isinstance(one, pb.PremiumAssessment)]
-    refusals = [problem_of(one) for one in answers if isinstance(one, grpc.RpcError)]
-    assert len(made) == 1
-    assert {one.reason for one in refusals if one} == {"MONTH_ASSESSED"}
-    assert len(await premiums.told()) == 1
+    refusals = [problem_of(answer) for answer in answers if isinstance(answer, grpc.RpcError)]
+    assert sum(isinstance(answer, pb.PremiumAssessment) for answer in answers) == 1
+    assert {problem.reason for problem in refusals} == {"MONTH_ASSESSED"}
+    assert len(await client.published("premiums")) == 1
 
 
 async def test_a_tally_that_comes_during_an_assessment_waits_for_the_next_bill(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
-    await july_of_swift(premiums)
-    database = premiums.running.contexts["premiums"].database
-    occasion = Occasion(premiums.clock.now(), "440000", work_calendar())
-    late = Tally(SWIFT, "440100", RIDES, date(2025, 7, 9), 11)
-
-    async def accrue() -> None:
-        async with database.begin() as tx:
-            await commands.accrue_premiums(tx, "late-batch", [late], premiums.clock.now())
+    await july_of_swift(client)
+    database = client.database("premiums")
+    command = client.context("premiums").command("test")
+    late = an_order_batch("late-batch", SWIFT, ("440100", RIDES, date(2025, 7, 9), 11))
 
     async with database.begin() as tx:
-        assessed = await commands.assess_premiums(tx, Month(2025, 7), occasion)
-        arriving = asyncio.create_task(accrue())
+        assessed = await assess_premiums(tx, Month(2025, 7), command)
+        arriving = asyncio.create_task(client.consume("premiums", late))
         await asyncio.sleep(0.3)
         assert not arriving.done()
     await arriving
-    waiting = await premiums.officer.ListAccruals(pb.ListAccrualsRequest(month=JULY))
+    waiting = await officer(client).ListAccruals(pb.ListAccrualsRequest(month=JULY))
 
     assert assessed.order_count == 3_456_789
     assert [tally.order_count for tally in waiting.accruals] == [11]
 
 
-async def test_receipts_at_once_never_pay_more_than_the_bill(premiums: Premiums) -> None:
-    await premiums.count_orders(SWIFT, ("440100", DELIVERY, date(2025, 7, 1), 100))
-    await premiums.assess(2025, 7)
+async def test_receipts_at_once_never_pay_more_than_the_bill(client: StackClient) -> None:
+    await count_orders(client, SWIFT, ("440100", DELIVERY, date(2025, 7, 1), 100))
+    await assess(client, 2025, 7)
 
-    got = await asyncio.gather(
+    receipts = await asyncio.gather(
         *(
-            premiums.receive(SWIFT, "2025-07", date(2025, 8, 4), 300, f"B-{number}")
+            receive(client, SWIFT, "2025-07", date(2025, 8, 4), 300, reference=f"B-{number}")
             for number in range(5)
         )
     )
 
-    bill = await premiums.bill(SWIFT, "2025-07")
+    bill = await get_bill(client, SWIFT, "2025-07")
     assert (bill.premium_fen, bill.received_fen) == (700, 700)
-    assert sum(one.credit_fen for one in got) == 5 * 300 - 700
+    assert sum(receipt.credit_fen for receipt in receipts) == 5 * 300 - 700
     assert bill.state == pb.PremiumBill.SETTLED
 
 
 async def test_one_bank_reference_on_two_bills_at_once_pays_one_of_them(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
     for platform in (SWIFT, PEARL):
-        await premiums.count_orders(platform, ("440100", DELIVERY, date(2025, 7, 1), 100))
-    await premiums.assess(2025, 7)
+        await count_orders(client, platform, ("440100", DELIVERY, date(2025, 7, 1), 100))
+    await assess(client, 2025, 7)
 
     answers = await asyncio.gather(
         *(
-            premiums.receive(platform, "2025-07", date(2025, 8, 4), 300, "B-1")
+            receive(client, platform, "2025-07", date(2025, 8, 4), 300, reference="B-1")
             for platform in (SWIFT, PEARL)
         ),
         return_exceptions=True,
     )
 
-    refusals = [problem_of(one) for one in answers if isinstance(one, grpc.RpcError)]
-    assert [one.reason for one in refusals if one] == ["BANK_REFERENCE_USED"]
-    assert sum(isinstance(one, pb.PremiumReceipt) for one in answers) == 1
+    refusals = [problem_of(answer) for answer in answers if isinstance(answer, grpc.RpcError)]
+    assert [problem.reason for problem in refusals] == ["BANK_REFERENCE_USED"]
+    assert sum(isinstance(answer, pb.PremiumReceipt) for answer in answers) == 1
 
 
 async def test_declarations_at_once_are_all_kept_and_the_newest_counts(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
-    made = await asyncio.gather(
+    declarations = await asyncio.gather(
         *(
-            premiums.at("platform", platform=SWIFT).DeclarePremium(
+            platform_stub(client, SWIFT).DeclarePremium(
                 pb.DeclarePremiumRequest(
                     request_id=f"d{number}", platform=f"platforms/{SWIFT}", month=JULY
                 )
@@ -129,13 +128,13 @@ async def test_declarations_at_once_are_all_kept_and_the_newest_counts(
         )
     )
 
-    assert sorted(one.revision for one in made) == [1, 2, 3, 4]
+    assert sorted(row.revision for row in declarations) == [1, 2, 3, 4]
 
 
-async def test_a_bill_cannot_be_changed_or_removed_in_the_database(premiums: Premiums) -> None:
-    await july_of_swift(premiums)
-    await premiums.assess(2025, 7)
-    database = premiums.running.contexts["premiums"].database
+async def test_a_bill_cannot_be_changed_or_removed_in_the_database(client: StackClient) -> None:
+    await july_of_swift(client)
+    await assess(client, 2025, 7)
+    database = client.database("premiums")
 
     for statement in (
         "update bill set premium_fen = 0",
@@ -153,18 +152,18 @@ async def test_a_bill_cannot_be_changed_or_removed_in_the_database(premiums: Pre
     "table", ["accrual", "term", "bill", "line", "receipt", "receipt_part", "declaration"]
 )
 async def test_the_database_shows_a_platform_its_own_rows_only(
-    premiums: Premiums, table: str
+    client: StackClient, table: str
 ) -> None:
     for platform in (SWIFT, PEARL):
-        await premiums.assign_band(platform, "1.20", date(2025, 7, 1))
-        await premiums.count_orders(platform, ("440100", DELIVERY, date(2025, 7, 1), 100))
-        await premiums.at("platform", platform=platform).DeclarePremium(
+        await assign_band(client, platform, "1.20", date(2025, 7, 1))
+        await count_orders(client, platform, ("440100", DELIVERY, date(2025, 7, 1), 100))
+        await platform_stub(client, platform).DeclarePremium(
             pb.DeclarePremiumRequest(request_id="d", platform=f"platforms/{platform}", month=JULY)
         )
-    await premiums.assess(2025, 7)
+    await assess(client, 2025, 7)
     for platform in (SWIFT, PEARL):
-        await premiums.receive(platform, "2025-07", date(2025, 8, 4), 300, f"B-{platform}")
-    database = premiums.running.contexts["premiums"].database
+        await receive(client, platform, "2025-07", date(2025, 8, 4), 300, reference=f"B-{platform}")
+    database = client.database("premiums")
 
     async with database.begin(SWIFT) as tx:
         seen = (await tx.execute(sa.text(f"select distinct platform from {table}"))).scalars()
@@ -172,21 +171,26 @@ async def test_the_database_shows_a_platform_its_own_rows_only(
         assert list(seen) == [SWIFT]
 
 
-async def test_bands_are_fixed_from_a_year_of_bills(premiums: Premiums) -> None:
+async def test_bands_are_fixed_from_a_year_of_bills(client: StackClient) -> None:
     first = Month(2025, 11)
     for offset in range(12):
         month = first.plus(offset)
-        await premiums.count_orders(SWIFT, ("440100", DELIVERY, month.first_day, 100_000))
-        premiums.set_day(month.plus(1).first_day)
+        await count_orders(client, SWIFT, ("440100", DELIVERY, month.first_day, 100_000))
+        client.set_day(month.plus(1).first_day)
         if month == Month(2026, 10):
-            early = await refused(premiums.officer.RefixBands(_refix("early", 500_000)))
-        assessed = await premiums.assess(month.year, month.month)
-        await premiums.receive(
-            SWIFT, str(month), month.plus(1).first_day, assessed.premium_fen, f"B-{month}"
+            early = await refused(officer(client).RefixBands(_refix("early", 500_000)))
+        assessed = await assess(client, month.year, month.month)
+        await receive(
+            client,
+            SWIFT,
+            str(month),
+            month.plus(1).first_day,
+            assessed.premium_fen,
+            reference=f"B-{month}",
         )
 
-    fixed = await premiums.officer.RefixBands(_refix("bands", 8_500_000))
-    again = await premiums.officer.RefixBands(_refix("bands", 8_500_000))
+    fixed = await officer(client).RefixBands(_refix("bands", 8_500_000))
+    again = await officer(client).RefixBands(_refix("bands", 8_500_000))
 
     assert early.reason == "WINDOW_NOT_ASSESSED"
     assert again == fixed
@@ -194,16 +198,16 @@ async def test_bands_are_fixed_from_a_year_of_bills(premiums: Premiums) -> None:
     assert fixed.terms[0].findings[0].arithmetic == "85,000.00 / 84,000.00 = 1.0119"
 
 
-async def test_the_schema_is_what_the_store_says(premiums: Premiums) -> None:
-    database = premiums.running.contexts["premiums"].database
+async def test_the_schema_is_what_the_store_says(client: StackClient) -> None:
+    database = client.database("premiums")
     async with database.begin() as tx:
-        found = await tx.execute(
+        columns = await tx.execute(
             sa.text(
                 "select table_name, column_name, is_nullable from information_schema.columns"
                 " where table_schema = 'premiums'"
             )
         )
-        migrated = {(row.table_name, row.column_name, row.is_nullable == "YES") for row in found}
+        migrated = {(row.table_name, row.column_name, row.is_nullable == "YES") for row in columns}
 
     stored = {
         (table.name, column.name, bool(column.nullable))

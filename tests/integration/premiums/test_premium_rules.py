@@ -10,28 +10,35 @@ from oip.type.v1 import type_pb2
 
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import date_to_wire, month_to_wire
-from tests.integration.premiums.desk import (
+from tests.integration.premiums.builders import (
     DELIVERY,
     RIDES,
     SWIFT,
-    Premiums,
     Row,
+    assess,
+    count_orders,
+    get_bill,
+    get_standing,
     july_of_swift,
-    refused,
+    officer,
+    platform_stub,
+    receive,
+    register,
 )
+from tests.support.stack_client import StackClient, refused
 
 JULY = Month(2025, 7)
 
 
-async def test_a_base_is_assigned_only_if_the_law_knows_it(premiums: Premiums) -> None:
-    await premiums.register(SWIFT, 2, DELIVERY)
-    await premiums.register(SWIFT, 1, RIDES)
+async def test_a_base_is_assigned_only_if_the_law_knows_it(client: StackClient) -> None:
+    await register(client, SWIFT, 2, DELIVERY)
+    await register(client, SWIFT, 1, RIDES)
 
-    def wanted(
+    def a_base(
         base: str, industry: type_pb2.Industry.ValueType = DELIVERY
     ) -> pb.AssignPremiumBaseRequest:
         return pb.AssignPremiumBaseRequest(
-            request_id=premiums.fresh_id(),
+            request_id=client.new_id(),
             platform=f"platforms/{SWIFT}",
             industry=industry,
             since_date=date_to_wire(date(2025, 7, 1)),
@@ -39,13 +46,13 @@ async def test_a_base_is_assigned_only_if_the_law_knows_it(premiums: Premiums) -
             reason="loss ratio of 2022-07 to 2024-12",
         )
 
-    term = await premiums.officer.AssignPremiumBase(wanted("0.25"))
-    unknown = await refused(premiums.officer.AssignPremiumBase(wanted("0.30")))
-    elsewhere = await refused(premiums.officer.AssignPremiumBase(wanted("0.01", RIDES)))
-    await premiums.count_orders(SWIFT, ("440100", DELIVERY, date(2025, 7, 1), 100))
-    await premiums.assess(2025, 7)
-    too_late = await refused(premiums.officer.AssignPremiumBase(wanted("0.07")))
-    terms = await premiums.at("platform", platform=SWIFT).ListPremiumTerms(
+    term = await officer(client).AssignPremiumBase(a_base("0.25"))
+    unknown = await refused(officer(client).AssignPremiumBase(a_base("0.30")))
+    elsewhere = await refused(officer(client).AssignPremiumBase(a_base("0.01", RIDES)))
+    await count_orders(client, SWIFT, ("440100", DELIVERY, date(2025, 7, 1), 100))
+    await assess(client, 2025, 7)
+    too_late = await refused(officer(client).AssignPremiumBase(a_base("0.07")))
+    terms = await platform_stub(client, SWIFT).ListPremiumTerms(
         pb.ListPremiumTermsRequest(platform=f"platforms/{SWIFT}")
     )
 
@@ -56,14 +63,14 @@ async def test_a_base_is_assigned_only_if_the_law_knows_it(premiums: Premiums) -
     )
     assert elsewhere.reason == "INDUSTRY_NOT_REGISTERED"
     assert too_late.reason == "TERM_IN_ASSESSED_MONTH"
-    assert (await premiums.bill(SWIFT, "2025-07")).premium_fen == 2_500
+    assert (await get_bill(client, SWIFT, "2025-07")).premium_fen == 2_500
 
 
-async def test_a_declaration_shows_where_it_differs_from_the_orders_held(
-    premiums: Premiums,
+async def test_a_declaration_shows_where_it_differs_from_the_recorded_orders(
+    client: StackClient,
 ) -> None:
-    await premiums.count_orders(SWIFT, ("440100", RIDES, date(2025, 7, 1), 100))
-    swift = premiums.at("platform", platform=SWIFT)
+    await count_orders(client, SWIFT, ("440100", RIDES, date(2025, 7, 1), 100))
+    swift = platform_stub(client, SWIFT)
 
     declared = await swift.DeclarePremium(
         pb.DeclarePremiumRequest(
@@ -95,10 +102,10 @@ async def test_a_declaration_shows_where_it_differs_from_the_orders_held(
 
 
 async def test_orders_declared_too_low_bear_surcharge_from_their_own_due_date(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
-    await premiums.count_orders(SWIFT, ("440100", DELIVERY, date(2025, 7, 1), 100_000))
-    await premiums.at("platform", platform=SWIFT).DeclarePremium(
+    await count_orders(client, SWIFT, ("440100", DELIVERY, date(2025, 7, 1), 100_000))
+    await platform_stub(client, SWIFT).DeclarePremium(
         pb.DeclarePremiumRequest(
             request_id="d1",
             platform=f"platforms/{SWIFT}",
@@ -106,17 +113,18 @@ async def test_orders_declared_too_low_bear_surcharge_from_their_own_due_date(
             rows=[Row(pooling_area="440100", industry=DELIVERY, order_count=100_000)],
         )
     )
-    await premiums.assess(2025, 7)
-    premiums.set_day(date(2025, 9, 5))
-    await premiums.count_orders(
+    await assess(client, 2025, 7)
+    client.set_day(date(2025, 9, 5))
+    await count_orders(
+        client,
         SWIFT,
         ("440100", DELIVERY, date(2025, 7, 1), 10_000),
         ("440100", DELIVERY, date(2025, 8, 1), 1_000),
     )
-    await premiums.assess(2025, 8)
+    await assess(client, 2025, 8)
 
-    bill = await premiums.bill(SWIFT, "2025-08")
-    standing = await premiums.standing(SWIFT, "2025-08", date(2025, 9, 15))
+    bill = await get_bill(client, SWIFT, "2025-08")
+    standing = await get_standing(client, SWIFT, "2025-08", date(2025, 9, 15))
 
     assert [(line.month.month, line.due_date) for line in bill.lines] == [
         (8, date_to_wire(date(2025, 9, 15))),
@@ -127,32 +135,33 @@ async def test_orders_declared_too_low_bear_surcharge_from_their_own_due_date(
 
 
 async def test_a_silent_platform_is_billed_more_and_its_orders_take_that_back(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
-    await premiums.count_orders(
+    await count_orders(
+        client,
         SWIFT,
         ("440100", DELIVERY, date(2025, 7, 1), 1_000),
         ("440600", DELIVERY, date(2025, 7, 1), 500),
     )
-    await premiums.assess(2025, 7)
-    premiums.set_day(date(2025, 9, 10))
-    await premiums.assess(2025, 8)
+    await assess(client, 2025, 7)
+    client.set_day(date(2025, 9, 10))
+    await assess(client, 2025, 8)
     august = f"platforms/{SWIFT}/premiumBills/2025-08"
 
     early = await refused(
-        premiums.officer.EstimatePremium(pb.EstimatePremiumRequest(request_id="e0", bill=august))
+        officer(client).EstimatePremium(pb.EstimatePremiumRequest(request_id="e0", bill=august))
     )
-    premiums.set_day(date(2025, 9, 16))
-    bill = await premiums.officer.EstimatePremium(
+    client.set_day(date(2025, 9, 16))
+    bill = await officer(client).EstimatePremium(
         pb.EstimatePremiumRequest(request_id="e1", bill=august)
     )
     again = await refused(
-        premiums.officer.EstimatePremium(pb.EstimatePremiumRequest(request_id="e2", bill=august))
+        officer(client).EstimatePremium(pb.EstimatePremiumRequest(request_id="e2", bill=august))
     )
-    await premiums.count_orders(SWIFT, ("440100", DELIVERY, date(2025, 8, 2), 300))
-    premiums.set_day(date(2025, 10, 9))
-    await premiums.assess(2025, 9)
-    settled = await premiums.bill(SWIFT, "2025-09")
+    await count_orders(client, SWIFT, ("440100", DELIVERY, date(2025, 8, 2), 300))
+    client.set_day(date(2025, 10, 9))
+    await assess(client, 2025, 9)
+    settled = await get_bill(client, SWIFT, "2025-09")
 
     assert early.reason == "DECLARATION_STILL_OPEN"
     assert again.reason == "PLATFORM_NOT_SILENT"
@@ -167,44 +176,44 @@ async def test_a_silent_platform_is_billed_more_and_its_orders_take_that_back(
     ]
 
 
-async def test_gaps_of_the_month_are_shown_with_its_assessment(premiums: Premiums) -> None:
-    def gap(revision: int, *held: int) -> order_events.OrderGapFound:
+async def test_gaps_of_the_month_are_shown_with_its_assessment(client: StackClient) -> None:
+    def gap(revision: int, *held_counts: int) -> order_events.OrderGapFound:
         return order_events.OrderGapFound(
-            platform=SWIFT,
+            platform=f"platforms/{SWIFT}",
             service_date=date_to_wire(date(2025, 7, 3)),
             revision=revision,
-            gaps=[orders_pb2.OrderGap(declared_count=9, held_count=count) for count in held],
+            gaps=[orders_pb2.OrderGap(declared_count=9, held_count=count) for count in held_counts],
         )
 
-    await july_of_swift(premiums)
-    await premiums.find_gap(gap(2, 7))
-    await premiums.find_gap(gap(1))
+    await july_of_swift(client)
+    await client.consume("premiums", gap(2, 7))
+    await client.consume("premiums", gap(1))
     only_late = gap(1)
     only_late.service_date.day = 4
     only_late.gaps.add(declared_count=9, held_count=9, kind=orders_pb2.OrderGap.LATE_ARRIVALS)
-    await premiums.find_gap(only_late)
+    await client.consume("premiums", only_late)
 
-    assert (await premiums.assess(2025, 7)).gap_day_count == 1
+    assert (await assess(client, 2025, 7)).gap_day_count == 1
 
 
-async def test_costs_fall_on_a_platform_in_arrears_until_it_has_paid(premiums: Premiums) -> None:
-    await july_of_swift(premiums)
-    bill = await premiums.assess(2025, 7)
-    premiums.set_day(date(2025, 8, 18))
+async def test_costs_fall_on_a_platform_in_arrears_until_it_has_paid(client: StackClient) -> None:
+    await july_of_swift(client)
+    bill = await assess(client, 2025, 7)
+    client.set_day(date(2025, 8, 18))
 
-    def asked(day: date) -> pb.GetAdvanceTermsRequest:
+    def a_request(day: date) -> pb.GetAdvanceTermsRequest:
         return pb.GetAdvanceTermsRequest(
             platform=f"platforms/{SWIFT}",
             request_date=date_to_wire(day),
             advance_date=date_to_wire(date(2025, 9, 1)),
         )
 
-    in_time = await premiums.officer.GetAdvanceTerms(asked(date(2025, 8, 15)))
-    late = await premiums.officer.GetAdvanceTerms(asked(date(2025, 8, 18)))
-    await premiums.receive(SWIFT, "2025-07", date(2025, 8, 18), bill.premium_fen, "B-1")
-    owing = await premiums.officer.GetAdvanceTerms(asked(date(2025, 8, 18)))
-    await premiums.receive(SWIFT, "2025-07", date(2025, 8, 18), owing.surcharge_fen, "B-2")
-    paid = await premiums.officer.GetAdvanceTerms(asked(date(2025, 8, 18)))
+    in_time = await officer(client).GetAdvanceTerms(a_request(date(2025, 8, 15)))
+    late = await officer(client).GetAdvanceTerms(a_request(date(2025, 8, 18)))
+    await receive(client, SWIFT, "2025-07", date(2025, 8, 18), bill.premium_fen, reference="B-1")
+    owing = await officer(client).GetAdvanceTerms(a_request(date(2025, 8, 18)))
+    await receive(client, SWIFT, "2025-07", date(2025, 8, 18), owing.surcharge_fen, reference="B-2")
+    paid = await officer(client).GetAdvanceTerms(a_request(date(2025, 8, 18)))
 
     assert in_time.bearer == paid.bearer == pb.AdvanceTerms.FUND
     assert late.bearer == owing.bearer == pb.AdvanceTerms.PLATFORM

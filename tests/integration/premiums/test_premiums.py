@@ -8,31 +8,39 @@ from oip.premiums.v1 import premiums_pb2 as pb
 
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import date_to_wire, month_to_wire
-from tests.integration.premiums.desk import (
+from tests.integration.premiums.builders import (
     DELIVERY,
     FREIGHT,
     PEARL,
     RIDES,
     SWIFT,
-    Premiums,
+    assess,
+    assign_band,
+    count_orders,
+    get_bill,
+    get_standing,
     july_of_swift,
-    refused,
+    officer,
+    platform_stub,
+    receive,
 )
+from tests.support.stack_client import StackClient, refused
 
 JULY = Month(2025, 7)
 
 
-async def test_a_month_goes_from_tallies_to_a_settled_bill(premiums: Premiums) -> None:
-    await premiums.assign_band(SWIFT, "1.20", date(2025, 7, 1))
-    await premiums.count_orders(
+async def test_a_month_goes_from_tallies_to_a_settled_bill(client: StackClient) -> None:
+    await assign_band(client, SWIFT, "1.20", date(2025, 7, 1))
+    await count_orders(
+        client,
         SWIFT,
         ("440100", DELIVERY, date(2025, 7, 3), 1_234_000),
         ("440100", DELIVERY, date(2025, 7, 4), 567),
         ("440600", DELIVERY, date(2025, 7, 4), 10),
     )
 
-    assessed = await premiums.assess(2025, 7)
-    bill = await premiums.bill(SWIFT, "2025-07")
+    assessed = await assess(client, 2025, 7)
+    bill = await get_bill(client, SWIFT, "2025-07")
 
     assert (assessed.bill_count, assessed.line_count, assessed.order_count) == (1, 2, 1_234_577)
     assert assessed.premium_fen == bill.premium_fen == 10_370_363 + 84
@@ -46,77 +54,82 @@ async def test_a_month_goes_from_tallies_to_a_settled_bill(premiums: Premiums) -
     assert line.findings[-1].arithmetic.startswith("1234567 x 0.07 x 1.2 = 103703.628 yuan")
     assert all(finding.text and finding.text_zh for finding in line.findings)
 
-    premiums.set_day(date(2025, 8, 25))
-    owed = await premiums.standing(SWIFT, "2025-07", date(2025, 8, 25))
-    first = await premiums.receive(SWIFT, "2025-07", date(2025, 8, 25), 10_370_447, "B-1")
-    second = await premiums.receive(
-        SWIFT, "2025-07", date(2025, 8, 25), owed.surcharge_fen + 7, "B-2"
+    client.set_day(date(2025, 8, 25))
+    owed = await get_standing(client, SWIFT, "2025-07", date(2025, 8, 25))
+    first = await receive(client, SWIFT, "2025-07", date(2025, 8, 25), 10_370_447, reference="B-1")
+    second = await receive(
+        client, SWIFT, "2025-07", date(2025, 8, 25), owed.surcharge_fen + 7, reference="B-2"
     )
-    settled = await premiums.bill(SWIFT, "2025-07")
+    settled = await get_bill(client, SWIFT, "2025-07")
 
     assert (owed.arrears_fen, owed.days_late, owed.surcharge_fen) == (10_370_447, 10, 51_852)
     assert (first.premium_fen, first.surcharge_fen, first.credit_fen) == (10_370_447, 0, 0)
     assert (second.premium_fen, second.surcharge_fen, second.credit_fen) == (0, 51_852, 7)
     assert settled.state == pb.PremiumBill.SETTLED
-    told = await premiums.told()
-    assert [type(event).__name__ for event in told] == [
+    events = await client.published("premiums")
+    assert [type(event).__name__ for event in events] == [
         "PremiumAssessed",
         "PremiumReceived",
         "PremiumReceived",
     ]
-    assert isinstance(told[1], events_pb2.PremiumReceived)
-    assert [(part.pooling_area, part.premium_fen) for part in told[1].parts] == [
+    assert isinstance(events[1], events_pb2.PremiumReceived)
+    assert {event.platform for event in events} == {f"platforms/{SWIFT}"}
+    assert [(part.pooling_area, part.premium_fen) for part in events[1].parts] == [
         ("440100", 10_370_363),
         ("440600", 84),
     ]
 
 
-async def test_worked_example_of_three_industries_holds_to_the_fen(premiums: Premiums) -> None:
-    await premiums.count_orders(SWIFT, ("440100", DELIVERY, date(2025, 7, 3), 1_234_567))
-    await premiums.count_orders(PEARL, ("440100", RIDES, date(2025, 7, 3), 3_456_789))
+async def test_worked_example_of_three_industries_holds_to_the_fen(client: StackClient) -> None:
+    await count_orders(client, SWIFT, ("440100", DELIVERY, date(2025, 7, 3), 1_234_567))
+    await count_orders(client, PEARL, ("440100", RIDES, date(2025, 7, 3), 3_456_789))
     freight = "91460100MA5T00003T"
-    await premiums.count_orders(freight, ("440100", FREIGHT, date(2025, 7, 3), 98_765))
-    await premiums.assign_band(SWIFT, "1.20", date(2025, 7, 1))
-    await premiums.assign_band(freight, "0.80", date(2025, 7, 1))
+    await count_orders(client, freight, ("440100", FREIGHT, date(2025, 7, 3), 98_765))
+    await assign_band(client, SWIFT, "1.20", date(2025, 7, 1))
+    await assign_band(client, freight, "0.80", date(2025, 7, 1))
 
-    assessed = await premiums.assess(2025, 7)
+    assessed = await assess(client, 2025, 7)
 
     assert assessed.premium_fen == 15_249_368
 
 
-async def test_a_repeated_request_gets_the_first_answer(premiums: Premiums) -> None:
-    await july_of_swift(premiums)
+async def test_a_repeated_request_gets_the_first_answer(client: StackClient) -> None:
+    await july_of_swift(client)
 
-    first = await premiums.assess(2025, 7)
-    again = await premiums.assess(2025, 7)
+    first = await assess(client, 2025, 7)
+    again = await assess(client, 2025, 7)
 
     assert again == first
-    assert len(await premiums.told()) == 1
+    assert len(await client.published("premiums")) == 1
 
 
-async def test_a_batch_heard_twice_counts_once(premiums: Premiums) -> None:
+async def test_a_batch_consumed_twice_counts_once(client: StackClient) -> None:
     for _ in range(2):
-        await premiums.count_orders(
-            SWIFT, ("440100", RIDES, date(2025, 7, 1), 100), batch="platforms/x/orderBatches/b1"
+        await count_orders(
+            client,
+            SWIFT,
+            ("440100", RIDES, date(2025, 7, 1), 100),
+            batch="platforms/x/orderBatches/b1",
         )
 
-    assert (await premiums.assess(2025, 7)).order_count == 100
+    assert (await assess(client, 2025, 7)).order_count == 100
 
 
 async def test_an_open_an_assessed_and_a_month_after_an_open_one_are_refused(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
-    await premiums.count_orders(
+    await count_orders(
+        client,
         SWIFT,
         ("440100", RIDES, date(2025, 6, 30), 1),
         ("440100", RIDES, date(2025, 7, 1), 1),
     )
 
-    still_open = await refused(premiums.assess(2025, 8))
-    earlier = await refused(premiums.assess(2025, 7))
-    await premiums.assess(2025, 6)
+    still_open = await refused(assess(client, 2025, 8))
+    earlier = await refused(assess(client, 2025, 7))
+    await assess(client, 2025, 6)
     again = await refused(
-        premiums.officer.AssessPremiums(
+        officer(client).AssessPremiums(
             pb.AssessPremiumsRequest(request_id="other", month=month_to_wire(Month(2025, 6)))
         )
     )
@@ -128,22 +141,23 @@ async def test_an_open_an_assessed_and_a_month_after_an_open_one_are_refused(
 
 
 async def test_late_orders_are_billed_with_the_next_month_at_their_own_rate(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
-    await july_of_swift(premiums)
-    await premiums.assess(2025, 7)
-    await premiums.assign_band(SWIFT, "1.50", date(2025, 8, 1))
-    premiums.set_day(date(2025, 9, 2))
-    await premiums.count_orders(
+    await july_of_swift(client)
+    await assess(client, 2025, 7)
+    await assign_band(client, SWIFT, "1.50", date(2025, 8, 1))
+    client.set_day(date(2025, 9, 2))
+    await count_orders(
+        client,
         SWIFT,
         ("440100", RIDES, date(2025, 7, 31), 250),
         ("440100", RIDES, date(2025, 7, 30), -50),
         ("440100", RIDES, date(2025, 8, 1), 100),
     )
 
-    waiting = await premiums.officer.ListAccruals(pb.ListAccrualsRequest(month=month_to_wire(JULY)))
-    await premiums.assess(2025, 8)
-    bill = await premiums.bill(SWIFT, "2025-08")
+    waiting = await officer(client).ListAccruals(pb.ListAccrualsRequest(month=month_to_wire(JULY)))
+    await assess(client, 2025, 8)
+    bill = await get_bill(client, SWIFT, "2025-08")
 
     assert [tally.order_count for tally in waiting.accruals] == [-50, 250]
     assert [(line.month.month, line.order_count, line.premium_fen) for line in bill.lines] == [
@@ -154,32 +168,32 @@ async def test_late_orders_are_billed_with_the_next_month_at_their_own_rate(
 
 
 async def test_a_month_taken_back_becomes_credit_that_pays_the_next_bill(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
     day = date(2025, 7, 1)
-    await premiums.count_orders(SWIFT, ("440100", DELIVERY, day, 100))
-    await premiums.assess(2025, 7)
-    await premiums.receive(SWIFT, "2025-07", date(2025, 8, 4), 700, "B-1")
-    await premiums.count_orders(SWIFT, ("440100", DELIVERY, day, -40))
-    premiums.set_day(date(2025, 9, 2))
-    await premiums.assess(2025, 8)
-    taken_back = await premiums.bill(SWIFT, "2025-08")
-    await premiums.count_orders(SWIFT, ("440600", DELIVERY, date(2025, 9, 1), 60))
-    premiums.set_day(date(2025, 10, 9))
-    await premiums.assess(2025, 9)
+    await count_orders(client, SWIFT, ("440100", DELIVERY, day, 100))
+    await assess(client, 2025, 7)
+    await receive(client, SWIFT, "2025-07", date(2025, 8, 4), 700, reference="B-1")
+    await count_orders(client, SWIFT, ("440100", DELIVERY, day, -40))
+    client.set_day(date(2025, 9, 2))
+    await assess(client, 2025, 8)
+    taken_back = await get_bill(client, SWIFT, "2025-08")
+    await count_orders(client, SWIFT, ("440600", DELIVERY, date(2025, 9, 1), 60))
+    client.set_day(date(2025, 10, 9))
+    await assess(client, 2025, 9)
 
-    applied = await premiums.officer.ApplyPremiumCredit(
+    applied = await officer(client).ApplyPremiumCredit(
         pb.ApplyPremiumCreditRequest(
             request_id="credit", bill=f"platforms/{SWIFT}/premiumBills/2025-09"
         )
     )
-    standing = await premiums.standing(SWIFT, "2025-09", date(2025, 10, 9))
+    standing = await get_standing(client, SWIFT, "2025-09", date(2025, 10, 9))
 
     assert (taken_back.premium_fen, taken_back.state) == (-280, pb.PremiumBill.SETTLED)
     assert (applied.amount_fen, applied.premium_fen, applied.credit_fen) == (0, 280, -280)
     assert (standing.assessed_fen, standing.received_fen, standing.credit_fen) == (420, 280, 0)
     nothing_left = await refused(
-        premiums.officer.ApplyPremiumCredit(
+        officer(client).ApplyPremiumCredit(
             pb.ApplyPremiumCreditRequest(
                 request_id="again", bill=f"platforms/{SWIFT}/premiumBills/2025-09"
             )
@@ -189,27 +203,27 @@ async def test_a_month_taken_back_becomes_credit_that_pays_the_next_bill(
 
 
 async def test_a_bank_reference_counts_once_and_never_for_other_content(
-    premiums: Premiums,
+    client: StackClient,
 ) -> None:
-    await july_of_swift(premiums)
-    await premiums.assess(2025, 7)
+    await july_of_swift(client)
+    await assess(client, 2025, 7)
 
-    first = await premiums.receive(SWIFT, "2025-07", date(2025, 8, 4), 100, "B-1")
-    again = await premiums.receive(SWIFT, "2025-07", date(2025, 8, 4), 100, "B-1")
-    other = await refused(premiums.receive(SWIFT, "2025-07", date(2025, 8, 4), 101, "B-1"))
-    future = await refused(premiums.receive(SWIFT, "2025-07", date(2025, 8, 6), 1, "B-2"))
+    first = await receive(client, SWIFT, "2025-07", date(2025, 8, 4), 100, reference="B-1")
+    again = await receive(client, SWIFT, "2025-07", date(2025, 8, 4), 100, reference="B-1")
+    other = await refused(receive(client, SWIFT, "2025-07", date(2025, 8, 4), 101, reference="B-1"))
+    future = await refused(receive(client, SWIFT, "2025-07", date(2025, 8, 6), 1, reference="B-2"))
 
     assert again == first
     assert (other.code, other.reason) == (grpc.StatusCode.ALREADY_EXISTS, "BANK_REFERENCE_USED")
     assert future.reason == "RECEIPT_IN_FUTURE"
-    assert (await premiums.bill(SWIFT, "2025-07")).received_fen == 100
+    assert (await get_bill(client, SWIFT, "2025-07")).received_fen == 100
 
 
-async def test_a_platform_sees_its_own_bills_only(premiums: Premiums) -> None:
-    await july_of_swift(premiums)
-    await premiums.count_orders(PEARL, ("440100", RIDES, date(2025, 7, 1), 100))
-    await premiums.assess(2025, 7)
-    swift = premiums.at("platform", platform=SWIFT)
+async def test_a_platform_sees_its_own_bills_only(client: StackClient) -> None:
+    await july_of_swift(client)
+    await count_orders(client, PEARL, ("440100", RIDES, date(2025, 7, 1), 100))
+    await assess(client, 2025, 7)
+    swift = platform_stub(client, SWIFT)
 
     own = await swift.ListPremiumBills(pb.ListPremiumBillsRequest())
     other = await refused(
@@ -222,22 +236,22 @@ async def test_a_platform_sees_its_own_bills_only(premiums: Premiums) -> None:
     assert other.code is grpc.StatusCode.PERMISSION_DENIED
 
 
-async def test_lists_page_to_their_end(premiums: Premiums) -> None:
+async def test_lists_page_to_their_end(client: StackClient) -> None:
     for platform in (SWIFT, PEARL):
-        await premiums.count_orders(
-            platform, *(("440100", RIDES, date(2025, 7, n), n) for n in range(1, 6))
+        await count_orders(
+            client, platform, *(("440100", RIDES, date(2025, 7, n), n) for n in range(1, 6))
         )
     seen: list[int] = []
     request = pb.ListAccrualsRequest(month=month_to_wire(JULY), page_size=3)
     while True:
-        page = await premiums.officer.ListAccruals(request)
+        page = await officer(client).ListAccruals(request)
         seen += [tally.order_count for tally in page.accruals]
         if not page.next_page_token:
             break
         request.page_token = page.next_page_token
-    await premiums.assess(2025, 7)
-    bills = await premiums.officer.ListPremiumBills(pb.ListPremiumBillsRequest(page_size=1))
-    rest = await premiums.officer.ListPremiumBills(
+    await assess(client, 2025, 7)
+    bills = await officer(client).ListPremiumBills(pb.ListPremiumBillsRequest(page_size=1))
+    rest = await officer(client).ListPremiumBills(
         pb.ListPremiumBillsRequest(page_token=bills.next_page_token)
     )
 

@@ -6,12 +6,16 @@ import pytest
 
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
-from services.premiums.domain import assessing, paying
-from services.premiums.domain.assessing import DueDates, Tally
+from services.kernel.scheme import Industry
+from services.premiums.domain import assessment, receipts
+from services.premiums.domain.bills import Allotment, AreaPremium, Bill, BillState, Due
 from services.premiums.domain.law import law
-from services.premiums.domain.paying import Area, Bill, BillState, Due, Paid
+from services.premiums.domain.lines import DueDates, Line, premium_lines
 from services.premiums.domain.problems import EarlierMonthNotAssessed, MonthAssessed, MonthStillOpen
-from services.premiums.domain.terms import Industry, Term, TermKind, rates
+from services.premiums.domain.rates import rates
+from services.premiums.domain.standing import standing
+from services.premiums.domain.tallies import Tally
+from services.premiums.domain.terms import Term, TermKind
 from services.runtime.base.holidays import work_calendar
 
 LAW = law("440000")
@@ -28,12 +32,14 @@ def a_band(band: str, since: date, platform: str = PLATFORM, seq: int = 1) -> Te
     return Term(platform, TermKind.BAND, since, Decimal(band), seq=seq)
 
 
-def lines(tallies: list[Tally], terms: list[Term]) -> list[assessing.Line]:
+def lines(tallies: list[Tally], terms: list[Term]) -> list[Line]:
     in_force = rates({tally.key for tally in tallies}, terms, LAW)
-    return assessing.premium(tallies, in_force, DueDates(DUE))
+    return premium_lines(tallies, in_force, DueDates(DUE))
 
 
-def a_bill(premium: int, paid: tuple[Paid, ...] = (), areas: tuple[Area, ...] = ()) -> Bill:
+def a_bill(
+    premium: int, paid: tuple[Allotment, ...] = (), areas: tuple[AreaPremium, ...] = ()
+) -> Bill:
     return Bill(
         PLATFORM,
         JULY,
@@ -41,7 +47,7 @@ def a_bill(premium: int, paid: tuple[Paid, ...] = (), areas: tuple[Area, ...] = 
         BillState.ASSESSED,
         1,
         (Due(DUE, Fen(premium)),),
-        areas or (Area("440100", Fen(premium)),),
+        areas or (AreaPremium("440100", Fen(premium)),),
         paid,
     )
 
@@ -58,27 +64,27 @@ def test_a_platform_month_costs_orders_times_base_times_band_to_the_fen() -> Non
         a_band("0.80", date(2025, 7, 1), freight),
     ]
 
-    found = lines(tallies, terms)
+    billed = lines(tallies, terms)
 
-    assert [line.premium.yuan for line in found] == ["103,703.63", "34,567.89", "14,222.16"]
-    assert total(line.premium for line in found) == Fen.of_yuan("152493.68")
+    assert [line.premium.yuan for line in billed] == ["103,703.63", "34,567.89", "14,222.16"]
+    assert total(line.premium for line in billed) == Fen.of_yuan("152493.68")
 
 
 def test_a_surcharge_runs_from_the_day_after_the_due_date_to_the_day_of_payment() -> None:
     bill = a_bill(15_249_368)
 
-    assert paying.standing(bill, DUE, LAW).surcharge == Fen(0)
-    assert paying.standing(bill, date(2025, 8, 16), LAW).surcharge == Fen(7_625)
-    assert paying.standing(bill, date(2025, 8, 25), LAW).surcharge == Fen.of_yuan("762.47")
-    assert paying.standing(bill, date(2025, 8, 25), LAW).days_late == 10
+    assert standing(bill, DUE, LAW).surcharge == Fen(0)
+    assert standing(bill, date(2025, 8, 16), LAW).surcharge == Fen(7_625)
+    assert standing(bill, date(2025, 8, 25), LAW).surcharge == Fen.of_yuan("762.47")
+    assert standing(bill, date(2025, 8, 25), LAW).days_late == 10
 
 
 def test_a_premium_is_due_on_the_fifteenth_or_the_next_working_day() -> None:
     calendar = work_calendar()
 
-    assert assessing.due_date(JULY, LAW, calendar) == date(2025, 8, 15)
-    assert assessing.due_date(Month(2025, 10), LAW, calendar) == date(2025, 11, 17)
-    assert assessing.due_date(Month(2026, 1), LAW, calendar) == date(2026, 2, 24)
+    assert assessment.due_date(JULY, LAW, calendar) == date(2025, 8, 15)
+    assert assessment.due_date(Month(2025, 10), LAW, calendar) == date(2025, 11, 17)
+    assert assessment.due_date(Month(2026, 1), LAW, calendar) == date(2026, 2, 24)
 
 
 def test_a_band_that_changes_within_a_month_splits_the_line_by_rate() -> None:
@@ -88,9 +94,9 @@ def test_a_band_that_changes_within_a_month_splits_the_line_by_rate() -> None:
         a_tally(Industry.RIDE_HAILING, date(2025, 7, 31), 1),
     ]
 
-    found = lines(tallies, [a_band("0.50", date(2025, 7, 16))])
+    billed = lines(tallies, [a_band("0.50", date(2025, 7, 16))])
 
-    assert [(line.order_count, line.band, line.premium) for line in found] == [
+    assert [(line.order_count, line.band, line.premium) for line in billed] == [
         (4, Decimal("0.50"), Fen(2)),
         (3, Decimal("1.00"), Fen(3)),
     ]
@@ -104,7 +110,7 @@ def test_a_band_that_comes_back_within_a_month_shares_one_line() -> None:
     assert [line.order_count for line in lines(tallies, terms)] == [1, 2]
 
 
-def test_an_assigned_base_holds_until_the_law_fixes_bases_anew() -> None:
+def test_an_assigned_base_holds_until_the_law_changes_the_bases() -> None:
     term = Term(
         PLATFORM, TermKind.BASE, date(2023, 1, 1), Decimal("0.06"), Industry.INSTANT_DELIVERY
     )
@@ -124,19 +130,23 @@ def test_orders_that_are_taken_back_make_no_line() -> None:
 
 def test_months_are_assessed_once_they_ended_and_in_order() -> None:
     with pytest.raises(MonthStillOpen, match="2025-08-01"):
-        assessing.check_may_assess(JULY, date(2025, 7, 31), None, None)
+        assessment.require_assessable(JULY, date(2025, 7, 31), None, None)
     with pytest.raises(MonthAssessed, match="2025-08"):
-        assessing.check_may_assess(JULY, date(2025, 8, 1), JULY, None)
+        assessment.require_assessable(JULY, date(2025, 8, 1), JULY, None)
     with pytest.raises(EarlierMonthNotAssessed, match="assess 2025-06 before 2025-07"):
-        assessing.check_may_assess(JULY, date(2025, 8, 1), None, Month(2025, 6))
-    assessing.check_may_assess(JULY, date(2025, 8, 1), Month(2025, 6), JULY)
+        assessment.require_assessable(JULY, date(2025, 8, 1), None, Month(2025, 6))
+    assessment.require_assessable(JULY, date(2025, 8, 1), Month(2025, 6), JULY)
 
 
 def test_a_receipt_pays_premium_first_then_surcharge_and_the_rest_is_credit() -> None:
-    areas = (Area("440100", Fen(10_000)), Area("440600", Fen(5_000)), Area("441900", Fen(1)))
+    areas = (
+        AreaPremium("440100", Fen(10_000)),
+        AreaPremium("440600", Fen(5_000)),
+        AreaPremium("441900", Fen(1)),
+    )
     bill = a_bill(15_001, areas=areas)
 
-    receipt = paying.receive(bill, Fen(20_000), date(2025, 8, 25), LAW, "B1")
+    receipt = receipts.receive_premium(bill, Fen(20_000), date(2025, 8, 25), LAW, "B1")
 
     assert (receipt.premium, receipt.surcharge, receipt.credit) == (Fen(15_001), Fen(75), Fen(4924))
     assert [part.premium for part in receipt.parts] == [area.premium for area in areas]
@@ -145,19 +155,19 @@ def test_a_receipt_pays_premium_first_then_surcharge_and_the_rest_is_credit() ->
 
 
 def test_partial_receipts_clear_every_pooling_area_exactly() -> None:
-    areas = tuple(Area(f"4401{n:02}", Fen(fen)) for n, fen in enumerate((7, 11, 13, -3)))
+    areas = tuple(AreaPremium(f"4401{n:02}", Fen(fen)) for n, fen in enumerate((7, 11, 13, -3)))
     received = {area.pooling_area: 0 for area in areas}
     bill = a_bill(28, areas=areas)
 
     for day, amount in enumerate((5, 9, 1, 13), 1):
-        receipt = paying.receive(bill, Fen(amount), date(2025, 8, day), LAW, str(day))
+        receipt = receipts.receive_premium(bill, Fen(amount), date(2025, 8, day), LAW, str(day))
         for part in receipt.parts:
             received[part.pooling_area] += part.premium.count
-        bill = paying.after_receipt(bill, receipt, LAW)
+        bill = receipts.after_receipt(bill, receipt, LAW)
         bill = replace(
             bill,
             areas=tuple(
-                Area(area.pooling_area, area.premium, Fen(received[area.pooling_area]))
+                AreaPremium(area.pooling_area, area.premium, Fen(received[area.pooling_area]))
                 for area in areas
             ),
         )
@@ -169,26 +179,30 @@ def test_partial_receipts_clear_every_pooling_area_exactly() -> None:
 def test_a_bill_paid_late_is_settled_only_when_the_surcharge_is_paid_too() -> None:
     bill = a_bill(100_000)
     late = date(2025, 8, 25)
-    first = paying.after_receipt(bill, paying.receive(bill, Fen(100_000), late, LAW, "1"), LAW)
-    second = paying.after_receipt(first, paying.receive(first, Fen(500), late, LAW, "2"), LAW)
+    first = receipts.after_receipt(
+        bill, receipts.receive_premium(bill, Fen(100_000), late, LAW, "1"), LAW
+    )
+    second = receipts.after_receipt(
+        first, receipts.receive_premium(first, Fen(500), late, LAW, "2"), LAW
+    )
 
     assert first.state is BillState.ASSESSED
-    assert paying.standing(first, date(2025, 12, 31), LAW).surcharge == Fen(500)
+    assert standing(first, date(2025, 12, 31), LAW).surcharge == Fen(500)
     assert second.state is BillState.SETTLED
 
 
 def test_surcharge_follows_what_was_unpaid_on_each_day() -> None:
-    paid = (Paid(date(2025, 8, 20), Fen(60_000)),)
+    paid = (Allotment(date(2025, 8, 20), Fen(60_000)),)
     bill = a_bill(100_000, paid)
 
     # 600.00 for 5 days and 400.00 for 10 days
-    assert paying.standing(bill, date(2025, 8, 25), LAW).surcharge == Fen(150 + 200)
+    assert standing(bill, date(2025, 8, 25), LAW).surcharge == Fen(150 + 200)
 
 
 def test_a_surcharge_over_a_year_is_simple() -> None:
     bill = a_bill(10_000_00)
 
-    assert paying.standing(bill, date(2026, 8, 15), LAW).surcharge == Fen(182_500)
+    assert standing(bill, date(2026, 8, 15), LAW).surcharge == Fen(182_500)
 
 
 def test_orders_declared_too_low_bear_surcharge_from_their_own_due_date() -> None:
@@ -198,14 +212,16 @@ def test_orders_declared_too_low_bear_surcharge_from_their_own_due_date() -> Non
     )
 
     # 31 days on 100.00 although the bill itself is paid in time
-    assert paying.standing(bill, date(2025, 9, 15), LAW).surcharge == Fen(155)
-    assert paying.standing(bill, date(2025, 9, 15), LAW).arrears == Fen(10_000)
+    assert standing(bill, date(2025, 9, 15), LAW).surcharge == Fen(155)
+    assert standing(bill, date(2025, 9, 15), LAW).arrears == Fen(10_000)
 
 
 def test_credit_pays_a_bill_without_money() -> None:
-    bill = a_bill(10_000, areas=(Area("440100", Fen(4_000)), Area("440600", Fen(6_000))))
+    bill = a_bill(
+        10_000, areas=(AreaPremium("440100", Fen(4_000)), AreaPremium("440600", Fen(6_000)))
+    )
 
-    receipt = paying.set_off(bill, {"440600": Fen(3_000), "442000": Fen(1)}, DUE, LAW)
+    receipt = receipts.apply_credit(bill, {"440600": Fen(3_000), "442000": Fen(1)}, DUE, LAW)
 
     assert receipt.amount == Fen(0)
     assert (receipt.premium, receipt.credit) == (Fen(3_001), Fen(-3_001))
@@ -218,12 +234,12 @@ def test_credit_pays_a_bill_without_money() -> None:
 
 
 def test_a_bill_below_zero_becomes_credit_in_its_own_areas() -> None:
-    bill = a_bill(-30, areas=(Area("440100", Fen(10)), Area("440600", Fen(-40))))
+    bill = a_bill(-30, areas=(AreaPremium("440100", Fen(10)), AreaPremium("440600", Fen(-40))))
 
-    receipt = paying.give_credit(bill, DUE)
+    receipt = receipts.give_credit(bill, DUE)
 
     assert [(part.premium, part.credit) for part in receipt.parts] == [
         (Fen(10), Fen(-10)),
         (Fen(-40), Fen(40)),
     ]
-    assert paying.after_receipt(bill, receipt, LAW).state is BillState.SETTLED
+    assert receipts.after_receipt(bill, receipt, LAW).state is BillState.SETTLED

@@ -1,4 +1,4 @@
-"""What the service says of itself, and what it does not take in."""
+"""The README of the service, and the events that it refuses."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,16 +10,25 @@ from oip.type.v1 import type_pb2
 
 import services
 from services.kernel.problems import Malformed
-from services.premiums import consumers
-from services.premiums.domain.paying import LIFECYCLE
+from services.premiums.commands.accruals import on_order_batch_recorded
+from services.premiums.domain.bills import LIFECYCLE
+from services.runtime.base.holidays import work_calendar
 from services.runtime.rpc.wire import date_to_wire
+from services.runtime.service.context import CommandContext
+from services.runtime.storage.crypto import ColumnCipher, Keys
 
-PLATFORM = "91110108MA01ABCD2H"
-NOW = datetime(2025, 8, 1, tzinfo=UTC)
+PLATFORM = "platforms/91110108MA01ABCD2H"
+CONTEXT = CommandContext(
+    now=datetime(2025, 8, 1, tzinfo=UTC),
+    actor="services/orders",
+    province="440000",
+    cipher=ColumnCipher(Keys({"k1": bytes(32)}, "k1", b"i" * 32)),
+    calendar=work_calendar(),
+)
 NO_TRANSACTION: Any = None
 
 
-def a_batch(**changes: Any) -> events_pb2.OrderBatchRecorded:
+def a_batch(changes: dict[str, Any], platform: str = PLATFORM) -> events_pb2.OrderBatchRecorded:
     tally = {
         "platform": PLATFORM,
         "pooling_area": "440100",
@@ -28,7 +37,7 @@ def a_batch(**changes: Any) -> events_pb2.OrderBatchRecorded:
         "order_count": 1,
     }
     return events_pb2.OrderBatchRecorded(
-        order_batch="b", platform=PLATFORM, tallies=[orders_pb2.OrderTally(**(tally | changes))]
+        order_batch="b", platform=platform, tallies=[orders_pb2.OrderTally(**(tally | changes))]
     )
 
 
@@ -42,7 +51,7 @@ def test_the_readme_shows_the_lifecycle_that_the_program_walks() -> None:
     ("changes", "field"),
     [
         ({"industry": type_pb2.INDUSTRY_UNSPECIFIED}, "tallies[0].industry"),
-        ({"platform": "91350100M000100Y43"}, "tallies[0].platform"),
+        ({"platform": "platforms/91350100M000100Y43"}, "tallies[0].platform"),
         ({"service_date": None}, "tallies[0].service_date"),
     ],
 )
@@ -50,6 +59,15 @@ async def test_a_tally_that_cannot_be_read_is_named_and_not_counted(
     changes: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(Malformed) as caught:
-        await consumers.order_batch_recorded(NO_TRANSACTION, a_batch(**changes), NOW)
+        await on_order_batch_recorded(NO_TRANSACTION, a_batch(changes), CONTEXT)
 
     assert caught.value.field == field
+
+
+async def test_a_batch_whose_platform_is_not_a_resource_name_is_refused() -> None:
+    batch = a_batch({}, platform="91110108MA01ABCD2H")
+
+    with pytest.raises(Malformed) as caught:
+        await on_order_batch_recorded(NO_TRANSACTION, batch, CONTEXT)
+
+    assert caught.value.field == "platform"

@@ -64,10 +64,10 @@ TABLES = (
     )
     """,
     "create index ix_premiums_term_platform on term (platform, since_date, seq)",
-    # The newest assessed month; its row lock keeps tallies and assessments apart.
+    # The newest assessed month; its row lock keeps accruals and assessments apart.
     """
     create table assessment_head (
-        the_one boolean primary key default true check (the_one),
+        single_row boolean primary key default true check (single_row),
         latest_month date
     )
     """,
@@ -204,7 +204,7 @@ def upgrade() -> None:
     allow("platform", "SELECT", "INSERT", "UPDATE (revision, industries)")
     allow("order_gap", "SELECT", "INSERT", "UPDATE (revision, gaps)")
     allow("assessment_head", "SELECT", "UPDATE (latest_month)")
-    # What a bill asks for stays as it was assessed; only how far it is paid moves on.
+    # The premium of a bill never changes; only its state does.
     allow("bill", "SELECT", "INSERT", "UPDATE (state, revision)")
     for table in OF_A_PLATFORM:
         enable_platform_isolation(table)

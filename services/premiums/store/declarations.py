@@ -8,18 +8,18 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from services.kernel.periods import Month
-from services.premiums.domain.declaring import Cell
+from services.premiums.domain.declarations import Cell
 from services.premiums.store.tables import declaration_rows, declarations
 from services.runtime.storage.database import Transaction
 
 
-async def add_declaration(
+async def insert(
     tx: Transaction, platform: str, month: Month, counts: Mapping[Cell, int], now: datetime
 ) -> int:
-    """Keep a declaration beside earlier ones of the month; its revision, from 1."""
+    """Add a declaration of a month to the earlier ones; its revision, from 1."""
     key = {"platform": platform, "month": month.first_day}
-    one = sa.func.hashtextextended(f"declaration {platform} {month}", 0)
-    await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(one)))
+    lock_key = sa.func.hashtextextended(f"declaration {platform} {month}", 0)
+    await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key)))
     newest = sa.select(sa.func.coalesce(sa.func.max(declarations.c.revision), 0)).where(
         declarations.c.platform == platform, declarations.c.month == month.first_day
     )
@@ -32,3 +32,13 @@ async def add_declaration(
     if rows:
         await tx.execute(sa.insert(declaration_rows), rows)
     return revision
+
+
+async def exists(tx: Transaction, platform: str, month: Month) -> bool:
+    """Whether a platform has declared a month."""
+    statement = (
+        sa.select(declarations.c.revision)
+        .where(declarations.c.platform == platform, declarations.c.month == month.first_day)
+        .limit(1)
+    )
+    return (await tx.execute(statement)).first() is not None

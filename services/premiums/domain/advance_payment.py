@@ -7,9 +7,10 @@ from datetime import date, timedelta
 from enum import Enum
 
 from services.kernel.law import Finding, Outcome, facts
+from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.workdays import WorkCalendar
-from services.premiums.domain.law import ADVANCE_PAYMENT, COST_BEARER, Law
+from services.premiums.domain.law import ADVANCE_PAYMENT, COST_BEARER
 
 
 class Bearer(Enum):
@@ -20,20 +21,20 @@ class Bearer(Enum):
 
 
 @dataclass(frozen=True)
-class AdvanceDates:
-    """By when what has to happen after a worker asked for an advance payment."""
+class AdvancePayment:
+    """The days that follow from a worker's request for an advance payment."""
 
     urge: date  # the agency urges the platform by this day
     payment: date  # the platform pays by this day
     advance_from: date  # the fund pays from this day on
-    repayment: date | None  # the platform repays by this day, once the fund has paid
+    repayment: date | None  # the platform repays by this day; None until the fund has paid
 
 
-def bearer(arrears: Fen, surcharge: Fen, day: date) -> tuple[Bearer, Finding]:
+def cost_bearer(arrears: Fen, surcharge: Fen, day: date) -> tuple[Bearer, Finding]:
     """Who bears costs that arise on a day: the fund, unless premium or surcharge is overdue."""
     owes = arrears.count > 0 or surcharge.count > 0
-    found = Bearer.PLATFORM if owes else Bearer.FUND
-    return found, Finding(
+    bearer = Bearer.PLATFORM if owes else Bearer.FUND
+    return bearer, Finding(
         COST_BEARER,
         Outcome.MET if owes else Outcome.NOT_MET,
         f"On {day} the platform owes {arrears.yuan} yuan of premium and {surcharge.yuan} of "
@@ -45,23 +46,24 @@ def bearer(arrears: Fen, surcharge: Fen, day: date) -> tuple[Bearer, Finding]:
         if owes
         else f"{day} 无欠费, 费用由基金支付。",
         inputs=facts(arrears=arrears, surcharge=surcharge, day=day),
-        outputs=facts(bearer=found),
+        outputs=facts(bearer=bearer),
     )
 
 
-def advance_dates(
-    asked: date, paid: date | None, law: Law, calendar: WorkCalendar
-) -> tuple[AdvanceDates, Finding]:
+def advance_payment(
+    request_date: date, advance_date: date | None, law: Law, calendar: WorkCalendar
+) -> tuple[AdvancePayment, Finding]:
     """The days that follow from a worker's request, and from the advance once it is paid.
 
     The agency urges within 3 working days, the platform pays within 5 more, then the fund pays;
-    the platform repays within 10 days of that.
+    the platform repays within 10 days of `advance_date`, the day on which the fund paid.
     """
-    days = law.on("advance_payment_days", asked)
-    urge = calendar.plus(asked, int(days.at("urge")))
+    days = law.on("advance_payment_days", request_date)
+    urge = calendar.plus(request_date, int(days.at("urge")))
     payment = calendar.plus(urge, int(days.at("pay")))
-    repayment = None if paid is None else paid + timedelta(days=int(days.at("repay")))
-    found = AdvanceDates(urge, payment, payment + timedelta(days=1), repayment)
+    repayment = (
+        None if advance_date is None else advance_date + timedelta(days=int(days.at("repay")))
+    )
     text = (
         f"The agency urges the platform by {urge}; if it has not paid by {payment}, the fund pays "
         "in advance"
@@ -70,12 +72,12 @@ def advance_dates(
     if repayment:
         text += f", and the platform repays by {repayment}"
         text_zh += f"; 平台须于 {repayment} 前偿还"
-    return found, Finding(
+    return AdvancePayment(urge, payment, payment + timedelta(days=1), repayment), Finding(
         ADVANCE_PAYMENT,
         Outcome.CALCULATED,
         text + ".",
         text_zh + "。",
-        inputs=facts(asked=asked, paid=paid or ""),
+        inputs=facts(request_date=request_date, advance_date=advance_date or ""),
         outputs=facts(urge=urge, payment=payment, repayment=repayment or ""),
         parameters=(days.version,),
     )

@@ -1,57 +1,52 @@
-"""A month's work, in a handful of statements whose cost follows tallies, not orders.
+"""Assessments: a month's work, in statements whose cost follows tallies, not orders.
 
-`add_lines` is the set-based twin of `domain.assessing.premium`; a property test holds them equal.
+`insert_lines` is the set-based twin of `domain.lines.premium_lines`; a property test holds them
+equal.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
 import sqlalchemy as sa
 
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.premiums.domain.assessing import DueDates, Line, LineKind
-from services.premiums.domain.paying import BillState
-from services.premiums.domain.terms import LineKey, Rate
-from services.premiums.store.tables import (
-    accruals,
-    assessment_head,
-    assessments,
-    bills,
-    declarations,
-    lines,
-)
+from services.premiums.domain.assessment import Assessment
+from services.premiums.domain.bills import BillState
+from services.premiums.domain.lines import DueDates, Line, LineKind
+from services.premiums.domain.rates import Rate
+from services.premiums.domain.tallies import LineKey
+from services.premiums.store.tables import accruals, assessment_head, assessments, lines
 from services.runtime.rpc.wire import findings_to_json
 from services.runtime.storage.database import Transaction
 
 
-@dataclass(frozen=True)
-class Assessment:
-    """A month assessed, over all platforms."""
-
-    month: Month
-    bill_count: int
-    line_count: int
-    order_count: int
-    premium: Fen
-    due: date
-    gap_day_count: int
+async def find_latest_month(tx: Transaction) -> Month | None:
+    """The newest assessed month; None before the first assessment."""
+    first_day = (await tx.execute(sa.select(assessment_head.c.latest_month))).scalar_one()
+    return None if first_day is None else Month.of(first_day)
 
 
-async def earliest_open_month(tx: Transaction, latest: Month | None) -> Month | None:
+async def lock_latest_month(tx: Transaction, *, exclusive: bool = False) -> Month | None:
+    """The newest assessed month, locked: shared among accruals and terms, or exclusively."""
+    statement = sa.select(assessment_head.c.latest_month).with_for_update(read=not exclusive)
+    first_day = (await tx.execute(statement)).scalar_one()
+    return None if first_day is None else Month.of(first_day)
+
+
+async def find_open_month(tx: Transaction, latest: Month | None) -> Month | None:
     """The first bill month after the newest assessed one that has tallies."""
     statement = sa.select(sa.func.min(accruals.c.bill_month))
     if latest is not None:
         statement = statement.where(accruals.c.bill_month > latest.first_day)
-    found = (await tx.execute(statement)).scalar_one()
-    return None if found is None else Month.of(found)
+    first_day = (await tx.execute(statement)).scalar_one()
+    return None if first_day is None else Month.of(first_day)
 
 
-async def line_keys(tx: Transaction, month: Month) -> list[LineKey]:
+async def list_line_keys(tx: Transaction, month: Month) -> list[LineKey]:
     """The lines that a bill month's tallies fall in; days that cancel out make none."""
     statement = sa.text(
         """
@@ -68,8 +63,8 @@ async def line_keys(tx: Transaction, month: Month) -> list[LineKey]:
     return sorted(LineKey(row[0], row[1], row[2], Month.of(row[3])) for row in rows)
 
 
-async def underdeclared(tx: Transaction, month: Month) -> frozenset[LineKey]:
-    """Lines of late tallies for which the platform had declared fewer orders than are held."""
+async def list_underdeclared(tx: Transaction, month: Month) -> frozenset[LineKey]:
+    """Lines of late tallies for which the platform had declared fewer orders than are recorded."""
     statement = sa.text(
         """
         with late as (
@@ -143,11 +138,11 @@ _ADD_LINES = sa.text(
 )
 
 
-async def add_lines(tx: Transaction, month: Month, rates: Sequence[Rate], due: DueDates) -> None:
+async def insert_lines(tx: Transaction, month: Month, rates: Sequence[Rate], due: DueDates) -> None:
     """Make a bill month's lines from its tallies, one per key and rate, rounded once.
 
-    The statement of the month: spans say which service dates have which rate, and all spans of one
-    key with the same rate are one line.
+    Spans say which service dates have which rate; all spans of one key with the same rate are one
+    line.
     """
     number_of: dict[tuple[LineKey, tuple[object, ...]], int] = {}
     for rate in rates:
@@ -183,7 +178,7 @@ async def add_lines(tx: Transaction, month: Month, rates: Sequence[Rate], due: D
     )
 
 
-async def take_estimates_back(tx: Transaction, month: Month, due: date) -> None:
+async def insert_reversals(tx: Transaction, month: Month, due: date) -> None:
     """Reverse the estimates whose orders came with this bill month, or whose month was declared."""
     statement = sa.text(
         """
@@ -223,7 +218,7 @@ async def take_estimates_back(tx: Transaction, month: Month, due: date) -> None:
     )
 
 
-async def add_estimate(tx: Transaction, month: Month, drawn: Sequence[Line]) -> None:
+async def insert_estimate(tx: Transaction, month: Month, estimate: Sequence[Line]) -> None:
     """Add the lines of an estimate."""
     await tx.execute(
         sa.insert(lines),
@@ -243,13 +238,13 @@ async def add_estimate(tx: Transaction, month: Month, drawn: Sequence[Line]) -> 
                 "due_date": line.due,
                 "findings": findings_to_json(line.findings),
             }
-            for line in drawn
+            for line in estimate
         ],
     )
 
 
-async def add_bills(tx: Transaction, month: Month, due: date, now: datetime) -> list[str]:
-    """Make a bill for each platform that has lines of the month and no bill; the platforms."""
+async def insert_bills(tx: Transaction, month: Month, due: date, now: datetime) -> list[str]:
+    """Make a bill for each platform with lines of the month and no bill; their platforms."""
     statement = sa.text(
         """
         insert into bill (platform, month, premium_fen, due_date, state, revision, create_time)
@@ -270,10 +265,10 @@ async def add_bills(tx: Transaction, month: Month, due: date, now: datetime) -> 
     return sorted((await tx.execute(statement, values)).scalars())
 
 
-async def add_assessment(
+async def insert(
     tx: Transaction, month: Month, due: date, gap_day_count: int, now: datetime
 ) -> Assessment:
-    """Close the month: record its sums and make it the newest assessed one."""
+    """Record the sums of the month and make it the newest assessed one."""
     sums = sa.select(
         sa.func.count(sa.distinct(lines.c.platform)),
         sa.func.count(),
@@ -281,11 +276,11 @@ async def add_assessment(
         sa.func.coalesce(sa.func.sum(lines.c.premium_fen), 0),
     ).where(lines.c.month == month.first_day)
     bill_count, line_count, order_count, premium_fen = (await tx.execute(sums)).one()
-    held = sa.select(sa.func.coalesce(sa.func.sum(accruals.c.order_count), 0)).where(
+    tallied = sa.select(sa.func.coalesce(sa.func.sum(accruals.c.order_count), 0)).where(
         accruals.c.bill_month == month.first_day
     )
-    assert (await tx.execute(held)).scalar_one() == order_count, "every tally is in one line"
-    found = Assessment(
+    assert (await tx.execute(tallied)).scalar_one() == order_count, "every tally is in one line"
+    assessment = Assessment(
         month,
         bill_count,
         line_count,
@@ -297,36 +292,26 @@ async def add_assessment(
     await tx.execute(
         sa.insert(assessments).values(
             month=month.first_day,
-            bill_count=found.bill_count,
-            line_count=found.line_count,
-            order_count=found.order_count,
-            premium_fen=found.premium.count,
+            bill_count=assessment.bill_count,
+            line_count=assessment.line_count,
+            order_count=assessment.order_count,
+            premium_fen=assessment.premium.count,
             due_date=due,
             gap_day_count=gap_day_count,
             create_time=now,
         )
     )
     await tx.execute(sa.update(assessment_head).values(latest_month=month.first_day))
-    return found
+    return assessment
 
 
 async def is_assessed(tx: Transaction, month: Month) -> bool:
-    """Whether a month was assessed itself."""
+    """Whether a month was itself assessed."""
     statement = sa.select(assessments.c.month).where(assessments.c.month == month.first_day)
     return (await tx.execute(statement)).first() is not None
 
 
-async def has_declared(tx: Transaction, platform: str, month: Month) -> bool:
-    """Whether a platform declared a month."""
-    statement = (
-        sa.select(declarations.c.revision)
-        .where(declarations.c.platform == platform, declarations.c.month == month.first_day)
-        .limit(1)
-    )
-    return (await tx.execute(statement)).first() is not None
-
-
-async def month_premiums(
+async def list_month_premiums(
     tx: Transaction, platform: str, month: Month
 ) -> dict[tuple[str, int], Fen]:
     """What a platform was billed for the month itself, by pooling area and industry."""
@@ -342,11 +327,3 @@ async def month_premiums(
         .order_by(lines.c.pooling_area, lines.c.industry)
     )
     return {(area, industry): Fen(int(fen)) for area, industry, fen in await tx.execute(statement)}
-
-
-async def bill_exists(tx: Transaction, platform: str, month: Month) -> bool:
-    """Whether a platform has a bill of the month."""
-    statement = sa.select(bills.c.platform).where(
-        bills.c.platform == platform, bills.c.month == month.first_day
-    )
-    return (await tx.execute(statement)).first() is not None

@@ -1,4 +1,4 @@
-"""What requests say, as values; each field that cannot be read is refused by its name."""
+"""Requests as values; a field that cannot be read is refused by its name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from services.kernel import names
 from services.kernel.identifiers import is_credit_code, is_division
 from services.kernel.periods import Month
 from services.kernel.problems import Malformed
-from services.premiums.commands.receiving import Incoming
-from services.premiums.commands.terms import Charged
-from services.premiums.domain.terms import Industry
+from services.kernel.scheme import Industry
+from services.premiums.domain.experience import BenefitsCharged
+from services.premiums.domain.receipts import IncomingPayment
+from services.premiums.domain.terms import Term, TermKind
+from services.premiums.store.bills import BillFilter
 from services.runtime.rpc.access import caller
-from services.runtime.rpc.wire import date_from_wire, fen_from_wire
+from services.runtime.rpc.wire import date_from_wire, fen_from_wire, month_from_wire
 
 TEXT_MAX = 500
 ROWS_MAX = 5_000
@@ -29,13 +31,15 @@ def platform_code(text: str, field: str = "platform") -> str:
     """The credit code in `platforms/{credit code}`; a platform may name only itself."""
     (code,) = names.parse(text, "platforms", field=field)
     if not is_credit_code(code):
-        raise Malformed.of(field, f"{code} is no unified social credit code; check its characters")
+        raise Malformed.of(
+            field, f"{code} is not a unified social credit code; check its characters"
+        )
     caller().require_platform(code)
     return code
 
 
 def platform_or_all(text: str) -> str:
-    """A platform's credit code; nothing for all that the caller may see."""
+    """A platform's credit code; empty for all that the caller may see."""
     return platform_code(text) if text else ""
 
 
@@ -49,10 +53,43 @@ def bill_name(text: str, field: str = "bill") -> tuple[str, Month]:
         raise Malformed.of(field, f"write the month as 2025-07, not {month}") from None
 
 
+def base_term(request: premiums_pb2.AssignPremiumBaseRequest) -> Term:
+    """The base that a request assigns."""
+    return Term(
+        platform=platform_code(request.platform),
+        kind=TermKind.BASE,
+        since=date_from_wire(request.since_date, "since_date"),
+        value=decimal(request.base_yuan, "base_yuan"),
+        industry=industry(request.industry),
+        reason=short_text(request.reason, "reason"),
+        id=names.id_from(request.request_id, request.platform),
+    )
+
+
+def band_term(request: premiums_pb2.AssignExperienceBandRequest) -> Term:
+    """The band that a request assigns."""
+    return Term(
+        platform=platform_code(request.platform),
+        kind=TermKind.BAND,
+        since=date_from_wire(request.since_date, "since_date"),
+        value=decimal(request.band, "band"),
+        reason=short_text(request.reason, "reason"),
+        id=names.id_from(request.request_id, request.platform),
+    )
+
+
+def bill_filter(
+    request: premiums_pb2.ListPremiumBillsRequest | premiums_pb2.ListPremiumReceiptsRequest,
+) -> BillFilter:
+    """The platform and the month that a list is restricted to."""
+    month = month_from_wire(request.month, "month") if request.HasField("month") else None
+    return BillFilter(platform_or_all(request.platform), month)
+
+
 def industry(number: int, field: str = "industry") -> Industry:
     """One of the scheme's industries."""
     if number not in _INDUSTRIES:
-        choices = ", ".join(one.name for one in Industry)
+        choices = ", ".join(choice.name for choice in Industry)
         raise Malformed.of(field, f"choose one of {choices}")
     return _INDUSTRIES[number]
 
@@ -60,24 +97,24 @@ def industry(number: int, field: str = "industry") -> Industry:
 def decimal(text: str, field: str) -> Decimal:
     """A decimal above zero, for example `0.07`."""
     try:
-        found = Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
-        found = Decimal(0)
-    exponent = found.as_tuple().exponent
-    if not found.is_finite() or found <= 0 or not isinstance(exponent, int) or exponent < -4:
+        number = Decimal(0)
+    exponent = number.as_tuple().exponent
+    if not number.is_finite() or number <= 0 or not isinstance(exponent, int) or exponent < -4:
         raise Malformed.of(field, "write a decimal above 0 with at most four places, such as 0.07")
-    return found
+    return number
 
 
-def incoming(request: premiums_pb2.RecordPremiumReceiptRequest) -> Incoming:
+def incoming_payment(request: premiums_pb2.RecordPremiumReceiptRequest) -> IncomingPayment:
     """Money as the bank's statement shows it: above zero, with day and reference."""
     amount = fen_from_wire(request.amount_fen, "amount_fen")
     if not amount:
         raise Malformed.of("amount_fen", "write an amount above 0 fen")
-    return Incoming(
+    return IncomingPayment(
         amount,
         date_from_wire(request.receipt_date, "receipt_date"),
-        words(request.bank_reference, "bank_reference"),
+        short_text(request.bank_reference, "bank_reference"),
     )
 
 
@@ -88,12 +125,12 @@ def year(number: int) -> int:
     return number
 
 
-def words(text: str, field: str) -> str:
+def short_text(text: str, field: str) -> str:
     """A short text for people; not empty."""
-    found = text.strip()
-    if not 1 <= len(found) <= TEXT_MAX:
+    stripped = text.strip()
+    if not 1 <= len(stripped) <= TEXT_MAX:
         raise Malformed.of(field, f"write 1 to {TEXT_MAX} characters")
-    return found
+    return stripped
 
 
 def day_or(request: Message, field: str, default: date) -> date:
@@ -101,34 +138,34 @@ def day_or(request: Message, field: str, default: date) -> date:
     return date_from_wire(getattr(request, field), field) if request.HasField(field) else default
 
 
-def declared_rows(
+def declaration_rows(
     rows: Sequence[premiums_pb2.DeclarePremiumRequest.Row],
 ) -> list[tuple[str, int, int]]:
-    """A declaration's rows; a platform without orders declares none."""
+    """The rows (pooling area, industry, count) of a declaration; none without orders."""
     if len(rows) > ROWS_MAX:
         raise Malformed.of("rows", f"send at most {ROWS_MAX:,} rows")
-    found = []
+    cells = []
     for index, row in enumerate(rows):
         if not is_division(row.pooling_area):
             what = "write the pooling area as six digits, for example 440100"
             raise Malformed.of(f"rows[{index}].pooling_area", what)
         number = industry(row.industry, f"rows[{index}].industry").value
-        found.append((row.pooling_area, number, row.order_count))
-    return found
+        cells.append((row.pooling_area, number, row.order_count))
+    return cells
 
 
-def charged_rows(rows: Sequence[premiums_pb2.RefixBandsRequest.Row]) -> list[Charged]:
-    """What benefits say about each platform; each at most once."""
+def benefits_charged(rows: Sequence[premiums_pb2.RefixBandsRequest.Row]) -> list[BenefitsCharged]:
+    """The benefits charged to each platform; each platform at most once."""
     if not 1 <= len(rows) <= ROWS_MAX:
         raise Malformed.of("rows", f"send 1 to {ROWS_MAX:,} platforms")
-    found = [
-        Charged(
+    charged = [
+        BenefitsCharged(
             platform_code(row.platform, f"rows[{index}].platform"),
             fen_from_wire(row.benefit_fen, f"rows[{index}].benefit_fen").count,
             row.lift,
         )
         for index, row in enumerate(rows)
     ]
-    if len({row.platform for row in found}) < len(found):
-        raise Malformed.of("rows", "a platform stands in more than one row; add them up")
-    return found
+    if len({row.platform for row in charged}) < len(charged):
+        raise Malformed.of("rows", "a platform is in more than one row; add the rows up")
+    return charged

@@ -1,0 +1,47 @@
+"""What must hold among the rows of premiums; `oip verify` counts the rows that break it."""
+
+from __future__ import annotations
+
+from services.premiums.store import invariants as invariant_store
+from services.runtime.service.context import Check, Invariant, ServiceContext
+from services.runtime.storage.database import Transaction
+
+_QUESTIONS = {
+    Invariant(
+        "I2-premiums",
+        "every tally of an assessed month is in one line, and no line counts other orders",
+    ): invariant_store.TALLIES_NOT_IN_LINES,
+    Invariant(
+        "I7-premiums-lines",
+        "every line is its orders times its rate, rounded half up once",
+    ): invariant_store.WRONG_LINES,
+    Invariant(
+        "I7-premiums-bills",
+        "every bill is the sum of its lines, and no line is without a bill",
+    ): invariant_store.WRONG_BILLS,
+    Invariant(
+        "I7-premiums-assessments",
+        "every assessed month is the sum of its lines",
+    ): invariant_store.WRONG_ASSESSMENTS,
+    Invariant(
+        "I7-premiums-receipts",
+        "the parts of every receipt sum to it",
+    ): invariant_store.WRONG_RECEIPTS,
+    Invariant(
+        "I7-premiums-payment",
+        "no bill is paid beyond its premium, and a settled bill is paid in full",
+    ): invariant_store.WRONGLY_PAID_BILLS,
+    Invariant(
+        "I7-premiums-credit",
+        "no platform has used more credit than it had",
+    ): invariant_store.OVERDRAWN_PLATFORMS,
+}
+INVARIANTS: tuple[Invariant, ...] = tuple(_QUESTIONS)
+
+
+async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
+    """Each invariant with the number of rows that break it."""
+    return [
+        invariant.check(await invariant_store.count(tx, question), "rows break it")
+        for invariant, question in _QUESTIONS.items()
+    ]

@@ -1,0 +1,76 @@
+"""The rows of premiums that break an invariant, counted from the rows."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from services.premiums.domain.bills import BillState
+from services.premiums.domain.lines import LineKind
+from services.runtime.storage.database import Transaction
+
+_NUMBERS = {
+    "orders": LineKind.ORDERS.value,
+    "estimate": LineKind.ESTIMATE.value,
+    "settled": BillState.SETTLED.value,
+}
+
+TALLIES_NOT_IN_LINES = """
+    select count(*) from (
+        select platform, pooling_area, industry, bill_month as month,
+               date_trunc('month', service_date)::date as service_month,
+               sum(order_count) as tallied
+        from accrual
+        where bill_month <= (select latest_month from assessment_head)
+        group by 1, 2, 3, 4, 5
+    ) a full join (
+        select platform, pooling_area, industry, month, service_month,
+               sum(order_count) as billed
+        from line where kind = :orders group by 1, 2, 3, 4, 5
+    ) l using (platform, pooling_area, industry, month, service_month)
+    where coalesce(a.tallied, 0) <> coalesce(l.billed, 0)
+"""
+WRONG_LINES = """
+    select count(*) from line
+    where kind = :orders
+      and premium_fen <> round(order_count * base * band * (1 + markup) * 100)
+"""
+WRONG_BILLS = """
+    select count(*) from bill b full join (
+        select platform, month, sum(premium_fen) as lines_fen from line group by 1, 2
+    ) l using (platform, month)
+    where b.premium_fen is distinct from l.lines_fen
+"""
+WRONG_ASSESSMENTS = """
+    select count(*) from assessment a
+    where a.premium_fen <> (
+        select coalesce(sum(premium_fen), 0) from line
+        where line.month = a.month and line.kind <> :estimate
+    )
+"""
+WRONG_RECEIPTS = """
+    select count(*) from receipt r left join (
+        select receipt as id, sum(premium_fen) as premium_fen,
+               sum(surcharge_fen) as surcharge_fen, sum(credit_fen) as credit_fen
+        from receipt_part group by receipt
+    ) p using (id)
+    where r.premium_fen <> coalesce(p.premium_fen, 0)
+       or r.surcharge_fen <> coalesce(p.surcharge_fen, 0)
+       or r.credit_fen <> coalesce(p.credit_fen, 0)
+"""
+WRONGLY_PAID_BILLS = """
+    select count(*) from bill b join (
+        select platform, month, sum(premium_fen) as paid_fen from receipt group by 1, 2
+    ) r using (platform, month)
+    where (b.premium_fen > 0 and r.paid_fen > b.premium_fen)
+       or (b.state = :settled and r.paid_fen <> b.premium_fen)
+"""
+OVERDRAWN_PLATFORMS = """
+    select count(*) from (
+        select platform from receipt group by platform having sum(credit_fen) < 0
+    ) overdrawn
+"""
+
+
+async def count(tx: Transaction, question: str) -> int:
+    """The number of rows that one of the questions above counts."""
+    return int((await tx.execute(sa.text(question), _NUMBERS)).scalar_one())
