@@ -93,8 +93,8 @@ async def test_a_close_costs_by_pooling_areas_and_not_by_postings(
     assert [check.invariant for check in checks if not check.holds] == []
     keep(
         "close",
-        f"the trial of a month's close over {AREAS} pooling areas with {MANY:,} postings, beside"
-        f" one with {FEW:,}; all steps of the close; adding up the postings instead",
+        f"the trial of a month's close over {AREAS} pooling areas with {MANY:,} postings, and"
+        f" with {FEW:,}; all steps of the close; adding up the postings instead",
         {
             "close_ms": many * 1000,
             "close_ten_thousand_ms": few * 1000,
@@ -119,7 +119,7 @@ async def _trial_seconds(database: Database, month: Month) -> float:
 
 
 async def _close(database: Database, month: Month) -> float:
-    """The time of all three steps, each in a transaction of its own."""
+    """The time of all three steps, each in a separate transaction."""
     service = service_context(database, NOW)
     start = time.perf_counter()
     async with database.begin(serializable=True) as tx:
