@@ -1,4 +1,4 @@
-"""Entrance for RPC: parse, open the transaction, call a command or a store question, format."""
+"""RPCs of the fund: parse, open the transaction, call a command or a store question, format."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import TypeVar
 
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 
-from services.fund import commands
-from services.fund.commands import Statement
-from services.fund.domain.ledger import Disbursement
+from services.fund.commands import disbursements, settlement
+from services.fund.commands.settlement import Statement
+from services.fund.domain.ledger import Disbursement, industry_number
 from services.fund.domain.settlement import PoolFigures, State, figures_in
-from services.fund.store import ledger, periods
-from services.fund.store.ledger import Posted
+from services.fund.store import ledger as ledger_store
+from services.fund.store import periods as period_store
+from services.fund.store.ledger import PostedTransaction
 from services.kernel import names
 from services.kernel.identifiers import is_division
 from services.kernel.money import total
 from services.kernel.periods import Month
 from services.kernel.problems import Malformed, NotFound
-from services.runtime.base.clock import today
 from services.runtime.rpc.access import caller
+from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import (
     Context,
     date_from_wire,
@@ -32,10 +33,8 @@ from services.runtime.rpc.wire import (
     moment_to_wire,
     month_from_wire,
     month_to_wire,
-    next_token,
-    page_of,
 )
-from services.runtime.service.context import ServiceContext
+from services.runtime.service.context import CommandContext, ServiceContext
 from services.runtime.service.requests import change, read
 from services.runtime.storage.database import Transaction, retrying
 
@@ -44,7 +43,7 @@ HASH_BYTES = 32
 REASON_CHARACTERS_MAX = 500
 
 R = TypeVar("R")
-Step = Callable[[Transaction], Awaitable[Statement]]
+Step = Callable[[Transaction, CommandContext], Awaitable[Statement]]
 
 
 class FundApi(fund_pb2_grpc.FundServiceServicer):
@@ -52,24 +51,23 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
-        # A step holds two connections; one step at a time leaves the pool to everybody else.
+        # A step holds two connections; one step at a time leaves the rest of the pool to others.
         self._stepping = asyncio.Lock()
 
     async def ListLedgerTransactions(
         self, request: fund_pb2.ListLedgerTransactionsRequest, context: Context
     ) -> fund_pb2.ListLedgerTransactionsResponse:
         """The ledger's transactions, newest first."""
-        page = page_of(request)
-        before = _seq(page.after[0]) if page.after else None
+        page = page_of(request, int)
+        before = page.after[0] if page.after else None
         area = _pooling_area(request.pooling_area) if request.pooling_area else ""
         month = month_from_wire(request.month, "month") if request.HasField("month") else None
 
         async def work(tx: Transaction) -> fund_pb2.ListLedgerTransactionsResponse:
-            found = await ledger.list_transactions(tx, area, month, before, page.size)
-            full = len(found) == page.size
+            posted = await ledger_store.list_transactions(tx, area, month, before, page.size)
             return fund_pb2.ListLedgerTransactionsResponse(
-                ledger_transactions=[_transaction(one) for one in found],
-                next_page_token=next_token([found[-1].seq]) if full else "",
+                ledger_transactions=[_transaction(entry) for entry in posted],
+                next_page_token=page.next_token(posted, key=lambda entry: (entry.seq,)),
             )
 
         return await read(self._context, work)
@@ -81,77 +79,70 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         month = month_from_wire(request.month, "month") if request.HasField("month") else None
 
         async def work(tx: Transaction) -> fund_pb2.TrialBalance:
-            balances = await ledger.balances(tx, month)
-            transaction_count, posting_count = await ledger.counts(tx, month)
+            balances = await ledger_store.list_balances(tx, month)
+            transaction_count, posting_count = await ledger_store.count_entries(tx, month)
             return fund_pb2.TrialBalance(
                 rows=[
                     fund_pb2.TrialBalance.Row(
-                        pooling_area=one.pooling_area,
-                        account=enum_number(one.account.value),
-                        balance_fen=one.amount.count,
+                        pooling_area=balance.pooling_area,
+                        account=enum_number(balance.account.value),
+                        balance_fen=balance.amount.count,
                     )
-                    for one in balances
+                    for balance in balances
                 ],
-                sum_fen=total(one.amount for one in balances).count,
+                sum_fen=total(balance.amount for balance in balances).count,
                 transaction_count=transaction_count,
                 posting_count=posting_count,
             )
 
-        return await self._read_at_once(work)
+        return await self._read_snapshot(work)
 
     async def RecordDisbursement(
         self, request: fund_pb2.RecordDisbursementRequest, context: Context
     ) -> fund_pb2.Disbursement:
         """Record that a run's money has left the account."""
-        made = _disbursement(request)
-        now = self._context.clock.now()
-        if made.disburse_date > today(self._context.clock):
+        disbursement = _disbursement(request)
+        command = self._context.command()
+        if disbursement.disburse_date > command.today:
             raise Malformed.of("disburse_date", "the bank's day cannot be in the future")
 
         async def work(tx: Transaction) -> fund_pb2.Disbursement:
-            recorded = await commands.record_disbursement(tx, made, now)
-            return fund_pb2.Disbursement(
-                name=recorded.name,
-                payment_run=recorded.payment_run,
-                pooling_area=recorded.pooling_area,
-                disburse_date=date_to_wire(recorded.disburse_date),
-                amount_fen=recorded.amount.count,
-                bank_reference=recorded.bank_reference,
-            )
+            recorded = await disbursements.record_disbursement(tx, disbursement, command)
+            return _disbursement_to_wire(recorded)
 
-        return await change(self._context, request, fund_pb2.Disbursement, work, resource=made.name)
+        return await change(
+            self._context, request, fund_pb2.Disbursement, work, resource=disbursement.name
+        )
 
     async def TrialSettlement(
         self, request: fund_pb2.TrialSettlementRequest, context: Context
     ) -> fund_pb2.SettlementPeriod:
         """Compute a month's settlement and post nothing."""
-        return await self._view(month_from_wire(request.month, "month"))
+        return await self._statement(month_from_wire(request.month, "month"))
 
     async def ProposeSettlement(
         self, request: fund_pb2.ProposeSettlementRequest, context: Context
     ) -> fund_pb2.SettlementPeriod:
         """Freeze a month's figures for approval."""
         month = month_from_wire(request.month, "month")
-        actor, now, province = caller().subject, self._context.clock.now(), self._context.province
         return await self._step(
             request,
             month,
-            lambda tx: commands.propose_settlement(tx, month, province, actor, now),
+            lambda tx, command: settlement.propose_settlement(tx, month, command),
         )
 
     async def WithdrawSettlement(
         self, request: fund_pb2.WithdrawSettlementRequest, context: Context
     ) -> fund_pb2.SettlementPeriod:
-        """Take a proposal back."""
+        """Withdraw a proposal."""
         month = month_from_wire(request.month, "month")
         reason = request.reason.strip()
         if not 0 < len(reason) <= REASON_CHARACTERS_MAX:
             raise Malformed.of("reason", f"say why in 1 to {REASON_CHARACTERS_MAX} characters")
-        actor, now = caller().subject, self._context.clock.now()
         return await self._step(
             request,
             month,
-            lambda tx: commands.withdraw_settlement(tx, month, reason, actor, now),
+            lambda tx, command: settlement.withdraw_settlement(tx, month, reason, command),
         )
 
     async def ApproveSettlement(
@@ -161,11 +152,10 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         month = month_from_wire(request.month, "month")
         if len(request.hash) != HASH_BYTES:
             raise Malformed.of("hash", "send the 32 bytes of the hash that the statement shows")
-        actor, now = caller().subject, self._context.clock.now()
         return await self._step(
             request,
             month,
-            lambda tx: commands.approve_settlement(tx, month, request.hash, actor, now),
+            lambda tx, command: settlement.approve_settlement(tx, month, request.hash, command),
         )
 
     async def CloseSettlement(
@@ -173,11 +163,10 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
     ) -> fund_pb2.SettlementPeriod:
         """Post the approved transfers and close the month."""
         month = month_from_wire(request.month, "month")
-        actor, now, province = caller().subject, self._context.clock.now(), self._context.province
         return await self._step(
             request,
             month,
-            lambda tx: commands.close_settlement(tx, month, province, actor, now),
+            lambda tx, command: settlement.close_settlement(tx, month, command),
         )
 
     async def GetSettlementPeriod(
@@ -185,24 +174,25 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
     ) -> fund_pb2.SettlementPeriod:
         """One month's settlement: the statement."""
         (text,) = names.parse(request.name, "settlementPeriods")
-        return await self._view(_month(text, "name"), name=request.name)
+        return await self._statement(_month(text, "name"), name=request.name)
 
     async def ListSettlementPeriods(
         self, request: fund_pb2.ListSettlementPeriodsRequest, context: Context
     ) -> fund_pb2.ListSettlementPeriodsResponse:
         """The months, newest first, without findings."""
-        page = page_of(request)
-        before = _month(page.after[0], "page_token") if page.after else None
+        page = page_of(request, Month)
+        before = page.after[0] if page.after else None
 
         async def work(tx: Transaction) -> fund_pb2.ListSettlementPeriodsResponse:
-            found = await periods.list_periods(tx, before, page.size)
-            full = len(found) == page.size
+            periods = await period_store.list_page(tx, before, page.size)
             return fund_pb2.ListSettlementPeriodsResponse(
                 settlement_periods=[
-                    _period(Statement(one.month, one, figures_in(one.text), one.hash, ()))
-                    for one in found
+                    _period(
+                        Statement(period.month, period, figures_in(period.text), period.hash, ())
+                    )
+                    for period in periods
                 ],
-                next_page_token=next_token([found[-1].month]) if full else "",
+                next_page_token=page.next_token(periods, key=lambda period: (period.month,)),
             )
 
         return await read(self._context, work)
@@ -214,7 +204,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         month = month_from_wire(request.month, "month")
 
         async def work(tx: Transaction) -> fund_pb2.SettlementReplay:
-            replayed = await commands.replay_settlement(tx, month)
+            replayed = await settlement.replay_settlement(tx, month)
             return fund_pb2.SettlementReplay(
                 approved_hash=replayed.approved_hash,
                 replayed_hash=replayed.replayed_hash,
@@ -222,10 +212,10 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
                 text=replayed.text,
             )
 
-        return await self._read_at_once(work)
+        return await self._read_snapshot(work)
 
-    async def _read_at_once(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        """Read several things as they were at one moment, while postings go on."""
+    async def _read_snapshot(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        """Read from one snapshot, while postings go on."""
         scope = caller().scope
 
         async def attempt() -> R:
@@ -234,17 +224,17 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
 
         return await retrying(attempt)
 
-    async def _view(self, month: Month, name: str = "") -> fund_pb2.SettlementPeriod:
-        """A month's statement. With `name`, a month nobody posted to is not found."""
-        day, province = today(self._context.clock), self._context.province
+    async def _statement(self, month: Month, name: str = "") -> fund_pb2.SettlementPeriod:
+        """A month's statement. With `name`, a month without postings raises NotFound."""
+        command = self._context.command()
 
         async def work(tx: Transaction) -> fund_pb2.SettlementPeriod:
-            statement = await commands.view(tx, month, province, day)
+            statement = await settlement.trial_settlement(tx, month, command)
             if name and statement.period is None:
                 raise NotFound(name=name)
             return _period(statement)
 
-        return await self._read_at_once(work)
+        return await self._read_snapshot(work)
 
     async def _step(
         self,
@@ -255,11 +245,14 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         month: Month,
         step: Step,
     ) -> fund_pb2.SettlementPeriod:
+        """Take one step of a settlement while no posting runs."""
+        command = self._context.command()
+
         async def work(tx: Transaction) -> fund_pb2.SettlementPeriod:
-            return _period(await step(tx))
+            return _period(await step(tx, command))
 
         async with self._stepping, self._context.database.begin() as gate:
-            await periods.hold_postings(gate)
+            await period_store.lock_postings(gate)
             return await change(
                 self._context,
                 request,
@@ -279,7 +272,7 @@ def _disbursement(request: fund_pb2.RecordDisbursementRequest) -> Disbursement:
     if not _BANK_REFERENCE.fullmatch(request.bank_reference):
         raise Malformed.of("bank_reference", "copy the bank's reference, 1 to 64 characters")
     return Disbursement(
-        disbursement_id=names.id_from(request.request_id, "disbursement"),
+        id=names.id_from(request.request_id, "disbursement"),
         payment_run=request.payment_run,
         pooling_area=_pooling_area(request.pooling_area),
         disburse_date=date_from_wire(request.disburse_date, "disburse_date"),
@@ -301,29 +294,34 @@ def _month(text: str, field: str) -> Month:
         raise Malformed.of(field, "write the month as 2025-07") from None
 
 
-def _seq(text: str) -> int:
-    if not text.isdecimal():
-        raise Malformed.of("page_token", "send the token of the page before, unchanged")
-    return int(text)
+def _disbursement_to_wire(disbursement: Disbursement) -> fund_pb2.Disbursement:
+    return fund_pb2.Disbursement(
+        name=disbursement.name,
+        payment_run=disbursement.payment_run,
+        pooling_area=disbursement.pooling_area,
+        disburse_date=date_to_wire(disbursement.disburse_date),
+        amount_fen=disbursement.amount.count,
+        bank_reference=disbursement.bank_reference,
+    )
 
 
-def _transaction(posted: Posted) -> fund_pb2.LedgerTransaction:
-    one = posted.transaction
+def _transaction(posted: PostedTransaction) -> fund_pb2.LedgerTransaction:
+    transaction = posted.transaction
     return fund_pb2.LedgerTransaction(
-        name=names.name("ledgerTransactions", one.transaction_id),
-        pooling_area=one.pooling_area,
-        month=month_to_wire(one.month),
-        accounting_date=date_to_wire(one.accounting_date),
-        source=one.source,
-        text=one.text,
+        name=names.name("ledgerTransactions", transaction.id),
+        pooling_area=transaction.pooling_area,
+        month=month_to_wire(transaction.month),
+        accounting_date=date_to_wire(transaction.accounting_date),
+        source=transaction.source,
+        text=transaction.text,
         postings=[
             fund_pb2.LedgerTransaction.Posting(
                 account=enum_number(posting.account.value),
                 amount_fen=posting.amount.count,
-                industry=enum_number(posting.industry.value),
+                industry=enum_number(industry_number(posting.industry)),
                 quantity=posting.quantity,
             )
-            for posting in one.postings
+            for posting in transaction.postings
         ],
         create_time=moment_to_wire(posted.create_time),
     )
@@ -336,15 +334,15 @@ def _period(statement: Statement) -> fund_pb2.SettlementPeriod:
         name=f"settlementPeriods/{statement.month}",
         month=month_to_wire(statement.month),
         state=enum_number(state.value),
-        pools=[_pool(one) for one in statement.figures],
+        pools=[_pool(pool) for pool in statement.figures],
         hash=statement.hash,
         findings=findings_to_wire(statement.findings),
         proposer=period.proposer if period else "",
         approver=period.approver if period else "",
         close_time=moment_to_wire(period.close_time) if period and period.close_time else None,
         revision=period.revision if period else 0,
-        obstacles=[one.text for one in statement.obstacles],
-        obstacles_zh=[one.text_zh for one in statement.obstacles],
+        obstacles=[obstacle.text for obstacle in statement.obstacles],
+        obstacles_zh=[obstacle.text_zh for obstacle in statement.obstacles],
     )
 
 

@@ -1,4 +1,4 @@
-"""What the fund tells: domain values in, event messages out."""
+"""Events that the fund publishes: domain values in, event messages out."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from services.runtime.rpc.wire import month_to_wire
 
 
 def settlement_period_closed(month: Month, digest: bytes) -> events_pb2.SettlementPeriodClosed:
-    """A month was closed."""
+    """A month was closed with the figures that have this hash."""
     return events_pb2.SettlementPeriodClosed(month=month_to_wire(month), hash=digest)

@@ -1,4 +1,4 @@
-"""A rule that is applied leaves a finding: which provision, on which facts, with which result."""
+"""Findings: a rule that is applied records its provision, the facts and the result."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from enum import Enum
 
 
 class Tag(Enum):
-    """How sure the source of a provision or a parameter is."""
+    """The certainty of the source of a provision or a parameter."""
 
     LAW = "law"  # an official text, or an official statement
     SEED = "seed"  # the ILO report that the scheme's design follows
-    COMMON = "common"  # general social or work-injury rules the scheme is built on
-    ASSUMED = "assumed"  # nothing found: a default that a province has to confirm
+    COMMON = "common"  # general social or work-injury rules that the scheme builds on
+    ASSUMED = "assumed"  # no source: a default that a province has to confirm
 
 
 class Outcome(Enum):
-    """What a provision yields when it is applied to a case."""
+    """The result of applying a provision to a case."""
 
     MET = "met"
     NOT_MET = "not met"
@@ -27,7 +27,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Provision:
-    """A place in the law: the instrument, the article within it, and how sure we are of it."""
+    """A place in the law: the instrument, its article, and the certainty of the source."""
 
     instrument: str
     article: str
@@ -39,7 +39,7 @@ class Provision:
 
 @dataclass(frozen=True)
 class ParameterVersion:
-    """A parameter's value as a decision used it, with where it comes from."""
+    """A parameter's value as a decision used it, with its source."""
 
     name: str
     since: date

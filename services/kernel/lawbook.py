@@ -1,4 +1,4 @@
-"""The law a service applies: its parameters, found by name, day, place and what was published.
+"""The law of a service: parameters, looked up by name, day, place and day of publication.
 
 One class serves every service: `Law(parameters).on(name, day, where, known)`.
 """
@@ -23,10 +23,10 @@ SHARED = Path(__file__).resolve().parent / "parameters"
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """Parameters by name, with the place and the day of publication that apply by default.
+    """Parameters by name, with a default place and a default day of publication.
 
-    `known` is the day whose publications count; None counts all. Compared by identity, so that
-    a law can be the key of a cache.
+    Only values published by the day `known` count; None counts all. Instances compare by identity,
+    so that a law can be the key of a cache.
     """
 
     parameters: Mapping[str, Parameter]
@@ -36,32 +36,35 @@ class Law:
     def on(
         self, name: str, day: date, where: str | None = None, known: date | None = None
     ) -> Value:
-        """The value in force on a day in a place; raises ParameterNotFound."""
+        """The value in force on a day in a place; raises ParameterNotFound.
+
+        `where` and `known` replace the defaults of this law. An unknown name raises KeyError.
+        """
         return self.parameters[name].on(day, where or self.where, known or self.known)
 
     def decimal(self, name: str, day: date, where: str | None = None) -> Decimal:
-        """A parameter that is a decimal."""
+        """The value as a decimal."""
         return self.on(name, day, where).decimal
 
     def count(self, name: str, day: date, where: str | None = None) -> int:
-        """A parameter that is a whole number."""
+        """The value as a whole number."""
         return int(self.on(name, day, where).decimal)
 
     def table(self, name: str, day: date, where: str | None = None) -> Mapping[str, Any]:
-        """A parameter that is a table."""
+        """The value as a table by key."""
         rows: Mapping[str, Any] = self.on(name, day, where).value
         return rows
 
     def is_on(self, name: str, day: date, where: str | None = None) -> bool:
-        """Whether a switch is on."""
+        """Whether a switch, a parameter with the choice of on and off, is on."""
         return bool(self.on(name, day, where).value == "on")
 
     def at(self, where: str, known: date | None = None) -> Law:
-        """The same law with another default place, and the publications up to another day."""
+        """The same law with another default place and, if set, another day of publication."""
         return replace(self, where=where, known=known or self.known)
 
     def change_days(self, days: Span, *names: str) -> set[date]:
-        """The days in a span on which any of these parameters changes anywhere."""
+        """The days in a span on which any of these parameters changes, in any place."""
         return {
             value.since
             for name in names
@@ -70,9 +73,9 @@ class Law:
         }
 
     def change_months(self, name: str, where: str, after: Month, known: date) -> list[Month]:
-        """The months after `after` from which another value holds, as published by `known`.
+        """The months later than `after` from which a new value applies, as published by `known`.
 
-        A value that begins within a month holds from the month after.
+        A value that begins within a month applies from the month after.
         """
         jurisdictions = places(where)
         months = {
@@ -84,14 +87,14 @@ class Law:
 
 
 def load_law(folder: Path, shared: Iterable[str] = ()) -> Law:
-    """The law of one service: its own parameter folder and the shared parameters it names."""
+    """The law of one service: the parameters in its folder, and the `shared` ones of the kernel."""
     kernel = load_folder(SHARED)
     return Law({**{name: kernel[name] for name in shared}, **load_folder(folder)})
 
 
 @lru_cache(maxsize=32)
 def law_version(law: Law, known: date) -> str:
-    """A short hash of everything published by a day: it changes whenever a value does."""
+    """16 hexadecimal digits of a hash over all values published by a day."""
     digest = sha256()
     for name in sorted(law.parameters):
         for value in law.parameters[name].values:

@@ -1,14 +1,14 @@
-"""Whether parameter files can be trusted: every fault is one sentence with file, key and day.
+"""The check of parameter files: every fault is one sentence with file, key and day.
 
-A file is a title in two languages, a unit, and values. Each value says from which day it is in
-force (`since`, and `until` where it ends without a successor), where (`in`), since when it was
-known (`published`), what it is, on whose word (`source`) and how sure that is (`tag`).
+A file has a title in two languages, a unit, and values. Each value has its first day (`since`, and
+`until` where it ends without a successor), its place (`in`), its day of publication (`published`),
+the value, its source (`source`) and the certainty of the source (`tag`).
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -24,14 +24,14 @@ FILE_KEYS = frozenset({"title", "title_zh", "unit", "first_day", "values"})
 ROW_KEYS = frozenset({"since", "until", "in", "published", "value", "source", "tag"})
 POOLING_AREAS = "pooling_areas"
 AREAS_UNIT = "division codes"
-# A notice that reaches further back than this is taken for a slip of the pen.
+# A notice that reaches further back counts as a typing error.
 LONGEST_REACH_BACK = timedelta(days=366)
 ASSUMED = "assumed"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong in a file, at which key, for which day (empty where no day is known)."""
+    """What is wrong in a file, its key and its day (empty if no day is known)."""
 
     file: str
     key: str
@@ -45,13 +45,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class Places:
-    """The places that values may be for: pooling areas by province."""
+    """The places that values may name: pooling areas by province."""
 
     pooling_areas: Mapping[str, frozenset[str]]
 
     @classmethod
     def read(cls, path: Path) -> Places:
-        """The places of a pooling_areas file; whatever cannot be read is left out."""
+        """The places of a pooling_areas file; rows that cannot be read are left out."""
         areas: dict[str, frozenset[str]] = {}
         for row in _content(path).get("values", []):
             if isinstance(row, dict) and isinstance(row.get("value"), list):
@@ -61,9 +61,9 @@ class Places:
 
     @classmethod
     def of(cls, folder: Path, other: Path | None = None) -> Places:
-        """The places of the pooling_areas.toml under a folder, else of the `other` one."""
-        own = sorted(folder.rglob(f"{POOLING_AREAS}.toml"))
-        files = [*own, *([other] if other else [])]
+        """The places of the pooling_areas.toml under a folder, or else of the file `other`."""
+        inside = sorted(folder.rglob(f"{POOLING_AREAS}.toml"))
+        files = [*inside, *([other] if other else [])]
         try:
             return cls.read(files[0]) if files else cls({})
         except (tomllib.TOMLDecodeError, UnicodeDecodeError):
@@ -72,7 +72,7 @@ class Places:
 
 @dataclass(frozen=True)
 class _Row:
-    """A value whose days can be compared."""
+    """A value with days that can be compared."""
 
     since: date
     until: date | None
@@ -81,7 +81,7 @@ class _Row:
 
 
 def check_tree(folder: Path, places: Places | None = None) -> list[Fault]:
-    """The faults of all parameter files under a folder; by default its own places count."""
+    """The faults of all parameter files under a folder, by default checked against its places."""
     known = places or Places.of(folder)
     faults: list[Fault] = []
     for path in parameter_files(folder):
@@ -90,7 +90,7 @@ def check_tree(folder: Path, places: Places | None = None) -> list[Fault]:
 
 
 def parameter_files(folder: Path) -> list[Path]:
-    """The parameter files under a folder: all in folders called parameters, or all of its own."""
+    """The files in folders named parameters under a folder, or else those directly in it."""
     below = [path for path in folder.rglob("*.toml") if path.parent.name == "parameters"]
     return sorted(below or folder.glob("*.toml"))
 
@@ -108,29 +108,29 @@ def check_file(path: Path, places: Places, shown: str = "") -> list[Fault]:
 def check_content(
     content: Mapping[str, Any], file: str, places: Places | None = None
 ) -> list[Fault]:
-    """The faults of what a file says; without `places` only the form of its places is checked."""
-    found = list(_head(content, file))
+    """The faults in the content of a file; without `places` only the form of places is checked."""
+    faults = list(_head(content, file))
     unit = str(content.get("unit", ""))
     rows = content.get("values")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        return [*found, Fault(file, "values", "", "there is no value; add one as [[values]]")]
+        return [*faults, Fault(file, "values", "", "there is no value; add one as [[values]]")]
     chains: dict[str, list[_Row]] = {}
     for index, row in enumerate(rows):
-        found += _row(row, f"values[{index}]", file, unit, places)
+        faults += _row(row, f"values[{index}]", file, unit, places)
         since, until, published = row.get("since"), row.get("until"), row.get("published")
         if _is_day(since) and (until is None or _is_day(until)):
             known = published if _is_day(published) else since
             chain = chains.setdefault(str(row.get("in", NATIONAL)), [])
             chain.append(_Row(since, until, known, row.get("value")))
     for place, chain in chains.items():
-        found += _chain(sorted(chain, key=lambda r: (r.since, r.published)), place, file, unit)
-    found += _first_day(content.get("first_day"), chains, file)
-    return found
+        faults += _chain(sorted(chain, key=lambda r: (r.since, r.published)), place, file, unit)
+    faults += _first_day(content.get("first_day"), chains, file)
+    return faults
 
 
 def _head(content: Mapping[str, Any], file: str) -> Iterator[Fault]:
     for key in sorted(set(content) - FILE_KEYS):
-        yield Fault(file, key, "", f"a file has {_listed(FILE_KEYS)} only; correct the key")
+        yield Fault(file, key, "", f"a file has {_join(FILE_KEYS)} only; correct the key")
     for key in ("title", "title_zh"):
         if not str(content.get(key, "")).strip():
             yield Fault(file, key, "", "the title is missing; write one")
@@ -148,7 +148,7 @@ def _row(
 ) -> Iterator[Fault]:
     day = str(row["since"]) if _is_day(row.get("since")) else ""
     for name in sorted(set(row) - ROW_KEYS):
-        yield Fault(file, f"{key}.{name}", day, f"a value has {_listed(ROW_KEYS)} only")
+        yield Fault(file, f"{key}.{name}", day, f"a value has {_join(ROW_KEYS)} only")
     if not day:
         yield Fault(file, f"{key}.since", "", "the first day is missing; write it as 2025-07-01")
     for name in ("published", "until"):
@@ -156,7 +156,7 @@ def _row(
             yield Fault(file, f"{key}.{name}", day, "it is not a day; write it as 2025-07-01")
     for at, problem in _value(row, unit, f"{key}.value"):
         yield Fault(file, at, day, problem)
-    yield from _word(row, key, file, day)
+    yield from _source(row, key, file, day)
     areas = unit == AREAS_UNIT
     if problem := unknown_place(row.get("in", NATIONAL), None if areas else places):
         yield Fault(file, f"{key}.in", day, problem)
@@ -165,7 +165,7 @@ def _row(
 
 
 def _value(row: Mapping[str, Any], unit: str, at: str) -> Iterator[tuple[str, str]]:
-    """What is wrong with the value itself, and at which key of it."""
+    """What is wrong with the value itself, by key."""
     if "value" not in row:
         yield at, "the value is missing; write it as text"
         return
@@ -175,20 +175,20 @@ def _value(row: Mapping[str, Any], unit: str, at: str) -> Iterator[tuple[str, st
     yield from misfit(row["value"], unit, at)
 
 
-def _word(row: Mapping[str, Any], key: str, file: str, day: str) -> Iterator[Fault]:
-    """On whose word the value stands."""
+def _source(row: Mapping[str, Any], key: str, file: str, day: str) -> Iterator[Fault]:
+    """What is wrong with the source and its tag."""
     source, tag = str(row.get("source", "")).strip(), row.get("tag")
     if not source:
         yield Fault(file, f"{key}.source", day, "the source is missing; name the instrument")
     if tag not in [known.value for known in Tag]:
-        tags = _listed(known.value for known in Tag)
+        tags = _join(known.value for known in Tag)
         yield Fault(file, f"{key}.tag", day, f"the tag is one of {tags}, not {tag!r}")
     elif tag != ASSUMED and source.startswith(ASSUMED):
         yield Fault(file, f"{key}.tag", day, "the source says assumed; tag it assumed")
 
 
 def _unwritable(value: Any, at: str) -> Iterator[tuple[str, str]]:
-    """Numbers that are not text: a float loses digits, and an integer has no decimals."""
+    """Numbers that are not written as text: a float loses digits, an integer has no decimals."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _unwritable(item, f"{at}.{key}")
@@ -202,7 +202,7 @@ def _unwritable(value: Any, at: str) -> Iterator[tuple[str, str]]:
 
 
 def unknown_place(place: Any, places: Places | None) -> str:
-    """What is wrong with a place; nothing if it is known."""
+    """What is wrong with a place; empty if it is known."""
     if place == NATIONAL:
         return ""
     platform, _, division = str(place).rpartition("@")
@@ -222,7 +222,7 @@ def _unlisted(division: str, province: str, places: Places) -> str:
 
 
 def _areas(row: Mapping[str, Any], key: str, file: str) -> Iterator[Fault]:
-    """Pooling areas lie in their province."""
+    """Pooling areas that do not lie in their province."""
     day, province = str(row.get("since", "")), str(row.get("in", NATIONAL))
     if not is_division(province) or province != province_of(province):
         yield Fault(file, f"{key}.in", day, f"{province} is no province; name the province")
@@ -234,7 +234,7 @@ def _areas(row: Mapping[str, Any], key: str, file: str) -> Iterator[Fault]:
 
 
 def _chain(rows: list[_Row], place: str, file: str, unit: str) -> Iterator[Fault]:
-    """Values of one place, one after the other: no day twice, none left out."""
+    """Values of one place in order: days that occur twice or are left out."""
     key = f"values in {place}"
     for row in rows:
         if row.until is not None and row.until <= row.since:
@@ -264,7 +264,7 @@ def _chain(rows: list[_Row], place: str, file: str, unit: str) -> Iterator[Fault
 
 
 def _same_keys(before: _Row, after: _Row, key: str, file: str, unit: str) -> Iterator[Fault]:
-    """A table keeps its keys; `by key` in the unit says that each value names its own."""
+    """Keys that a table loses; `by key` in the unit allows each value its own keys."""
     if "by key" in unit:
         return
     if not isinstance(before.value, Mapping) or not isinstance(after.value, Mapping):
@@ -275,13 +275,13 @@ def _same_keys(before: _Row, after: _Row, key: str, file: str, unit: str) -> Ite
 
 
 def _first_day(first: Any, chains: Mapping[str, list[_Row]], file: str) -> Iterator[Fault]:
-    """From the first day on there is a value: of the country, or of the provinces of a pilot."""
+    """Days from `first_day` on without any value, of the country or of a province."""
     if not _is_day(first):
         return
     begins = {place: min(row.since for row in rows) for place, rows in chains.items()}
     if not begins or min(begins.values()) <= first:
         return
-    place = min(begins, key=lambda one: (begins[one], one))
+    place = min(begins, key=lambda begun: (begins[begun], begun))
     what = f"no value is in force until {begins[place]}; add one for the days before"
     yield Fault(file, f"values in {place}", str(first), what)
 
@@ -294,5 +294,5 @@ def _is_day(value: Any) -> bool:
     return isinstance(value, date) and not isinstance(value, datetime)
 
 
-def _listed(words: Any) -> str:
-    return ", ".join(sorted(words))
+def _join(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,8 +1,8 @@
-"""The units of parameters: which there are, and whether a value can be meant in one.
+"""The units of parameters, and whether a value fits its unit.
 
 A unit begins with a measure: `yuan per month`, `share of the benefit base`, `working days`. After a
 comma, a semicolon, a colon or `and` it may name a further measure for the other values of a table,
-and `by ...` says what a table's keys are. A choice is written out: `on or off`.
+and `by ...` names the keys of a table. A choice is written out: `on or off`.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _WORD = re.compile(r"[\w.+-]{1,40}")
 
 def _decimal(text: str) -> Decimal | None:
     try:
-        found = Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return number if number.is_finite() else None
 
 
 def _decimals(text: str, most: int) -> bool:
-    found = _decimal(text)
-    if found is None or found < 0:
+    number = _decimal(text)
+    if number is None or number < 0:
         return False
-    exponent = found.as_tuple().exponent
+    exponent = number.as_tuple().exponent
     return isinstance(exponent, int) and -exponent <= most
 
 
@@ -80,7 +80,7 @@ def _day(text: str) -> bool:
     return True
 
 
-# The first that matches the beginning of a part of the unit counts.
+# The first measure that matches the beginning of a part of the unit applies.
 MEASURES: tuple[tuple[str, Fits, str], ...] = (
     (r"yuan per order\b", _yuan_per_order, "an amount in yuan of up to four decimals"),
     (r"yuan\b", _yuan, "an amount in yuan of up to two decimals"),
@@ -101,7 +101,7 @@ LIMIT = "a limit"
 
 
 def unknown_unit(unit: str) -> str:
-    """What is wrong with a unit; nothing if it is one of ours."""
+    """What is wrong with a unit; empty if it begins with a measure or is a choice."""
     if unit.startswith(LIMIT) or _choice(unit) or _measures(unit):
         return ""
     known = (
@@ -111,7 +111,7 @@ def unknown_unit(unit: str) -> str:
 
 
 def misfit(value: Any, unit: str, at: str) -> Iterator[tuple[str, str]]:
-    """Where a value does not fit its unit: the key, and what would fit."""
+    """Where a value does not fit its unit: the key, and what to write."""
     if unit.startswith(LIMIT):
         yield from _misfit_of_limit(value, at)
         return
@@ -122,8 +122,8 @@ def misfit(value: Any, unit: str, at: str) -> Iterator[tuple[str, str]]:
             if text not in choice:
                 yield key, f"{text!r} is none of {', '.join(sorted(choice))}"
         elif measures and not any(fits(text) for _, fits, _ in measures):
-            wanted = " or ".join(dict.fromkeys(words for _, _, words in measures))
-            yield key, f"{text!r} does not fit the unit {unit!r}; write {wanted}"
+            form = " or ".join(dict.fromkeys(form for _, _, form in measures))
+            yield key, f"{text!r} does not fit the unit {unit!r}; write {form}"
 
 
 def _misfit_of_limit(value: Any, at: str) -> Iterator[tuple[str, str]]:
@@ -137,27 +137,27 @@ def _misfit_of_limit(value: Any, at: str) -> Iterator[tuple[str, str]]:
 
 
 def _choice(unit: str) -> frozenset[str]:
-    plain = _KEYS.sub("", unit)
-    if not _CHOICE.fullmatch(plain):
+    without_keys = _KEYS.sub("", unit)
+    if not _CHOICE.fullmatch(without_keys):
         return frozenset()
-    return frozenset(re.split(r", | or ", plain))
+    return frozenset(re.split(r", | or ", without_keys))
 
 
 def _measures(unit: str) -> list[tuple[str, Fits, str]]:
     """The measures that the parts of a unit begin with; `repay in days` names its key first."""
-    found = []
+    measures = []
     for part in _PARTS.split(unit):
-        plain = part.strip()
-        for text in (plain, re.sub(r"^\w+ in ", "", plain)):
+        stripped = part.strip()
+        for text in (stripped, re.sub(r"^\w+ in ", "", stripped)):
             first = [measure for measure in MEASURES if re.match(measure[0], text)][:1]
             if first:
-                found += first
+                measures += first
                 break
-    return found
+    return measures
 
 
 def _texts(value: Any, at: str, named: str) -> Iterator[tuple[str, str]]:
-    """The texts in a value with their keys; with `named` only those under a key of that name."""
+    """The texts in a value by key; with `named` only those under a key of that name."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             below = isinstance(item, Mapping | list)

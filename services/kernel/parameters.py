@@ -1,8 +1,8 @@
-"""The law's numbers: dated, provincial, sourced; read from TOML, found along two time axes.
+"""The law's numbers: dated, provincial, with sources; read from TOML, looked up on two time axes.
 
-A value is found by the day of the event (`since`) and by what had been published when the
-decision was taken (`published`): a wage published in May applies to January's cases from May on,
-and until then the value before it is used.
+A value is looked up by the day of the event (`since`) and by the day of the decision (`published`):
+a wage published in May applies to January's cases from May on; before May the previous value is
+used.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ __all__ = [
 
 
 class ParameterNotFound(LookupError):  # noqa: N818 - named for what is missing
-    """No value is in force; names the parameter, the day and who asked."""
+    """No value is in force; names the parameter, the day and the place."""
 
     def __init__(self, name: str, day: date, jurisdiction: str) -> None:
-        """Say what was asked for."""
+        """Name the parameter, the day and the place in the message."""
         super().__init__(
             f"{name} has no value in force on {day} in {jurisdiction}; "
             f"add one to {name}.toml with its source"
@@ -45,17 +45,17 @@ class ParameterNotFound(LookupError):  # noqa: N818 - named for what is missing
 
 
 class ParameterFileFaulty(ValueError):  # noqa: N818 - says what is wrong with a file
-    """A parameter file cannot be trusted; `faults` says why, a sentence each."""
+    """A parameter file has faults; `faults` lists them, a sentence each."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        """Say all of it at once."""
+        """Put all faults into the message."""
         self.faults = tuple(faults)
         super().__init__(" ".join(str(fault) for fault in faults))
 
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a parameter: from which day, where, since when known, and on whose word.
+    """One value of a parameter: its first day, place, day of publication and source.
 
     It is in force until the next value of the same place, or up to but not including `until`.
     """
@@ -81,14 +81,14 @@ class Value:
 
     def at(self, *keys: str) -> Decimal:
         """A decimal inside a table value: `value.at("full")`."""
-        found = self.value
+        value = self.value
         for key in keys:
-            found = found[key]
-        return Decimal(found)
+            value = value[key]
+        return Decimal(value)
 
     @property
     def version(self) -> ParameterVersion:
-        """What a finding keeps of it."""
+        """The part of the value that a finding records."""
         return ParameterVersion(
             self.parameter, self.since, self.jurisdiction, _text(self.value), self.source, self.tag
         )
@@ -104,10 +104,10 @@ class Parameter:
 
     @cached_property
     def _by_place(self) -> dict[str, list[Value]]:
-        found: dict[str, list[Value]] = {}
+        by_place: dict[str, list[Value]] = {}
         for value in self.values:
-            found.setdefault(value.jurisdiction, []).append(value)
-        return found
+            by_place.setdefault(value.jurisdiction, []).append(value)
+        return by_place
 
     def on(self, day: date, where: str = NATIONAL, known: date | None = None) -> Value:
         """The value in force on a day in a place, as published by the day `known`.
@@ -130,7 +130,7 @@ class Parameter:
 
 
 def places(where: str) -> list[str]:
-    """The jurisdictions to look in, most specific first."""
+    """The jurisdictions in which a value for a place is looked up, most specific first."""
     return list(_places(where))
 
 
@@ -140,14 +140,14 @@ def _places(where: str) -> tuple[str, ...]:
         return (NATIONAL,)
     platform, _, division = where.rpartition("@")
     province = province_of(division)
-    found = [f"{platform}@{division}", f"{platform}@{province}"] if platform else []
-    return tuple(dict.fromkeys([*found, division, province, NATIONAL]))
+    of_platform = [f"{platform}@{division}", f"{platform}@{province}"] if platform else []
+    return tuple(dict.fromkeys([*of_platform, division, province, NATIONAL]))
 
 
 def load(path: Path) -> Parameter:
     """Read one parameter file; raises ParameterFileFaulty.
 
-    Whether its places exist is for `oip law check`, which knows the pooling areas.
+    Only `oip law check`, which knows the pooling areas, checks that its places exist.
     """
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     faults = check_content(content, path.name)

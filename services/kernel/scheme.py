@@ -1,4 +1,4 @@
-"""What the scheme counts the same in every service, numbered as in the protos."""
+"""Enumerations and facts of the scheme that several services share, numbered as in the protos."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Industry(Enum):
 
 
 class CareDependence(Enum):
-    """How much care a person depends on (生活自理障碍); a higher number is worse."""
+    """The degree to which a person depends on care (生活自理障碍); a higher number is worse."""
 
     NONE = 1
     PARTIAL = 2
@@ -55,7 +55,7 @@ class Relation(Enum):
 
 @dataclass(frozen=True)
 class Survivor:
-    """Someone the deceased supported (供养亲属)."""
+    """A relative whom the deceased supported (供养亲属)."""
 
     survivor_id: str
     relation: Relation

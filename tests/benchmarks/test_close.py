@@ -1,7 +1,7 @@
 """Closing a month of 21 pooling areas with a million postings, against one with ten thousand.
 
-The close reads totals, so both should cost the same; adding up the postings is timed beside it as
-what a close would cost without them.
+The close reads totals, so both should cost the same. The time to add up the postings shows what a
+close would cost without totals.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from statistics import median
 import psycopg
 import pytest
 
-from services.fund import commands
-from services.fund.__main__ import verify
+from services.fund.commands import settlement
 from services.fund.domain.settlement import State
-from services.fund.store import periods
+from services.fund.invariants import verify
+from services.fund.store import totals as total_store
 from services.kernel.periods import Month
 from services.runtime.base.settings import Settings
 from services.runtime.storage.database import Database, Transaction
 from tests.support.bench import keep
+from tests.support.contexts import service_context
 from tests.support.databases import Databases
 
 MANY, FEW = 1_000_000, 10_000
@@ -85,14 +86,15 @@ async def test_a_close_costs_by_pooling_areas_and_not_by_postings(
     few_closed = await _close(database, SMALL)
     many = await _trial_seconds(database, LARGE)
     many_closed = await _close(database, LARGE)
-    recount = await _seconds(database, lambda tx: periods.recount(tx, LARGE))
+    recount = await _seconds(database, lambda tx: total_store.recount(tx, LARGE))
 
     async with database.begin(seconds=120) as tx:
-        assert [check.invariant for check in await verify(tx) if not check.holds] == []
+        checks = await verify(tx, service_context(database, NOW))
+    assert [check.invariant for check in checks if not check.holds] == []
     keep(
         "close",
-        f"the trial of a month's close over {AREAS} pooling areas with {MANY:,} postings, beside"
-        f" one with {FEW:,}; all steps of the close; adding up the postings instead",
+        f"the trial of a month's close over {AREAS} pooling areas with {MANY:,} postings, and"
+        f" with {FEW:,}; all steps of the close; adding up the postings instead",
         {
             "close_ms": many * 1000,
             "close_ten_thousand_ms": few * 1000,
@@ -107,23 +109,26 @@ async def test_a_close_costs_by_pooling_areas_and_not_by_postings(
 
 async def _trial_seconds(database: Database, month: Month) -> float:
     """The median time of a trial: figures, transfers, findings."""
+    context = service_context(database, NOW).command("li")
     return median(
         [
-            await _seconds(database, lambda tx: commands.view(tx, month, "440000", NOW.date()))
+            await _seconds(database, lambda tx: settlement.trial_settlement(tx, month, context))
             for _ in range(TRIALS)
         ]
     )
 
 
 async def _close(database: Database, month: Month) -> float:
-    """The time of all three steps, each in a transaction of its own."""
+    """The time of all three steps, each in a separate transaction."""
+    service = service_context(database, NOW)
     start = time.perf_counter()
     async with database.begin(serializable=True) as tx:
-        proposed = await commands.propose_settlement(tx, month, "440000", "li", NOW)
+        proposed = await settlement.propose_settlement(tx, month, service.command("li"))
     async with database.begin(serializable=True) as tx:
-        await commands.approve_settlement(tx, month, proposed.hash, "wu", NOW)
+        command = service.command("wu")
+        await settlement.approve_settlement(tx, month, proposed.hash, command)
     async with database.begin(serializable=True) as tx:
-        closed = await commands.close_settlement(tx, month, "440000", "li", NOW)
+        closed = await settlement.close_settlement(tx, month, service.command("li"))
     assert closed.period is not None
     assert closed.period.state is State.CLOSED
     return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""What holds for every rule of equalisation, whatever the pools."""
+"""Properties of every rule of equalisation, for any pools."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.fund.commands import PARAMETERS
 from services.fund.domain import equalisation as rules
 from services.fund.domain import reserve
 from services.fund.domain.cells import Cell, cell_costs
 from services.fund.domain.equalisation import PensionBurden, Pool, Transfers
-from services.fund.domain.ledger import CELLS, Account, Industry
+from services.fund.domain.equalisation_rules import rules_on
+from services.fund.domain.law import LAW
+from services.fund.domain.ledger import CELLS, Account
 from services.fund.domain.reserve import Lender, Year
-from services.fund.domain.rules import rules_on
 from services.fund.domain.settlement import Books, Total, settle
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.periods import Month
+from services.kernel.scheme import Industry
 
 JULY = Month(2025, 7)
-RULES = rules_on(PARAMETERS, JULY.last_day, "440000")
-YEAR_RULES = reserve.year_rules(PARAMETERS, JULY.last_day, "440000")
+RULES = rules_on(LAW, JULY.last_day, "440000")
+YEAR_RULES = reserve.year_rules(LAW, JULY.last_day, "440000")
 
 fens = st.integers(-(10**11), 10**11).map(Fen)
 positive_fens = st.integers(0, 10**11).map(Fen)
@@ -54,14 +55,16 @@ def every_rule(pools: list[Pool], share: Fraction) -> dict[str, Transfers]:
         for pool in pools
     ]
     return {
-        "m1": rules.deficit_compensation({pool.pooling_area: pool.balance for pool in pools}),
-        "m2": rules.proportional_pooling(pools, share),
-        "m2 by orders": rules.proportional_pooling(pools, share, by_orders=True),
-        "m3": rules.risk_adjustment(pools, costs),
+        "deficit compensation": rules.deficit_compensation(
+            {pool.pooling_area: pool.balance for pool in pools}
+        ),
+        "proportional pooling": rules.proportional_pooling(pools, share),
+        "proportional pooling by orders": rules.proportional_pooling(pools, share, by_orders=True),
+        "need less strength": rules.risk_adjustment(pools, costs),
         "swiss": rules.swiss(pools, costs),
         "dutch": rules.dutch(pools, costs, share),
-        "full": rules.full_pooling(pools),
-        "m4": rules.burden_sharing(burdens, rules.burden_factor(burdens, share), share),
+        "full pooling": rules.full_pooling(pools),
+        "burden sharing": rules.burden_sharing(burdens, rules.burden_factor(burdens, share), share),
         "large claims": rules.large_claim_layer(pools, cases, Fen(5 * 10**7)),
     }
 
@@ -126,7 +129,7 @@ def test_a_settlement_neither_makes_nor_loses_a_fen(pools: list[Pool]) -> None:
 
     assert total(pool.equalisation for pool in figures) == ZERO
     assert total(pool.closing for pool in figures) == total(openings.values()) - total(
-        one.amount for one in totals
+        entry.amount for entry in totals
     )
 
 

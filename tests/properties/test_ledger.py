@@ -1,4 +1,4 @@
-"""The ledger under random facts: doubled, reordered, late, between closes."""
+"""The ledger under random transactions: repeated, reordered, late, between closes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.fund import commands
-from services.fund.__main__ import verify
+from services.fund.commands import ledger as commands
+from services.fund.commands import settlement
 from services.fund.domain import ledger as domain
 from services.fund.domain.ledger import (
     CELLS,
@@ -20,22 +20,24 @@ from services.fund.domain.ledger import (
     TransactionKind,
 )
 from services.fund.domain.settlement import books_from
-from services.fund.store import ledger, periods
+from services.fund.invariants import verify
+from services.fund.store import ledger as ledger_store
+from services.fund.store import totals as total_store
 from services.kernel.money import Fen
 from services.kernel.periods import Month
 from services.runtime.storage.database import Database
+from tests.support.contexts import service_context
 from tests.support.databases import Databases
 
-PROVINCE = "440000"
 AREAS = ("440100", "440600", "441900", "442000")
 MONTHS = (Month(2025, 7), Month(2025, 8), Month(2025, 9))
 NOW = datetime(2025, 12, 1, tzinfo=UTC)
 SEEDS = (1, 2, 3)
 
 
-def some_facts(chance: random.Random) -> list[LedgerTransaction]:
+def some_transactions(chance: random.Random) -> list[LedgerTransaction]:
     """Bills, receipts and payments of three months in four areas."""
-    facts: list[LedgerTransaction] = []
+    transactions: list[LedgerTransaction] = []
     for number in range(12):
         month = chance.choice(MONTHS)
         lines = [
@@ -43,48 +45,53 @@ def some_facts(chance: random.Random) -> list[LedgerTransaction]:
             for area in chance.sample(AREAS, chance.randint(1, 4))
             for cell in CELLS
         ]
-        facts += domain.premium_assessed(f"platforms/P{number}/premiumBills/x", month, lines)
+        transactions += domain.premium_assessed(f"platforms/P{number}/premiumBills/x", month, lines)
     for number in range(8):
         day = date(2025, chance.randint(7, 9), chance.randint(1, 28))
         parts = [
             ReceiptPart(area, Fen(chance.randint(0, 900)), Fen(chance.randint(0, 9)), Fen(0))
             for area in chance.sample(AREAS, 2)
         ]
-        facts += domain.premium_received(f"premiumReceipts/{number}", day, parts)
+        transactions += domain.premium_received(f"premiumReceipts/{number}", day, parts)
     for number in range(20):
         month = chance.choice(MONTHS)
         part = PaymentPart(
             chance.choice(AREAS), chance.choice(CELLS), "CARE_ALLOWANCE", 1, Fen(number * 77)
         )
-        facts.append(domain.benefits_instructed(f"paymentRuns/{month}", number, month, part))
-    return facts
+        transactions.append(domain.benefits_instructed(f"paymentRuns/{month}", number, month, part))
+    return transactions
 
 
-async def hear(database: Database, fact: LedgerTransaction) -> None:
+async def post(database: Database, transaction: LedgerTransaction) -> None:
+    context = service_context(database, NOW).command("services/test")
     async with database.begin() as tx:
-        if fact.kind is TransactionKind.BENEFITS_INSTRUCTED:
-            await commands.post_benefits(tx, fact, NOW)
+        if transaction.kind is TransactionKind.BENEFITS_INSTRUCTED:
+            await commands.post_benefits(tx, transaction, context)
         else:
-            await commands.post(tx, [fact], NOW)
+            await commands.post(tx, [transaction], context)
 
 
 async def close(database: Database, month: Month) -> None:
+    service = service_context(database, NOW)
     async with database.begin(serializable=True) as tx:
-        proposed = await commands.propose_settlement(tx, month, PROVINCE, "li", NOW)
+        proposed = await settlement.propose_settlement(tx, month, service.command("li"))
     async with database.begin(serializable=True) as tx:
-        await commands.approve_settlement(tx, month, proposed.hash, "wu", NOW)
+        command = service.command("wu")
+        await settlement.approve_settlement(tx, month, proposed.hash, command)
     async with database.begin(serializable=True) as tx:
-        await commands.close_settlement(tx, month, PROVINCE, "li", NOW)
+        await settlement.close_settlement(tx, month, service.command("li"))
 
 
-async def failing(database: Database) -> list[str]:
+async def broken(database: Database) -> list[str]:
     async with database.begin() as tx:
-        return [check.invariant for check in await verify(tx) if not check.holds]
+        checks = await verify(tx, service_context(database, NOW))
+    return [check.invariant for check in checks if not check.holds]
 
 
-async def trial_texts(database: Database) -> Sequence[bytes]:
+async def trial_hashes(database: Database) -> Sequence[bytes]:
+    context = service_context(database, NOW).command("li")
     async with database.begin() as tx:
-        return [(await commands.view(tx, month, PROVINCE, NOW.date())).hash for month in MONTHS]
+        return [(await settlement.trial_settlement(tx, month, context)).hash for month in MONTHS]
 
 
 @pytest.fixture
@@ -94,72 +101,73 @@ async def two(databases: Databases) -> AsyncIterator[tuple[Database, Database]]:
         Database(await databases.fresh("fund"), "fund"),
     )
     yield pair
-    for one in pair:
-        await one.close()
+    for database in pair:
+        await database.close()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_facts_doubled_and_in_any_order_yield_the_same_bytes(
+async def test_transactions_repeated_and_in_any_order_yield_the_same_bytes(
     two: tuple[Database, Database], seed: int
 ) -> None:
     chance = random.Random(seed)
-    facts = some_facts(chance)
-    turned = [fact for fact in facts for _ in range(chance.randint(1, 3))]
-    chance.shuffle(turned)
+    transactions = some_transactions(chance)
+    repeated = [each for each in transactions for _ in range(chance.randint(1, 3))]
+    chance.shuffle(repeated)
 
-    for fact in facts:
-        await hear(two[0], fact)
-    for fact in turned:
-        await hear(two[1], fact)
+    for transaction in transactions:
+        await post(two[0], transaction)
+    for transaction in repeated:
+        await post(two[1], transaction)
 
-    assert await trial_texts(two[0]) == await trial_texts(two[1])
-    assert await failing(two[0]) == await failing(two[1]) == []
+    assert await trial_hashes(two[0]) == await trial_hashes(two[1])
+    assert await broken(two[0]) == await broken(two[1]) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_closes_between_late_facts_lose_nothing_and_change_no_closed_month(
+async def test_closes_between_late_transactions_lose_nothing_and_change_no_closed_month(
     two: tuple[Database, Database], seed: int
 ) -> None:
     chance, database = random.Random(seed), two[0]
-    facts = some_facts(chance)
-    chance.shuffle(facts)
-    # Something of the last month's premiums has to be there for the earlier ones to close.
-    facts.sort(key=lambda fact: fact.accounting_date != MONTHS[-1].last_day)
-    stops = dict(zip(sorted(chance.sample(range(20, len(facts)), 3)), MONTHS, strict=True))
+    transactions = some_transactions(chance)
+    chance.shuffle(transactions)
+    # The earlier months close only once premiums of the last month are posted.
+    transactions.sort(key=lambda transaction: transaction.accounting_date != MONTHS[-1].last_day)
+    stops = dict(zip(sorted(chance.sample(range(20, len(transactions)), 3)), MONTHS, strict=True))
 
-    for number, fact in enumerate(facts):
+    for number, transaction in enumerate(transactions):
         if number in stops:
             await close(database, stops[number])
-        await hear(database, fact)
+        await post(database, transaction)
 
     async with database.begin() as tx:
-        balances = await ledger.balances(tx, None)
+        balances = await ledger_store.list_balances(tx, None)
     posted = {
         account: sum(
             posting.amount.count
-            for fact in facts
-            for posting in fact.postings
+            for transaction in transactions
+            for posting in transaction.postings
             if posting.account is account
         )
         for account in domain.Account
         if account not in domain.EQUALISATION_ACCOUNTS
     }
-    held = {
-        account: sum(one.amount.count for one in balances if one.account is account)
+    sums = {
+        account: sum(each.amount.count for each in balances if each.account is account)
         for account in domain.Account
     }
-    assert held == {**dict.fromkeys(domain.EQUALISATION_ACCOUNTS, 0), **posted}
-    assert await failing(database) == []
+    assert sums == {**dict.fromkeys(domain.EQUALISATION_ACCOUNTS, 0), **posted}
+    assert await broken(database) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_kept_totals_are_what_a_recount_of_the_postings_yields(
+async def test_stored_totals_are_what_a_recount_of_the_postings_yields(
     two: tuple[Database, Database], seed: int
 ) -> None:
-    for fact in some_facts(random.Random(seed)):
-        await hear(two[0], fact)
+    for transaction in some_transactions(random.Random(seed)):
+        await post(two[0], transaction)
 
     async with two[0].begin() as tx:
         for month in MONTHS:
-            counted = await periods.recount(tx, month)
-            assert await periods.books_of(tx, month, 2) == books_from(counted, month, 2)
+            recounted = await total_store.recount(tx, month)
+            books = await total_store.get_books(tx, month, 2)
+            assert books == books_from(recounted, month, 2)

@@ -1,4 +1,4 @@
-"""Money: what holds for every amount, every rate and every way to share."""
+"""Money: properties of every amount, every rate and every way to share."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ def test_more_weight_never_gets_less(amount: Fen, chosen: list[Weight]) -> None:
 @given(amounts, rates)
 def test_a_product_is_the_nearest_fen(amount: Fen, rate: Decimal) -> None:
     exact = amount.count * Fraction(rate)
-    found = amount.times(rate).count
+    rounded = amount.times(rate).count
 
-    assert abs(found - exact) <= Fraction(1, 2)
-    if abs(found - exact) == Fraction(1, 2):
-        assert abs(found) > abs(exact)
+    assert abs(rounded - exact) <= Fraction(1, 2)
+    if abs(rounded - exact) == Fraction(1, 2):
+        assert abs(rounded) > abs(exact)
 
 
 @given(amounts, rates)
@@ -98,8 +98,8 @@ def test_a_decimal_and_the_same_fraction_give_the_same_fen(amount: Fen, rate: De
 
 
 @given(st.integers(0, 10**15).map(Fen), rates, rates)
-def test_a_higher_rate_never_gives_less(amount: Fen, one: Decimal, other: Decimal) -> None:
-    low, high = sorted([one, other])
+def test_a_higher_rate_never_gives_less(amount: Fen, first: Decimal, second: Decimal) -> None:
+    low, high = sorted([first, second])
 
     assert amount.times(low) <= amount.times(high)
 

@@ -1,8 +1,7 @@
-"""What an order of a risk cell costs (e_g): the month's or a moving average, with credibility.
+"""The cost of an order by risk cell: of the month or a moving average, with credibility.
 
-domain: a cell is an industry. `cost = spending / orders` over the whole province; a cell nobody
-drove in has its prior. All figures are fen per order, as fractions, so that nothing is rounded
-before the transfers are.
+A cell is an industry. `cost = spending / orders` over the whole province; a cell without orders
+has its prior. All figures are fen per order, as exact fractions; only the transfers are rounded.
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
 
-from services.fund.domain.ledger import CELLS, Industry
+from services.fund.domain.ledger import CELLS
 from services.kernel.money import ZERO, Fen, total
+from services.kernel.scheme import Industry
 
-# Six digits of the square root are kept, rounded down, so that it is the same everywhere.
+# The square root has six digits, rounded down, so that it is the same on every machine.
 ROOT_DIGITS = 1_000_000
 
 
@@ -47,12 +47,12 @@ def add_up(parts: Sequence[Cells]) -> dict[Industry, Cell]:
 
 
 def moving(months: Sequence[Cells], month_count: int) -> dict[Industry, Cell]:
-    """The cells of the last so many months, added; `months` stand oldest first."""
+    """The cells of the last `month_count` months, added; `months` are oldest first."""
     return add_up(months[-month_count:])
 
 
 def credibility(case_count: int, full_count: int) -> Fraction:
-    """How far a cell's own experience is believed: z = min(1, sqrt(cases / full_count))."""
+    """The weight of a cell's own experience, 0 to 1: z = min(1, sqrt(cases / full_count))."""
     if case_count >= full_count:
         return Fraction(1)
     return Fraction(isqrt(max(0, case_count) * ROOT_DIGITS**2 // full_count), ROOT_DIGITS)
@@ -62,7 +62,7 @@ def cell_costs(cells: Cells, prior: Costs, full_count: int = 0) -> dict[Industry
     """The cost of an order of each cell, in fen.
 
     A cell without orders in the province has its prior. With `full_count` above 0 the cell's own
-    cost is mixed with the prior by its credibility; with 0 it is believed as it is.
+    cost is mixed with the prior by its credibility; with 0 its own cost counts in full.
     """
     costs = {}
     for industry in CELLS:

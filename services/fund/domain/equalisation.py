@@ -1,11 +1,12 @@
 """Equalisation between pooling areas (调剂): each rule is a function from pools to transfers.
 
 Transfers are by pooling area, positive for what an area receives, in whole fen, and sum to exactly
-zero: the exact amounts are floored and the fen left over go to the largest remainders, ties to who
-receives more and then to the lower division code. So the order of the pools changes nothing.
+zero: exact amounts are floored and the remaining fen go to the largest remainders, ties to the area
+that receives more and then to the lower division code. The order of the pools has no effect.
 
-M1 deficit compensation, M2 proportional pooling, M3 risk adjustment, M4 the burden sharing of the
-German accident insurance (SGB VII §§ 176-181), the Swiss and the Dutch forms of M3, full pooling.
+The rules are deficit compensation, proportional pooling, risk adjustment in three forms (need less
+strength, Swiss, Dutch), the burden sharing of the German accident insurance (SGB VII §§ 176-181),
+full pooling, and the layer of large claims.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fractions import Fraction
 from math import floor
 
 from services.fund.domain.cells import Cells, Costs, add_up, mean_cost
+from services.fund.domain.ledger import UnbalancedError
 from services.kernel.money import ZERO, Fen, round_half_up, share, total
 
 
@@ -28,7 +30,7 @@ class Pool:
     premium: Fen = ZERO
     surcharge: Fen = ZERO
     cells: Cells = field(default_factory=dict)
-    # Spending without an industry: it counts in the balance and in no cell.
+    # Spending without an industry counts in the balance and in no cell.
     other_spending: Fen = ZERO
 
     @property
@@ -43,7 +45,7 @@ class Pool:
 
     @property
     def balance(self) -> Fen:
-        """What would be left without any transfer."""
+        """The balance at the end of the month before any transfer."""
         return self.opening + self.income - self.spending
 
     @property
@@ -57,7 +59,7 @@ Workings = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Transfers:
-    """What each pooling area receives, and by which steps it came about (amounts in fen)."""
+    """What each pooling area receives in fen, and the steps of its calculation."""
 
     amounts: Mapping[str, Fen]
     workings: Mapping[str, Workings] = field(default_factory=dict)
@@ -73,10 +75,10 @@ def nothing(pools: Sequence[Pool]) -> Transfers:
 
 
 def risk_adjustment(pools: Sequence[Pool], costs: Costs) -> Transfers:
-    """M3: need less strength. Levels the mix of orders, not bad luck and not bad control.
+    """Need less strength: levels the mix of orders, neither bad luck nor bad control.
 
     Need: the area's orders at the province's cost of their cells. Strength: the sum of all needs in
-    the proportion of premiums; both are whole fen by largest remainder before they are compared.
+    proportion to premiums. Both are whole fen by largest remainder before they are compared.
     Without premiums there is no measure of strength and no transfer.
     """
     need, strength = _need_and_strength(pools, costs)
@@ -89,7 +91,7 @@ def risk_adjustment(pools: Sequence[Pool], costs: Costs) -> Transfers:
 
 
 def swiss(pools: Sequence[Pool], costs: Costs) -> Transfers:
-    """The Swiss form: for each order its cell's cost less the mean cost of all orders."""
+    """Swiss form: for each order its cell's cost less the mean cost of all orders."""
     needs = {pool.pooling_area: _need(pool, costs) for pool in pools}
     orders = {pool.pooling_area: _orders(pool) for pool in pools}
     if not sum(orders.values()):
@@ -102,10 +104,10 @@ def swiss(pools: Sequence[Pool], costs: Costs) -> Transfers:
 
 
 def dutch(pools: Sequence[Pool], costs: Costs, retrospective: Fraction) -> Transfers:
-    """The Dutch form: M3, and a share of what an area spent beyond its need.
+    """Dutch form: need less strength, plus a share of what an area spent beyond its need.
 
-    Where the needs of all areas do not add up to the spending (moving costs), the need is scaled
-    to it for the retrospective part, so that this part sums to zero as well.
+    Where the needs of all areas do not add up to the spending (averaged costs), the retrospective
+    part scales the need to the spending, so that this part sums to zero as well.
     """
     need, strength = _need_and_strength(pools, costs)
     if not strength:
@@ -126,26 +128,26 @@ def dutch(pools: Sequence[Pool], costs: Costs, retrospective: Fraction) -> Trans
 
 
 def proportional_pooling(
-    pools: Sequence[Pool], given: Fraction, *, by_orders: bool = False
+    pools: Sequence[Pool], pooled_share: Fraction, *, by_orders: bool = False
 ) -> Transfers:
-    """M2: each area gives a share of its premium and draws on the pot by spending, or by orders."""
-    gifts = {pool.pooling_area: given * max(0, pool.premium.count) for pool in pools}
-    claims = {
+    """Each area pays a share of its premium into a pot and draws on it by spending or orders."""
+    levies = {pool.pooling_area: pooled_share * max(0, pool.premium.count) for pool in pools}
+    weights = {
         pool.pooling_area: Fraction(_orders(pool) if by_orders else max(0, pool.spending.count))
         for pool in pools
     }
-    if not sum(claims.values()):
+    if not sum(weights.values()):
         return nothing(pools)
-    pot = sum(gifts.values(), Fraction(0))
-    drawn = _in_proportion(pot, claims)
+    pot = sum(levies.values(), Fraction(0))
+    drawn = _in_proportion(pot, weights)
     return Transfers(
-        to_fen({area: drawn[area] - gifts[area] for area in gifts}),
-        {area: _shown(given=gifts[area], drawn=drawn[area]) for area in gifts},
+        to_fen({area: drawn[area] - levies[area] for area in levies}),
+        {area: _shown(given=levies[area], drawn=drawn[area]) for area in levies},
     )
 
 
 def full_pooling(pools: Sequence[Pool]) -> Transfers:
-    """All spending is shared in the proportion of premiums (统收统支)."""
+    """All spending is shared in proportion to premiums (统收统支)."""
     premiums = {pool.pooling_area: Fraction(max(0, pool.premium.count)) for pool in pools}
     if not sum(premiums.values()):
         return nothing(pools)
@@ -158,10 +160,10 @@ def full_pooling(pools: Sequence[Pool]) -> Transfers:
 
 
 def deficit_compensation(positions: Mapping[str, Fen]) -> Transfers:
-    """M1: areas below the floor are lifted to it by those above, in proportion to their surplus.
+    """Areas above the floor lift those below to it, in proportion to their surplus.
 
-    `positions` are balances less the floor. If all surpluses together are less than all deficits,
-    each deficit is met in the same proportion. No area is brought below the floor by it.
+    `positions` are balances less the floor, by pooling area. If all surpluses together are less
+    than all deficits, each deficit is met in the same proportion. No payer falls below the floor.
     """
     areas = sorted(positions)
     deficits = {area: max(0, -positions[area].count) for area in areas}
@@ -187,7 +189,7 @@ def deficit_compensation(positions: Mapping[str, Fen]) -> Transfers:
 
 @dataclass(frozen=True)
 class PensionBurden:
-    """What M4 looks at: pensions paid, and pensions first fixed in this and the last four years."""
+    """An area's pensions paid, and pensions first fixed in this year and the four before."""
 
     pooling_area: str
     paid: Fen
@@ -196,9 +198,9 @@ class PensionBurden:
 
 
 def burden_factor(pools: Sequence[PensionBurden], own_share: Fraction) -> Fraction:
-    """M4's k for a young scheme: own burdens shall come to `own_share` of what is paid.
+    """The factor k for a young scheme: own burdens amount to `own_share` of what is paid.
 
-    Never so high that own burdens exceed what is paid; 0 while nothing has been fixed.
+    Own burdens never exceed what is paid; the factor is 0 while no pension has been fixed.
     """
     paid = sum(pool.paid.count for pool in pools)
     fixed = sum(pool.fixed.count for pool in pools)
@@ -208,7 +210,7 @@ def burden_factor(pools: Sequence[PensionBurden], own_share: Fraction) -> Fracti
 def burden_sharing(
     pools: Sequence[PensionBurden], factor: Fraction, by_fixed: Fraction
 ) -> Transfers:
-    """M4: own burden `factor` x pensions fixed; the rest is borne together.
+    """Own burden is `factor` x pensions fixed; the areas bear the rest together.
 
     The excess of pensions paid over own burdens is shared `by_fixed` in proportion to pensions
     fixed and for the rest in proportion to premiums (in SGB VII: 30 % and 70 % by payroll).
@@ -236,10 +238,10 @@ def burden_sharing(
 def large_claim_layer(
     pools: Sequence[Pool], cases: Mapping[str, Sequence[Fen]], threshold: Fen
 ) -> Transfers:
-    """What single cases cost beyond the threshold is borne by all in proportion to premiums.
+    """All areas bear what single cases cost beyond the threshold, in proportion to premiums.
 
-    `cases` are the costs of single cases by pooling area. Applied before the other rules, which
-    then see an area's spending without the layer.
+    `cases` are the costs of single cases by pooling area. The layer is applied before the other
+    rules, which then see an area's spending without it.
     """
     layer = {
         pool.pooling_area: Fraction(
@@ -258,7 +260,7 @@ def large_claim_layer(
 
 
 def true_up(year: Transfers, provisional: Sequence[Transfers]) -> Transfers:
-    """What is still to move when the year's transfers are known: they less what moved monthly."""
+    """The transfers that remain once the year's are known: the year's less the monthly ones."""
     areas = set(year.amounts).union(*(month.amounts for month in provisional))
     return Transfers(
         {
@@ -269,8 +271,12 @@ def true_up(year: Transfers, provisional: Sequence[Transfers]) -> Transfers:
 
 
 def to_fen(exact: Mapping[str, Fraction]) -> dict[str, Fen]:
-    """Whole fen that sum to zero from exact amounts that do, by largest remainder."""
-    assert sum(exact.values(), Fraction(0)) == 0, "transfers must sum to zero"
+    """Whole fen that sum to zero from exact amounts that do, by largest remainder.
+
+    Raises UnbalancedError for amounts that do not sum to zero.
+    """
+    if difference := sum(exact.values(), Fraction(0)):
+        raise UnbalancedError(f"the transfers sum to {difference} fen, not to 0")
     floors = {area: floor(amount) for area, amount in exact.items()}
     by_remainder = sorted(exact, key=lambda area: (floors[area] - exact[area], -exact[area], area))
     for area in by_remainder[: -sum(floors.values())]:
@@ -291,7 +297,7 @@ def province_mean(pools: Sequence[Pool]) -> Fraction:
 def _need_and_strength(
     pools: Sequence[Pool], costs: Costs
 ) -> tuple[dict[str, Fen], dict[str, Fen]]:
-    """Needs and strengths, by area; no strengths if there is nothing to measure them by."""
+    """Needs and strengths by area; both empty without needs or without premiums."""
     ordered = sorted(pools, key=lambda pool: pool.pooling_area)
     exact = [_need(pool, costs) for pool in ordered]
     premiums = [max(0, pool.premium.count) for pool in ordered]

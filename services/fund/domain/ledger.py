@@ -1,4 +1,6 @@
-"""The double-entry ledger: which fact is which transaction. A debit is positive, a credit negative.
+"""The double-entry ledger: its accounts, and the transaction that records each business event.
+
+A debit is positive, a credit negative.
 
 Accounts and sub-accounts by pooling area and industry follow the accounts of social insurance funds
 (社会保险经办条例 art. 40); a transaction sums to zero inside one pooling area.
@@ -14,42 +16,11 @@ from enum import Enum
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.names import id_from
 from services.kernel.periods import Month
-from services.kernel.problems import Kind, Problem
+from services.kernel.scheme import Industry
 
 
-class FactDiffers(Problem):
-    """A fact that is in the books came again with other amounts."""
-
-    kind, reason = Kind.DIFFERENT_EXISTS, "FACT_DIFFERS"
-    message = (
-        "{source} is in the books of {pooling_area} with other amounts; "
-        "correct it at its origin under a new name."
-    )
-    message_zh = "{source} 已按不同金额记入 {pooling_area} 账内; 请在来源处以新编号更正。"
-
-
-class MoreThanPayable(Problem):
-    """More was to leave the account than is payable."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "MORE_THAN_PAYABLE"
-    message = (
-        "{amount} yuan cannot be disbursed for {payment_run} in {pooling_area}: "
-        "{payable} yuan are payable; check the bank's figure."
-    )
-    message_zh = (
-        "{payment_run} 在 {pooling_area} 应付 {payable} 元, 不能拨付 {amount} 元; 请核对银行金额。"
-    )
-
-
-class DisbursementReferenceUsed(Problem):
-    """The bank's reference stands on another disbursement."""
-
-    kind, reason = Kind.DIFFERENT_EXISTS, "DISBURSEMENT_REFERENCE_USED"
-    message = (
-        "Bank reference {bank_reference} stands on another disbursement already; "
-        "check it on the bank's statement."
-    )
-    message_zh = "银行流水号 {bank_reference} 已用于另一笔拨付; 请核对银行对账单。"
+class UnbalancedError(ValueError):
+    """Amounts that must sum to zero do not: a defect of the program, and nothing may be posted."""
 
 
 class Account(Enum):
@@ -66,7 +37,7 @@ class Account(Enum):
     EQUALISATION_CLEARING = 9
 
 
-# What makes up a pooling area's balance: income and spending of all months, and what it was given.
+# The accounts that make up a pooling area's balance: income, spending, equalisation.
 RESULT_ACCOUNTS = (
     Account.PREMIUM_INCOME,
     Account.SURCHARGE_INCOME,
@@ -75,20 +46,28 @@ RESULT_ACCOUNTS = (
 )
 # What fills the cells of the risk adjustment: orders and spending, by industry.
 CELL_ACCOUNTS = (Account.PREMIUM_INCOME, Account.BENEFIT_EXPENSE)
-# Posted by the close of a month itself, so no part of what the close rests on.
+# Posted by the close of a month, so the figures of the close do not include them.
 EQUALISATION_ACCOUNTS = (Account.EQUALISATION_TRANSFER, Account.EQUALISATION_CLEARING)
 
 
-class Industry(Enum):
-    """The industries of the scheme (行业); they are the cells of the risk adjustment."""
-
-    NONE = 0
-    RIDE_HAILING = 1
-    INSTANT_DELIVERY = 2
-    SAME_CITY_FREIGHT = 3
+# The industries are the cells of the risk adjustment. A posting may have none.
+CELLS = tuple(Industry)
+NO_INDUSTRY_NUMBER, NO_INDUSTRY_NAME = 0, "NONE"
 
 
-CELLS = (Industry.RIDE_HAILING, Industry.INSTANT_DELIVERY, Industry.SAME_CITY_FREIGHT)
+def industry_of(number: int) -> Industry | None:
+    """The industry with this number; 0 is none."""
+    return None if number == NO_INDUSTRY_NUMBER else Industry(number)
+
+
+def industry_number(industry: Industry | None) -> int:
+    """The number under which an industry is stored and sent; 0 for none."""
+    return NO_INDUSTRY_NUMBER if industry is None else industry.value
+
+
+def industry_name(industry: Industry | None) -> str:
+    """The name of an industry in sources and in the canonical text; NONE for none."""
+    return NO_INDUSTRY_NAME if industry is None else industry.name
 
 
 class TransactionKind(Enum):
@@ -110,7 +89,7 @@ class Posting:
 
     account: Account
     amount: Fen
-    industry: Industry = Industry.NONE
+    industry: Industry | None = None
     quantity: int = 0
 
 
@@ -118,8 +97,9 @@ class Posting:
 class LedgerTransaction:
     """A transaction (记账凭证): at least two postings that sum to zero, in one pooling area.
 
-    `month` is the settlement month; it is later than that of `accounting_date` for a late fact.
-    `subject` is what it is about if that is not the source: the payment run of a disbursement.
+    `month` is the settlement month. It is later than the month of `accounting_date` for a
+    transaction that arrives after its month was proposed. `subject` is the payment run that a
+    disbursement or an instruction belongs to, else empty. Raises UnbalancedError.
     """
 
     kind: TransactionKind
@@ -132,13 +112,15 @@ class LedgerTransaction:
     subject: str = ""
 
     def __post_init__(self) -> None:
-        """Hold the one rule of double entry, also in production."""
-        assert len(self.postings) >= 2, self.source
-        assert not total(posting.amount for posting in self.postings), self.source
+        """Refuse a transaction that breaks the rule of double entry."""
+        if len(self.postings) < 2:
+            raise UnbalancedError(f"{self.source} has fewer than two postings")
+        if difference := total(posting.amount for posting in self.postings):
+            raise UnbalancedError(f"the postings of {self.source} sum to {difference}, not to 0")
 
     @property
-    def transaction_id(self) -> str:
-        """Derived from what makes it unique, so that the same fact has the same id."""
+    def id(self) -> str:
+        """Derived from source, pooling area and kind, so that a repeated event has the same id."""
         return id_from(self.source, self.pooling_area, self.kind.value)
 
 
@@ -147,7 +129,7 @@ class PremiumLine:
     """A line of an assessment: one pooling area and industry."""
 
     pooling_area: str
-    industry: Industry
+    industry: Industry | None
     order_count: int
     premium: Fen
 
@@ -167,7 +149,7 @@ class PaymentPart:
     """What one run added for a pooling area, an industry and a kind of benefit."""
 
     pooling_area: str
-    industry: Industry
+    industry: Industry | None
     benefit_kind: str
     payment_count: int
     amount: Fen
@@ -192,7 +174,7 @@ def premium_assessed(
                 ),
                 *(
                     Posting(Account.PREMIUM_INCOME, -line.premium, line.industry, line.order_count)
-                    for line in sorted(lines, key=lambda line: line.industry.value)
+                    for line in sorted(lines, key=lambda line: industry_number(line.industry))
                     if line.pooling_area == area
                 ),
             ),
@@ -204,8 +186,11 @@ def premium_assessed(
 def premium_received(
     receipt: str, receipt_date: date, parts: Sequence[ReceiptPart]
 ) -> list[LedgerTransaction]:
-    """Money in the fiscal special account against what it pays, per pooling area."""
-    posted = []
+    """Money in the fiscal special account against what it pays, per pooling area.
+
+    A part without any amount has no transaction.
+    """
+    transactions = []
     for part in sorted(parts, key=lambda part: part.pooling_area):
         pays = (
             (Account.PREMIUM_RECEIVABLE, part.premium),
@@ -218,7 +203,7 @@ def premium_received(
         # A set-off of credit moves no money: then the parts cancel out among themselves.
         received = part.premium + part.surcharge + part.credit
         money = (Posting(Account.FISCAL_SPECIAL_ACCOUNT, received),) if received else ()
-        posted.append(
+        transactions.append(
             LedgerTransaction(
                 kind=TransactionKind.PREMIUM_RECEIVED,
                 source=receipt,
@@ -229,16 +214,20 @@ def premium_received(
                 postings=(*money, *pays_off),
             )
         )
-    return posted
+    return transactions
 
 
 def benefits_instructed(
     payment_run: str, addition: int, month: Month, part: PaymentPart
 ) -> LedgerTransaction:
-    """Benefit expense against benefits payable, by industry, in the month of the run."""
+    """Benefit expense against benefits payable, by industry, in the month of the run.
+
+    `addition` numbers what the run added, so that each addition is posted once.
+    """
+    industry = industry_name(part.industry)
     return LedgerTransaction(
         kind=TransactionKind.BENEFITS_INSTRUCTED,
-        source=f"{payment_run}/additions/{addition}/{part.industry.name}/{part.benefit_kind}",
+        source=f"{payment_run}/additions/{addition}/{industry}/{part.benefit_kind}",
         subject=payment_run,
         pooling_area=part.pooling_area,
         month=month,
@@ -255,7 +244,7 @@ def benefits_instructed(
 class Disbursement:
     """Money that has left the account for a payment run (拨付发放)."""
 
-    disbursement_id: str
+    id: str
     payment_run: str
     pooling_area: str
     disburse_date: date
@@ -265,7 +254,7 @@ class Disbursement:
     @property
     def name(self) -> str:
         """The resource name."""
-        return f"disbursements/{self.disbursement_id}"
+        return f"disbursements/{self.id}"
 
 
 def disbursed(disbursement: Disbursement) -> LedgerTransaction:
@@ -290,8 +279,8 @@ def equalised(
 ) -> LedgerTransaction | None:
     """A pooling area's equalisation transfers of a month; None if there is nothing to post.
 
-    `transfers` are (rule, amount), positive for what the area receives. What an area receives is
-    income, a credit, against a claim on the others, a debit.
+    `transfers` are (rule, amount), positive for what the area receives. An area that receives has
+    income, a credit, against a receivable from the other areas, a debit.
     """
     moved = [(rule, amount) for rule, amount in transfers if amount != ZERO]
     if not moved:

@@ -1,7 +1,8 @@
 """Reserve, order of cover, loan and repayment over the years (储备金, 基金间借款).
 
-A loan is for a yearly deficit only and bears no interest. It is repaid in the next year before the
-reserve is refilled; what is still owed at its end is overdue, raises an alarm and bars a new loan.
+A loan covers a yearly deficit only and bears no interest. It is repaid in the next year before the
+reserve is refilled; what is still owed at the end of that year is overdue, raises an alarm and bars
+a new loan.
 """
 
 from __future__ import annotations
@@ -11,26 +12,16 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
-from services.fund.domain.rules import Parameters
+from services.fund.domain.problems import LoanOverdue
 from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
+from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen
-from services.kernel.problems import Kind, Problem
 
 MONTHS_PER_YEAR = 12
 RESERVE_PROVISION = Provision("工伤保险条例", "第十三条", Tag.COMMON)
 LOAN_PROVISION = Provision("基金间借款", "年度缺口借款, 次年归还", Tag.SEED)
 HAND_UP_PROVISION = Provision("调剂金", "年度上解", Tag.ASSUMED)
 ORDER_PROVISION = Provision("基金支付缺口", "补足顺序", Tag.ASSUMED)
-
-
-class LoanOverdue(Problem):
-    """A loan of an earlier year is still owed."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "LOAN_OVERDUE"
-    message = (
-        "{overdue} yuan of an earlier loan are overdue; repay them before a new loan is taken."
-    )
-    message_zh = "此前借款尚有 {overdue} 元逾期未还; 归还前不得再借。"
 
 
 @dataclass(frozen=True)
@@ -45,11 +36,11 @@ class YearRules:
     versions: tuple[ParameterVersion, ...] = ()
 
 
-def year_rules(parameters: Parameters, day: date, province: str) -> YearRules:
+def year_rules(law: Law, day: date, province: str) -> YearRules:
     """The rules of reserve and loan in force on a day."""
-    reserve = parameters["reserve"].on(day, province)
-    guard = parameters["loan_guard"].on(day, province)
-    hand_up = parameters["hand_up_share"].on(day, province)
+    reserve = law.on("reserve", day, province)
+    guard = law.on("loan_guard", day, province)
+    hand_up = law.on("hand_up_share", day, province)
     return YearRules(
         contribution=Fraction(reserve.at("contribution")),
         ceiling=Fraction(reserve.at("ceiling")),
@@ -62,7 +53,7 @@ def year_rules(parameters: Parameters, day: date, province: str) -> YearRules:
 
 @dataclass(frozen=True)
 class Lender:
-    """The work-injury insurance fund as a lender: what it holds and spends in a year."""
+    """The work-injury insurance fund as a lender: its balance and its spending in a year."""
 
     balance: Fen
     yearly_spending: Fen
@@ -72,7 +63,7 @@ class Lender:
 class Year:
     """A province's year before it is closed. `owed` is the loan of the year before.
 
-    Without a `lender` its guard is not asked: somebody has to confirm that it can lend.
+    Without a `lender` its guard is not applied; a person has to confirm that it can lend.
     """
 
     opening: Fen
@@ -86,7 +77,7 @@ class Year:
 
 @dataclass(frozen=True)
 class YearEnd:
-    """What closing a year yields. `uncovered` is left to the provincial government."""
+    """The result of closing a year. `uncovered` is left to the provincial government."""
 
     shortfall: Fen
     reserve_used: Fen
@@ -104,9 +95,9 @@ class YearEnd:
 def close_year(year: Year, rules: YearRules) -> YearEnd:
     """Cover a shortfall from reserve, then loan; or repay, then refill the reserve.
 
-    A deficit takes the balance of earlier years first. Repayment comes out of the year's own
-    surplus: opening balances stay with the areas that made them. Nothing is lent anew while an
-    earlier loan is overdue: what the reserve cannot cover is left uncovered then.
+    A deficit uses the balance of earlier years first. Repayment comes out of the surplus of the
+    year; opening balances stay with the areas that made them. No new loan is granted while an
+    earlier loan is overdue: what the reserve does not cover then stays uncovered.
     """
     surplus = year.income - year.spending
     left = year.opening + surplus
@@ -138,7 +129,7 @@ def close_year(year: Year, rules: YearRules) -> YearEnd:
 
 
 def reserve_room(premium: Fen, reserve: Fen, rules: YearRules) -> Fen:
-    """What a year may put into the reserve: its contribution, as far as the ceiling leaves room."""
+    """The most a year adds to the reserve: its contribution, limited by the ceiling."""
     target = premium.times(rules.contribution)
     ceiling = premium.times(rules.ceiling)
     return max(ZERO, min(target, ceiling - reserve))
@@ -147,7 +138,7 @@ def reserve_room(premium: Fen, reserve: Fen, rules: YearRules) -> Fen:
 def loan_limit(premium: Fen, lender: Lender | None, rules: YearRules) -> Fen:
     """The most that may be borrowed: a share of the year's premiums, and what the lender can spare.
 
-    The lender keeps so many months of its own spending.
+    The lender retains `lender_months` months of its spending.
     """
     limit = premium.times(rules.loan_ceiling)
     if lender is None:
@@ -156,7 +147,7 @@ def loan_limit(premium: Fen, lender: Lender | None, rules: YearRules) -> Fen:
     return max(ZERO, min(limit, lender.balance - kept))
 
 
-def may_borrow(owed: Fen) -> None:
+def require_no_debt(owed: Fen) -> None:
     """Raise LoanOverdue while an earlier loan is owed: a loan cannot be rolled over."""
     if owed:
         raise LoanOverdue(overdue=owed.yuan)
@@ -164,7 +155,7 @@ def may_borrow(owed: Fen) -> None:
 
 @dataclass(frozen=True)
 class HandUp:
-    """What an area hands up to the province in the first quarter, and why."""
+    """What an area hands up to the province in the first quarter, with its finding."""
 
     amount: Fen
     finding: Finding
@@ -188,32 +179,32 @@ def hand_up(pooling_area: str, last_years_premium: Fen, rules: YearRules) -> Han
 
 
 def cover(shortfall: Fen, sources: Sequence[tuple[str, Fen]]) -> list[tuple[str, Fen]]:
-    """What each source gives towards a shortfall, in the order of the sources.
+    """What each source contributes to a shortfall, in the order of the sources.
 
     The order is: prefecture balance, prefecture reserve, monthly equalisation, provincial reserve,
-    loan; the provincial government covers whatever is left.
+    loan; the provincial government covers the rest.
     """
-    given = []
+    parts = []
     open_part = shortfall
-    for name, held in sources:
-        part = max(ZERO, min(open_part, held))
-        given.append((name, part))
+    for name, available in sources:
+        part = max(ZERO, min(open_part, available))
+        parts.append((name, part))
         open_part -= part
-    return [*given, ("provincial_government", open_part)]
+    return [*parts, ("provincial_government", open_part)]
 
 
-def explain_cover(shortfall: Fen, given: Sequence[tuple[str, Fen]]) -> Finding:
-    """Which source gave what, in their order."""
-    parts = [(name, amount) for name, amount in given if amount]
-    steps = ", ".join(f"{name} {amount.yuan}" for name, amount in parts)
+def explain_cover(shortfall: Fen, parts: Sequence[tuple[str, Fen]]) -> Finding:
+    """The part of each source, in their order."""
+    used = [(name, amount) for name, amount in parts if amount]
+    steps = ", ".join(f"{name} {amount.yuan}" for name, amount in used)
     return Finding(
         provision=ORDER_PROVISION,
         outcome=Outcome.CALCULATED,
         text=f"A shortfall of {shortfall.yuan} yuan is covered by {steps or 'nothing'}.",
         text_zh=f"缺口 {shortfall.yuan} 元依次由下列来源补足: {steps or '无'}。",
         inputs=facts(shortfall_fen=shortfall.count),
-        outputs=tuple((f"{name}_fen", str(amount.count)) for name, amount in given),
-        arithmetic=" + ".join(str(amount.count) for _, amount in parts) + f" = {shortfall.count}",
+        outputs=tuple((f"{name}_fen", str(amount.count)) for name, amount in parts),
+        arithmetic=" + ".join(str(amount.count) for _, amount in used) + f" = {shortfall.count}",
     )
 
 

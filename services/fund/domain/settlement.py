@@ -1,8 +1,8 @@
-"""The monthly settlement: what the books of a month yield, its canonical text, its lifecycle.
+"""The monthly settlement: the figures of a month, their canonical text, the lifecycle of the month.
 
-The canonical text is our own format, so that its hash means the same on every machine and in
-every version: one line a fact, single blanks, whole numbers only, ordered by code point, no clock.
-What an approver signs is the SHA-256 of this text.
+The canonical text has a format of this project, so that its hash means the same on every machine
+and in every version: one entry per line, single blanks, whole numbers only, ordered by code point,
+no clock. An approver signs the SHA-256 of this text.
 """
 
 from __future__ import annotations
@@ -24,20 +24,22 @@ from services.fund.domain.equalisation import (
     risk_adjustment,
     swiss,
 )
+from services.fund.domain.equalisation_rules import EqualisationRules, RiskAdjustment
 from services.fund.domain.ledger import (
     CELL_ACCOUNTS,
     CELLS,
     EQUALISATION_ACCOUNTS,
     RESULT_ACCOUNTS,
     Account,
-    Industry,
+    UnbalancedError,
+    industry_name,
+    industry_number,
 )
-from services.fund.domain.rules import EqualisationRules
 from services.kernel.law import ParameterVersion
 from services.kernel.lifecycle import Lifecycle
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.periods import Month
-from services.kernel.problems import Kind, Problem
+from services.kernel.scheme import Industry
 
 FORMAT = "oip.fund.settlement/1"
 
@@ -61,57 +63,16 @@ LIFECYCLE = Lifecycle(
 )
 
 
-class NotReadyToPropose(Problem):
-    """Something stands in the way of proposing the month."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_READY_TO_PROPOSE"
-    message = "{month} cannot be proposed: {obstacles}"
-    message_zh = "{month} 暂不能提交结账: {obstacles_zh}"
-
-
-class ApproverIsProposer(Problem):
-    """Whoever proposed the month cannot approve it."""
-
-    kind, reason = Kind.FORBIDDEN, "APPROVER_IS_PROPOSER"
-    message = "{proposer} proposed {month}; ask another approver to approve it."
-    message_zh = "{month} 由 {proposer} 提交; 须由另一人审批。"
-
-
-class HashDiffers(Problem):
-    """What was read is not what is proposed."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "HASH_DIFFERS"
-    message = (
-        "The figures of {month} are not those you read; read them again and approve their hash."
-    )
-    message_zh = "{month} 的数字与所阅不一致; 请重新阅看后按其哈希值审批。"
-
-
-class FiguresChanged(Problem):
-    """The approved figures no longer follow from the books."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "FIGURES_CHANGED"
-    message = (
-        "The books no longer yield the approved figures of {month}; withdraw and propose anew."
-    )
-    message_zh = "{month} 账面数字与已审批数字不符; 请撤回后重新提交。"
-
-
-class NotClosed(Problem):
-    """Only a closed month can be replayed."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_CLOSED"
-    message = "{month} is not closed; only a closed month can be replayed."
-    message_zh = "{month} 尚未结账; 仅已结账月份可以重算。"
-
-
 @dataclass(frozen=True)
 class Total:
-    """One account of a pooling area and industry over a month's postings, with their digest."""
+    """The sum of a month's postings to an account, by pooling area and industry.
+
+    `amount` is positive for a debit; `digest` sums up the content of the postings.
+    """
 
     pooling_area: str
     account: Account
-    industry: Industry
+    industry: Industry | None
     amount: Fen
     quantity: int
     posting_count: int
@@ -121,14 +82,14 @@ class Total:
     def line(self) -> str:
         """Its line in the canonical text."""
         return (
-            f"total {self.pooling_area} {self.account.name} {self.industry.name} "
+            f"total {self.pooling_area} {self.account.name} {industry_name(self.industry)} "
             f"{self.amount.count} {self.quantity} {self.posting_count} {self.digest}"
         )
 
 
 @dataclass(frozen=True)
 class Books:
-    """What a settlement rests on: a month's totals, balances before it, the window's cells."""
+    """The input of a settlement: a month's totals, opening balances, the cells of the window."""
 
     month: Month
     totals: tuple[Total, ...]
@@ -137,26 +98,35 @@ class Books:
 
 
 def books_from(by_month: Mapping[Month, Sequence[Total]], month: Month, window: int) -> Books:
-    """What the settlement of a month rests on, from the totals of all months: a close's twin."""
+    """The input of a month's settlement from the totals of all months, for a replay."""
     openings: dict[str, Fen] = {}
     cells = {industry: Cell() for industry in CELLS}
     for other, totals in by_month.items():
-        for one in totals:
-            if other < month and one.account in RESULT_ACCOUNTS:
-                openings[one.pooling_area] = openings.get(one.pooling_area, ZERO) - one.amount
+        for entry in totals:
+            if other < month and entry.account in RESULT_ACCOUNTS:
+                before = openings.get(entry.pooling_area, ZERO)
+                openings[entry.pooling_area] = before - entry.amount
             if (
                 month.plus(-window) < other <= month
-                and one.account in CELL_ACCOUNTS
-                and one.industry is not Industry.NONE
+                and entry.account in CELL_ACCOUNTS
+                and entry.industry is not None
             ):
-                cells[one.industry] += cell_of(one.account, one.amount, one.quantity)
-    own = [one for one in by_month.get(month, ()) if one.account not in EQUALISATION_ACCOUNTS]
-    own.sort(key=lambda one: (one.pooling_area, one.account.value, one.industry.value))
-    return Books(month, tuple(own), openings, cells)
+                cells[entry.industry] += cell_of(entry.account, entry.amount, entry.quantity)
+    settled = [
+        entry for entry in by_month.get(month, ()) if entry.account not in EQUALISATION_ACCOUNTS
+    ]
+    settled.sort(
+        key=lambda entry: (
+            entry.pooling_area,
+            entry.account.value,
+            industry_number(entry.industry),
+        )
+    )
+    return Books(month, tuple(settled), openings, cells)
 
 
 def cell_of(account: Account, amount: Fen, quantity: int) -> Cell:
-    """What an account adds to a risk cell: premium income its orders, benefit expense its cost."""
+    """The part of an account in a risk cell: orders of premium income, cost of benefit expense."""
     if account is Account.PREMIUM_INCOME:
         return Cell(order_count=quantity)
     return Cell(spending=amount, case_count=quantity)
@@ -164,7 +134,7 @@ def cell_of(account: Account, amount: Fen, quantity: int) -> Cell:
 
 @dataclass(frozen=True)
 class PoolFigures:
-    """One pooling area's month, as it stands on the statement."""
+    """One pooling area's month on the statement."""
 
     pooling_area: str
     opening: Fen
@@ -208,7 +178,7 @@ class PoolFigures:
 
 @dataclass(frozen=True)
 class Settlement:
-    """A month's figures with all they rest on."""
+    """A month's figures with their input and calculation."""
 
     month: Month
     province: str
@@ -222,12 +192,15 @@ class Settlement:
 
     @property
     def hash(self) -> bytes:
-        """What an approver approves: SHA-256 of the canonical text."""
+        """SHA-256 of the canonical text, which an approver approves."""
         return text_hash(self.text)
 
 
 def settle(books: Books, rules: EqualisationRules, province: str) -> Settlement:
-    """Risk adjustment first, then deficit compensation on what is left (domain: M3, then M1)."""
+    """The settlement of a month: risk adjustment, then deficit compensation on what remains.
+
+    Raises UnbalancedError if the transfers do not sum to zero.
+    """
     pools = pools_of(books)
     costs = cell_costs(books.window, rules.prior, rules.full_count)
     risk = adjust(pools, costs, rules)
@@ -248,7 +221,8 @@ def settle(books: Books, rules: EqualisationRules, province: str) -> Settlement:
         )
         for pool in pools
     )
-    assert not total(pool.equalisation for pool in figures), "transfers must sum to zero"
+    if difference := total(pool.equalisation for pool in figures):
+        raise UnbalancedError(f"the transfers of {books.month} sum to {difference}, not to 0")
     text = canonical_text(books, rules.versions, figures, province)
     return Settlement(
         books.month, province, rules, tuple(pools), figures, costs, risk, deficit, text
@@ -258,46 +232,50 @@ def settle(books: Books, rules: EqualisationRules, province: str) -> Settlement:
 def adjust(pools: Sequence[Pool], costs: Costs, rules: EqualisationRules) -> Transfers:
     """The province's rule of risk adjustment."""
     match rules.risk_adjustment:
-        case "m3":
+        case RiskAdjustment.NEED_LESS_STRENGTH:
             return risk_adjustment(pools, costs)
-        case "swiss":
+        case RiskAdjustment.SWISS:
             return swiss(pools, costs)
-        case "dutch":
+        case RiskAdjustment.DUTCH:
             return dutch(pools, costs, rules.retrospective_share)
-        case "m2":
+        case RiskAdjustment.PROPORTIONAL_POOLING:
             return proportional_pooling(pools, rules.pooled_share)
-        case "full":
+        case RiskAdjustment.FULL_POOLING:
             return full_pooling(pools)
-        case _:
+        case RiskAdjustment.NONE:
             return nothing(pools)
 
 
 def pools_of(books: Books) -> list[Pool]:
-    """The pools of a month, by division code; areas with a balance or a posting have one."""
-    areas = sorted({*books.openings, *(one.pooling_area for one in books.totals)})
+    """The pools of a month, by division code: every area with a balance or a posting."""
+    areas = sorted({*books.openings, *(entry.pooling_area for entry in books.totals)})
     return [_pool(area, books.openings.get(area, ZERO), books.totals) for area in areas]
 
 
 def _pool(area: str, opening: Fen, totals: Sequence[Total]) -> Pool:
-    own = [one for one in totals if one.pooling_area == area]
+    area_totals = [entry for entry in totals if entry.pooling_area == area]
     cells: dict[Industry, Cell] = {}
     other = ZERO
-    for one in own:
-        if one.account not in CELL_ACCOUNTS:
+    for entry in area_totals:
+        if entry.account not in CELL_ACCOUNTS:
             continue
-        part = cell_of(one.account, one.amount, one.quantity)
-        if one.industry is Industry.NONE:
+        part = cell_of(entry.account, entry.amount, entry.quantity)
+        if entry.industry is None:
             other += part.spending
         else:
-            cells[one.industry] = cells.get(one.industry, Cell()) + part
+            cells[entry.industry] = cells.get(entry.industry, Cell()) + part
     return Pool(
         pooling_area=area,
         opening=opening,
-        premium=-total(one.amount for one in own if one.account is Account.PREMIUM_INCOME),
-        surcharge=-total(one.amount for one in own if one.account is Account.SURCHARGE_INCOME),
+        premium=-_sum_of(Account.PREMIUM_INCOME, area_totals),
+        surcharge=-_sum_of(Account.SURCHARGE_INCOME, area_totals),
         cells=cells,
         other_spending=other,
     )
+
+
+def _sum_of(account: Account, totals: Sequence[Total]) -> Fen:
+    return total(entry.amount for entry in totals if entry.account is account)
 
 
 def canonical_text(
@@ -306,7 +284,7 @@ def canonical_text(
     figures: Sequence[PoolFigures],
     province: str,
 ) -> str:
-    """The text whose hash is approved: the manifest (totals, openings, rules), then the figures."""
+    """The text whose hash is approved: parameter versions, window, totals, then the figures."""
     lines = [
         f"{FORMAT} {province} {books.month}",
         *sorted(_version_line(version) for version in versions),
@@ -314,7 +292,7 @@ def canonical_text(
             f"window {industry.name} {cell.order_count} {cell.spending.count} {cell.case_count}"
             for industry, cell in books.window.items()
         ),
-        *sorted(one.line for one in books.totals),
+        *sorted(entry.line for entry in books.totals),
         *sorted(pool.line for pool in figures),
     ]
     return "\n".join(lines) + "\n"
@@ -332,10 +310,10 @@ def text_hash(text: str) -> bytes:
 
 def figures_in(text: str) -> tuple[PoolFigures, ...]:
     """The figures in a canonical text; raises ValueError if its closings do not add up."""
-    found = []
+    figures = []
     for line in text.splitlines():
-        word, _, rest = line.partition(" ")
-        if word != "pool":
+        kind, _, rest = line.partition(" ")
+        if kind != "pool":
             continue
         area, *numbers = rest.split(" ")
         opening, premium, surcharge, spending, risk, deficit, closing, orders = map(int, numbers)
@@ -351,10 +329,10 @@ def figures_in(text: str) -> tuple[PoolFigures, ...]:
         )
         if pool.closing.count != closing:
             raise ValueError(f"the closing of {area} does not add up")
-        found.append(pool)
-    return tuple(found)
+        figures.append(pool)
+    return tuple(figures)
 
 
 def province_in(text: str) -> str:
-    """The province that a canonical text is about."""
+    """The province of a canonical text."""
     return text.split(" ", 2)[1]

@@ -1,4 +1,4 @@
-"""Transactions and postings, what is payable, balances."""
+"""Transactions with their postings, and balances."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.fund.domain.ledger import (
     Account,
-    Disbursement,
-    Industry,
     LedgerTransaction,
     Posting,
     TransactionKind,
+    industry_number,
+    industry_of,
 )
-from services.fund.store.tables import disbursements, payables, periods, postings, transactions
+from services.fund.store.tables import periods, postings, transactions
 from services.fund.store.tables import totals as period_totals
 from services.kernel.money import Fen
 from services.kernel.periods import Month
@@ -26,8 +26,8 @@ from services.runtime.storage.database import Transaction
 
 
 @dataclass(frozen=True)
-class Posted:
-    """A transaction as it stands in the books."""
+class PostedTransaction:
+    """A transaction of the ledger with its number in the order of posting."""
 
     transaction: LedgerTransaction
     seq: int
@@ -44,31 +44,30 @@ class Balance:
 
 
 async def insert_transactions(
-    tx: Transaction, posted: Sequence[LedgerTransaction], now: datetime
+    tx: Transaction, entries: Sequence[LedgerTransaction], now: datetime
 ) -> None:
-    """Post transactions; the database refuses those of a month that takes none."""
-    if not posted:
+    """Post transactions; the database refuses those of a month that takes no postings."""
+    if not entries:
         return
-    # One statement each, so that the triggers add up once and take rows in one order.
-    await tx.execute(sa.insert(transactions).values([_header(one, now) for one in posted]))
-    await tx.execute(sa.insert(postings).values([line for one in posted for line in _lines(one)]))
+    # One statement each, so that the triggers add up once and lock rows in one order.
+    await tx.execute(sa.insert(transactions).values([_header(entry, now) for entry in entries]))
+    lines = [line for entry in entries for line in _lines(entry)]
+    await tx.execute(sa.insert(postings).values(lines))
 
 
-async def find_transactions(
-    tx: Transaction, transaction_ids: Sequence[str]
-) -> dict[str, LedgerTransaction]:
-    """The transactions with these ids that are in the books, by id."""
+async def find_transactions(tx: Transaction, ids: Sequence[str]) -> dict[str, LedgerTransaction]:
+    """The posted transactions among these ids, by id."""
     statement = sa.select(transactions).where(
-        transactions.c.transaction_id == sa.any_(sa.literal(list(transaction_ids), ARRAY(sa.Text)))
+        transactions.c.transaction_id == sa.any_(sa.literal(list(ids), ARRAY(sa.Text)))
     )
-    found = await _with_postings(tx, (await tx.execute(statement)).all())
-    return {one.transaction.transaction_id: one.transaction for one in found}
+    posted = await _with_postings(tx, (await tx.execute(statement)).all())
+    return {entry.transaction.id: entry.transaction for entry in posted}
 
 
 async def list_transactions(
     tx: Transaction, pooling_area: str, month: Month | None, before: int | None, size: int
-) -> list[Posted]:
-    """Transactions, newest first, before the one with the sequence number given."""
+) -> list[PostedTransaction]:
+    """Transactions, newest first, with a sequence number below `before`."""
     statement = sa.select(transactions).order_by(transactions.c.seq.desc()).limit(size)
     if pooling_area:
         statement = statement.where(transactions.c.pooling_area == pooling_area)
@@ -79,7 +78,7 @@ async def list_transactions(
     return await _with_postings(tx, (await tx.execute(statement)).all())
 
 
-async def balances(tx: Transaction, month: Month | None) -> list[Balance]:
+async def list_balances(tx: Transaction, month: Month | None) -> list[Balance]:
     """Balances by pooling area and account up to the end of a month, or of all months."""
     table = period_totals
     statement = (
@@ -95,8 +94,8 @@ async def balances(tx: Transaction, month: Month | None) -> list[Balance]:
     ]
 
 
-async def counts(tx: Transaction, month: Month | None) -> tuple[int, int]:
-    """Transactions and postings up to the end of a month, or of all months."""
+async def count_entries(tx: Transaction, month: Month | None) -> tuple[int, int]:
+    """The numbers of transactions and of postings up to the end of a month, or of all months."""
     of_transactions = sa.select(sa.func.coalesce(sa.func.sum(periods.c.transaction_count), 0))
     of_postings = sa.select(sa.func.coalesce(sa.func.sum(period_totals.c.posting_count), 0))
     if month is not None:
@@ -108,103 +107,52 @@ async def counts(tx: Transaction, month: Month | None) -> tuple[int, int]:
     )
 
 
-async def add_payable(tx: Transaction, payment_run: str, pooling_area: str, amount: Fen) -> None:
-    """More is payable for a run in a pooling area."""
-    statement = insert(payables).values(
-        payment_run=payment_run, pooling_area=pooling_area, open_fen=amount.count
-    )
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=[payables.c.payment_run, payables.c.pooling_area],
-            set_={"open_fen": payables.c.open_fen + statement.excluded.open_fen},
-        )
-    )
-
-
-async def lock_payable(tx: Transaction, payment_run: str, pooling_area: str) -> Fen:
-    """What is payable for a run in a pooling area; nobody else changes it until the end."""
-    statement = (
-        sa.select(payables.c.open_fen)
-        .where(payables.c.payment_run == payment_run, payables.c.pooling_area == pooling_area)
-        .with_for_update()
-    )
-    return Fen((await tx.execute(statement)).scalar_one_or_none() or 0)
-
-
-async def insert_disbursement(tx: Transaction, made: Disbursement, now: datetime) -> bool:
-    """Record a disbursement and take it off what is payable; False if its reference is used."""
-    statement = (
-        insert(disbursements)
-        .values(
-            disbursement_id=made.disbursement_id,
-            payment_run=made.payment_run,
-            pooling_area=made.pooling_area,
-            disburse_date=made.disburse_date,
-            amount_fen=made.amount.count,
-            bank_reference=made.bank_reference,
-            create_time=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(disbursements.c.disbursement_id)
-    )
-    if (await tx.execute(statement)).first() is None:
-        return False
-    await tx.execute(
-        sa.update(payables)
-        .where(
-            payables.c.payment_run == made.payment_run,
-            payables.c.pooling_area == made.pooling_area,
-        )
-        .values(open_fen=payables.c.open_fen - made.amount.count)
-    )
-    return True
-
-
-def _header(posted: LedgerTransaction, now: datetime) -> dict[str, Any]:
+def _header(entry: LedgerTransaction, now: datetime) -> dict[str, Any]:
     return {
-        "transaction_id": posted.transaction_id,
-        "kind": posted.kind.value,
-        "source": posted.source,
-        "subject": posted.subject,
-        "pooling_area": posted.pooling_area,
-        "month": posted.month.first_day,
-        "accounting_date": posted.accounting_date,
-        "text": posted.text,
-        "posting_count": len(posted.postings),
+        "transaction_id": entry.id,
+        "kind": entry.kind.value,
+        "source": entry.source,
+        "subject": entry.subject,
+        "pooling_area": entry.pooling_area,
+        "month": entry.month.first_day,
+        "accounting_date": entry.accounting_date,
+        "text": entry.text,
+        "posting_count": len(entry.postings),
         "create_time": now,
     }
 
 
-def _lines(posted: LedgerTransaction) -> list[dict[str, Any]]:
+def _lines(entry: LedgerTransaction) -> list[dict[str, Any]]:
     return [
         {
-            "transaction_id": posted.transaction_id,
+            "transaction_id": entry.id,
             "line": line,
-            "pooling_area": posted.pooling_area,
-            "month": posted.month.first_day,
+            "pooling_area": entry.pooling_area,
+            "month": entry.month.first_day,
             "account": posting.account.value,
-            "industry": posting.industry.value,
+            "industry": industry_number(posting.industry),
             "amount_fen": posting.amount.count,
             "quantity": posting.quantity,
         }
-        for line, posting in enumerate(posted.postings, start=1)
+        for line, posting in enumerate(entry.postings, start=1)
     ]
 
 
-async def _with_postings(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[Posted]:
+async def _with_postings(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[PostedTransaction]:
     ids = [row.transaction_id for row in rows]
     statement = (
         sa.select(postings)
         .where(postings.c.transaction_id == sa.any_(sa.literal(ids, ARRAY(sa.Text))))
         .order_by(postings.c.transaction_id, postings.c.line)
     )
-    lines: dict[str, list[Posting]] = {one: [] for one in ids}
+    lines: dict[str, list[Posting]] = {transaction_id: [] for transaction_id in ids}
     for row in await tx.execute(statement):
+        industry, amount = industry_of(row.industry), Fen(row.amount_fen)
         lines[row.transaction_id].append(
-            Posting(Account(row.account), Fen(row.amount_fen), Industry(row.industry), row.quantity)
+            Posting(Account(row.account), amount, industry, row.quantity)
         )
     return [
-        Posted(
+        PostedTransaction(
             LedgerTransaction(
                 kind=TransactionKind(row.kind),
                 source=row.source,

@@ -1,4 +1,4 @@
-"""The tables of the fund. Text that is compared or ordered is so by code point, everywhere."""
+"""The tables of the fund. Text that is compared or ordered has the collation C: by code point."""
 
 from __future__ import annotations
 

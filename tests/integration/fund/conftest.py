@@ -1,13 +1,11 @@
-"""The fund alone, on real servers, told by hand what premiums and benefits would tell it."""
+"""The fund alone on real servers; tests send it the events of premiums and benefits."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Any
 
-import grpc
 import pytest
 from google.type import date_pb2
 from oip.benefits.v1 import benefits_pb2
@@ -17,17 +15,14 @@ from oip.fund.v1 import fund_pb2_grpc
 from oip.premiums.v1 import events_pb2 as premium_events
 from oip.type.v1 import type_pb2
 
-from services.fund import consumers
 from services.fund.__main__ import SERVICE
 from services.kernel.money import Fen
 from services.kernel.periods import Month
 from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.rpc.client import Channels, RemoteProblem, problem_of
-from services.runtime.service.stack import Stack
-from services.runtime.service.stack import stack as start
 from tests.support.databases import Databases
+from tests.support.stack_client import StackClient, stack_client, with_nats
 
 SWIFT = "91110108MA01ABCD2H"
 A, B, C = "440100", "440600", "441900"
@@ -39,7 +34,7 @@ RIDE, DELIVERY, FREIGHT = (
 )
 Line = premium_events.PremiumAssessed.Line
 
-# Orders in millions and spending in yuan of E7: delivery, rides, freight.
+# The published example E7: orders in millions and spending in yuan; delivery, rides, freight.
 E7_ORDERS = {A: (40, 20, 1), B: (25, 30, 2), C: (6, 3, 1.5)}
 E7_BASES_FEN = (7, 1, 18)
 E7_SPENDING = {
@@ -69,7 +64,7 @@ def assessed(
     """A bill; lines are pooling area, industry, orders, fen."""
     return premium_events.PremiumAssessed(
         bill=f"platforms/{platform}/premiumBills/{month}",
-        platform=platform,
+        platform=f"platforms/{platform}",
         month=month_message(month),
         due_date=day_message(date(2025, 9, 15)),
         revision=1,
@@ -102,7 +97,7 @@ def received(
 ) -> premium_events.PremiumReceived:
     return premium_events.PremiumReceived(
         receipt=f"premiumReceipts/{receipt}",
-        platform=SWIFT,
+        platform=f"platforms/{SWIFT}",
         month=month_message(JULY),
         receipt_date=day_message(day),
         parts=[
@@ -114,99 +109,74 @@ def received(
     )
 
 
-class Office:
-    """The fund office: officers who call, and the events that reach the books."""
+def officer(
+    client: StackClient, subject: str = "officer-li", *roles: str
+) -> fund_pb2_grpc.FundServiceAsyncStub:
+    return client.fund(*(roles or ("fund_officer",)), subject=subject)
 
-    def __init__(self, running: Stack) -> None:
-        self.running = running
-        self.database = running.contexts["fund"].database
-        self._opened: list[Channels] = []
 
-    def at(self, subject: str, *roles: str) -> fund_pb2_grpc.FundServiceAsyncStub:
-        channels = self.running.channels(subject, *roles)
-        self._opened.append(channels)
-        return channels.stub(fund_pb2_grpc.FundServiceStub, "fund")
+def approver(
+    client: StackClient, subject: str = "approver-wu"
+) -> fund_pb2_grpc.FundServiceAsyncStub:
+    return client.fund("fund_approver", subject=subject)
 
-    @property
-    def officer(self) -> fund_pb2_grpc.FundServiceAsyncStub:
-        return self.at("officer-li", "fund_officer")
 
-    @property
-    def approver(self) -> fund_pb2_grpc.FundServiceAsyncStub:
-        return self.at("approver-wu", "fund_approver")
-
-    async def hear(self, event: Any) -> None:
-        """Handle an event as the listener does: in a transaction of its own."""
-        handlers = {
-            message: handler
-            for handled in consumers.HANDLERS.values()
-            for message, handler in handled.items()
-        }
-        async with self.database.begin() as tx:
-            await handlers[type(event)](tx, event, self.context.clock.now())
-
-    async def hear_e7(self) -> None:
-        """The openings of E7 as June's premiums, and its July."""
-        await self.hear(
-            assessed(JUNE, *((area, DELIVERY, 1, fen(E7_OPENING[area])) for area in (A, B, C)))
+async def consume_e7(client: StackClient) -> None:
+    """The openings of E7 as June's premiums, June closed, and July as E7 has it."""
+    openings = ((area, DELIVERY, 1, fen(E7_OPENING[area])) for area in (A, B, C))
+    await client.consume("fund", assessed(JUNE, *openings))
+    await close_month(client, JUNE)
+    lines = [
+        (area, industry, int(millions * 1_000_000), int(millions * 1_000_000) * base)
+        for area in (A, B, C)
+        for industry, millions, base in zip(
+            E7_INDUSTRIES, E7_ORDERS[area], E7_BASES_FEN, strict=True
         )
-        await self.close(JUNE)
-        lines = [
-            (area, industry, int(millions * 1_000_000), int(millions * 1_000_000) * base)
-            for area in (A, B, C)
-            for industry, millions, base in zip(
-                E7_INDUSTRIES, E7_ORDERS[area], E7_BASES_FEN, strict=True
-            )
-        ]
-        await self.hear(assessed(JULY, *lines))
-        for area in (A, B, C):
-            for industry, yuan in zip(E7_INDUSTRIES, E7_SPENDING[area], strict=True):
-                await self.hear(instructed(JULY, area, industry, fen(yuan)))
+    ]
+    await client.consume("fund", assessed(JULY, *lines))
+    for area in (A, B, C):
+        for industry, yuan in zip(E7_INDUSTRIES, E7_SPENDING[area], strict=True):
+            await client.consume("fund", instructed(JULY, area, industry, fen(yuan)))
 
-    async def trial(self, month: Month) -> pb.SettlementPeriod:
-        request = pb.TrialSettlementRequest(month=month_message(month))
-        return await self.officer.TrialSettlement(request)
 
-    async def propose(self, month: Month, request_id: str = "") -> pb.SettlementPeriod:
-        return await self.officer.ProposeSettlement(
-            pb.ProposeSettlementRequest(
-                request_id=request_id or f"propose-{month}", month=month_message(month)
-            )
+async def trial(client: StackClient, month: Month) -> pb.SettlementPeriod:
+    request = pb.TrialSettlementRequest(month=month_message(month))
+    return await officer(client).TrialSettlement(request)
+
+
+async def propose(client: StackClient, month: Month, request_id: str = "") -> pb.SettlementPeriod:
+    return await officer(client).ProposeSettlement(
+        pb.ProposeSettlementRequest(
+            request_id=request_id or f"propose-{month}", month=month_message(month)
         )
+    )
 
-    async def approve(
-        self, month: Month, digest: bytes, request_id: str = ""
-    ) -> pb.SettlementPeriod:
-        return await self.approver.ApproveSettlement(
-            pb.ApproveSettlementRequest(
-                request_id=request_id or f"approve-{month}",
-                month=month_message(month),
-                hash=digest,
-            )
+
+async def approve(
+    client: StackClient, month: Month, digest: bytes, request_id: str = ""
+) -> pb.SettlementPeriod:
+    return await approver(client).ApproveSettlement(
+        pb.ApproveSettlementRequest(
+            request_id=request_id or f"approve-{month}",
+            month=month_message(month),
+            hash=digest,
         )
+    )
 
-    async def post_close(self, month: Month, request_id: str = "") -> pb.SettlementPeriod:
-        return await self.officer.CloseSettlement(
-            pb.CloseSettlementRequest(
-                request_id=request_id or f"close-{month}", month=month_message(month)
-            )
+
+async def close(client: StackClient, month: Month, request_id: str = "") -> pb.SettlementPeriod:
+    return await officer(client).CloseSettlement(
+        pb.CloseSettlementRequest(
+            request_id=request_id or f"close-{month}", month=month_message(month)
         )
-
-    async def close(self, month: Month) -> pb.SettlementPeriod:
-        """Propose, approve and close."""
-        proposed = await self.propose(month)
-        await self.approve(month, proposed.hash)
-        return await self.post_close(month)
-
-    async def leave(self) -> None:
-        await asyncio.gather(*(channels.close() for channels in self._opened))
+    )
 
 
-async def refused(call: Awaitable[Any]) -> RemoteProblem:
-    """The problem a call is refused with."""
-    with pytest.raises(grpc.RpcError) as caught:
-        await call
-    return problem_of(caught.value)
+async def close_month(client: StackClient, month: Month) -> pb.SettlementPeriod:
+    """Propose, approve and close."""
+    proposed = await propose(client, month)
+    await approve(client, month, proposed.hash)
+    return await close(client, month)
 
 
 @pytest.fixture
@@ -216,18 +186,10 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-async def office(
+async def client(
     stack: Settings, databases: Databases, nats_server: NatsServer, clock: SetClock
-) -> AsyncIterator[Office]:
-    """The service on a database and a nats-server of the test's own."""
-    settings = stack.model_copy(
-        update={
-            "database_url": await databases.fresh("fund"),
-            "nats_url": nats_server.url,
-            "nats_monitor_url": nats_server.monitor_url,
-        }
-    )
-    async with start([SERVICE], settings, clock=clock, any_port=True) as running:
-        made = Office(running)
-        yield made
-        await made.leave()
+) -> AsyncIterator[StackClient]:
+    """The fund with a database and a nats-server of the test."""
+    settings = with_nats(stack, nats_server, await databases.fresh("fund"))
+    async with stack_client([SERVICE], settings, clock) as started:
+        yield started

@@ -1,4 +1,4 @@
-"""Several officers and several facts at once: one wins, the books stay whole."""
+"""Several officers and several events at once: one wins, the ledger stays whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import grpc
 import pytest
 from oip.fund.v1 import fund_pb2 as pb
 
-from services.fund.__main__ import verify
 from services.runtime.rpc.client import problem_of
 from services.runtime.storage.database import retrying
 from tests.integration.fund.conftest import (
@@ -23,13 +22,19 @@ from tests.integration.fund.conftest import (
     A,
     B,
     C,
-    Office,
+    approve,
+    approver,
     assessed,
+    close,
     day_message,
     instructed,
     month_message,
+    officer,
+    propose,
     received,
+    trial,
 )
+from tests.support.stack_client import StackClient
 
 TRIES = 12
 RACED = {"TRANSITION_NOT_ALLOWED", "RECORD_BUSY"}
@@ -37,50 +42,45 @@ REFUSED = {grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED}
 
 
 async def outcomes(*calls: Any) -> list[Any]:
-    """What each call came to: its answer, or the problem it was refused with."""
+    """The answer of each call, or the problem with which it is refused."""
 
-    async def one(call: Any) -> Any:
+    async def outcome(call: Any) -> Any:
         try:
             return await call
         except grpc.RpcError as error:
             return problem_of(error)
 
-    return list(await asyncio.gather(*(one(call) for call in calls)))
-
-
-async def invariants_that_fail(office: Office) -> list[str]:
-    async with office.database.begin() as tx:
-        return [check.invariant for check in await verify(tx) if not check.holds]
+    return list(await asyncio.gather(*(outcome(call) for call in calls)))
 
 
 async def test_of_officers_who_take_the_same_step_at_once_exactly_one_does(
-    office: Office,
+    client: StackClient,
 ) -> None:
-    await office.hear(assessed(JULY, (A, DELIVERY, 100, 700), (B, RIDE, 50, 50)))
-    await office.hear(instructed(JULY, B, RIDE, 400))
-    officers = [office.at(f"officer-{number}", "fund_officer") for number in range(TRIES)]
-    approvers = [office.at(f"approver-{number}", "fund_approver") for number in range(TRIES)]
+    await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 700), (B, RIDE, 50, 50)))
+    await client.consume("fund", instructed(JULY, B, RIDE, 400))
+    officers = [officer(client, f"officer-{number}") for number in range(TRIES)]
+    approvers = [approver(client, f"approver-{number}") for number in range(TRIES)]
     month = month_message(JULY)
 
     proposed = await outcomes(
         *(
-            one.ProposeSettlement(pb.ProposeSettlementRequest(request_id=f"p{i}", month=month))
-            for i, one in enumerate(officers)
+            stub.ProposeSettlement(pb.ProposeSettlementRequest(request_id=f"p{i}", month=month))
+            for i, stub in enumerate(officers)
         )
     )
     (proposal,) = (one for one in proposed if isinstance(one, pb.SettlementPeriod))
     approved = await outcomes(
         *(
-            one.ApproveSettlement(
+            stub.ApproveSettlement(
                 pb.ApproveSettlementRequest(request_id=f"a{i}", month=month, hash=proposal.hash)
             )
-            for i, one in enumerate(approvers)
+            for i, stub in enumerate(approvers)
         )
     )
     closed = await outcomes(
         *(
-            one.CloseSettlement(pb.CloseSettlementRequest(request_id=f"c{i}", month=month))
-            for i, one in enumerate(officers)
+            stub.CloseSettlement(pb.CloseSettlementRequest(request_id=f"c{i}", month=month))
+            for i, stub in enumerate(officers)
         )
     )
 
@@ -89,53 +89,52 @@ async def test_of_officers_who_take_the_same_step_at_once_exactly_one_does(
         assert len(refused) == TRIES - 1
         assert {one.reason for one in refused} <= RACED
         assert {one.code for one in refused} <= REFUSED
-    found = await office.officer.ListLedgerTransactions(pb.ListLedgerTransactionsRequest())
-    sources = Counter((one.source, one.pooling_area) for one in found.ledger_transactions)
+    listed = await officer(client).ListLedgerTransactions(pb.ListLedgerTransactionsRequest())
+    sources = Counter((each.source, each.pooling_area) for each in listed.ledger_transactions)
     assert set(sources.values()) == {1}
-    assert await invariants_that_fail(office) == []
+    assert await client.broken("fund") == []
 
 
-async def test_facts_that_arrive_during_a_settlement_are_in_it_or_in_the_next_month(
-    office: Office,
+async def test_events_that_arrive_during_a_settlement_are_in_it_or_in_the_next_month(
+    client: StackClient,
 ) -> None:
-    await office.hear(assessed(JULY, (A, DELIVERY, 100, 7000), (B, RIDE, 50, 50)))
+    await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 7000), (B, RIDE, 50, 50)))
 
-    async def facts() -> None:
+    async def consume_additions() -> None:
         for addition in range(1, 31):
-            await hear_again_when_raced(
-                office, instructed(JULY, A, DELIVERY, 10 + addition, addition)
-            )
+            event = instructed(JULY, A, DELIVERY, 10 + addition, addition)
+            await consume_with_retries(client, event)
 
-    hearing = asyncio.create_task(facts())
-    proposal = await office.propose(JULY)
-    await office.approve(JULY, proposal.hash)
-    closed = await office.post_close(JULY)
-    await hearing
+    consuming = asyncio.create_task(consume_additions())
+    proposal = await propose(client, JULY)
+    await approve(client, JULY, proposal.hash)
+    closed = await close(client, JULY)
+    await consuming
 
-    august = await office.trial(AUGUST)
-    replay = await office.officer.ReplaySettlement(
+    august = await trial(client, AUGUST)
+    replay = await officer(client).ReplaySettlement(
         pb.ReplaySettlementRequest(month=month_message(JULY))
     )
     spent = [sum(pool.spending_fen for pool in period.pools) for period in (closed, august)]
     assert closed.pools == proposal.pools
     assert sum(spent) == sum(10 + addition for addition in range(1, 31))
     assert replay.equal
-    assert await invariants_that_fail(office) == []
+    assert await client.broken("fund") == []
 
 
-async def hear_again_when_raced(office: Office, event: Any) -> None:
+async def consume_with_retries(client: StackClient, event: Any) -> None:
     """As the listener does."""
-    await retrying(lambda: office.hear(event))
+    await retrying(lambda: client.consume("fund", event))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_random_disbursements_never_pay_more_than_is_payable(
-    office: Office, seed: int
+    client: StackClient, seed: int
 ) -> None:
     chance = random.Random(seed)
     areas = (A, B, C)
     for area in areas:
-        await office.hear(instructed(JULY, area, DELIVERY, 1000))
+        await client.consume("fund", instructed(JULY, area, DELIVERY, 1000))
     requests = [
         pb.RecordDisbursementRequest(
             request_id=f"d{number}",
@@ -148,20 +147,20 @@ async def test_random_disbursements_never_pay_more_than_is_payable(
         for number in range(40)
     ]
     more = [instructed(JULY, chance.choice(areas), RIDE, 100, addition) for addition in (2, 3, 4)]
-    officer = office.officer
+    stub = officer(client)
 
-    found = await outcomes(
-        *(officer.RecordDisbursement(request) for request in requests),
-        *(hear_again_when_raced(office, event) for event in more),
+    results = await outcomes(
+        *(stub.RecordDisbursement(request) for request in requests),
+        *(consume_with_retries(client, event) for event in more),
         *(
-            hear_again_when_raced(office, received(f"r{i}", date(2025, 8, 9), (area, 5, 0, 0)))
+            consume_with_retries(client, received(f"r{i}", date(2025, 8, 9), (area, 5, 0, 0)))
             for i, area in enumerate(areas)
         ),
     )
 
-    paid = [one for one in found if isinstance(one, pb.Disbursement)]
-    problems = {one.reason for one in found if hasattr(one, "reason")}
-    balance = await office.officer.GetTrialBalance(pb.GetTrialBalanceRequest())
+    paid = [result for result in results if isinstance(result, pb.Disbursement)]
+    problems = {result.reason for result in results if hasattr(result, "reason")}
+    balance = await officer(client).GetTrialBalance(pb.GetTrialBalanceRequest())
     owed = {
         row.pooling_area: -row.balance_fen
         for row in balance.rows
@@ -176,4 +175,4 @@ async def test_random_disbursements_never_pay_more_than_is_payable(
     assert sum(owed.values()) == 3300 - sum(one.amount_fen for one in paid)
     assert min(owed.values()) >= 0
     assert balance.sum_fen == 0
-    assert await invariants_that_fail(office) == []
+    assert await client.broken("fund") == []

@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from oip.fund.v1 import fund_pb2 as pb
 from sqlalchemy.exc import DBAPIError
 
-from services.fund import store
-from services.fund.__main__ import verify
-from services.fund.domain.ledger import FactDiffers
+from services.fund.domain.problems import TransactionDiffers
+from services.fund.store import tables
 from services.runtime.storage.database import as_psycopg
 from tests.integration.fund.conftest import (
     DELIVERY,
@@ -19,21 +18,23 @@ from tests.integration.fund.conftest import (
     RIDE,
     A,
     B,
-    Office,
     assessed,
+    close_month,
     day_message,
     instructed,
     month_message,
+    officer,
+    propose,
     received,
-    refused,
 )
+from tests.support.stack_client import StackClient, refused
 
 
-async def balances(office: Office) -> dict[tuple[str, str], int]:
-    found = await office.officer.GetTrialBalance(pb.GetTrialBalanceRequest())
+async def balances(client: StackClient) -> dict[tuple[str, str], int]:
+    balance = await officer(client).GetTrialBalance(pb.GetTrialBalanceRequest())
     return {
         (row.pooling_area, pb.LedgerAccount.Name(row.account)): row.balance_fen
-        for row in found.rows
+        for row in balance.rows
     }
 
 
@@ -50,14 +51,16 @@ def disbursement(
     )
 
 
-async def test_premiums_and_benefits_are_posted_by_pooling_area(office: Office) -> None:
-    await office.hear(assessed(JULY, (A, DELIVERY, 100, 700), (A, RIDE, 5, 5), (B, RIDE, 9, 9)))
-    await office.hear(received("r1", date(2025, 8, 15), (A, 705, 3, 2), (B, 9, 0, 0)))
-    await office.hear(instructed(JULY, A, DELIVERY, 400))
+async def test_premiums_and_benefits_are_posted_by_pooling_area(client: StackClient) -> None:
+    await client.consume(
+        "fund", assessed(JULY, (A, DELIVERY, 100, 700), (A, RIDE, 5, 5), (B, RIDE, 9, 9))
+    )
+    await client.consume("fund", received("r1", date(2025, 8, 15), (A, 705, 3, 2), (B, 9, 0, 0)))
+    await client.consume("fund", instructed(JULY, A, DELIVERY, 400))
 
-    found = await office.officer.GetTrialBalance(pb.GetTrialBalanceRequest())
+    balance = await officer(client).GetTrialBalance(pb.GetTrialBalanceRequest())
 
-    assert await balances(office) == {
+    assert await balances(client) == {
         (A, "PREMIUM_RECEIVABLE"): 0,
         (A, "PREMIUM_INCOME"): -705,
         (A, "SURCHARGE_INCOME"): -3,
@@ -69,54 +72,56 @@ async def test_premiums_and_benefits_are_posted_by_pooling_area(office: Office) 
         (B, "PREMIUM_INCOME"): -9,
         (B, "FISCAL_SPECIAL_ACCOUNT"): 9,
     }
-    assert (found.sum_fen, found.transaction_count, found.posting_count) == (0, 5, 13)
+    assert (balance.sum_fen, balance.transaction_count, balance.posting_count) == (0, 5, 13)
 
 
-async def test_a_fact_told_again_is_posted_once(office: Office) -> None:
+async def test_an_event_consumed_again_is_posted_once(client: StackClient) -> None:
     for _ in range(3):
-        await office.hear(assessed(JULY, (A, DELIVERY, 100, 700)))
-        await office.hear(instructed(JULY, A, DELIVERY, 400))
-        await office.hear(received("r1", date(2025, 8, 15), (A, 700, 0, 0)))
+        await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 700)))
+        await client.consume("fund", instructed(JULY, A, DELIVERY, 400))
+        await client.consume("fund", received("r1", date(2025, 8, 15), (A, 700, 0, 0)))
 
-    found = await office.officer.ListLedgerTransactions(pb.ListLedgerTransactionsRequest())
+    listed = await officer(client).ListLedgerTransactions(pb.ListLedgerTransactionsRequest())
 
-    assert len(found.ledger_transactions) == 3
-
-
-async def test_the_same_fact_with_other_amounts_is_refused(office: Office) -> None:
-    await office.hear(assessed(JULY, (A, DELIVERY, 100, 700)))
-
-    with pytest.raises(FactDiffers):
-        await office.hear(assessed(JULY, (A, DELIVERY, 100, 701)))
+    assert len(listed.ledger_transactions) == 3
 
 
-async def test_transactions_are_listed_newest_first_page_by_page(office: Office) -> None:
+async def test_the_same_transaction_with_different_amounts_is_refused(client: StackClient) -> None:
+    await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 700)))
+
+    with pytest.raises(TransactionDiffers):
+        await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 701)))
+
+
+async def test_transactions_are_listed_newest_first_page_by_page(client: StackClient) -> None:
     for addition in (1, 2, 3):
-        await office.hear(instructed(JULY, A, DELIVERY, addition, addition))
+        await client.consume("fund", instructed(JULY, A, DELIVERY, addition, addition))
     request = pb.ListLedgerTransactionsRequest(
         page_size=2, pooling_area=A, month=month_message(JULY)
     )
 
-    first = await office.officer.ListLedgerTransactions(request)
+    first = await officer(client).ListLedgerTransactions(request)
     request.page_token = first.next_page_token
-    second = await office.officer.ListLedgerTransactions(request)
+    second = await officer(client).ListLedgerTransactions(request)
 
     amounts = [
-        one.postings[0].amount_fen for page in (first, second) for one in page.ledger_transactions
+        transaction.postings[0].amount_fen
+        for page in (first, second)
+        for transaction in page.ledger_transactions
     ]
     assert amounts == [3, 2, 1]
 
 
-async def test_no_more_is_disbursed_than_is_payable(office: Office) -> None:
-    await office.hear(instructed(JULY, A, DELIVERY, 400))
+async def test_no_more_is_disbursed_than_is_payable(client: StackClient) -> None:
+    await client.consume("fund", instructed(JULY, A, DELIVERY, 400))
 
-    paid = await office.officer.RecordDisbursement(disbursement(300))
-    again = await office.officer.RecordDisbursement(disbursement(300))
-    too_much = await refused(office.officer.RecordDisbursement(disbursement(101, "d2", "BANK-2")))
+    paid = await officer(client).RecordDisbursement(disbursement(300))
+    again = await officer(client).RecordDisbursement(disbursement(300))
+    too_much = await refused(officer(client).RecordDisbursement(disbursement(101, "d2", "BANK-2")))
     same_reference = await refused(
-        office.officer.RecordDisbursement(disbursement(100, "d3", "BANK-1"))
+        officer(client).RecordDisbursement(disbursement(100, "d3", "BANK-1"))
     )
-    await office.officer.RecordDisbursement(disbursement(100, "d4", "BANK-2"))
+    await officer(client).RecordDisbursement(disbursement(100, "d4", "BANK-2"))
 
     assert paid == again
     assert (too_much.code, too_much.reason) == (
@@ -127,10 +132,9 @@ async def test_no_more_is_disbursed_than_is_payable(office: Office) -> None:
         grpc.StatusCode.ALREADY_EXISTS,
         "DISBURSEMENT_REFERENCE_USED",
     )
-    held = await balances(office)
-    assert (held[A, "BENEFITS_PAYABLE"], held[A, "FISCAL_SPECIAL_ACCOUNT"]) == (0, -400)
-    async with office.database.begin() as tx:
-        assert all(check.holds for check in await verify(tx))
+    after = await balances(client)
+    assert (after[A, "BENEFITS_PAYABLE"], after[A, "FISCAL_SPECIAL_ACCOUNT"]) == (0, -400)
+    assert await client.broken("fund") == []
 
 
 @pytest.mark.parametrize(
@@ -147,11 +151,13 @@ async def test_no_more_is_disbursed_than_is_payable(office: Office) -> None:
         "update disbursement set amount_fen = 1",
     ],
 )
-async def test_the_service_cannot_change_what_is_posted(office: Office, statement: str) -> None:
-    await office.hear(instructed(JULY, A, DELIVERY, 400))
+async def test_the_service_cannot_change_what_is_posted(
+    client: StackClient, statement: str
+) -> None:
+    await client.consume("fund", instructed(JULY, A, DELIVERY, 400))
 
     with pytest.raises(DBAPIError):
-        async with office.database.begin() as tx:
+        async with client.database("fund").begin() as tx:
             await tx.exec_driver_sql(statement)
 
 
@@ -169,12 +175,12 @@ POSTING = "insert into posting values ('t', {line}, '440100', '2025-07-01', 5, 0
     ids=["none", "one", "unequal", "more than said"],
 )
 async def test_the_database_refuses_an_unbalanced_transaction(
-    office: Office, lines: list[tuple[int, int]]
+    client: StackClient, lines: list[tuple[int, int]]
 ) -> None:
-    await office.hear(instructed(JULY, A, DELIVERY, 400))
+    await client.consume("fund", instructed(JULY, A, DELIVERY, 400))
 
     async def post() -> None:
-        async with office.database.begin() as tx:
+        async with client.database("fund").begin() as tx:
             await tx.exec_driver_sql(HEADER)
             for line, amount in lines:
                 await tx.exec_driver_sql(POSTING.format(line=line, amount=amount))
@@ -183,28 +189,28 @@ async def test_the_database_refuses_an_unbalanced_transaction(
         await post()
 
 
-async def test_the_database_refuses_a_posting_into_a_closed_month(office: Office) -> None:
-    await office.hear(assessed(JULY, (A, DELIVERY, 100, 700)))
-    await office.close(JULY)
+async def test_the_database_refuses_a_posting_into_a_closed_month(client: StackClient) -> None:
+    await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 700)))
+    await close_month(client, JULY)
 
     with pytest.raises(DBAPIError, match="takes no postings"):
-        async with office.database.begin() as tx:
+        async with client.database("fund").begin() as tx:
             await tx.exec_driver_sql(HEADER)
 
 
-async def test_the_database_refuses_one_person_and_another_hash(office: Office) -> None:
-    await office.hear(assessed(JULY, (A, DELIVERY, 100, 700)))
-    await office.propose(JULY)
+async def test_the_database_refuses_one_person_and_another_hash(client: StackClient) -> None:
+    await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 700)))
+    await propose(client, JULY)
     approve = (
         "update settlement_period set state = 3, approver = '{who}', approve_time = now(),"
         " approved_hash = {digest}"
     )
 
     with pytest.raises(DBAPIError, match="maker_is_not_checker"):
-        async with office.database.begin() as tx:
+        async with client.database("fund").begin() as tx:
             await tx.exec_driver_sql(approve.format(who="officer-li", digest="hash"))
     with pytest.raises(DBAPIError, match="approved_as_proposed"):
-        async with office.database.begin() as tx:
+        async with client.database("fund").begin() as tx:
             await tx.exec_driver_sql(approve.format(who="approver-wu", digest="'\\x00'"))
 
 
@@ -212,18 +218,18 @@ def differences(url: str) -> list[object]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    own = {table.name for table in store.metadata.tables.values()}
+    names = {table.name for table in tables.metadata.tables.values()}
 
     def include(_thing: object, name: str | None, kind: str, *_: object) -> bool:
-        return kind != "table" or name in own
+        return kind != "table" or name in names
 
     engine = sa.create_engine(as_psycopg(url), poolclass=sa.NullPool)
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"include_schemas": True, "include_object": include}
         )
-        return list(compare_metadata(context, store.metadata))
+        return list(compare_metadata(context, tables.metadata))
 
 
-async def test_the_migrated_schema_is_that_of_the_store(office: Office) -> None:
-    assert await asyncio.to_thread(differences, office.running.settings.database_url) == []
+async def test_the_migrated_schema_is_that_of_the_store(client: StackClient) -> None:
+    assert await asyncio.to_thread(differences, client.stack.settings.database_url) == []

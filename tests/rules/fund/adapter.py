@@ -17,12 +17,12 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from services.fund.commands import PARAMETERS
 from services.fund.domain import equalisation as rules
 from services.fund.domain import reserve
 from services.fund.domain.cells import Cell, cell_costs, credibility, moving
 from services.fund.domain.equalisation import PensionBurden, Pool, Transfers
-from services.fund.domain.explain import (
+from services.fund.domain.equalisation_rules import EqualisationRules, RiskAdjustment, rules_on
+from services.fund.domain.explanations import (
     DEFICIT_PROVISION,
     RISK_PROVISIONS,
     explain,
@@ -32,14 +32,15 @@ from services.fund.domain.explain import (
     explain_transfers,
     explain_true_up,
 )
-from services.fund.domain.ledger import CELLS, Account, Industry
-from services.fund.domain.obstacles import Readiness, obstacles
+from services.fund.domain.law import LAW
+from services.fund.domain.ledger import CELLS, Account
+from services.fund.domain.obstacles import CloseReadiness, obstacles
 from services.fund.domain.reserve import Lender, Year, YearRules
-from services.fund.domain.rules import EqualisationRules, rules_on
 from services.fund.domain.settlement import Books, Total, settle
 from services.kernel.law import Finding, Provision
 from services.kernel.money import FEN_PER_YUAN, ZERO, Fen
 from services.kernel.periods import Month
+from services.kernel.scheme import Industry
 
 PROVINCE = "440000"
 WORDS = {
@@ -53,12 +54,12 @@ E7: dict[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
     "C": ("100000", "720000", (("6", "780000"), ("3", "60000"), ("1.5", "500000"))),
 }
 
-Given = dict[str, Any]
+Facts = dict[str, Any]
 Answer = dict[str, Any]
 
 
-def pools_of(given: Given) -> list[Pool]:
-    if given["pools"] == "E7":
+def pools_of(facts: Facts) -> list[Pool]:
+    if facts["pools"] == "E7":
         return [
             Pool(
                 area,
@@ -71,7 +72,7 @@ def pools_of(given: Given) -> list[Pool]:
             )
             for area, (opening, premium, cells) in E7.items()
         ]
-    return [a_pool(area, facts) for area, facts in given["pools"].items()]
+    return [a_pool(area, pool) for area, pool in facts["pools"].items()]
 
 
 def a_pool(area: str, facts: Mapping[str, Any]) -> Pool:
@@ -88,32 +89,31 @@ def a_cell(facts: Mapping[str, Any]) -> Cell:
     return Cell(facts.get("orders", 0), yuan(facts.get("spending", "0")), facts.get("cases", 0))
 
 
-def the_rules(day: date, given: Given) -> EqualisationRules:
-    found = rules_on(PARAMETERS, day, PROVINCE)
+def the_rules(day: date, facts: Facts) -> EqualisationRules:
     changed: dict[str, Any] = {}
-    if "risk_adjustment" in given:
-        changed["risk_adjustment"] = given["risk_adjustment"]
-    if "floor" in given:
-        changed["floor"] = yuan(given["floor"])
-    if "prior" in given:
+    if "risk_adjustment" in facts:
+        changed["risk_adjustment"] = RiskAdjustment(facts["risk_adjustment"])
+    if "floor" in facts:
+        changed["floor"] = yuan(facts["floor"])
+    if "prior" in facts:
         changed["prior"] = {
-            industry: Fraction(given["prior"][word]) * FEN_PER_YUAN
+            industry: Fraction(facts["prior"][word]) * FEN_PER_YUAN
             for word, industry in WORDS.items()
         }
-    return replace(found, **changed)
+    return replace(rules_on(LAW, day, PROVINCE), **changed)
 
 
-def costs_of(day: date, given: Given, pools: list[Pool]) -> dict[Industry, Fraction]:
-    return cell_costs(rules.province_cells(pools), the_rules(day, given).prior)
+def costs_of(day: date, facts: Facts, pools: list[Pool]) -> dict[Industry, Fraction]:
+    return cell_costs(rules.province_cells(pools), the_rules(day, facts).prior)
 
 
-def told(moved: Transfers, provision: Provision | list[Finding]) -> Answer:
+def answer_of(moved: Transfers, provision: Provision | list[Finding]) -> Answer:
     findings = (
         explain_transfers(moved, provision) if isinstance(provision, Provision) else provision
     )
     answer: Answer = {
         "transfers": {area: amount.yuan for area, amount in moved.amounts.items()},
-        "provisions": [str(one.provision) for one in findings],
+        "provisions": [str(finding.provision) for finding in findings],
     }
     for area, steps in moved.workings.items():
         for name, value in steps.items():
@@ -121,107 +121,115 @@ def told(moved: Transfers, provision: Provision | list[Finding]) -> Answer:
     return answer
 
 
-def m1(_day: date, given: Given) -> Answer:
-    floor = yuan(given.get("floor", "0"))
-    pools = pools_of(given)
+def deficit_compensation(_day: date, facts: Facts) -> Answer:
+    floor = yuan(facts.get("floor", "0"))
+    pools = pools_of(facts)
     moved = rules.deficit_compensation({p.pooling_area: p.balance - floor for p in pools})
     after = {p.pooling_area: (p.balance + moved.of(p.pooling_area)).yuan for p in pools}
-    return {**told(moved, DEFICIT_PROVISION), "balances": after}
+    return {**answer_of(moved, DEFICIT_PROVISION), "balances": after}
 
 
-def m2(day: date, given: Given) -> Answer:
-    share = Fraction(given["share"]) if "share" in given else the_rules(day, given).pooled_share
+def proportional_pooling(day: date, facts: Facts) -> Answer:
+    share = Fraction(facts["share"]) if "share" in facts else the_rules(day, facts).pooled_share
     moved = rules.proportional_pooling(
-        pools_of(given), share, by_orders=given.get("by") == "orders"
+        pools_of(facts), share, by_orders=facts.get("by") == "orders"
     )
-    return told(moved, RISK_PROVISIONS["m2"])
+    return answer_of(moved, RISK_PROVISIONS[RiskAdjustment.PROPORTIONAL_POOLING])
 
 
-def m3(day: date, given: Given) -> Answer:
-    pools = pools_of(given)
-    costs = costs_of(day, given, pools)
-    answer = told(rules.risk_adjustment(pools, costs), RISK_PROVISIONS["m3"])
+def need_less_strength(day: date, facts: Facts) -> Answer:
+    pools = pools_of(facts)
+    costs = costs_of(day, facts, pools)
+    answer = answer_of(
+        rules.risk_adjustment(pools, costs), RISK_PROVISIONS[RiskAdjustment.NEED_LESS_STRENGTH]
+    )
     answer["costs"] = {word: in_yuan(costs[industry]) for word, industry in WORDS.items()}
     answer["mean"] = in_yuan(rules.province_mean(pools))
     return answer
 
 
-def swiss(day: date, given: Given) -> Answer:
-    pools = pools_of(given)
-    return told(rules.swiss(pools, costs_of(day, given, pools)), RISK_PROVISIONS["swiss"])
+def swiss(day: date, facts: Facts) -> Answer:
+    pools = pools_of(facts)
+    return answer_of(
+        rules.swiss(pools, costs_of(day, facts, pools)), RISK_PROVISIONS[RiskAdjustment.SWISS]
+    )
 
 
-def dutch(day: date, given: Given) -> Answer:
-    pools = pools_of(given)
-    rho = Fraction(given["rho"]) if "rho" in given else the_rules(day, given).retrospective_share
-    return told(rules.dutch(pools, costs_of(day, given, pools), rho), RISK_PROVISIONS["dutch"])
+def dutch(day: date, facts: Facts) -> Answer:
+    pools = pools_of(facts)
+    rho = Fraction(facts["rho"]) if "rho" in facts else the_rules(day, facts).retrospective_share
+    return answer_of(
+        rules.dutch(pools, costs_of(day, facts, pools), rho), RISK_PROVISIONS[RiskAdjustment.DUTCH]
+    )
 
 
-def full(_day: date, given: Given) -> Answer:
-    return told(rules.full_pooling(pools_of(given)), RISK_PROVISIONS["full"])
+def full_pooling(_day: date, facts: Facts) -> Answer:
+    return answer_of(
+        rules.full_pooling(pools_of(facts)), RISK_PROVISIONS[RiskAdjustment.FULL_POOLING]
+    )
 
 
-def m4(day: date, given: Given) -> Answer:
-    shares = PARAMETERS["burden_sharing"].on(day, PROVINCE)
+def burden_sharing(day: date, facts: Facts) -> Answer:
+    shares = LAW.on("burden_sharing", day, PROVINCE)
     pools = [
         PensionBurden(area, yuan(paid), yuan(fixed), yuan(premium))
-        for area, (paid, fixed, premium) in given["pools"].items()
+        for area, (paid, fixed, premium) in facts["pools"].items()
     ]
-    own_share = Fraction(given.get("own_share", shares.value["own_share"]))
-    k = Fraction(given["k"]) if "k" in given else rules.burden_factor(pools, own_share)
+    own_share = Fraction(facts.get("own_share", shares.value["own_share"]))
+    k = Fraction(facts["k"]) if "k" in facts else rules.burden_factor(pools, own_share)
     moved = rules.burden_sharing(pools, k, Fraction(shares.at("by_fixed")))
-    return {**told(moved, explain_burden(moved, (shares.version,))), "k": str(k)}
+    return {**answer_of(moved, explain_burden(moved, (shares.version,))), "k": str(k)}
 
 
-def large_claims(day: date, given: Given) -> Answer:
-    threshold = PARAMETERS["large_claim_threshold"].on(day, PROVINCE)
-    cases = {area: [yuan(case) for case in costs] for area, costs in given["cases"].items()}
-    moved = rules.large_claim_layer(pools_of(given), cases, threshold.fen)
-    return told(moved, explain_layer(moved, (threshold.version,)))
+def large_claims(day: date, facts: Facts) -> Answer:
+    threshold = LAW.on("large_claim_threshold", day, PROVINCE)
+    cases = {area: [yuan(case) for case in costs] for area, costs in facts["cases"].items()}
+    moved = rules.large_claim_layer(pools_of(facts), cases, threshold.fen)
+    return answer_of(moved, explain_layer(moved, (threshold.version,)))
 
 
-def true_up(_day: date, given: Given) -> Answer:
+def true_up(_day: date, facts: Facts) -> Answer:
     def transfers(amounts: Mapping[str, str]) -> Transfers:
         return Transfers({area: yuan(amount) for area, amount in amounts.items()})
 
-    moved = rules.true_up(transfers(given["year"]), [transfers(one) for one in given["months"]])
-    return told(moved, explain_true_up(moved))
+    moved = rules.true_up(transfers(facts["year"]), [transfers(month) for month in facts["months"]])
+    return answer_of(moved, explain_true_up(moved))
 
 
-def trust(_day: date, given: Given) -> Answer:
-    return {"z": f"{float(credibility(given['cases'], given['full'])):.6f}"}
+def trust(_day: date, facts: Facts) -> Answer:
+    return {"z": f"{float(credibility(facts['cases'], facts['full'])):.6f}"}
 
 
-def costs(day: date, given: Given) -> Answer:
+def costs(day: date, facts: Facts) -> Answer:
     """Cost of an order after a window of months, with credibility."""
     months = [
-        {WORDS[word]: a_cell(facts) for word, facts in month.items()} for month in given["months"]
+        {WORDS[word]: a_cell(cell) for word, cell in month.items()} for month in facts["months"]
     ]
-    cells = moving(months, given.get("window", len(months)))
-    prior, full_count = the_rules(day, given).prior, given.get("full", 0)
-    found = cell_costs(cells, prior, full_count)
-    findings = explain_cost(cells, found, prior, full_count)
+    cells = moving(months, facts.get("window", len(months)))
+    prior, full_count = the_rules(day, facts).prior, facts.get("full", 0)
+    by_cell = cell_costs(cells, prior, full_count)
+    findings = explain_cost(cells, by_cell, prior, full_count)
     return {
-        **{word: in_yuan(found[industry]) for word, industry in WORDS.items()},
+        **{word: in_yuan(by_cell[industry]) for word, industry in WORDS.items()},
         "provisions": [str(finding.provision) for finding in findings],
     }
 
 
-def settlement(day: date, given: Given) -> Answer:
-    found = settle(books_of(Month.of(day), pools_of(given)), the_rules(day, given), PROVINCE)
-    pools = {pool.pooling_area: pool for pool in found.figures}
+def settlement(day: date, facts: Facts) -> Answer:
+    settled = settle(books_of(Month.of(day), pools_of(facts)), the_rules(day, facts), PROVINCE)
+    pools = {pool.pooling_area: pool for pool in settled.figures}
     return {
         "risk_adjustment": {area: pool.risk_adjustment.yuan for area, pool in pools.items()},
         "deficit_compensation": {
             area: pool.deficit_compensation.yuan for area, pool in pools.items()
         },
         "closing": {area: pool.closing.yuan for area, pool in pools.items()},
-        "provisions": [str(finding.provision) for finding in explain(found)],
+        "provisions": [str(finding.provision) for finding in explain(settled)],
     }
 
 
 def books_of(month: Month, pools: list[Pool]) -> Books:
-    """The totals that the ledger would hold for these pools."""
+    """The totals of a ledger with these pools."""
     totals = []
     for pool in pools:
         premium = pool.premium
@@ -232,62 +240,64 @@ def books_of(month: Month, pools: list[Pool]) -> Books:
                 a_total(pool, Account.BENEFIT_EXPENSE, industry, cell.spending, cell.case_count),
             ]
             premium = ZERO
-        totals.append(a_total(pool, Account.SURCHARGE_INCOME, Industry.NONE, -pool.surcharge, 0))
+        totals.append(a_total(pool, Account.SURCHARGE_INCOME, None, -pool.surcharge, 0))
     openings = {pool.pooling_area: pool.opening for pool in pools}
     return Books(month, tuple(totals), openings, rules.province_cells(pools))
 
 
-def a_total(pool: Pool, account: Account, industry: Industry, amount: Fen, quantity: int) -> Total:
+def a_total(
+    pool: Pool, account: Account, industry: Industry | None, amount: Fen, quantity: int
+) -> Total:
     return Total(pool.pooling_area, account, industry, amount, quantity, 1, 0)
 
 
-def year_end(day: date, given: Given) -> Answer:
-    found = reserve.close_year(
+def year_end(day: date, facts: Facts) -> Answer:
+    end = reserve.close_year(
         Year(
-            opening=yuan(given.get("opening", "0")),
-            income=yuan(given["income"]),
-            spending=yuan(given["spending"]),
-            reserve=yuan(given.get("reserve", "0")),
-            premium=yuan(given["premium"] if "premium" in given else given["income"]),
-            owed=yuan(given.get("owed", "0")),
-            lender=a_lender(given),
+            opening=yuan(facts.get("opening", "0")),
+            income=yuan(facts["income"]),
+            spending=yuan(facts["spending"]),
+            reserve=yuan(facts.get("reserve", "0")),
+            premium=yuan(facts["premium"] if "premium" in facts else facts["income"]),
+            owed=yuan(facts.get("owed", "0")),
+            lender=a_lender(facts),
         ),
         year_rules(day),
     )
     return {
-        "shortfall": found.shortfall.yuan,
-        "reserve_used": found.reserve_used.yuan,
-        "loan": found.loan.yuan,
-        "uncovered": found.uncovered.yuan,
-        "repaid": found.repaid.yuan,
-        "overdue": found.overdue.yuan,
-        "to_reserve": found.to_reserve.yuan,
-        "reserve": found.reserve.yuan,
-        "closing": found.closing.yuan,
-        "alarm": found.alarm,
-        "provisions": [str(finding.provision) for finding in found.findings],
+        "shortfall": end.shortfall.yuan,
+        "reserve_used": end.reserve_used.yuan,
+        "loan": end.loan.yuan,
+        "uncovered": end.uncovered.yuan,
+        "repaid": end.repaid.yuan,
+        "overdue": end.overdue.yuan,
+        "to_reserve": end.to_reserve.yuan,
+        "reserve": end.reserve.yuan,
+        "closing": end.closing.yuan,
+        "alarm": end.alarm,
+        "provisions": [str(finding.provision) for finding in end.findings],
     }
 
 
-def a_lender(given: Given) -> Lender | None:
-    if "lender" not in given:
+def a_lender(facts: Facts) -> Lender | None:
+    if "lender" not in facts:
         return None
-    return Lender(yuan(given["lender"]["balance"]), yuan(given["lender"]["yearly_spending"]))
+    return Lender(yuan(facts["lender"]["balance"]), yuan(facts["lender"]["yearly_spending"]))
 
 
-def new_loan(_day: date, given: Given) -> Answer:
-    reserve.may_borrow(yuan(given["owed"]))
+def new_loan(_day: date, facts: Facts) -> Answer:
+    reserve.require_no_debt(yuan(facts["owed"]))
     return {"allowed": True, "provisions": [str(reserve.LOAN_PROVISION)]}
 
 
-def hand_up(day: date, given: Given) -> Answer:
-    handed = reserve.hand_up("440100", yuan(given["last_years_premium"]), year_rules(day))
+def hand_up(day: date, facts: Facts) -> Answer:
+    handed = reserve.hand_up("440100", yuan(facts["last_years_premium"]), year_rules(day))
     return {"amount": handed.amount.yuan, "provisions": [str(handed.finding.provision)]}
 
 
-def cover(_day: date, given: Given) -> Answer:
-    sources = [(name, yuan(held)) for name, held in given["sources"].items()]
-    shortfall = yuan(given["shortfall"])
+def cover(_day: date, facts: Facts) -> Answer:
+    sources = [(name, yuan(amount)) for name, amount in facts["sources"].items()]
+    shortfall = yuan(facts["shortfall"])
     parts = reserve.cover(shortfall, sources)
     return {
         **{name: part.yuan for name, part in parts},
@@ -295,27 +305,27 @@ def cover(_day: date, given: Given) -> Answer:
     }
 
 
-def prior(day: date, given: Given) -> Answer:
-    found = the_rules(day, given)
-    return {word: in_yuan(found.prior[industry]) for word, industry in WORDS.items()}
+def prior(day: date, facts: Facts) -> Answer:
+    by_cell = the_rules(day, facts).prior
+    return {word: in_yuan(by_cell[industry]) for word, industry in WORDS.items()}
 
 
-def ready(day: date, given: Given) -> Answer:
-    found = obstacles(
-        Month.parse(given["month"]),
+def ready(day: date, facts: Facts) -> Answer:
+    reasons = obstacles(
+        Month.parse(facts["month"]),
         day,
-        Readiness(
-            earlier_open=[Month.parse(text) for text in given.get("earlier_open", [])],
-            dead_letter_count=given.get("dead_letters", 0),
-            gaps=given.get("gaps", []),
-            premiums_assessed=given.get("premiums_assessed", True),
+        CloseReadiness(
+            earlier_open=[Month.parse(text) for text in facts.get("earlier_open", [])],
+            dead_letter_count=facts.get("dead_letters", 0),
+            gaps=facts.get("gaps", []),
+            premiums_assessed=facts.get("premiums_assessed", True),
         ),
     )
-    return {"obstacles": len(found), "first": found[0].text if found else ""}
+    return {"obstacles": len(reasons), "first": reasons[0].text if reasons else ""}
 
 
 def year_rules(day: date) -> YearRules:
-    return reserve.year_rules(PARAMETERS, day, PROVINCE)
+    return reserve.year_rules(LAW, day, PROVINCE)
 
 
 def yuan(text: str) -> Fen:
@@ -327,14 +337,14 @@ def in_yuan(cost: Fraction) -> str:
     return f"{Decimal(cost.numerator) / cost.denominator / 100:.8f}"
 
 
-RULES: dict[str, Callable[[date, Given], Answer]] = {
-    "m1": m1,
-    "m2": m2,
-    "m3": m3,
-    "m4": m4,
+RULES: dict[str, Callable[[date, Facts], Answer]] = {
+    "m1": deficit_compensation,
+    "m2": proportional_pooling,
+    "m3": need_less_strength,
+    "m4": burden_sharing,
     "swiss": swiss,
     "dutch": dutch,
-    "full_pooling": full,
+    "full_pooling": full_pooling,
     "large_claims": large_claims,
     "true_up": true_up,
     "credibility": trust,

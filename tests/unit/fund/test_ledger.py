@@ -7,16 +7,20 @@ import pytest
 from services.fund.domain import ledger
 from services.fund.domain.ledger import (
     Account,
-    Industry,
     LedgerTransaction,
     PaymentPart,
     Posting,
     PremiumLine,
     ReceiptPart,
     TransactionKind,
+    UnbalancedError,
+    industry_name,
+    industry_number,
+    industry_of,
 )
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.periods import Month
+from services.kernel.scheme import Industry
 
 JULY = Month(2025, 7)
 A, B = "440100", "440600"
@@ -33,7 +37,7 @@ def test_premiums_are_one_transaction_a_pooling_area_with_a_line_an_industry() -
         ],
     )
 
-    assert [one.pooling_area for one in posted] == [A, B]
+    assert [transaction.pooling_area for transaction in posted] == [A, B]
     assert posted[0].postings == (
         Posting(Account.PREMIUM_RECEIVABLE, Fen(705)),
         Posting(Account.PREMIUM_INCOME, Fen(-5), Industry.RIDE_HAILING, 5),
@@ -68,12 +72,12 @@ def test_a_receipt_part_of_nothing_is_not_posted() -> None:
     )
 
 
-def test_each_addition_to_a_run_has_a_source_of_its_own() -> None:
+def test_each_addition_to_a_run_has_a_separate_source() -> None:
     part = PaymentPart(A, Industry.RIDE_HAILING, "DEATH_GRANT", 1, Fen(5))
     first = ledger.benefits_instructed("paymentRuns/2025-07", 1, JULY, part)
     second = ledger.benefits_instructed("paymentRuns/2025-07", 2, JULY, part)
 
-    assert first.transaction_id != second.transaction_id
+    assert first.id != second.id
     assert first.subject == second.subject == "paymentRuns/2025-07"
 
 
@@ -81,13 +85,13 @@ def test_what_an_area_receives_is_income_against_a_claim_on_the_others() -> None
     posted = ledger.equalised(JULY, A, [("risk adjustment", Fen(30)), ("deficit", Fen(-10))])
 
     assert posted is not None
-    assert [(one.account, one.amount.count) for one in posted.postings] == [
+    assert [(posting.account, posting.amount.count) for posting in posted.postings] == [
         (Account.EQUALISATION_TRANSFER, -30),
         (Account.EQUALISATION_CLEARING, 30),
         (Account.EQUALISATION_TRANSFER, 10),
         (Account.EQUALISATION_CLEARING, -10),
     ]
-    assert not total(one.amount for one in posted.postings)
+    assert not total(posting.amount for posting in posted.postings)
 
 
 def test_an_area_without_transfers_has_nothing_to_post() -> None:
@@ -95,13 +99,40 @@ def test_an_area_without_transfers_has_nothing_to_post() -> None:
 
 
 @pytest.mark.parametrize(
-    "postings",
+    ("postings", "message"),
     [
-        (),
-        (Posting(Account.BENEFIT_EXPENSE, ZERO),),
-        (Posting(Account.BENEFIT_EXPENSE, Fen(1)),) * 2,
+        ((), "fewer than two postings"),
+        ((Posting(Account.BENEFIT_EXPENSE, ZERO),), "fewer than two postings"),
+        ((Posting(Account.BENEFIT_EXPENSE, Fen(1)),) * 2, "sum to 2 fen, not to 0"),
     ],
 )
-def test_a_transaction_that_does_not_balance_cannot_be_made(postings: tuple[Posting, ...]) -> None:
-    with pytest.raises(AssertionError):
+def test_a_transaction_that_does_not_balance_cannot_be_made(
+    postings: tuple[Posting, ...], message: str
+) -> None:
+    with pytest.raises(UnbalancedError, match=message):
         LedgerTransaction(TransactionKind.DISBURSED, "s", A, JULY, JULY.first_day, "", postings)
+
+
+@pytest.mark.parametrize(
+    ("industry", "number", "name"),
+    [
+        (None, 0, "NONE"),
+        (Industry.RIDE_HAILING, 1, "RIDE_HAILING"),
+        (Industry.INSTANT_DELIVERY, 2, "INSTANT_DELIVERY"),
+        (Industry.SAME_CITY_FREIGHT, 3, "SAME_CITY_FREIGHT"),
+    ],
+)
+def test_an_industry_or_none_is_stored_under_its_number_and_named_in_texts(
+    industry: Industry | None, number: int, name: str
+) -> None:
+    assert industry_of(number) is industry
+    assert industry_number(industry) == number
+    assert industry_name(industry) == name
+
+
+def test_benefits_without_an_industry_have_a_source_that_says_so() -> None:
+    posted = ledger.benefits_instructed(
+        "paymentRuns/2025-07", 1, JULY, PaymentPart(A, None, "DEATH_GRANT", 1, Fen(5))
+    )
+
+    assert posted.source == "paymentRuns/2025-07/additions/1/NONE/DEATH_GRANT"

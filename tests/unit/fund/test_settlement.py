@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from services.fund.commands import PARAMETERS
-from services.fund.domain.explain import explain
-from services.fund.domain.ledger import Account, Industry
-from services.fund.domain.rules import CLOSE_PARAMETERS, rules_on
+from services.fund.domain.equalisation import to_fen
+from services.fund.domain.equalisation_rules import CLOSE_PARAMETERS, rules_on
+from services.fund.domain.explanations import explain
+from services.fund.domain.law import LAW
+from services.fund.domain.ledger import Account, UnbalancedError
 from services.fund.domain.settlement import (
     LIFECYCLE,
     Books,
@@ -20,9 +23,11 @@ from services.fund.domain.settlement import (
     settle,
     text_hash,
 )
+from services.kernel.lawbook import Law
 from services.kernel.lifecycle import TransitionNotAllowed
 from services.kernel.money import Fen
 from services.kernel.periods import Month
+from services.kernel.scheme import Industry
 from tests.rules.fund.adapter import books_of, pools_of
 
 JULY = Month(2025, 7)
@@ -30,13 +35,13 @@ JULY = Month(2025, 7)
 
 def e7() -> Settlement:
     books = books_of(JULY, pools_of({"pools": "E7"}))
-    return settle(books, rules_on(PARAMETERS, JULY.last_day, "440000"), "440000")
+    return settle(books, rules_on(LAW, JULY.last_day, "440000"), "440000")
 
 
 def test_the_canonical_text_does_not_depend_on_the_order_of_the_totals() -> None:
     books = books_of(JULY, pools_of({"pools": "E7"}))
     turned = Books(JULY, tuple(reversed(books.totals)), books.openings, books.window)
-    rules = rules_on(PARAMETERS, JULY.last_day, "440000")
+    rules = rules_on(LAW, JULY.last_day, "440000")
 
     assert settle(books, rules, "440000").text == settle(turned, rules, "440000").text
 
@@ -68,9 +73,9 @@ def test_the_text_is_made_of_lines_of_single_blanks_and_whole_numbers() -> None:
 
 def test_any_changed_posting_changes_the_hash() -> None:
     books = books_of(JULY, pools_of({"pools": "E7"}))
-    other = Total("A", Account.SURCHARGE_INCOME, Industry.NONE, Fen(0), 0, 1, 1)
+    other = Total("A", Account.SURCHARGE_INCOME, None, Fen(0), 0, 1, 1)
     changed = Books(JULY, (*books.totals[:-1], other), books.openings, books.window)
-    rules = rules_on(PARAMETERS, JULY.last_day, "440000")
+    rules = rules_on(LAW, JULY.last_day, "440000")
 
     assert settle(books, rules, "440000").hash != settle(changed, rules, "440000").hash
 
@@ -93,11 +98,25 @@ def test_the_month_is_explained_area_by_area_in_two_languages() -> None:
 
 
 def test_a_value_published_later_is_not_known_to_an_earlier_proposal() -> None:
-    earlier = rules_on(PARAMETERS, date(2025, 7, 31), "440000", known=date(2025, 6, 30))
-    later = rules_on(PARAMETERS, date(2025, 7, 31), "440000", known=date(2025, 7, 1))
+    earlier = rules_on(LAW, date(2025, 7, 31), "440000", known=date(2025, 6, 30))
+    later = rules_on(LAW, date(2025, 7, 31), "440000", known=date(2025, 7, 1))
 
     assert earlier.prior[Industry.RIDE_HAILING] == 4
     assert later.prior[Industry.RIDE_HAILING] == 1
+
+
+def test_transfers_that_do_not_sum_to_zero_are_refused() -> None:
+    with pytest.raises(UnbalancedError, match="the transfers sum to 1/2 fen"):
+        to_fen({"440100": Fraction(3, 2), "440600": Fraction(-1)})
+
+
+def test_a_risk_adjustment_that_does_not_exist_is_refused() -> None:
+    parameter = LAW.parameters["risk_adjustment"]
+    values = tuple(replace(value, value="m5") for value in parameter.values)
+    law = Law({**LAW.parameters, "risk_adjustment": replace(parameter, values=values)})
+
+    with pytest.raises(ValueError, match="m5"):
+        rules_on(law, JULY.last_day, "440000")
 
 
 @pytest.mark.parametrize("event", list(LIFECYCLE.table))

@@ -76,7 +76,7 @@ def test_the_wage_of_the_province_applies_from_its_publication(copied: Path) -> 
     assert "71000" in after.stdout
 
 
-def test_a_desk_sees_the_minimum_wage_of_its_area(copied: Path) -> None:
+def test_an_area_has_the_minimum_wage_of_its_province_or_its_own(copied: Path) -> None:
     result = oip(
         "show", "minimum_wage", "--on", "2025-08-01", "--in", "350200", "--dir", str(copied)
     )

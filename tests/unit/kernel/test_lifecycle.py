@@ -59,9 +59,11 @@ def test_what_is_no_name_is_refused_with_the_form(text: str) -> None:
 
 
 @given(st.text(min_size=1), st.text(), st.text())
-def test_an_id_follows_from_the_request_alone(request: str, one: str, other: str) -> None:
-    assert names.id_from(request, one) == names.id_from(request, one)
-    assert (names.id_from(request, one) == names.id_from(request, other)) == (one == other)
+def test_an_id_follows_from_the_request_alone(request: str, part: str, other_part: str) -> None:
+    assert names.id_from(request, part) == names.id_from(request, part)
+    assert (names.id_from(request, part) == names.id_from(request, other_part)) == (
+        part == other_part
+    )
     assert len(names.id_from(request)) == 16
 
 

@@ -47,9 +47,9 @@ def test_a_month_is_written_as_people_do() -> None:
 
 
 @given(months, st.integers(-500, 500), st.integers(-500, 500))
-def test_months_add_up(month: Month, one: int, other: int) -> None:
-    assert month.plus(one).plus(other) == month.plus(one + other)
-    assert (month.plus(one) > month) == (one > 0)
+def test_months_add_up(month: Month, first: int, second: int) -> None:
+    assert month.plus(first).plus(second) == month.plus(first + second)
+    assert (month.plus(first) > month) == (first > 0)
 
 
 @given(days)
@@ -68,7 +68,7 @@ def test_months_until_an_end_leave_no_day_out(month: Month, count: int) -> None:
 
     assert len(between) == count
     assert (
-        sum(one.days.day_count for one in between)
+        sum(each.days.day_count for each in between)
         == (month.plus(count).first_day - month.first_day).days
     )
 

@@ -51,8 +51,8 @@ def test_a_year_without_a_notice_is_provisional_and_goes_by_weekends() -> None:
 
 
 @given(days, st.integers(0, 60), st.integers(0, 60))
-def test_working_days_add_up(day: date, one: int, other: int) -> None:
-    assert CALENDAR.plus(CALENDAR.plus(day, one), other) == CALENDAR.plus(day, one + other)
+def test_working_days_add_up(day: date, first: int, second: int) -> None:
+    assert CALENDAR.plus(CALENDAR.plus(day, first), second) == CALENDAR.plus(day, first + second)
 
 
 @given(days, st.integers(1, 60))

@@ -9,8 +9,13 @@ down_revision = None
 branch_labels = ("fund",)
 depends_on = None
 
+# The states of a month.
+OPEN, PROPOSED, APPROVED, CLOSED = 1, 2, 3, 4
+ACCOUNTS = (1, 9)
+INDUSTRIES = (0, 3)  # 0 is none
+
 TABLES = (
-    # One row. Opening a month changes it and every step of a settlement locks it, so that no month
+    # One row. Adding a month changes it and every step of a settlement locks it, so that no month
     # appears before one that is being closed.
     """
     create table books (
@@ -20,10 +25,10 @@ TABLES = (
     )
     """,
     "insert into books default values",
-    """
+    f"""
     create table settlement_period (
         month date primary key check (extract(day from month) = 1),
-        state smallint not null default 1 check (state between 1 and 4),
+        state smallint not null default {OPEN} check (state between {OPEN} and {CLOSED}),
         figures text collate "C",
         hash bytea,
         findings jsonb,
@@ -38,22 +43,22 @@ TABLES = (
         constraint maker_is_not_checker check (approver <> proposer),
         constraint approved_as_proposed check (approved_hash = hash),
         constraint figures_are_frozen check (
-            (state = 1) = (figures is null)
+            (state = {OPEN}) = (figures is null)
             and (figures is null) = (hash is null)
             and (figures is null) = (findings is null)
             and (figures is null) = (proposer is null)
             and (figures is null) = (propose_time is null)
         ),
         constraint approved_before_closed check (
-            (state in (3, 4)) = (approver is not null)
+            (state in ({APPROVED}, {CLOSED})) = (approver is not null)
             and (approver is null) = (approved_hash is null)
             and (approver is null) = (approve_time is null)
-            and (state = 4) = (close_time is not null)
+            and (state = {CLOSED}) = (close_time is not null)
         ),
         constraint hash_of_figures check (hash = sha256(convert_to(figures, 'UTF8')))
     )
     """,
-    # Who did what to a month, also what was withdrawn later.
+    # Every step with its actor, withdrawn ones included.
     """
     create table settlement_step (
         month date not null references settlement_period,
@@ -88,14 +93,14 @@ TABLES = (
         "create index ix_fund_ledger_transaction_kind_accounting_date"
         " on ledger_transaction (kind, accounting_date)"
     ),
-    """
+    f"""
     create table posting (
         transaction_id text collate "C" not null,
         line smallint not null check (line > 0),
         pooling_area text collate "C" not null,
         month date not null,
-        account smallint not null check (account between 1 and 9),
-        industry smallint not null check (industry between 0 and 3),
+        account smallint not null check (account between {ACCOUNTS[0]} and {ACCOUNTS[1]}),
+        industry smallint not null check (industry between {INDUSTRIES[0]} and {INDUSTRIES[1]}),
         amount_fen bigint not null,
         quantity bigint not null,
         primary key (transaction_id, line),
@@ -103,7 +108,7 @@ TABLES = (
             references ledger_transaction (transaction_id, pooling_area, month)
     )
     """,
-    # Sums of postings, kept by a trigger and writable by nothing else. A close reads these.
+    # Sums of postings, maintained by a trigger alone. A close reads these.
     """
     create table period_total (
         month date not null,
@@ -139,7 +144,7 @@ TABLES = (
 )
 
 # A posting's part of the digest: the first 60 bits of its SHA-256, so that sums stay exact. The
-# digest of a month is a sum, so that it does not depend on the order of arrival.
+# digest of a month is a sum and so does not depend on the order of arrival.
 DIGEST = """
     create function digest_of(
         transaction_id text, line smallint, account smallint, industry smallint,
@@ -151,15 +156,15 @@ DIGEST = """
     $$
 """
 
-# Changing the month's row, rather than locking it only, makes PostgreSQL refuse a settlement that
-# took its snapshot before this transaction: a lock alone would let it go on with old totals.
-REFUSE_CLOSED = """
+# Changing the month's row, rather than only locking it, makes PostgreSQL refuse a settlement that
+# took its snapshot before this transaction: with a lock alone it would continue with old totals.
+REFUSE_CLOSED = f"""
     create function refuse_closed_month() returns trigger language plpgsql as $$
     declare
-        wanted bigint;
-        counted bigint;
+        month_count bigint;
+        open_count bigint;
     begin
-        select count(distinct month) into wanted from added;
+        select count(distinct month) into month_count from added;
         with per_month as (
             select month, count(*) as number, bool_and(kind = 'equalised') as by_close
             from added group by month
@@ -168,9 +173,9 @@ REFUSE_CLOSED = """
             set transaction_count = period.transaction_count + per_month.number
             from per_month
             where period.month = per_month.month
-            and period.state = case when per_month.by_close then 3 else 1 end;
-        get diagnostics counted = row_count;
-        if counted <> wanted then
+            and period.state = case when per_month.by_close then {APPROVED} else {OPEN} end;
+        get diagnostics open_count = row_count;
+        if open_count <> month_count then
             raise exception 'the month takes no postings' using errcode = 'check_violation';
         end if;
         return null;
@@ -179,17 +184,17 @@ REFUSE_CLOSED = """
 """
 
 # Runs as the owner: the service itself may not write totals.
-ADD_TOTALS = """
+ADD_TOTALS = f"""
     create function add_totals() returns trigger language plpgsql
-        security definer set search_path = {schema}, pg_temp as $$
+        security definer set search_path = {{schema}}, pg_temp as $$
     begin
         if exists (
             select from settlement_period as period join added using (month)
-            where period.state not in (1, 3)
+            where period.state not in ({OPEN}, {APPROVED})
         ) then
             raise exception 'the month takes no postings' using errcode = 'check_violation';
         end if;
-        insert into period_total as held
+        insert into period_total as stored
             select month, pooling_area, account, industry, sum(amount_fen), sum(quantity),
                 count(*), sum(digest_of(
                     transaction_id, line, account, industry, amount_fen, quantity))
@@ -197,31 +202,31 @@ ADD_TOTALS = """
             group by month, pooling_area, account, industry
             order by month, pooling_area, account, industry
         on conflict (month, pooling_area, account, industry) do update set
-            amount_fen = held.amount_fen + excluded.amount_fen,
-            quantity = held.quantity + excluded.quantity,
-            posting_count = held.posting_count + excluded.posting_count,
-            digest = held.digest + excluded.digest;
+            amount_fen = stored.amount_fen + excluded.amount_fen,
+            quantity = stored.quantity + excluded.quantity,
+            posting_count = stored.posting_count + excluded.posting_count,
+            digest = stored.digest + excluded.digest;
         return null;
     end
     $$
 """
 
-# At commit: the postings sum to zero and are as many as the transaction says, so that none can be
-# added to it later.
+# At commit the postings sum to zero and their number is that of the transaction, so that none can
+# be added later.
 REFUSE_UNBALANCED = """
     create function refuse_unbalanced() returns trigger language plpgsql as $$
     declare
-        found_count bigint;
-        found_sum numeric;
-        wanted bigint;
+        line_count bigint;
+        line_sum numeric;
+        expected_count bigint;
     begin
-        select count(*), coalesce(sum(amount_fen), 0) into found_count, found_sum
+        select count(*), coalesce(sum(amount_fen), 0) into line_count, line_sum
             from posting where transaction_id = new.transaction_id;
-        select posting_count into wanted
+        select posting_count into expected_count
             from ledger_transaction where transaction_id = new.transaction_id;
-        if found_sum <> 0 or found_count <> wanted then
+        if line_sum <> 0 or line_count <> expected_count then
             raise exception 'transaction % has % of % postings with sum %',
-                new.transaction_id, found_count, wanted, found_sum
+                new.transaction_id, line_count, expected_count, line_sum
                 using errcode = 'check_violation';
         end if;
         return null;
@@ -256,7 +261,7 @@ TRIGGERS = (
     ),
     (
         "create trigger refuse_reopening before update on settlement_period"
-        " for each row when (old.state = 4) execute function refuse_reopening()"
+        f" for each row when (old.state = {CLOSED}) execute function refuse_reopening()"
     ),
     (
         "create trigger refuse_deletion before delete or truncate on settlement_period"
@@ -271,7 +276,7 @@ STEP_COLUMNS = (
 
 
 def upgrade() -> None:
-    """Create the tables of store.py, and the triggers that guard them."""
+    """Create the tables of store/tables.py, and the triggers that guard them."""
     create_runtime_tables()
     schema = op.get_bind().exec_driver_sql("select current_schema()").scalar_one()
     for statement in (

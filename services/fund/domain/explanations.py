@@ -1,4 +1,4 @@
-"""How a settlement's transfers came about, as findings that a person can check by hand."""
+"""The calculation of a settlement's transfers, as findings that a person can check by hand."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from fractions import Fraction
 
 from services.fund.domain.cells import Cell, Cells, Costs, credibility
 from services.fund.domain.equalisation import Pool, Transfers, Workings
-from services.fund.domain.ledger import CELLS, Industry
+from services.fund.domain.equalisation_rules import RiskAdjustment
+from services.fund.domain.ledger import CELLS
 from services.fund.domain.settlement import Settlement
 from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
 from services.kernel.money import Fen
+from services.kernel.scheme import Industry
 
 RISK_PROVISIONS = {
-    "m3": Provision("风险调剂", "需求减能力", Tag.COMMON),
-    "swiss": Provision("风险调剂", "KVG 形式: 每单成本减平均成本", Tag.LAW),
-    "dutch": Provision("风险调剂", "需求减能力加事后调整", Tag.COMMON),
-    "m2": Provision("调剂金", "按比例上解下拨", Tag.COMMON),
-    "full": Provision("调剂金", "统收统支", Tag.COMMON),
-    "none": Provision("风险调剂", "不调剂", Tag.ASSUMED),
+    RiskAdjustment.NEED_LESS_STRENGTH: Provision("风险调剂", "需求减能力", Tag.COMMON),
+    RiskAdjustment.SWISS: Provision("风险调剂", "KVG 形式: 每单成本减平均成本", Tag.LAW),
+    RiskAdjustment.DUTCH: Provision("风险调剂", "需求减能力加事后调整", Tag.COMMON),
+    RiskAdjustment.PROPORTIONAL_POOLING: Provision("调剂金", "按比例上解下拨", Tag.COMMON),
+    RiskAdjustment.FULL_POOLING: Provision("调剂金", "统收统支", Tag.COMMON),
+    RiskAdjustment.NONE: Provision("风险调剂", "不调剂", Tag.ASSUMED),
 }
 DEFICIT_PROVISION = Provision("调剂金", "缺口调剂", Tag.ASSUMED)
 BURDEN_PROVISION = Provision("SGB VII", "§ 178", Tag.LAW)
@@ -33,33 +35,33 @@ Versions = tuple[ParameterVersion, ...]
 
 
 def explain(settlement: Settlement) -> list[Finding]:
-    """One finding for the cost of orders, then for each area one a rule."""
-    found = [_costs(settlement)]
+    """One finding for the cost of orders, then two per area: one for each rule."""
+    findings = [_costs(settlement)]
     for pool in settlement.pools:
-        found.append(_risk(settlement, pool))
-        found.append(_deficit(settlement, pool))
-    return found
+        findings.append(_risk(settlement, pool))
+        findings.append(_deficit(settlement, pool))
+    return findings
 
 
 def explain_burden(moved: Transfers, versions: Versions = ()) -> list[Finding]:
-    """Burden sharing of pensions (M4), area by area."""
+    """Burden sharing of pensions, one finding per area."""
     return explain_transfers(moved, BURDEN_PROVISION, versions)
 
 
 def explain_layer(moved: Transfers, versions: Versions = ()) -> list[Finding]:
-    """What single cases cost beyond the threshold, area by area."""
+    """What single cases cost beyond the threshold, one finding per area."""
     return explain_transfers(moved, LAYER_PROVISION, versions)
 
 
 def explain_true_up(moved: Transfers) -> list[Finding]:
-    """What moves once the year is known, area by area."""
+    """The transfers of the yearly true-up, one finding per area."""
     return explain_transfers(moved, TRUE_UP_PROVISION)
 
 
 def explain_transfers(
     moved: Transfers, provision: Provision, versions: Versions = ()
 ) -> list[Finding]:
-    """One finding an area for a rule that stands outside the monthly close."""
+    """One finding per area for a rule that is not part of the monthly close."""
     return [
         Finding(
             provision=provision,
@@ -76,7 +78,7 @@ def explain_transfers(
 
 
 def explain_cost(cells: Cells, costs: Costs, prior: Costs, full_count: int) -> list[Finding]:
-    """One finding an industry: its own average, its prior, or a mix of both by credibility."""
+    """One finding per industry: its own average, its prior, or a mix of both by credibility."""
     return [_cost(cell, cells.get(cell, Cell()), costs, prior, full_count) for cell in CELLS]
 
 
@@ -108,8 +110,9 @@ def _cost(industry: Industry, cell: Cell, costs: Costs, prior: Costs, full_count
 
 
 def cost_text(cost: Fraction) -> str:
-    """Fen per order as a decimal with eight places, cut off."""
-    return str(Decimal(cost.numerator * 10**COST_DECIMALS // cost.denominator).scaleb(-8))
+    """Fen per order as a decimal with eight places, truncated."""
+    shifted = cost.numerator * 10**COST_DECIMALS // cost.denominator
+    return str(Decimal(shifted).scaleb(-COST_DECIMALS))
 
 
 def _costs(settlement: Settlement) -> Finding:

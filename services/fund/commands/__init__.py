@@ -1,0 +1,1 @@
+"""Changes of the fund: load, decide, save, publish."""

@@ -1,0 +1,46 @@
+"""What `oip verify` re-computes in the fund."""
+
+from __future__ import annotations
+
+from services.fund.commands import settlement
+from services.fund.store import invariants
+from services.runtime.service.context import Check, Invariant, ServiceContext
+from services.runtime.storage.database import Transaction
+
+BALANCED = Invariant(
+    "I1-fund-ledger",
+    "each transaction has two postings or more that sum to zero, and so does the ledger",
+)
+SUMS = Invariant("I7-fund-totals", "stored totals and payables are the sums of their postings")
+EQUALISATION = Invariant(
+    "I7-fund-equalisation", "the transfers of each month sum to zero over the province"
+)
+REPLAY = Invariant(
+    "I8-fund-replay", "each closed month, computed again from its postings, is the same bytes"
+)
+APPROVALS = Invariant(
+    "I9-fund-approvals",
+    "proposer and approver differ, and the closed figures are the approved ones",
+)
+INVARIANTS = (BALANCED, SUMS, EQUALISATION, REPLAY, APPROVALS)
+
+
+async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
+    """The invariants of the fund, re-computed over all rows."""
+    ledger_sum = await invariants.sum_postings(tx)
+    unbalanced_count = await invariants.count_unbalanced_transactions(tx)
+    replays = await settlement.replay_all(tx)
+    changed = [str(month) for month, replay in replays.items() if not replay.equal]
+    return [
+        BALANCED.result(
+            holds=unbalanced_count == 0 and ledger_sum == 0,
+            detail=f"{unbalanced_count} unbalanced transactions, ledger sum {ledger_sum} fen",
+        ),
+        SUMS.check(await invariants.count_different_sums(tx), "rows differ"),
+        EQUALISATION.check(await invariants.count_unbalanced_months(tx), "months differ"),
+        REPLAY.result(
+            holds=not changed,
+            detail=f"{len(replays)} closed months; changed: {', '.join(changed) or 'none'}",
+        ),
+        APPROVALS.check(await invariants.count_wrong_approvals(tx), "months differ"),
+    ]

@@ -1,0 +1,65 @@
+"""What is payable for each payment run, and disbursements of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from services.fund.domain.ledger import Disbursement
+from services.fund.store.tables import disbursements, payables
+from services.kernel.money import Fen
+from services.runtime.storage.database import Transaction
+
+
+async def add_payable(tx: Transaction, payment_run: str, pooling_area: str, amount: Fen) -> None:
+    """Add to what is payable for a run in a pooling area."""
+    statement = insert(payables).values(
+        payment_run=payment_run, pooling_area=pooling_area, open_fen=amount.count
+    )
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=[payables.c.payment_run, payables.c.pooling_area],
+            set_={"open_fen": payables.c.open_fen + statement.excluded.open_fen},
+        )
+    )
+
+
+async def lock_payable(tx: Transaction, payment_run: str, pooling_area: str) -> Fen:
+    """What is payable for a run in a pooling area, locked until the transaction ends."""
+    statement = (
+        sa.select(payables.c.open_fen)
+        .where(payables.c.payment_run == payment_run, payables.c.pooling_area == pooling_area)
+        .with_for_update()
+    )
+    return Fen((await tx.execute(statement)).scalar_one_or_none() or 0)
+
+
+async def insert_disbursement(tx: Transaction, disbursement: Disbursement, now: datetime) -> bool:
+    """Record a disbursement and deduct it from what is payable; False if its reference is used."""
+    statement = (
+        insert(disbursements)
+        .values(
+            disbursement_id=disbursement.id,
+            payment_run=disbursement.payment_run,
+            pooling_area=disbursement.pooling_area,
+            disburse_date=disbursement.disburse_date,
+            amount_fen=disbursement.amount.count,
+            bank_reference=disbursement.bank_reference,
+            create_time=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(disbursements.c.disbursement_id)
+    )
+    if (await tx.execute(statement)).first() is None:
+        return False
+    await tx.execute(
+        sa.update(payables)
+        .where(
+            payables.c.payment_run == disbursement.payment_run,
+            payables.c.pooling_area == disbursement.pooling_area,
+        )
+        .values(open_fen=payables.c.open_fen - disbursement.amount.count)
+    )
+    return True
