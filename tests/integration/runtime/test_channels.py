@@ -9,9 +9,8 @@ from joserfc.jwk import OKPKey
 
 from services.kernel.problems import NotFound
 from services.runtime.base.clock import SetClock
-from services.runtime.rpc.client import CLIENT_OPTIONS, Channels, problem_of
+from services.runtime.rpc.client import BUDGET_MAX, CLIENT_OPTIONS, Channels, problem_of
 from services.runtime.rpc.server import RpcServer
-from services.runtime.rpc.server import client as channels_module
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.storage.database import Overloaded
 from tests.support.echo import CAP_SECONDS, EchoApi, EchoStub, Text, add_echo_to_server
@@ -106,7 +105,7 @@ async def test_repeats_end_when_their_budget_is_spent(peer: Peer, stub: EchoStub
     )
 
     assert all(isinstance(result, grpc.aio.AioRpcError) for result in results)
-    assert 40 < peer.api.call_count <= 40 + channels_module.BUDGET_MAX
+    assert 40 < peer.api.call_count <= 40 + BUDGET_MAX
 
 
 async def test_a_service_that_is_not_there_is_told_in_one_sentence() -> None:

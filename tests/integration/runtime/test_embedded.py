@@ -25,7 +25,7 @@ from services.runtime.embedded import (
 )
 from services.runtime.embedded.postgres import PostgresServer
 from services.runtime.embedded.processes import CONFINE
-from services.runtime.events import jetstream as buses
+from services.runtime.events import jetstream
 
 ROOT = Path(__file__).resolve().parents[3]
 Process = asyncio.subprocess.Process
@@ -109,13 +109,13 @@ async def test_data_is_kept_from_one_start_to_the_next(tmp_path: Path) -> None:
     folder = tmp_path / "a folder, with a comma"
     async with embedded(fresh(folder)) as settings:
         await note(settings.database_url, "kept")
-        bus = await buses.connect(settings, "toy")
+        bus = await jetstream.connect(settings, "toy")
         await bus.declare_stream("toy")
         await bus.close()
     assert running_in(folder) == []
     async with embedded(fresh(folder)) as settings:
         assert await note(settings.database_url) == ["kept"]
-        bus = await buses.connect(settings, "toy")
+        bus = await jetstream.connect(settings, "toy")
         assert (await bus.js.stream_info("TOY")).config.name == "TOY"
         await bus.close()
 

@@ -114,7 +114,8 @@ def test_another_fault_is_logged_with_its_trace() -> None:
 
 def test_what_is_too_large_has_the_code_of_overload_but_no_time_to_try_again() -> None:
     class Large(Problem):
-        kind, reason, words, message_zh = Kind.TOO_LARGE, "LARGE", "Too large.", "过大。"
+        kind, reason = Kind.TOO_LARGE, "LARGE"
+        message, message_zh = "Too large.", "过大。"
 
     too_large, busy = status_of(Large(), "orders"), status_of(database_error("53100"), "orders")
 
