@@ -1,4 +1,4 @@
-"""Hearing: once, in any order, gaps closed, poison put aside, over crashes of everything."""
+"""Consuming: once, in any order, with gaps repaired and failing events as dead letters."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Until = Callable[..., Any]
 
 async def letters(echoes: Database) -> list[dead_letters.DeadLetter]:
     async with echoes.begin() as tx:
-        return await dead_letters.list_letters(tx, size=100)
+        return await dead_letters.list_dead_letters(tx, size=100)
 
 
-async def test_what_is_told_is_heard_once(delivery: ToyDelivery, until: Until) -> None:
+async def test_a_published_event_is_consumed_once(delivery: ToyDelivery, until: Until) -> None:
     listener = delivery.listener()
     delivery.start(delivery.relay(), listener)
     await delivery.ring("a", 20)
@@ -47,8 +47,8 @@ async def test_each_effect_has_its_audit_row(delivery: ToyDelivery, until: Until
 
     async with delivery.echoes.begin() as tx:
         assert await audit.link(tx) == 3
-        walk = await audit.verify(tx)
-    assert (walk.holds, walk.row_count) == (True, 3)
+        chain = await audit.verify(tx)
+    assert (chain.holds, chain.row_count) == (True, 3)
 
 
 async def test_events_sent_twice_and_shuffled_count_once(delivery: ToyDelivery) -> None:
@@ -97,8 +97,8 @@ async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
     else:
         await listener._take([message])
     monkeypatch.delenv("OIP_FAILPOINT")
-    (again,) = await fetch_one(delivery.bus) if place == "bus.before_commit" else (message,)
-    await listener._take([again])
+    (redelivered,) = await fetch_one(delivery.bus) if place == "bus.before_commit" else (message,)
+    await listener._take([redelivered])
 
     assert await delivery.echo_counts() == {"a": 1}
     await until(listener.is_idle)
@@ -110,7 +110,7 @@ async def fetch_one(bus: Bus) -> list[Any]:
     return await subscription.fetch(1, timeout=5)
 
 
-async def test_poison_is_put_aside_after_the_fifth_time_and_others_flow(
+async def test_an_event_that_always_fails_becomes_a_dead_letter_and_others_are_consumed(
     delivery: ToyDelivery, until: Until
 ) -> None:
     listener = delivery.listener()
@@ -121,10 +121,10 @@ async def test_poison_is_put_aside_after_the_fifth_time_and_others_flow(
 
     await until(consumed(delivery, {"a": 2}))
 
-    async def to_dead_letter() -> bool:
+    async def has_dead_letter() -> bool:
         return bool(await letters(delivery.echoes))
 
-    await until(to_dead_letter)
+    await until(has_dead_letter)
     await until(listener.is_idle)
     (letter,) = await letters(delivery.echoes)
     assert (letter.envelope.pub_seq, letter.error) == (2, "ZeroDivisionError")
@@ -138,18 +138,18 @@ async def test_a_dead_letter_takes_effect_when_it_is_retried_and_only_once(
     delivery.start(delivery.relay(), listener)
     await delivery.ring("shy")
 
-    async def to_dead_letter() -> bool:
+    async def has_dead_letter() -> bool:
         return bool(await letters(delivery.echoes))
 
-    await until(to_dead_letter)
+    await until(has_dead_letter)
     (letter,) = await letters(delivery.echoes)
-    place = (letter.envelope.producer, letter.envelope.epoch, letter.envelope.pub_seq)
+    key = (letter.envelope.producer, letter.envelope.epoch, letter.envelope.pub_seq)
     monkeypatch.setenv("TOY_BRAVE", "1")
     for _ in range(2):
         async with delivery.echoes.begin() as tx:
-            settled = await listener.retry(tx, *place)
+            resolved = await listener.retry(tx, *key)
 
-    assert settled.resolve_time is not None
+    assert resolved.resolve_time is not None
     assert await delivery.echo_counts() == {"shy": 1}
     assert await letters(delivery.echoes) == []
 
@@ -167,22 +167,24 @@ async def test_a_dead_letter_that_fails_again_stays(delivery: ToyDelivery) -> No
     assert [letter.resolve_time for letter in await letters(delivery.echoes)] == [None]
 
 
-async def test_bytes_that_are_no_event_are_put_aside(delivery: ToyDelivery, until: Until) -> None:
+async def test_bytes_that_are_no_event_become_a_dead_letter(
+    delivery: ToyDelivery, until: Until
+) -> None:
     listener = delivery.listener()
     delivery.start(listener)
     await delivery.bus.publish(Envelope("toy", "e", 1, "oip.toy.v1.BellRang", b"\xff\xff\xff"))
 
-    async def to_dead_letter() -> bool:
+    async def has_dead_letter() -> bool:
         return [letter.error for letter in await letters(delivery.echoes)] == ["DecodeError"]
 
-    await until(to_dead_letter)
+    await until(has_dead_letter)
 
 
 async def test_a_message_without_our_headers_is_dropped(
     delivery: ToyDelivery, until: Until
 ) -> None:
     listener = delivery.listener()
-    await delivery.bus.js.publish("oip.toy.v1.BellRang", b"who am I")
+    await delivery.bus.js.publish("oip.toy.v1.BellRang", b"no envelope")
     delivery.start(delivery.relay(), listener)
     await delivery.ring("a")
 
@@ -238,23 +240,23 @@ async def test_a_new_epoch_that_the_bus_lost_is_found(delivery: ToyDelivery, unt
 async def test_a_missing_producer_does_not_stop_the_listener(
     delivery: ToyDelivery, until: Until
 ) -> None:
-    def nobody(producer: str, _epoch: str, _from_seq: int) -> AsyncIterator[Envelope]:
+    def unreachable(producer: str, _epoch: str, _from_seq: int) -> AsyncIterator[Envelope]:
         raise ConnectionRefusedError(producer)
 
-    delivery.start(delivery.relay(), delivery.listener(replay=nobody, repair_seconds=0.2))
+    delivery.start(delivery.relay(), delivery.listener(replay=unreachable, repair_seconds=0.2))
     await delivery.ring("a", 2)
 
     await until(consumed(delivery, {"a": 2}))
 
 
-async def test_a_service_that_listens_to_nobody_just_waits(delivery: ToyDelivery) -> None:
+async def test_a_service_that_consumes_nothing_waits(delivery: ToyDelivery) -> None:
     listener = delivery.listener(handlers={})
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await listener.run()
 
 
-async def test_a_backlog_with_poison_in_it_is_heard_in_groups(
+async def test_a_backlog_with_a_failing_event_is_consumed_in_groups(
     delivery: ToyDelivery, until: Until
 ) -> None:
     await delivery.ring("a", 40)
@@ -307,13 +309,13 @@ async def test_a_server_that_cannot_be_asked_is_refused(
 
 
 async def test_streams_refuse_rather_than_forget(bus: Bus) -> None:
-    found = await bus.js.stream_info("TOY")
+    stream = await bus.js.stream_info("TOY")
 
-    assert found.config.subjects == ["oip.toy.v1.*"]
-    assert found.config.discard == "new"
-    assert found.config.storage == "file"
-    assert (found.config.deny_delete, found.config.deny_purge) == (True, True)
-    assert found.config.duplicate_window == 600
+    assert stream.config.subjects == ["oip.toy.v1.*"]
+    assert stream.config.discard == "new"
+    assert stream.config.storage == "file"
+    assert (stream.config.deny_delete, stream.config.deny_purge) == (True, True)
+    assert stream.config.duplicate_window == 600
     with pytest.raises(nats.js.errors.APIError):
         await bus.js.purge_stream("TOY")
 

@@ -1,4 +1,4 @@
-"""Hearing over crashes of the server, of its store, and of the process that hears."""
+"""Consuming across crashes of the server, of its store, and of the consuming process."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def event(seq: int, producer: str = "toy", epoch: str = "e1") -> Envelope:
 
 async def consume(echoes: Database, clock: SetClock, *events: Envelope) -> list[bool]:
     async with echoes.begin() as tx:
-        return [await inbox.is_first(tx, one, clock.now()) for one in events]
+        return [await inbox.is_first(tx, envelope, clock.now()) for envelope in events]
 
 
 async def test_an_event_is_first_once(echoes: Database, clock: SetClock) -> None:
@@ -34,7 +34,7 @@ async def test_of_two_at_once_one_is_first(echoes: Database, clock: SetClock) ->
     assert sorted(first) == [[False], [False], [False], [True]]
 
 
-async def test_a_rolled_back_effect_was_not_heard(echoes: Database, clock: SetClock) -> None:
+async def test_a_rolled_back_effect_is_not_recorded(echoes: Database, clock: SetClock) -> None:
     async def fail() -> None:
         async with echoes.begin() as tx:
             assert await inbox.is_first(tx, event(1), clock.now())
@@ -64,20 +64,20 @@ async def test_gaps_are_found_whatever_the_order(echoes: Database, clock: SetClo
     for start in range(0, len(coming), 9):
         await consume(echoes, clock, *(event(seq) for seq in coming[start : start + 9]))
         async with echoes.begin() as tx:
-            (found,) = await inbox.progress(tx, "toy")
+            (progress,) = await inbox.progress(tx, "toy")
         got = set(coming[: start + 9])
         whole = next(seq for seq in range(1, 200) if seq not in got) - 1
-        assert (found.whole_seq, found.max_seq) == (whole, max(got))
-    assert (found.whole_seq, found.has_gap) == (missing - 1, True)
+        assert (progress.whole_seq, progress.max_seq) == (whole, max(got))
+    assert (progress.whole_seq, progress.has_gap) == (missing - 1, True)
 
     await consume(echoes, clock, event(missing))
 
     async with echoes.begin() as tx:
-        (found,) = await inbox.progress(tx, "toy")
-    assert (found.whole_seq, found.has_gap) == (100, False)
+        (progress,) = await inbox.progress(tx, "toy")
+    assert (progress.whole_seq, progress.has_gap) == (100, False)
 
 
-async def test_progress_lists_epochs_in_the_order_they_were_heard(
+async def test_progress_lists_epochs_in_the_order_they_were_consumed(
     echoes: Database, clock: SetClock
 ) -> None:
     await consume(echoes, clock, event(1, epoch="zz"))
@@ -85,9 +85,9 @@ async def test_progress_lists_epochs_in_the_order_they_were_heard(
     await consume(echoes, clock, event(2, epoch="aa"), event(1, "claims"))
 
     async with echoes.begin() as tx:
-        found = await inbox.progress(tx, "toy")
+        epochs = await inbox.progress(tx, "toy")
 
-    assert [(one.epoch, one.whole_seq, one.max_seq) for one in found] == [
+    assert [(row.epoch, row.whole_seq, row.max_seq) for row in epochs] == [
         ("zz", 1, 1),
         ("aa", 0, 2),
     ]

@@ -23,7 +23,12 @@ from services.runtime.base.settings import Settings
 from services.runtime.rpc.access import Caller, set_caller
 from services.runtime.rpc.client import Channels
 from services.runtime.service.context import ServiceContext
-from services.runtime.service.requests import RequestIdReused, change, read
+from services.runtime.service.requests import (
+    RequestIdReused,
+    change,
+    change_after,
+    read,
+)
 from services.runtime.storage.crypto import ColumnCipher, load_or_make_keys
 from services.runtime.storage.database import Database, Transaction
 from tests.support import toy
@@ -194,17 +199,17 @@ async def test_a_platform_reads_its_own_rows_alone(context: ServiceContext) -> N
 async def test_a_read_goes_on_although_its_connection_died(
     context: ServiceContext, stack: Settings
 ) -> None:
-    async def one(tx: Transaction) -> int:
+    async def select_one(tx: Transaction) -> int:
         return int((await tx.execute(text("select 1"))).scalar_one())
 
-    assert await read(context, one) == 1
+    assert await read(context, select_one) == 1
     async with await psycopg.AsyncConnection.connect(stack.database_url, autocommit=True) as admin:
         await admin.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name = 'oip_toy'"
         )
 
-    assert await read(context, one) == 1
+    assert await read(context, select_one) == 1
 
 
 async def test_a_platform_cannot_write_rows_of_another(context: ServiceContext) -> None:
@@ -221,7 +226,7 @@ async def test_a_platform_cannot_write_rows_of_another(context: ServiceContext) 
 @pytest.mark.parametrize(
     ("place", "rings_after"), [("requests.before_commit", 0), ("requests.after_commit", 1)]
 )
-async def test_whoever_got_no_answer_asks_again_by_the_same_id(
+async def test_a_client_without_an_answer_repeats_the_request_with_the_same_id(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch, place: str, rings_after: int
 ) -> None:
     request = a_request()
@@ -233,6 +238,100 @@ async def test_whoever_got_no_answer_asks_again_by_the_same_id(
 
     assert await ring(context, request) == "1"
     assert await toy.rings(context.database) == {"a": 1}
+
+
+class Peer:
+    """Another service: it counts its calls, and fails while it is down."""
+
+    def __init__(self) -> None:
+        self.call_count = 0
+        self.is_down = False
+
+    async def ask(self) -> str:
+        self.call_count += 1
+        if self.is_down:
+            raise ConnectionRefusedError
+        return f"answer {self.call_count}"
+
+
+async def ring_after(context: ServiceContext, request: Ring, peer: Peer) -> Rung:
+    async def work(tx: Transaction, answer: str) -> Rung:
+        rings = await toy.ring(tx, request.name, context.clock.now())
+        return Rung(name=f"bells/{request.name}", error=f"{rings} after {answer}")
+
+    return await change_after(
+        context, request, Rung, peer.ask, work, resource=lambda rung: rung.name
+    )
+
+
+async def test_a_change_after_a_question_works_with_its_answer(context: ServiceContext) -> None:
+    peer = Peer()
+
+    rung = await ring_after(context, a_request(), peer)
+
+    assert rung.error == "1 after answer 1"
+    assert [await count(context, table) for table in ("outbox", "command", "audit")] == [1, 1, 1]
+    assert context.wake.is_set()
+
+
+async def test_a_repeat_does_not_need_the_other_service(context: ServiceContext) -> None:
+    peer, request = Peer(), a_request()
+    first = await ring_after(context, request, peer)
+    peer.is_down = True
+
+    assert await ring_after(context, request, peer) == first
+    assert peer.call_count == 1
+    assert await toy.rings(context.database) == {"a": 1}
+    with pytest.raises(RequestIdReused):
+        await ring_after(context, a_request("b", request.request_id), peer)
+    assert peer.call_count == 1
+
+
+async def test_a_question_that_fails_changes_nothing_and_leaves_the_id_free(
+    context: ServiceContext,
+) -> None:
+    peer, request = Peer(), a_request()
+    peer.is_down = True
+    with pytest.raises(ConnectionRefusedError):
+        await ring_after(context, request, peer)
+    assert [await count(context, table) for table in ("outbox", "command", "audit")] == [0, 0, 0]
+
+    peer.is_down = False
+
+    assert (await ring_after(context, request, peer)).error == "1 after answer 2"
+
+
+async def test_the_question_is_asked_outside_of_a_transaction(context: ServiceContext) -> None:
+    checked_out: list[int] = []
+
+    class Watching(Peer):
+        async def ask(self) -> str:
+            checked_out.append(context.database.checked_out_count)
+            return await super().ask()
+
+    await ring_after(context, a_request(), Watching())
+
+    assert checked_out == [0]
+
+
+async def test_the_same_question_and_change_at_once_count_once(context: ServiceContext) -> None:
+    peer, request = Peer(), a_request()
+
+    answers = await asyncio.gather(*(ring_after(context, request, peer) for _ in range(6)))
+
+    assert all(answer == answers[0] for answer in answers)
+    assert await toy.rings(context.database) == {"a": 1}
+    assert await count(context, "audit") == 1
+
+
+async def test_a_change_after_a_question_needs_a_request_id_before_it_asks(
+    context: ServiceContext,
+) -> None:
+    peer = Peer()
+
+    with pytest.raises(Malformed):
+        await ring_after(context, Ring(name="a"), peer)
+    assert peer.call_count == 0
 
 
 async def test_a_cancelled_change_is_whole_or_absent(context: ServiceContext) -> None:

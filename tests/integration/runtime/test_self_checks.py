@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import grpc
 import pytest
 from oip.operations.v1 import operations_pb2
 
-from tests.support.toy_stack import ToyStack
+from services.runtime.base.settings import Settings
+from services.runtime.service.context import (
+    Check,
+    Invariant,
+    InvariantsNotAnsweredError,
+    ServiceContext,
+)
+from services.runtime.service.operations import COMMON_INVARIANTS
+from services.runtime.storage.database import Transaction
+from tests.support.toy_stack import ECHO, TOY, ToyStack, serve_toys
 
 
 async def checks(toy_stack: ToyStack, service: str) -> dict[str, bool]:
@@ -56,3 +68,34 @@ async def test_verify_names_what_does_not_hold(
 
     assert len(failed) == 1
     assert text_of_check in failed[0]
+
+
+FEW_ECHOES = Invariant("T2", "few rings are counted")
+OTHER = Invariant("T3", "another condition holds")
+
+
+@pytest.mark.parametrize("answers", [(), (FEW_ECHOES, FEW_ECHOES), (FEW_ECHOES, OTHER), (OTHER,)])
+async def test_a_service_that_does_not_answer_each_invariant_once_fails_to_verify(
+    toy_settings: Settings, answers: tuple[Invariant, ...]
+) -> None:
+    async def verify(_tx: Transaction, _context: ServiceContext) -> list[Check]:
+        return [invariant.result(holds=True, detail="") for invariant in answers]
+
+    careless = replace(ECHO, invariants=(FEW_ECHOES,), verify=verify)
+    async with serve_toys(toy_settings, TOY, careless) as toy_stack:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await toy_stack.stub("echo").Verify(operations_pb2.VerifyRequest())
+        with pytest.raises(InvariantsNotAnsweredError, match=r"T[23]"):
+            async with toy_stack.contexts["echo"].database.begin() as tx:
+                await careless.checks(tx, toy_stack.contexts["echo"])
+
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+
+
+async def test_every_answer_of_verify_is_one_of_the_declared_invariants(
+    toy_stack: ToyStack,
+) -> None:
+    answer = await toy_stack.stub("toy").Verify(operations_pb2.VerifyRequest())
+
+    codes = [check.invariant for check in answer.checks]
+    assert codes == [invariant.code for invariant in (*COMMON_INVARIANTS, *TOY.invariants)]

@@ -1,4 +1,4 @@
-"""Events that come one by one, faster or slower than they are asked for, are delivered once."""
+"""Events that arrive one by one, before or after the fetch, are delivered once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def test_events_that_trickle_in_are_delivered_once_each(
     delivery.start(delivery.relay(), listener)
     for number in range(24):
         await delivery.ring("a")
-        # Bursts and pauses: a message may come while others are taken, or while nobody asks.
+        # Bursts and pauses: messages arrive during a transaction or between two fetches.
         await asyncio.sleep(0.02 if number % 4 else 0.6)
 
     await until(consumed(delivery, {"a": 24}))
@@ -33,7 +33,7 @@ async def test_events_that_trickle_in_are_delivered_once_each(
 async def test_events_that_came_before_they_were_asked_for_are_not_lost(
     delivery: ToyDelivery, until: Until
 ) -> None:
-    """The client library answers a question with what an earlier one has brought."""
+    """The client library answers a fetch with messages of an earlier one."""
     listener = delivery.listener()
     await delivery.bus.declare_consumer("toy", "echo")
     subscription = await delivery.bus.js.pull_subscribe_bind("echo", stream="TOY")
@@ -46,11 +46,11 @@ async def test_events_that_came_before_they_were_asked_for_are_not_lost(
         return subscription._sub._pending_queue.qsize() == 3
 
     await until(came)
-    hearing = asyncio.create_task(listener._fetch_while_it_answers(subscription))
+    fetching = asyncio.create_task(listener._fetch_while_it_answers(subscription))
     try:
         await until(consumed(delivery, {"a": 3}))
     finally:
-        hearing.cancel()
+        fetching.cancel()
         await subscription.unsubscribe()
 
     consumer = await delivery.bus.js.consumer_info("TOY", "echo")
