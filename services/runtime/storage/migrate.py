@@ -26,7 +26,7 @@ from services.runtime.base.settings import Settings
 from services.runtime.storage.database import as_psycopg
 from services.runtime.storage.tables import APPEND_ONLY, GRANTS, TABLES
 
-SERVICES = Path(__file__).resolve().parent.parent
+SERVICES = Path(__file__).resolve().parents[2]
 ENVIRONMENT = Path(__file__).resolve().parent / "alembic"
 LOCK_WAIT = "120s"
 

@@ -133,3 +133,9 @@ async def test_append_only_tables_refuse_their_owner_too(databases: Databases) -
 
 def test_every_service_of_the_toy_folder_is_found() -> None:
     assert services_with_migrations(TOY_SERVICES) == ["echo", "toy"]
+
+
+def test_every_service_is_found() -> None:
+    names = ["benefits", "claims", "enrolment", "fund", "grading", "orders", "premiums"]
+
+    assert services_with_migrations() == names
