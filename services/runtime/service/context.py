@@ -55,8 +55,6 @@ class ServiceContext:
     # Where files of this deployment lie; in development also the keys it makes for itself.
     state_dir: Path = Path(".local")
     makes_keys: bool = False
-    # The key that signs order logs, as set.
-    order_log_key_file: Path | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     # What the servicers opened; closed once running calls have ended.
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
