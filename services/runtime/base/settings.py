@@ -62,9 +62,6 @@ class Settings(BaseSettings):
 
     # Keys of encrypted columns and of the blind index (storage/crypto.py).
     keys_file: Path | None = None
-    # The private key (PEM) that signs the heads of order logs; the same for all replicas. Required
-    # by orders in production, made below `state_dir` in development.
-    order_log_key_file: Path | None = None
     # The public keys that verify tokens, and the private key that signs them in development.
     jwks_file: Path | None = None
     signing_key_file: Path | None = None

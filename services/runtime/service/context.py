@@ -56,8 +56,6 @@ class ServiceContext:
     # The folder for files of this deployment; in development also for the keys it creates.
     state_dir: Path = Path(".local")
     makes_keys: bool = False
-    # The key that signs order logs, if the settings name one.
-    order_log_key_file: Path | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     # Resources of the servicers; closed once running calls have ended.
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)

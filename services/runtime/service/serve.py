@@ -98,7 +98,6 @@ class ServiceHost:
             province=settings.province,
             state_dir=settings.state_dir,
             makes_keys=settings.environment is Environment.DEV,
-            order_log_key_file=settings.order_log_key_file,
         )
         self._listener = Listener(
             database,
