@@ -128,6 +128,33 @@ async def change_after(
     return await change(context, request, answer, work_with_answers, resource=resource)
 
 
+async def change_ahead(
+    context: ServiceContext,
+    request: Message,
+    action: str,
+    work: Callable[[Transaction], Awaitable[bool]],
+    *,
+    resource: str,
+) -> None:
+    """A change that a request makes ahead of its own, and that stays if that one is refused.
+
+    `work` runs in a transaction of its own and says whether it changed anything; if it did, the
+    audit row names the caller, `action` and `resource`. No answer is stored: a repeat of the
+    request does `work` again, which must then find nothing left to do.
+    """
+    async with context.database.begin() as tx:
+        if await work(tx):
+            await audit.append(
+                tx,
+                actor=caller().subject,
+                action=action,
+                resource=resource,
+                request_hash=content_hash(request),
+                now=context.clock.now(),
+            )
+    context.wake.set()
+
+
 async def read(context: ServiceContext, work: Callable[[Transaction], Awaitable[R]]) -> R:
     """Do `work`, which only reads, on the rows that the caller may see.
 
