@@ -1,4 +1,4 @@
-"""Whom claims ask over gRPC, before a transaction opens: enrolment and orders."""
+"""What claims ask over gRPC, before a transaction opens: enrolment and orders."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from google.protobuf.duration_pb2 import Duration
 from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 
-from services.claims.domain.claim import Enrolment, Industry, WorkerUnknown
-from services.claims.domain.evidence import OrderEvidence, OrderState, order_in
-from services.claims.domain.law import Law, pooling_area_of
+from services.claims.domain.claim import Claim, Enrolment
+from services.claims.domain.law import pooling_area_of
+from services.claims.domain.order_records import OrderEvidence, OrderState, order_in
+from services.claims.domain.problems import WorkerUnknown
 from services.kernel import names
+from services.kernel.lawbook import Law
 from services.kernel.periods import civil_day
+from services.kernel.scheme import Industry
 from services.runtime.rpc.client import Channels
 from services.runtime.rpc.wire import date_from_wire, moment_from_wire, moment_to_wire
 
@@ -25,37 +28,40 @@ async def enrolments_of(channels: Channels, worker: int) -> tuple[Enrolment, ...
     stub = channels.stub(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment")
     name = names.name("workers", worker)
     try:
-        found = await stub.GetWorker(enrolment_pb2.GetWorkerRequest(name=name))
+        answer = await stub.GetWorker(enrolment_pb2.GetWorkerRequest(name=name))
     except grpc.aio.AioRpcError as error:
         if error.code() is grpc.StatusCode.NOT_FOUND:
             raise WorkerUnknown(worker=name) from None
         raise
     return tuple(
         Enrolment(
-            names.parse(one.platform, "platforms")[0],
-            date_from_wire(one.enrol_date, "enrol_date"),
+            names.parse(enrolment.platform, "platforms", field="platform")[0],
+            date_from_wire(enrolment.enrol_date, "enrol_date"),
         )
-        for one in found.enrolments
+        for enrolment in answer.enrolments
     )
 
 
-async def orders_near(
-    channels: Channels, worker: int, moment: datetime, place: str, law: Law
-) -> tuple[OrderEvidence, ...]:
-    """A worker's orders around a moment, across all platforms, and what came late beside each."""
+async def orders_near(channels: Channels, claim: Claim, law: Law) -> tuple[OrderEvidence, ...]:
+    """The worker's orders near the accident, across all platforms, with their late revisions.
+
+    Orders chooses the decisive revision of each; whether one was under way is for claims to say.
+    """
     stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-    margin = law.on("order_search_margin_hours", civil_day(moment), place)
-    found = await stub.FindOrders(
+    hours = law.count("order_search_margin_hours", claim.accident_day, claim.place_of_injury)
+    answer = await stub.FindOrders(
         orders_pb2.FindOrdersRequest(
-            worker=names.name("workers", worker),
-            moment=moment_to_wire(moment),
-            margin=Duration(seconds=int(margin.decimal) * 3600),
+            worker=names.name("workers", claim.worker),
+            moment=moment_to_wire(claim.accident_time),
+            margin=Duration(seconds=hours * 3600),
         )
     )
     records = []
-    for one in found.orders:
-        records.append(_order(one.record, law, worker))
-        records += [_order(late, law, worker, beside=True) for late in one.late_revisions]
+    for order in answer.orders:
+        records.append(_order(order.record, law, claim.worker))
+        records += [
+            _order(late, law, claim.worker, is_supplementary=True) for late in order.late_revisions
+        ]
     return tuple(records)
 
 
@@ -76,24 +82,25 @@ async def freeze_orders(channels: Channels, worker: int, moment: datetime, holde
 
 
 def _order(
-    record: orders_pb2.OrderRecord, law: Law, worker: int, *, beside: bool = False
+    record: orders_pb2.OrderRecord, law: Law, worker: int, *, is_supplementary: bool = False
 ) -> OrderEvidence:
     row = record.row
     platform, order_no = order_in(record.order, "order")
-    accepted = _moment(row.accept_time_us)
+    accept_time = _moment(row.accept_time_us)
+    place = f"{row.place_of_acceptance:06d}"
     return OrderEvidence(
         platform=platform,
         order_no=order_no,
         revision=row.revision,
         state=OrderState(row.state),
-        accept_time=accepted,
-        pooling_area=pooling_area_of(f"{row.place_of_acceptance:06d}", civil_day(accepted), law),
+        accept_time=accept_time,
+        pooling_area=pooling_area_of(place, civil_day(accept_time), law),
         industry=Industry(row.industry),
+        receive_time=moment_from_wire(record.create_time, "create_time"),
         pick_up_time=_moment(row.pick_up_time_us) if row.pick_up_time_us else None,
         end_time=_moment(row.end_time_us) if row.end_time_us else None,
         late=record.late,
-        receive_time=moment_from_wire(record.create_time, "create_time"),
-        beside=beside,
+        is_supplementary=is_supplementary,
         other_worker=row.worker != worker,
     )
 

@@ -1,4 +1,4 @@
-"""Claims hear nobody: what they need they ask for."""
+"""Claims consumes no events: it asks enrolment and orders when it needs their answers."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from google.protobuf.message import Message
 
 from services.runtime.service.context import Handler
 
-HANDLERS: Mapping[str, Mapping[type[Message], Handler]] = {}
+HANDLERS: Mapping[type[Message], Handler] = {}

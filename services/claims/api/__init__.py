@@ -1,5 +1,5 @@
 """Entrance for RPC: parse, ask others, open the transaction, call a command, format."""
 
-from services.claims.api.service import ClaimApi
+from services.claims.api.servicer import ClaimApi
 
 __all__ = ["ClaimApi"]

@@ -1,14 +1,14 @@
-"""What advises a closer enquiry. An alert decides nothing: it says where a person should look."""
+"""Alerts advise a closer enquiry. An alert decides nothing: it says where a person should look."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from services.claims.domain.claim import Claim
-from services.claims.domain.evidence import OrderEvidence, OrderState, in_words, latest, nearest
-from services.claims.domain.law import Law
+from services.claims.domain.order_records import OrderEvidence, format_moment, under_way_at
 from services.kernel.law import Finding, Outcome, Provision, Tag, facts
+from services.kernel.lawbook import Law
 
 CLOSER_ENQUIRY = Provision("疑点核查规则", "", Tag.ASSUMED)
 
@@ -20,13 +20,13 @@ def alerts(
 
     `others` are the days of accidents of the same worker in other claims.
     """
-    found = (
+    findings = (
         _changed_records(orders),
         _soon_after_enrolment(claim, law),
         _other_claims(claim, others, law),
         _order_just_accepted(claim, orders, law),
     )
-    return tuple(finding for finding in found if finding is not None)
+    return tuple(finding for finding in findings if finding is not None)
 
 
 def _changed_records(orders: Sequence[OrderEvidence]) -> Finding | None:
@@ -43,7 +43,9 @@ def _changed_records(orders: Sequence[OrderEvidence]) -> Finding | None:
 
 def _soon_after_enrolment(claim: Claim, law: Law) -> Finding | None:
     days = law.on("alert_days_after_enrolment", claim.accident_day, claim.place_of_injury)
-    first = min((one.enrol_date for one in claim.enrolments), default=claim.accident_day)
+    first = min(
+        (enrolment.enrol_date for enrolment in claim.enrolments), default=claim.accident_day
+    )
     if claim.accident_day - first >= timedelta(days=int(days.decimal)):
         return None
     return _alert(
@@ -70,25 +72,21 @@ def _other_claims(claim: Claim, others: Sequence[date], law: Law) -> Finding | N
 
 def _order_just_accepted(claim: Claim, orders: Sequence[OrderEvidence], law: Law) -> Finding | None:
     minutes = law.on("alert_minutes_after_acceptance", claim.accident_day, claim.place_of_injury)
-    moment: datetime = claim.accident_time
-    covering = [
-        order
-        for order in latest(orders)
-        if order.spans(moment) and order.state is not OrderState.REVERSED
-    ]
-    closest = nearest(covering, moment)
-    if closest is None or len(covering) > 1:
+    moment = claim.accident_time
+    covering = under_way_at(orders, moment)
+    if len(covering) != 1:
         return None
-    if moment - closest.accept_time >= timedelta(minutes=int(minutes.decimal)):
+    (only,) = covering
+    if moment - only.accept_time >= timedelta(minutes=int(minutes.decimal)):
         return None
     return _alert(
         "order_just_accepted",
         f"The only order under way was accepted less than {minutes.value} minutes before.",
         f"唯一在执行的订单在事故前不足 {minutes.value} 分钟内接单。",
-        facts(accept_time=in_words(closest.accept_time), accident_time=in_words(moment)),
+        facts(accept_time=format_moment(only.accept_time), accident_time=format_moment(moment)),
     )
 
 
 def _alert(question: str, text: str, text_zh: str, inputs: tuple[tuple[str, str], ...]) -> Finding:
-    asked = (*facts(question=question), *inputs)
-    return Finding(CLOSER_ENQUIRY, Outcome.UNCLEAR, text, text_zh, asked)
+    inputs = (*facts(question=question), *inputs)
+    return Finding(CLOSER_ENQUIRY, Outcome.UNCLEAR, text, text_zh, inputs)

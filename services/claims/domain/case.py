@@ -7,30 +7,22 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 
-from services.claims.domain.claim import Claim, DocumentKind, Industry, Situation
-from services.claims.domain.evidence import OrderEvidence, WindowTerms, window_terms
-from services.claims.domain.law import Law
+from services.claims.domain.claim import Claim
+from services.claims.domain.evidence import DocumentKind
+from services.claims.domain.order_records import OrderEvidence, WindowTerms, window_terms
+from services.claims.domain.problems import OpenFindings
 from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, facts
-from services.kernel.problems import Kind, Malformed, Problem
+from services.kernel.lawbook import Law
+from services.kernel.problems import Malformed
+from services.kernel.scheme import Industry
 
 
 class Exclusion(Enum):
-    """Grounds that exclude (不得认定的情形)."""
+    """What excludes a claim (不得认定的情形); numbers as in the proto."""
 
     INTENTIONAL_CRIME = 1
     INTOXICATION = 2
     SELF_HARM = 3
-
-
-class OpenFindings(Problem):
-    """The rules leave questions to a person, and the request does not answer them."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "FINDINGS_OPEN"
-    message = (
-        "The rules leave {findings} to a person: add a judgement with a reason for each, "
-        "or the document that settles it."
-    )
-    message_zh = "以下事项须由人工判断: {findings}; 请逐项作出判断并说明理由, 或补充相应证据。"
 
 
 @dataclass(frozen=True)
@@ -39,6 +31,7 @@ class Enquiry:
 
     harm_established: bool = False
     exclusions: frozenset[Exclusion] = frozenset()
+    # In mg per 100 ml; 0 if none was measured.
     blood_alcohol: int = 0
     disability_expected: bool = False
     first_diagnosis_time: datetime | None = None
@@ -47,6 +40,7 @@ class Enquiry:
     traffic_mainly_own_fault: bool = False
     travel_required: bool = False
     order_records_withheld: bool = False
+    # `platforms/{credit code}/orders/{order_no}`.
     served_order: str = ""
     pooling_area: str = ""
     industry: Industry | None = None
@@ -78,30 +72,9 @@ class Case:
         """The parameters of the order window for this accident."""
         return window_terms(self.law, self.claim.accident_time, self.claim.place_of_injury)
 
-    @property
-    def death_date(self) -> date | None:
-        """The day of death as filed."""
-        return self.claim.death_date
-
     def has(self, kind: DocumentKind) -> bool:
         """Whether a document of a kind is in evidence."""
         return self.documents.get(kind, 0) > 0
-
-
-def missing_documents(
-    claim: Claim, documents: Mapping[DocumentKind, int], law: Law
-) -> tuple[DocumentKind, ...]:
-    """Documents that a claim of this kind usually needs and that are not in evidence.
-
-    A word for those who check; whether a claim can go on without one is theirs to decide.
-    """
-    needed = law.on("needed_documents", claim.accident_day, claim.place_of_injury).value
-    kinds = needed["injury"] if claim.death_date is None else needed["death"]
-    if claim.survivors:
-        kinds = [*kinds, *needed["survivors"]]
-    if claim.situation is Situation.REQUIRED_TRAVEL:
-        kinds = [*kinds, *needed["traffic"]]
-    return tuple(DocumentKind[kind] for kind in kinds if not documents.get(DocumentKind[kind]))
 
 
 class Weight(Enum):
@@ -114,7 +87,7 @@ class Weight(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """One question of the law, answered: its key, its weight, its finding."""
+    """One question of the law, item: its key, its weight, its finding."""
 
     question: str
     weight: Weight
@@ -174,17 +147,19 @@ def with_judgements(
 
     A judgement on what a rule has decided, or without a reason, is refused as Malformed.
     """
-    given = {judgement.question: judgement for judgement in judgements}
-    if len(given) != len(judgements):
+    judgement_on = {judgement.question: judgement for judgement in judgements}
+    if len(judgement_on) != len(judgements):
         raise Malformed.of("judgements", "judge each finding once")
-    still_open = {one.question for one in answers if one.is_open}
+    still_open = [item.question for item in answers if item.is_open]
     for judgement in judgements:
         if judgement.question not in still_open:
             what = f"{judgement.question[:60]!r} is not open: the rules decide it; leave it out"
             raise Malformed.of("judgements", what)
         if not judgement.reason.strip():
             raise Malformed.of("judgements", f"give the reason for {judgement.question}")
-    unanswered = [one.question for one in answers if one.is_open and one.question not in given]
+    unanswered = [question for question in still_open if question not in judgement_on]
     if unanswered:
         raise OpenFindings(findings=", ".join(unanswered))
-    return tuple(one.judged(given[one.question]) if one.is_open else one for one in answers)
+    return tuple(
+        item.judged(judgement_on[item.question]) if item.is_open else item for item in answers
+    )

@@ -1,7 +1,7 @@
 """The determination (职业伤害确认结论): one finding a provision, and what follows from them.
 
 A claim is confirmed when every answer that is needed is met and no bar applies. What the facts
-leave open is answered by a person or not at all.
+leave open is item by a person or not at all.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import date, datetime
 from enum import Enum
 
 from services.claims.domain import law as provisions
+from services.claims.domain.attribution import Attribution, Charge, attribution_of
 from services.claims.domain.case import (
     Answer,
     Case,
@@ -21,24 +22,9 @@ from services.claims.domain.case import (
     met,
     with_judgements,
 )
-from services.claims.domain.claim import Industry
-from services.claims.domain.evidence import (
-    DOUBTFUL,
-    Attribution,
-    Charge,
-    HostContext,
-    OrderEvidence,
-    OrderState,
-    Standing,
-    attribute,
-    charge_of,
-    latest,
-    nearest,
-    order_in,
-    standings,
-)
+from services.claims.domain.due_dates import filing_answer
 from services.claims.domain.exclusions import exclusion_answers
-from services.claims.domain.filing import filing_answer
+from services.claims.domain.order_records import Standing, order_in, standings
 from services.claims.domain.situations import situation_answers
 from services.kernel import names
 from services.kernel.law import Finding, Outcome, facts
@@ -48,7 +34,7 @@ from services.kernel.workdays import WorkCalendar
 
 
 class Result(Enum):
-    """What can come out; numbers as in the proto."""
+    """The outcomes of a determination; numbers as in the proto."""
 
     CONFIRMED = 1
     REFUSED = 2
@@ -87,20 +73,20 @@ class Determination:
 
 def determine(case: Case, judgements: Sequence[Judgement], calendar: WorkCalendar) -> Decision:
     """Decide a case. Raises OpenFindings where a person has to answer first."""
-    _check(case)
-    asked = (
+    _require_consistent(case)
+    answers = (
         _enrolled(case),
         *situation_answers(case),
         _harm(case),
         *exclusion_answers(case),
         filing_answer(case, calendar),
     )
-    answers = with_judgements(asked, tuple(judgements))
-    findings = tuple(one.finding for one in answers)
-    death = case.death_date
+    answers = with_judgements(answers, tuple(judgements))
+    findings = tuple(item.finding for item in answers)
+    death = case.claim.death_date
     if death is None and case.enquiry.death_time is not None:
         death = civil_day(case.enquiry.death_time)
-    if any(one.refuses for one in answers):
+    if any(item.refuses for item in answers):
         return Decision(Result.REFUSED, findings, None, death, disability_expected=False)
     attribution = attribution_of(case)
     return Decision(
@@ -112,7 +98,7 @@ def determine(case: Case, judgements: Sequence[Judgement], calendar: WorkCalenda
     )
 
 
-def _check(case: Case) -> None:
+def _require_consistent(case: Case) -> None:
     """Refuse facts that contradict each other."""
     enquiry, claim = case.enquiry, case.claim
     if not 0 <= enquiry.blood_alcohol <= 1000:
@@ -132,12 +118,13 @@ def _check(case: Case) -> None:
 def _enrolled(case: Case) -> Answer:
     """The worker was enrolled: before the accident, or by an order accepted on a platform."""
     day = case.claim.accident_day
-    enrolled = [one.platform for one in case.claim.enrolments if one.enrol_date <= day]
-    stood = standings(case.orders, case.claim.accident_time, case.terms)
+    enrolments = case.claim.enrolments
+    enrolled = [enrolment.platform for enrolment in enrolments if enrolment.enrol_date <= day]
+    standing_of = standings(case.orders, case.claim.accident_time, case.terms)
     ordered = [
         order
-        for order, how in stood.items()
-        if order.accept_time <= case.claim.accident_time and how is not Standing.REVERSED
+        for order, standing in standing_of.items()
+        if order.accept_time <= case.claim.accident_time and standing is not Standing.REVERSED
     ]
     holds = bool(enrolled or ordered)
     text = (
@@ -149,8 +136,8 @@ def _enrolled(case: Case) -> Answer:
         )
     )
     inputs = facts(accident_date=day) + tuple(
-        (f"platforms/{one.platform}", f"enrolled on {one.enrol_date}")
-        for one in case.claim.enrolments
+        (f"platforms/{enrolment.platform}", f"enrolled on {enrolment.enrol_date}")
+        for enrolment in enrolments
     )
     return answer("enrolled", provisions.COVERED_WORKER, met(holds), text, inputs=inputs)
 
@@ -177,73 +164,6 @@ def _by_number(item: tuple[Enum, int]) -> int:
     return int(item[0].value)
 
 
-def attribution_of(case: Case) -> Attribution:
-    """Which order bears a confirmed case.
-
-    The orders under way; else those that a person judged to be; else what the enquiry names; else
-    the order nearest to the accident. Raises Malformed if nothing says which platform.
-    """
-    moment, served = case.claim.accident_time, case.enquiry.served_order
-    stood = standings(case.orders, moment, case.terms)
-    for wanted in ({Standing.UNDER_WAY}, DOUBTFUL):
-        found = [order for order, how in stood.items() if how in wanted]
-        if found:
-            _check_served(served, found)
-            return attribute(found, moment, served)
-    real = [order for order, how in stood.items() if how is not Standing.REVERSED]
-    named = [order for order in real if order.name == served]
-    if named:
-        return charge_of(named[0], HostContext.ENQUIRY)
-    if served:
-        return _by_name(case, served, real)
-    closest = nearest(real, moment)
-    if closest is not None and not case.enquiry.order_records_withheld:
-        return charge_of(closest, HostContext.NEAREST)
-    return _by_name(case, "", real)
-
-
-def preliminary_attribution(
-    orders: Sequence[OrderEvidence], moment: datetime
-) -> Attribution | None:
-    """Whom the records alone would charge; None if no order spans the moment."""
-    found = [
-        order
-        for order in latest(orders)
-        if order.spans(moment) and order.state is not OrderState.REVERSED
-    ]
-    return attribute(found, moment) if found else None
-
-
-def _check_served(served: str, found: Sequence[OrderEvidence]) -> None:
-    if served and served not in {order.name for order in found}:
-        orders = ", ".join(order.name for order in found)
-        what = f"was not under way at the accident; name one of {orders}, or none"
-        raise Malformed.of("enquiry.served_order", what)
-
-
-def _by_name(case: Case, served: str, real: Sequence[OrderEvidence]) -> Attribution:
-    """The platform that the enquiry, or the worker's only enrolment, names."""
-    if served:
-        platform, order_no = order_in(served, "enquiry.served_order")
-    elif len(case.claim.platforms) == 1:
-        platform, order_no = case.claim.platforms[0], ""
-    else:
-        what = "name the order, as platforms/{credit code}/orders/{number}: no record says whose"
-        raise Malformed.of("enquiry.served_order", what)
-    closest = nearest(
-        [order for order in real if order.platform == platform], case.claim.accident_time
-    )
-    industry: Industry | None = case.enquiry.industry or (closest.industry if closest else None)
-    if industry is None:
-        raise Malformed.of("enquiry.industry", "say the industry: no order record does")
-    area = case.enquiry.pooling_area or (closest.pooling_area if closest else "")
-    if not area:
-        area = provisions.pooling_area_of(
-            case.claim.place_of_injury, case.claim.accident_day, case.law
-        )
-    return Attribution(HostContext.NAMED, (Charge(platform, order_no, 100),), area, industry)
-
-
 def _attribution_findings(case: Case, attribution: Attribution) -> tuple[Finding, ...]:
     shares = tuple(
         (
@@ -257,8 +177,8 @@ def _attribution_findings(case: Case, attribution: Attribution) -> tuple[Finding
         provisions.SEVERAL_PLATFORMS,
         Outcome.CALCULATED,
         (
-            f"The case is charged by this ground: {attribution.ground.value}.",
-            f"费用归属依据: {_GROUND_ZH[attribution.ground]}。",
+            f"The case is charged by this ground: {attribution.basis.value}.",
+            f"费用归属依据: {attribution.basis.zh}。",
         ),
         weight=Weight.MARK,
         inputs=facts(served_order=case.enquiry.served_order or "not named"),
@@ -283,13 +203,3 @@ def _attribution_findings(case: Case, attribution: Attribution) -> tuple[Finding
         outputs=facts(pooling_area=attribution.pooling_area, industry=attribution.industry),
     )
     return (charged.finding, place.finding)
-
-
-_GROUND_ZH = {
-    HostContext.ONLY_ORDER: "事故时仅有一单在执行",
-    HostContext.ENQUIRY: "经调查查明正在配送的订单",
-    HostContext.LAST_EVENT: "事故前最后一个订单事件所属订单",
-    HostContext.EQUAL_SPLIT: "无法确定正在执行的订单, 平均分摊",
-    HostContext.NEAREST: "距事故时间最近的订单",
-    HostContext.NAMED: "调查指明的平台(无订单记录)",
-}

@@ -1,14 +1,14 @@
 """What excludes a claim: crime, intoxication, self-harm, a labour relationship.
 
-Each ground needs a document of its own kind in evidence. Without it, or where the document does not
-settle the question, a person has to decide.
+Each exclusion needs a document of a certain kind in evidence. Without it, or where the document
+does not settle the question, a person has to decide.
 """
 
 from __future__ import annotations
 
 from services.claims.domain import law as provisions
 from services.claims.domain.case import Answer, Case, Exclusion, Weight, answer
-from services.claims.domain.claim import DocumentKind
+from services.claims.domain.evidence import DocumentKind
 from services.kernel.law import Outcome, Provision, facts
 
 CRIME_PROOF = (DocumentKind.JUDGMENT,)
@@ -16,9 +16,9 @@ SELF_HARM_PROOF = (DocumentKind.JUDGMENT, DocumentKind.DEATH_CERTIFICATE)
 
 
 def exclusion_answers(case: Case) -> tuple[Answer, ...]:
-    """One answer a ground; `MET` means that the ground applies and the claim is refused."""
+    """One answer for each exclusion; `MET` means that it applies and the claim is refused."""
     answers = (
-        _host(
+        _proved_exclusion(
             case,
             Exclusion.INTENTIONAL_CRIME,
             provisions.INTENTIONAL_CRIME,
@@ -26,7 +26,7 @@ def exclusion_answers(case: Case) -> tuple[Answer, ...]:
             ("intentional crime", "故意犯罪"),
         ),
         _intoxication(case),
-        _host(
+        _proved_exclusion(
             case,
             Exclusion.SELF_HARM,
             provisions.SELF_HARM,
@@ -39,32 +39,32 @@ def exclusion_answers(case: Case) -> tuple[Answer, ...]:
     return (*answers, _labour_relationship(case))
 
 
-def _host(
+def _proved_exclusion(
     case: Case,
-    ground: Exclusion,
+    exclusion: Exclusion,
     provision: Provision,
     proofs: tuple[DocumentKind, ...],
-    words: tuple[str, str],
+    noun: tuple[str, str],
 ) -> Answer:
-    found = ground in case.enquiry.exclusions
+    is_established = exclusion in case.enquiry.exclusions
     proof = next((kind.name for kind in proofs if case.has(kind)), "none")
-    question = ground.name.lower()
-    inputs = facts(found_by_enquiry=found, proof=proof)
-    if not found:
+    question = exclusion.name.lower()
+    inputs = facts(found_by_enquiry=is_established, proof=proof)
+    if not is_established:
         outcome = Outcome.NOT_MET
-        text = (f"Nothing points to {words[0]}.", f"未发现{words[1]}的情形。")
+        text = (f"Nothing points to {noun[0]}.", f"未发现{noun[1]}的情形。")
     elif proof != "none":
         outcome = Outcome.MET
         text = (
-            f"The enquiry found {words[0]}, and a document in evidence proves it.",
-            f"经调查存在{words[1]}的情形, 并有证据材料证实。",
+            f"The enquiry found {noun[0]}, and a document in evidence proves it.",
+            f"经调查存在{noun[1]}的情形, 并有证据材料证实。",
         )
     else:
         outcome = Outcome.UNCLEAR
         kinds = " or ".join(kind.name for kind in proofs)
         text = (
-            f"The enquiry found {words[0]}, but no proof ({kinds}) is in evidence.",
-            f"经调查存在{words[1]}的情形, 但证据中没有相应的证明材料。",
+            f"The enquiry found {noun[0]}, but no proof ({kinds}) is in evidence.",
+            f"经调查存在{noun[1]}的情形, 但证据中没有相应的证明材料。",
         )
     return answer(question, provision, outcome, text, weight=Weight.BAR, inputs=inputs)
 
@@ -73,13 +73,13 @@ def _intoxication(case: Case) -> Answer:
     """Drunkenness by the blood alcohol limit, or drugs, on a report of police or hospital."""
     claim, enquiry = case.claim, case.enquiry
     limit = case.law.on("drunk_blood_alcohol", claim.accident_day, claim.place_of_injury)
-    found = Exclusion.INTOXICATION in enquiry.exclusions
+    is_established = Exclusion.INTOXICATION in enquiry.exclusions
     report = case.has(DocumentKind.INTOXICATION_REPORT)
     measured = enquiry.blood_alcohol
     drunk = measured >= limit.decimal
     level = f"{measured} mg/100 ml against a limit of {limit.value}"
     level_zh = f"{measured} mg/100 ml, 标准为 {limit.value}"
-    if not drunk and not found:
+    if not drunk and not is_established:
         outcome = Outcome.NOT_MET
         text = (
             f"No drunkenness or drugs were found (blood alcohol {level}).",
@@ -122,7 +122,9 @@ def _intoxication(case: Case) -> Answer:
         text,
         weight=Weight.BAR,
         inputs=facts(
-            found_by_enquiry=found, blood_alcohol_mg_per_100ml=measured, intoxication_report=report
+            found_by_enquiry=is_established,
+            blood_alcohol_mg_per_100ml=measured,
+            intoxication_report=report,
         ),
         versions=(limit.version,),
     )

@@ -6,16 +6,15 @@ the work-injury regulations (工伤保险条例) and tagged so, until a province
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
 
-from services.kernel import parameters
 from services.kernel.identifiers import province_of
 from services.kernel.law import Provision, Tag
-from services.kernel.parameters import Parameter, ParameterNotFound, Value
+from services.kernel.lawbook import Law, load_law
+from services.kernel.parameters import ParameterNotFound
 
 WIR = "工伤保险条例"
 PILOT = "人社部发〔2025〕24号"
@@ -42,30 +41,18 @@ BURDEN_OF_PROOF = Provision(WIR, "第十九条第二款", Tag.ASSUMED)
 SEVERAL_PLATFORMS = Provision("多平台接单费用归属规则", "", Tag.ASSUMED)
 
 FOLDER = Path(__file__).parent.parent / "parameters"
-SHARED = Path(parameters.__file__).parent / "parameters"
-
-
-@dataclass(frozen=True)
-class Law:
-    """The parameters as a decision may know them: those published by the day it is taken."""
-
-    parameters: Mapping[str, Parameter]
-    known: date
-
-    def on(self, name: str, day: date, where: str) -> Value:
-        """The value in force on a day in a place; raises ParameterNotFound."""
-        return self.parameters[name].on(day, where, self.known)
+SHARED = ("pooling_areas",)
 
 
 @cache
-def all_parameters() -> Mapping[str, Parameter]:
-    """The parameters of claims and those that the services share."""
-    return {**parameters.load_folder(SHARED), **parameters.load_folder(FOLDER)}
+def published_law() -> Law:
+    """The parameters of claims, with every publication so far."""
+    return load_law(FOLDER, SHARED)
 
 
 def law_as_known(day: date) -> Law:
-    """The law for decisions taken on a day."""
-    return Law(all_parameters(), day)
+    """The law for decisions taken on a day: what was published by then."""
+    return replace(published_law(), known=day)
 
 
 def pooling_area_of(place: str, day: date, law: Law) -> str:
@@ -75,7 +62,7 @@ def pooling_area_of(place: str, day: date, law: Law) -> str:
     """
     prefecture = place[:4] + "00"
     try:
-        areas = law.on("pooling_areas", day, province_of(place)).value
+        areas = law.table("pooling_areas", day, province_of(place))
     except ParameterNotFound:
         return prefecture
     return place if place in areas or prefecture not in areas else prefecture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.claims.domain import evidence
 from services.claims.domain import law as provisions
 from services.claims.domain.case import Answer, Case, Weight, answer, met
-from services.claims.domain.claim import DocumentKind, Situation
-from services.claims.domain.evidence import DOUBTFUL, Standing, in_words
+from services.claims.domain.claim import Situation
+from services.claims.domain.evidence import DocumentKind
+from services.claims.domain.order_records import DOUBTFUL, Standing, format_moment, standings
 from services.kernel.law import Outcome, Provision, facts
-from services.kernel.periods import civil_day
 
 ORDER_PROVISION = {
     Situation.ORDER_EXECUTION: provisions.ORDER_EXECUTION,
@@ -21,11 +20,11 @@ ORDER_PROVISION = {
 
 
 def situation_answers(case: Case) -> tuple[Answer, ...]:
-    """What the situation claimed asks beside enrolment and harm."""
+    """What the situation claimed requires, apart from enrolment and harm."""
     situation = case.claim.situation
     if situation is Situation.REQUIRED_TRAVEL:
         travel = case.enquiry.travel_required
-        asked = answer(
+        presence = answer(
             "required_travel",
             provisions.REQUIRED_TRAVEL,
             met(travel),
@@ -39,7 +38,7 @@ def situation_answers(case: Case) -> tuple[Answer, ...]:
             ),
             inputs=facts(travel_required=travel),
         )
-        return (asked, _traffic_fault(case, provisions.REQUIRED_TRAVEL))
+        return (presence, _traffic_fault(case, provisions.REQUIRED_TRAVEL))
     if situation is Situation.RESCUE:
         return (_rescue(),)
     execution = order_execution(case, ORDER_PROVISION[situation])
@@ -55,15 +54,15 @@ def situation_answers(case: Case) -> tuple[Answer, ...]:
 def order_execution(case: Case, provision: Provision) -> Answer:
     """Whether the accident lies in the execution of an order (接单至完单)."""
     moment, terms = case.claim.accident_time, case.terms
-    standings = evidence.standings(case.orders, moment, terms)
-    under_way = [order for order, how in standings.items() if how is Standing.UNDER_WAY]
-    doubtful = [how for how in standings.values() if how in DOUBTFUL]
-    inputs = facts(accident_time=in_words(moment)) + tuple(
-        (order.name, f"revision {order.revision}, {how.value}{', late' if order.late else ''}")
-        for order, how in standings.items()
+    standing_of = standings(case.orders, moment, terms)
+    under_way = [order for order, standing in standing_of.items() if standing is Standing.UNDER_WAY]
+    doubtful = [standing for standing in standing_of.values() if standing in DOUBTFUL]
+    inputs = facts(accident_time=format_moment(moment)) + tuple(
+        (order.name, f"revision {order.revision}, {standing.value}{', late' if order.late else ''}")
+        for order, standing in standing_of.items()
     )
     versions = terms.versions
-    at = in_words(moment)
+    at = format_moment(moment)
     if under_way:
         late = all(order.late for order in under_way)
         mark = " Its record came after the report and is marked late." if late else ""
@@ -86,18 +85,18 @@ def order_execution(case: Case, provision: Provision) -> Answer:
             "order_execution", provisions.BURDEN_OF_PROOF, Outcome.MET, text, inputs=inputs
         )
     if doubtful:
-        how = doubtful[-1]
+        standing = doubtful[-1]
         text = (
             (
-                f"At {at} an order was {_DOUBT[how][0]}; a person has to decide whether the worker "
-                "was still executing it."
+                f"At {at} an order was {_DOUBT[standing][0]}; a person has to decide whether the "
+                "worker was still executing it."
             ),
-            f"事故时间 {at}: {_DOUBT[how][1]}; 是否仍在执行订单须由人工判断。",
+            f"事故时间 {at}: {_DOUBT[standing][1]}; 是否仍在执行订单须由人工判断。",
         )
         return answer(
             "order_execution", provision, Outcome.UNCLEAR, text, inputs=inputs, versions=versions
         )
-    text = _outside(list(standings.values()), at)
+    text = _outside(list(standing_of.values()), at)
     return answer(
         "order_execution", provision, Outcome.NOT_MET, text, inputs=inputs, versions=versions
     )
@@ -116,9 +115,9 @@ _DOUBT = {
 }
 
 
-def _outside(standings: list[Standing], at: str) -> tuple[str, str]:
+def _outside(all_standings: list[Standing], at: str) -> tuple[str, str]:
     """Why no order covers the moment: before the first, between two, after the last, or none."""
-    real = [how for how in standings if how is not Standing.REVERSED]
+    real = [standing for standing in all_standings if standing is not Standing.REVERSED]
     ended, to_come = Standing.ENDED in real, Standing.TO_COME in real
     if ended and to_come:
         return (
@@ -246,7 +245,7 @@ def _sudden_illness(case: Case) -> Answer:
 
 def _illness_outcome(case: Case, rule: str, hours: int) -> tuple[Outcome, tuple[str, str]]:
     enquiry, death = case.enquiry, case.enquiry.death_time
-    if death is None and case.death_date is None:
+    if death is None and case.claim.death_date is None:
         text = ("An illness that was survived is not an injury.", "突发疾病但未死亡, 不视同伤害。")
         return Outcome.NOT_MET, text
     if rule == "SPOT_OR_DIRECT" and not enquiry.spot_or_direct:
@@ -276,9 +275,3 @@ def _illness_outcome(case: Case, rule: str, hours: int) -> tuple[Outcome, tuple[
         "初次诊断时间与死亡时间尚未全部查明。",
     )
     return Outcome.UNCLEAR, text
-
-
-def death_day(case: Case) -> object:
-    """The day of death: as filed, else as the enquiry found."""
-    death = case.enquiry.death_time
-    return case.death_date or (civil_day(death) if death else None)

@@ -38,7 +38,7 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class TimeLimit:
-    """So many days of a kind, on the word of a parameter."""
+    """A number of days or months, with the parameter that sets it."""
 
     count: int
     unit: Unit
@@ -54,9 +54,9 @@ class TimeLimit:
 
     @property
     def in_chinese(self) -> str:
-        """The limit in Chinese words."""
-        words = {Unit.WORKING_DAYS: "个工作日", Unit.DAYS: "日", Unit.MONTHS: "个月"}
-        return f"{self.count} {words[self.unit]}"
+        """The limit in Chinese."""
+        units = {Unit.WORKING_DAYS: "个工作日", Unit.DAYS: "日", Unit.MONTHS: "个月"}
+        return f"{self.count} {units[self.unit]}"
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 
-from services.claims.domain import filing
-from services.claims.domain.claim import (
-    Claim,
-    EvidenceRequestedOnce,
-    Survivor,
-    check_facts,
-)
+from services.claims.domain import due_dates
+from services.claims.domain.claim import Claim, require_possible
 from services.claims.domain.confirmation import Decision
-from services.claims.domain.evidence import OrderEvidence
-from services.claims.domain.filing import SmallInjury
-from services.claims.domain.law import Law
+from services.claims.domain.due_dates import SmallInjury
+from services.claims.domain.order_records import OrderEvidence
+from services.claims.domain.problems import EvidenceRequestedOnce
 from services.claims.domain.time_limits import StepClock
+from services.kernel.lawbook import Law
 from services.kernel.problems import Malformed
+from services.kernel.scheme import Survivor
 
 ITEMS_MAX = 50
 ITEM_LENGTH_MAX = 200
@@ -35,7 +33,7 @@ def request_evidence(claim: Claim, items: tuple[str, ...], day: date, law: Law) 
     return replace(
         moved,
         clock=_paused(claim.clock, day),
-        reply=filing.evidence_reply(day, claim.place_of_injury, law),
+        reply=due_dates.evidence_reply(day, claim.place_of_injury, law),
         requested_evidence=items,
     )
 
@@ -53,7 +51,7 @@ def accept(
 ) -> Claim:
     """The documents are complete, or taken as they are (受理); the determination's time runs."""
     moved = claim.after("accept")
-    clock = filing.determination_clock(day, claim.place_of_injury, law, clear=clear, small=small)
+    clock = due_dates.determination_clock(day, claim.place_of_injury, law, clear=clear, small=small)
     return replace(moved, clock=clock, reply=None)
 
 
@@ -62,7 +60,7 @@ def record_death(
 ) -> Claim:
     """The worker died of the injury after the claim was filed."""
     moved = claim.after("record_death")
-    check_facts(claim.accident_time, claim.place_of_injury, death_date, len(survivors), now)
+    require_possible(claim.accident_time, claim.place_of_injury, death_date, len(survivors), now)
     return replace(moved, death_date=death_date, survivors=survivors)
 
 
@@ -76,7 +74,7 @@ def resume(claim: Claim, day: date) -> Claim:
     return replace(claim.after("resume"), clock=_resumed(claim.clock, day))
 
 
-def determined(claim: Claim, decision: Decision) -> Claim:
+def determine(claim: Claim, decision: Decision) -> Claim:
     """The claim with what was decided."""
     attribution = decision.attribution
     return replace(
@@ -88,23 +86,21 @@ def determined(claim: Claim, decision: Decision) -> Claim:
     )
 
 
-def revoked(claim: Claim, day: date, law: Law) -> Claim:
+def revoke(claim: Claim, day: date, law: Law) -> Claim:
     """The determination is withdrawn; the time for a new one runs."""
     moved = claim.after("revoke")
-    return replace(moved, clock=filing.determination_clock(day, claim.place_of_injury, law))
+    return replace(moved, clock=due_dates.determination_clock(day, claim.place_of_injury, law))
 
 
 def new_records(
-    held: tuple[OrderEvidence, ...], found: tuple[OrderEvidence, ...]
+    in_evidence: Iterable[OrderEvidence], near: Iterable[OrderEvidence]
 ) -> tuple[OrderEvidence, ...]:
-    """The order records found that are not in evidence yet."""
-    known = {(order.platform, order.order_no, order.revision) for order in held}
-    return tuple(
-        order for order in found if (order.platform, order.order_no, order.revision) not in known
-    )
+    """The order records near the accident that are not in evidence yet."""
+    known = {order.key for order in in_evidence}
+    return tuple(order for order in near if order.key not in known)
 
 
-def with_records(claim: Claim) -> Claim:
+def take_in_order_records(claim: Claim) -> Claim:
     """Order records came into evidence: the claim is not what was read before."""
     return replace(claim, revision=claim.revision + 1)
 

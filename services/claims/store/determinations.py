@@ -1,47 +1,52 @@
-"""What was determined, withdrawn and stayed; added, never changed."""
+"""Determinations with their services and revocations: added, never changed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from services.claims.domain.attribution import Charge
 from services.claims.domain.case import Judgement
-from services.claims.domain.claim import Claim
 from services.claims.domain.confirmation import Determination, Result
-from services.claims.domain.evidence import Charge
-from services.claims.store.tables import determinations, revocations, services, stays
+from services.claims.store.tables import determinations, revocations, services
 from services.kernel.law import Finding, facts
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
 
-async def insert_determination(
+async def insert(
     tx: Transaction,
     cipher: ColumnCipher,
-    made: Determination,
+    determination: Determination,
     judgements: Sequence[Judgement],
     claim_revision: int,
 ) -> None:
     """Add a determination. The reasons of judgements are encrypted: they may speak of health."""
-    reasons = json.dumps({one.question: one.reason for one in judgements}, ensure_ascii=False)
+    context = _judgements_context(determination.claim_id, determination.number)
+    reasons = json.dumps(
+        {judgement.question: judgement.reason for judgement in judgements}, ensure_ascii=False
+    )
     await tx.execute(
         sa.insert(determinations).values(
-            claim_id=made.claim_id,
-            number=made.number,
+            claim_id=determination.claim_id,
+            number=determination.number,
             claim_revision=claim_revision,
-            result=made.result.value,
-            findings=findings_to_json(made.findings),
-            judgements=cipher.encrypt(reasons, _judgements_context(made.claim_id, made.number)),
-            charges=[[one.platform, one.order_no, one.percent] for one in made.charges],
-            adjudicator=made.adjudicator,
-            create_time=made.create_time,
+            result=determination.result.value,
+            findings=findings_to_json(determination.findings),
+            judgements=cipher.encrypt(reasons, context),
+            charges=[
+                [charge.platform, charge.order_no, charge.percent]
+                for charge in determination.charges
+            ],
+            adjudicator=determination.adjudicator,
+            create_time=determination.create_time,
         )
     )
 
@@ -49,18 +54,18 @@ async def insert_determination(
 async def insert_revocation(
     tx: Transaction,
     cipher: ColumnCipher,
-    made: Determination,
+    determination: Determination,
     reason: str,
     *,
     revoked_by: str,
     now: datetime,
 ) -> None:
     """Withdraw a determination; it stays on record."""
-    context = f"claims:{made.claim_id}:{made.number}:revocation"
+    context = f"claims:{determination.claim_id}:{determination.number}:revocation"
     await tx.execute(
         sa.insert(revocations).values(
-            claim_id=made.claim_id,
-            number=made.number,
+            claim_id=determination.claim_id,
+            number=determination.number,
             reason=cipher.encrypt(reason, context),
             revoked_by=revoked_by,
             revoke_time=now,
@@ -69,13 +74,13 @@ async def insert_revocation(
 
 
 async def insert_service(
-    tx: Transaction, made: Determination, day: date, recorded_by: str, now: datetime
+    tx: Transaction, determination: Determination, day: date, recorded_by: str, now: datetime
 ) -> None:
     """Note on which day a conclusion was served."""
     await tx.execute(
         sa.insert(services).values(
-            claim_id=made.claim_id,
-            number=made.number,
+            claim_id=determination.claim_id,
+            number=determination.number,
             service_date=day,
             recorded_by=recorded_by,
             create_time=now,
@@ -83,45 +88,35 @@ async def insert_service(
     )
 
 
-async def insert_stay(
+async def list_of_claim(
     tx: Transaction,
     cipher: ColumnCipher,
-    claim: Claim,
-    reason: str,
+    claim_id: str,
     *,
-    stayed_by: str,
-    now: datetime,
-) -> None:
-    """Note why the time stands still."""
-    context = f"claims:{claim.claim_id}:{claim.revision}:stay"
-    await tx.execute(
-        sa.insert(stays).values(
-            claim_id=claim.claim_id,
-            claim_revision=claim.revision,
-            reason=cipher.encrypt(reason, context),
-            stayed_by=stayed_by,
-            create_time=now,
-        )
-    )
-
-
-async def determinations_of(
-    tx: Transaction, cipher: ColumnCipher, claim_id: str, after: int = 0, size: int = 1000
+    after: tuple[int] | tuple[()] = (),
+    size: int,
 ) -> list[Determination]:
-    """A claim's determinations by number, withdrawn ones too."""
+    """A claim's determinations after a number, by number, withdrawn ones too."""
     statement = (
         _joined()
-        .where(determinations.c.claim_id == claim_id, determinations.c.number > after)
+        .where(determinations.c.claim_id == claim_id)
         .order_by(determinations.c.number)
         .limit(size)
     )
+    if after:
+        statement = statement.where(determinations.c.number > after[0])
     return [_determination(row, cipher) for row in await tx.execute(statement)]
 
 
-async def latest_determinations(
+async def find_latest(tx: Transaction, cipher: ColumnCipher, claim_id: str) -> Determination | None:
+    """The last determination of a claim, if it has one."""
+    return (await find_latest_of_claims(tx, cipher, [claim_id])).get(claim_id)
+
+
+async def find_latest_of_claims(
     tx: Transaction, cipher: ColumnCipher, claim_ids: Iterable[str]
 ) -> Mapping[str, Determination]:
-    """The last determination of each claim that has one."""
+    """The last determination of each claim that has one, by claim id."""
     statement = (
         _joined()
         .where(determinations.c.claim_id.in_(list(claim_ids)))
@@ -130,48 +125,6 @@ async def latest_determinations(
     )
     rows = await tx.execute(statement)
     return {row.claim_id: _determination(row, cipher) for row in rows}
-
-
-@dataclass(frozen=True)
-class Broken:
-    """How many claims break an invariant; all are 0."""
-
-    without_determination: int
-    with_two: int
-    charged_wrongly: int
-    untold: int
-
-
-async def count_broken(tx: Transaction) -> Broken:
-    """Claims whose state, determinations, charges and events do not agree."""
-    row = (await tx.execute(sa.text(_BROKEN))).one()
-    return Broken(row.without_determination, row.with_two, row.charged_wrongly, row.untold)
-
-
-_BROKEN = """
-with live as (
-    select d.* from determination d
-    where not exists (
-        select from revocation r where r.claim_id = d.claim_id and r.number = d.number
-    )
-)
-select
-    (select count(*) from claim c
-        where (c.state = 5) <> exists (select from live where live.claim_id = c.claim_id)
-    ) as without_determination,
-    (select count(*) from (select from live group by claim_id having count(*) > 1) doubled
-    ) as with_two,
-    (select count(*) from determination d
-        where (d.result = 1) <> (100 = (
-            select coalesce(sum((charge ->> 2)::int), 0)
-            from jsonb_array_elements(d.charges) charge
-        ))
-    ) as charged_wrongly,
-    (select abs(
-        (select count(*) from determination)
-        - (select count(*) from outbox where subject = 'oip.claims.v1.ClaimDetermined')
-    )) as untold
-"""
 
 
 def _joined() -> sa.Select[Any]:
@@ -196,7 +149,9 @@ def _determination(row: sa.Row[Any], cipher: ColumnCipher) -> Determination:
         claim_id=row.claim_id,
         number=row.number,
         result=Result(row.result),
-        findings=tuple(_with_reason(one, reasons) for one in findings_from_json(row.findings)),
+        findings=tuple(
+            _with_reason(finding, reasons) for finding in findings_from_json(row.findings)
+        ),
         charges=tuple(Charge(*charge) for charge in row.charges),
         adjudicator=row.adjudicator,
         create_time=row.create_time,

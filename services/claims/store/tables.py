@@ -1,4 +1,4 @@
-"""The tables of claims. Columns of bytes are encrypted; their context is table, row and column."""
+"""The tables of claims. Columns of bytes are encrypted, each value bound to its row and column."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def _text(name: str, *, key: bool = False) -> sa.Column[str]:
     return sa.Column(name, sa.Text, primary_key=key, nullable=False)
 
 
-def _closed(name: str) -> sa.Column[bytes]:
-    """An encrypted column; its context is table, row and column."""
+def _encrypted(name: str) -> sa.Column[bytes]:
+    """An encrypted column."""
     return sa.Column(name, sa.LargeBinary, nullable=False)
 
 
@@ -37,7 +37,7 @@ reports = sa.Table(
     sa.Column("worker", sa.BigInteger, nullable=False),
     _moment("accident_time"),
     _text("place_of_injury"),
-    _closed("description"),
+    _encrypted("description"),
     sa.Column("platforms", ARRAY(sa.Text), nullable=False),
     sa.Column("reported_late", sa.Boolean, nullable=False),
     _moment("create_time"),
@@ -55,15 +55,15 @@ claims = sa.Table(
     _text("place_of_injury"),
     _small("situation"),
     sa.Column("death_date", sa.Date),
-    _closed("survivors"),
+    _encrypted("survivors"),
     _text("accident_report"),
-    _closed("description"),
+    _encrypted("description"),
     sa.Column("platforms", ARRAY(sa.Text), nullable=False),
     sa.Column("enrolments", JSONB, nullable=False),
     _text("pooling_area"),
     _small("industry", nullable=True),
     sa.Column("filed_late", sa.Boolean, nullable=False),
-    _closed("requested_evidence"),
+    _encrypted("requested_evidence"),
     sa.Column("clock", JSONB(none_as_null=True)),
     sa.Column("reply", JSONB(none_as_null=True)),
     sa.Column("due_date", sa.Date, nullable=False),
@@ -72,7 +72,7 @@ claims = sa.Table(
     sa.Index("claim_queue", "due_date", "claim_id"),
 )
 
-orders = sa.Table(
+order_records = sa.Table(
     "claim_order",
     metadata,
     _text("claim_id", key=True),
@@ -86,9 +86,9 @@ orders = sa.Table(
     _text("pooling_area"),
     _small("industry"),
     sa.Column("late", sa.Boolean, nullable=False),
-    _moment("find_time"),
-    _moment("receive_time", nullable=True),
-    sa.Column("beside", sa.Boolean, nullable=False),
+    _moment("take_in_time"),
+    _moment("receive_time"),
+    sa.Column("is_supplementary", sa.Boolean, nullable=False),
     sa.Column("other_worker", sa.Boolean, nullable=False),
 )
 
@@ -98,7 +98,7 @@ evidence = sa.Table(
     _text("claim_id", key=True),
     _text("document_id", key=True),
     _small("kind"),
-    _closed("title"),
+    _encrypted("title"),
     sa.Column("content_hash", sa.LargeBinary, nullable=False),
     _text("added_by"),
     _moment("create_time"),
@@ -112,7 +112,7 @@ determinations = sa.Table(
     sa.Column("claim_revision", sa.BigInteger, nullable=False),
     _small("result"),
     sa.Column("findings", JSONB, nullable=False),
-    _closed("judgements"),
+    _encrypted("judgements"),
     sa.Column("charges", JSONB, nullable=False),
     _text("adjudicator"),
     _moment("create_time"),
@@ -123,7 +123,7 @@ revocations = sa.Table(
     metadata,
     _text("claim_id", key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    _closed("reason"),
+    _encrypted("reason"),
     _text("revoked_by"),
     _moment("revoke_time"),
 )
@@ -143,7 +143,7 @@ stays = sa.Table(
     metadata,
     _text("claim_id", key=True),
     sa.Column("claim_revision", sa.BigInteger, primary_key=True, autoincrement=False),
-    _closed("reason"),
+    _encrypted("reason"),
     _text("stayed_by"),
     _moment("create_time"),
 )

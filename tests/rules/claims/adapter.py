@@ -13,27 +13,22 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from services.claims.domain import filing
+from services.claims.domain import due_dates
 from services.claims.domain.alerts import CLOSER_ENQUIRY, alerts
-from services.claims.domain.case import Case, Enquiry, Exclusion, Judgement, missing_documents
-from services.claims.domain.claim import (
-    Claim,
-    ClaimantKind,
-    DocumentKind,
-    Enrolment,
-    Industry,
-    Relation,
-    Situation,
-    Survivor,
-)
+from services.claims.domain.case import Case, Enquiry, Exclusion, Judgement
+from services.claims.domain.claim import Claim, ClaimantKind, Enrolment, Situation
 from services.claims.domain.confirmation import determine
-from services.claims.domain.evidence import OrderEvidence, OrderState
-from services.claims.domain.filing import SmallInjury
-from services.claims.domain.law import Law, all_parameters, pooling_area_of
+from services.claims.domain.due_dates import SmallInjury
+from services.claims.domain.evidence import DocumentKind, missing_documents
+from services.claims.domain.law import pooling_area_of, published_law
+from services.claims.domain.order_records import OrderEvidence, OrderState
+from services.claims.domain.reports import is_reported_late
 from services.claims.domain.time_limits import Due, Pause, Step, StepClock, TimeLimit
+from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.parameters import Parameter
 from services.kernel.periods import SHANGHAI, first_moment
+from services.kernel.scheme import Industry, Relation, Survivor
 from services.runtime.base.holidays import work_calendar
 
 PLATFORMS = {
@@ -45,18 +40,18 @@ LETTERS = {code: letter for letter, code in PLATFORMS.items()}
 ONE_DAY = timedelta(days=1)
 
 
-def confirmation(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def confirmation(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """A whole determination: outcome, each question's answer, charges, place and industry."""
-    case = a_case(day, given)
+    case = a_case(day, facts)
     judgements = tuple(
         Judgement(question, met, "established in the hearing")
-        for question, met in given.get("judgements", {}).items()
+        for question, met in facts.get("judgements", {}).items()
     )
     decision = determine(case, judgements, work_calendar())
     answers = {
         dict(finding.inputs)["question"]: finding.outcome.name for finding in decision.findings
     }
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         **answers,
         "outcome": decision.result.name,
         "disability_expected": decision.disability_expected,
@@ -65,29 +60,29 @@ def confirmation(day: date, given: dict[str, Any]) -> dict[str, Any]:
         "provisions": [str(finding.provision) for finding in decision.findings],
     }
     if decision.attribution is not None:
-        found |= {
+        result |= {
             "charges": {
                 LETTERS[platform]: percent
                 for platform, percent in decision.attribution.by_platform()
             },
             "order_charges": {one.order_no: one.percent for one in decision.attribution.charges},
-            "ground": decision.attribution.ground.name,
+            "ground": decision.attribution.basis.name,
             "pooling_area": decision.attribution.pooling_area,
             "industry": decision.attribution.industry.name,
         }
-    return found
+    return result
 
 
-def time_limit(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def time_limit(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """Any step's clock: `day` is the event; pauses are pairs of days; `today` is when one looks."""
-    value = law_for(given, day).on(given["limit"], day, given.get("place", "440100"))
+    value = law_for(facts, day).on(facts["limit"], day, facts.get("place", "440100"))
     clock = StepClock(
         Step.DETERMINATION,
         day,
         TimeLimit.of(value),
-        tuple(Pause(*pause) for pause in given.get("pauses", [])),
+        tuple(Pause(*pause) for pause in facts.get("pauses", [])),
     )
-    calendar, today = work_calendar(), given.get("today", day)
+    calendar, today = work_calendar(), facts.get("today", day)
     return {
         **_due(clock.due(calendar)),
         "remaining": clock.remaining(calendar, today),
@@ -97,32 +92,32 @@ def time_limit(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def filing_time(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def filing_time(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """Filing after an accident on `day`."""
-    made = filing.filing(
-        ClaimantKind[given["by"]],
+    filing = due_dates.filing_time(
+        ClaimantKind[facts["by"]],
         day,
-        given["filed"],
-        where=given.get("place", "440100"),
-        law=law_for(given, day),
+        facts["filed"],
+        where=facts.get("place", "440100"),
+        law=law_for(facts, day),
         calendar=work_calendar(),
     )
     return {
-        **_due(made.due),
-        "late": made.is_late,
-        "too_late": made.is_too_late,
-        "provisions": [limit.version.source for limit in made.limits if limit.version],
+        **_due(filing.due),
+        "late": filing.is_late,
+        "too_late": filing.is_too_late,
+        "provisions": [limit.version.source for limit in filing.limits if limit.version],
     }
 
 
-def acceptance(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def acceptance(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """The time for a determination after acceptance on `day`."""
-    small = given.get("small")
-    clock = filing.determination_clock(
+    small = facts.get("small")
+    clock = due_dates.determination_clock(
         day,
-        given.get("place", "440100"),
-        law_for(given, day),
-        clear=given.get("clear", False),
+        facts.get("place", "440100"),
+        law_for(facts, day),
+        clear=facts.get("clear", False),
         small=SmallInjury(Fen.of_yuan(small["cost_yuan"]), small["stay"], small["appraisal"])
         if small
         else None,
@@ -135,54 +130,54 @@ def acceptance(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def remedies(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def remedies(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """The last days against a conclusion served on `day`."""
-    law = law_for(given, day)
-    made = filing.remedies(day, "440100", law, work_calendar())
+    law = law_for(facts, day)
+    remedy = due_dates.remedies(day, "440100", law, work_calendar())
     names = ("review_request_time", "reconsideration_request_time", "litigation_direct_time")
     return {
-        "review": made.review.day,
-        "reconsideration": made.reconsideration.day,
-        "litigation": made.litigation.day,
+        "review": remedy.review.day,
+        "reconsideration": remedy.reconsideration.day,
+        "litigation": remedy.litigation.day,
         "provisions": [law.on(name, day, "440100").source for name in names],
     }
 
 
-def report(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def report(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """Whether the first report came late."""
-    law = law_for(given, day)
-    accident, reported = _moment(day, given["accident"]), _moment(day, given["reported"])
+    law = law_for(facts, day)
+    accident, reported = _moment(day, facts["accident"]), _moment(day, facts["reported"])
     value = law.on("accident_report_grace_hours", day, "440100")
-    late = filing.is_reported_late(accident, reported, "440100", law)
+    late = is_reported_late(accident, reported, "440100", law)
     return {"late": late, "provisions": [value.source]}
 
 
-def pooling_area(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def pooling_area(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """The pooling area of a place."""
-    return {"pooling_area": pooling_area_of(given["place"], day, law_for(given, day))}
+    return {"pooling_area": pooling_area_of(facts["place"], day, law_for(facts, day))}
 
 
-def alerts_of(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def alerts_of(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """What advises a closer enquiry; `others` are the days of the worker's other accidents."""
-    case = a_case(day, given)
-    found = alerts(case.claim, case.orders, given.get("others", []), case.law)
+    case = a_case(day, facts)
+    found = alerts(case.claim, case.orders, facts.get("others", []), case.law)
     return {
         "alerts": [dict(finding.inputs)["question"] for finding in found],
         "provisions": [str(CLOSER_ENQUIRY)],
     }
 
 
-def explained(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def explained(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """A step's clock in words: `day` is the day of filing or acceptance."""
-    law = law_for(given, day)
+    law = law_for(facts, day)
     clocks = {
-        "DOCUMENT_CHECK": filing.document_check,
-        "EVIDENCE_REPLY": filing.evidence_reply,
-        "DETERMINATION": filing.determination_clock,
+        "DOCUMENT_CHECK": due_dates.document_check,
+        "EVIDENCE_REPLY": due_dates.evidence_reply,
+        "DETERMINATION": due_dates.determination_clock,
     }
-    clock = clocks[given["step"]](day, "440100", law)
-    clock = replace(clock, pauses=tuple(Pause(*pause) for pause in given.get("pauses", [])))
-    finding = filing.clock_finding(clock, work_calendar())
+    clock = clocks[facts["step"]](day, "440100", law)
+    clock = replace(clock, pauses=tuple(Pause(*pause) for pause in facts.get("pauses", [])))
+    finding = due_dates.clock_finding(clock, work_calendar())
     return {
         "text": finding.text,
         "text_zh": finding.text_zh,
@@ -191,11 +186,11 @@ def explained(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def documents_missing(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def documents_missing(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """Documents that a claim usually needs and that are not in evidence."""
-    case = a_case(day, given)
+    case = a_case(day, facts)
     child = Survivor("child-1", Relation.CHILD, date(2019, 2, 28))
-    claim = replace(case.claim, survivors=(child,)) if given.get("survivors") else case.claim
+    claim = replace(case.claim, survivors=(child,)) if facts.get("survivors") else case.claim
     source = case.law.on("needed_documents", day, claim.place_of_injury).source
     missing = missing_documents(claim, case.documents, case.law)
     return {"missing": [kind.name for kind in missing], "provisions": [source]}
@@ -215,60 +210,61 @@ RULES = {
 }
 
 
-def a_case(day: date, given: Mapping[str, Any]) -> Case:
+def a_case(day: date, facts: Mapping[str, Any]) -> Case:
     """The plain case with what is given put in its place."""
-    filed = given.get("filed", day + ONE_DAY)
-    enrolled = given.get("enrolled", {"A": day - 30 * ONE_DAY, "B": day - 30 * ONE_DAY})
+    filed = facts.get("filed", day + ONE_DAY)
+    enrolled = facts.get("enrolled", {"A": day - 30 * ONE_DAY, "B": day - 30 * ONE_DAY})
     claim = Claim(
-        claim_id="c1",
-        claimant_kind=ClaimantKind[given.get("by", "WORKER")],
+        id="c1",
+        claimant_kind=ClaimantKind[facts.get("by", "WORKER")],
         worker=7,
-        accident_time=_moment(day, given.get("accident", "10:20")),
-        place_of_injury=given.get("place", "440100"),
-        situation=Situation[given.get("situation", "ORDER_EXECUTION")],
+        accident_time=_moment(day, facts.get("accident", "10:20")),
+        place_of_injury=facts.get("place", "440100"),
+        situation=Situation[facts.get("situation", "ORDER_EXECUTION")],
         enrolments=tuple(Enrolment(PLATFORMS[one], since) for one, since in enrolled.items()),
         clock=None,
         create_time=first_moment(filed) + timedelta(hours=9),
-        death_date=given.get("death_date"),
+        death_date=facts.get("death_date"),
     )
     return Case(
         claim=claim,
-        orders=tuple(an_order(day, row) for row in given.get("orders", [{}])),
-        documents={DocumentKind[kind]: 1 for kind in given.get("documents", ["DIAGNOSIS"])},
-        enquiry=_enquiry(day, given.get("enquiry", {})),
+        orders=tuple(an_order(day, row) for row in facts.get("orders", [{}])),
+        documents={DocumentKind[kind]: 1 for kind in facts.get("documents", ["DIAGNOSIS"])},
+        enquiry=_enquiry(day, facts.get("enquiry", {})),
         decided=filed + 10 * ONE_DAY,
-        law=law_for(given, filed + 10 * ONE_DAY),
+        law=law_for(facts, filed + 10 * ONE_DAY),
     )
 
 
 def an_order(day: date, row: Mapping[str, Any]) -> OrderEvidence:
     """An order of A from 10:00 to 10:40 with what is given put in its place."""
-    end, pick_up = row.get("end", "10:40"), row.get("pick_up", "")
+    accept, end = row.get("accept", "10:00"), row.get("end", "10:40")
+    pick_up = row.get("pick_up", "")
     return OrderEvidence(
         platform=PLATFORMS[row.get("platform", "A")],
         order_no=row.get("order_no", "1"),
         revision=row.get("revision", 1),
         state=OrderState[row.get("state", "COMPLETED")],
-        accept_time=_moment(day, row.get("accept", "10:00")),
+        accept_time=_moment(day, accept),
         pooling_area=row.get("pooling_area", "440100"),
         industry=Industry[row.get("industry", "INSTANT_DELIVERY")],
         pick_up_time=_moment(day, pick_up) if pick_up else None,
         end_time=_moment(day, end) if end else None,
+        receive_time=_moment(day, row.get("received", accept)),
         late=row.get("late", False),
-        receive_time=_moment(day, row["received"]) if "received" in row else None,
-        beside=row.get("beside", False),
+        is_supplementary=row.get("beside", False),
         other_worker=row.get("other_worker", False),
     )
 
 
-def law_for(given: Mapping[str, Any], known: date) -> Law:
+def law_for(facts: Mapping[str, Any], known: date) -> Law:
     """The law as known on a day, with the switches that a case sets."""
-    parameters = dict(all_parameters())
-    for name, value in given.get("parameters", {}).items():
-        held = parameters[name]
-        values = tuple(replace(one, value=value) for one in held.values)
-        parameters[name] = Parameter(held.name, held.unit, values)
-    return Law(parameters, known)
+    parameters = dict(published_law().parameters)
+    for name, value in facts.get("parameters", {}).items():
+        parameter = parameters[name]
+        values = tuple(replace(dated, value=value) for dated in parameter.values)
+        parameters[name] = Parameter(parameter.name, parameter.unit, values)
+    return Law(parameters, known=known)
 
 
 def _enquiry(day: date, row: Mapping[str, Any]) -> Enquiry:

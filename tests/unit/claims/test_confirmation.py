@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.claims.domain.case import Case, Judgement, OpenFindings
+from services.claims.domain.attribution import attribute
+from services.claims.domain.case import Case, Judgement
 from services.claims.domain.confirmation import Decision, Result, determine
-from services.claims.domain.evidence import OrderEvidence, attribute, latest
+from services.claims.domain.order_records import OrderEvidence, latest
+from services.claims.domain.problems import OpenFindings
 from services.kernel.law import Outcome
 from services.kernel.problems import Malformed
 from services.runtime.base.holidays import work_calendar

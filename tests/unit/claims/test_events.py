@@ -1,4 +1,4 @@
-"""What the other services hear, compared whole."""
+"""The events that claims publish, compared whole."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from oip.type.v1 import type_pb2
 
 from services.claims import events
 from services.claims.domain import transitions
-from services.claims.domain.claim import ClaimState, Relation, Survivor
+from services.claims.domain.claim import ClaimState
 from services.claims.domain.confirmation import determine
+from services.kernel.scheme import Relation, Survivor
 from services.runtime.base.holidays import work_calendar
 from tests.rules.claims.adapter import PLATFORMS, a_case
 
 DAY = date(2025, 7, 15)
 
 
-def test_a_death_on_two_orders_is_told_whole() -> None:
+def test_a_death_on_two_orders_is_published_whole() -> None:
     case = a_case(
         DAY,
         {
@@ -34,7 +35,7 @@ def test_a_death_on_two_orders_is_told_whole() -> None:
     claim = replace(case.claim, state=ClaimState.ACCEPTED, revision=4, survivors=(child,))
 
     event = events.claim_determined(
-        transitions.determined(claim, decision), decision, date(2025, 8, 1)
+        transitions.determine(claim, decision), decision, date(2025, 8, 1)
     )
 
     assert event == events_pb2.ClaimDetermined(
@@ -58,7 +59,7 @@ def test_a_death_on_two_orders_is_told_whole() -> None:
         ],
         determine_date=date_pb2.Date(year=2025, month=8, day=1),
         charges=[
-            events_pb2.ClaimDetermined.Charge(platform=PLATFORMS["B"], percent=50),
-            events_pb2.ClaimDetermined.Charge(platform=PLATFORMS["A"], percent=50),
+            events_pb2.ClaimDetermined.Charge(platform=f"platforms/{PLATFORMS['B']}", percent=50),
+            events_pb2.ClaimDetermined.Charge(platform=f"platforms/{PLATFORMS['A']}", percent=50),
         ],
     )

@@ -18,12 +18,12 @@ from services.claims.domain.claim import (
     ClaimantKind,
     ClaimState,
     Enrolment,
-    EvidenceRequestedOnce,
     Situation,
 )
 from services.claims.domain.confirmation import Decision, Result
-from services.claims.domain.filing import document_check
+from services.claims.domain.due_dates import document_check
 from services.claims.domain.law import law_as_known
+from services.claims.domain.problems import EvidenceRequestedOnce
 from services.claims.domain.time_limits import Step
 from services.kernel.lifecycle import TransitionNotAllowed
 from services.runtime.base.holidays import work_calendar
@@ -36,7 +36,7 @@ README = Path(__file__).parents[3] / "services" / "claims" / "README.md"
 def a_claim() -> Claim:
     law = law_as_known(FILED_ON)
     return Claim(
-        claim_id="c1",
+        id="c1",
         claimant_kind=ClaimantKind.WORKER,
         worker=7,
         accident_time=datetime(2025, 7, 15, 2, 20, tzinfo=UTC),
@@ -60,8 +60,8 @@ def moved(claim: Claim, event: str, day: date) -> Claim:
         ),
         "stay": lambda: transitions.stay(claim, day),
         "resume": lambda: transitions.resume(claim, day),
-        "determine": lambda: transitions.determined(claim, REFUSED),
-        "revoke": lambda: transitions.revoked(claim, day, law),
+        "determine": lambda: transitions.determine(claim, REFUSED),
+        "revoke": lambda: transitions.revoke(claim, day, law),
     }
     return moves[event]()
 
@@ -97,7 +97,7 @@ class ClaimWalk(RuleBasedStateMachine):
 
     @invariant()
     def the_clock_is_that_of_the_state(self) -> None:
-        running = self.claim.running
+        running = self.claim.running_clock
         expected = {
             ClaimState.FILED: Step.DOCUMENT_CHECK,
             ClaimState.EVIDENCE_REQUESTED: Step.EVIDENCE_REPLY,
@@ -107,17 +107,17 @@ class ClaimWalk(RuleBasedStateMachine):
         }
         assert (running.step if running else None) is expected[self.claim.state]
 
-    @precondition(lambda self: self.claim.running is not None)
+    @precondition(lambda self: self.claim.running_clock is not None)
     @invariant()
     def the_clock_stands_still_exactly_while_stayed(self) -> None:
-        assert self.claim.running is not None
-        due = self.claim.running.due(work_calendar())
+        assert self.claim.running_clock is not None
+        due = self.claim.running_clock.due(work_calendar())
         assert (due is None) == (self.claim.state is ClaimState.STAYED)
 
-    @precondition(lambda self: self.claim.running is not None)
+    @precondition(lambda self: self.claim.running_clock is not None)
     @invariant()
     def what_is_overdue_has_nothing_left(self) -> None:
-        clock = self.claim.running
+        clock = self.claim.running_clock
         assert clock is not None
         calendar = work_calendar()
         if clock.is_overdue(calendar, self.day):

@@ -19,21 +19,21 @@ def clock(start: date, limit: TimeLimit, *pauses: Pause) -> StepClock:
     return StepClock(Step.DETERMINATION, start, limit, pauses)
 
 
-def due_day_by_day(made: StepClock) -> date:
+def due_day_by_day(step_clock: StepClock) -> date:
     """The last day, found by striking off days on a calendar."""
-    days = [made.start + timedelta(days=n) for n in range(1, 400)]
+    days = [step_clock.start + timedelta(days=n) for n in range(1, 400)]
     left_out = {
         pause.start + timedelta(days=n)
-        for pause in made.pauses
+        for pause in step_clock.pauses
         if pause.end is not None
         for n in range(1, (pause.end - pause.start).days + 1)
     }
     counted = [
         day
         for day in days
-        if day not in left_out and (made.limit.unit is Unit.DAYS or CALENDAR.is_working(day))
+        if day not in left_out and (step_clock.limit.unit is Unit.DAYS or CALENDAR.is_working(day))
     ]
-    last = counted[made.limit.count - 1]
+    last = counted[step_clock.limit.count - 1]
     return next(day for day in days if day >= last and CALENDAR.is_working(day))
 
 

@@ -1,4 +1,4 @@
-"""Accident reports, claims, their evidence and what was determined."""
+"""Accident reports, claims, their evidence, determinations, services and stays."""
 
 from alembic import op
 
@@ -14,7 +14,7 @@ down_revision = None
 branch_labels = ("claims",)
 depends_on = None
 
-WANTED = "current_setting('oip.platform', true)"
+PLATFORM = "current_setting('oip.platform', true)"
 
 TABLES = (
     """
@@ -70,7 +70,10 @@ TABLES = (
         pooling_area text not null,
         industry smallint not null,
         late boolean not null,
-        find_time timestamptz not null,
+        take_in_time timestamptz not null,
+        receive_time timestamptz not null,
+        is_supplementary boolean not null,
+        other_worker boolean not null,
         primary key (claim_id, platform, order_no, revision)
     )
     """,
@@ -112,6 +115,17 @@ TABLES = (
     )
     """,
     """
+    create table service (
+        claim_id text not null,
+        number integer not null,
+        service_date date not null,
+        recorded_by text not null,
+        create_time timestamptz not null,
+        primary key (claim_id, number),
+        foreign key (claim_id, number) references determination
+    )
+    """,
+    """
     create table stay (
         claim_id text not null references claim,
         claim_revision bigint not null,
@@ -127,6 +141,7 @@ CHANGING = (
     "revision",
     "state",
     "death_date",
+    "survivors",
     "pooling_area",
     "industry",
     "requested_evidence",
@@ -137,7 +152,7 @@ CHANGING = (
 
 
 def upgrade() -> None:
-    """Create the tables of store.py."""
+    """Create the tables of store/tables.py."""
     create_runtime_tables()
     for statement in TABLES:
         op.execute(statement)
@@ -147,31 +162,32 @@ def upgrade() -> None:
         "evidence",
         "determination",
         "revocation",
+        "service",
         "stay",
     ):
         append_only(table)
     allow("claim", "SELECT", "INSERT", f"UPDATE ({', '.join(CHANGING)})")
     for table in ("accident_report", "claim"):
         _isolate_shared(table)
-    for table in ("evidence", "determination", "revocation", "stay"):
+    for table in ("evidence", "determination", "revocation", "service", "stay"):
         _isolate_by_claim(table)
     _isolate_orders()
 
 
 def _isolate_shared(table: str) -> None:
-    """A row of several platforms is seen by each of them."""
-    condition = f"{WANTED} = '*' or {WANTED} = any(platforms)"
+    """Each platform that a row names sees it."""
+    condition = f"{PLATFORM} = '*' or {PLATFORM} = any(platforms)"
     _policy(table, f"using ({condition}) with check ({condition})")
 
 
 def _isolate_by_claim(table: str) -> None:
-    """What belongs to a claim is seen by those who see the claim."""
+    """Platforms that see a claim see what belongs to it."""
     condition = f"exists (select from claim where claim.claim_id = {table}.claim_id)"
     _policy(table, f"using ({condition}) with check ({condition})")
 
 
 def _isolate_orders() -> None:
-    """A platform reads its own orders only, but its claim takes in those of others as evidence."""
+    """A platform reads its own orders only, but its claim takes in those of others too."""
     enable_platform_isolation("claim_order")
     op.execute("create policy evidence on claim_order for insert with check (true)")
 

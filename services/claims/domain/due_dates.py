@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 
 from services.claims.domain import law as provisions
 from services.claims.domain.case import Answer, Case, Weight, answer
 from services.claims.domain.claim import ClaimantKind
-from services.claims.domain.law import Law
+from services.claims.domain.problems import NotASmallInjury
 from services.claims.domain.time_limits import Due, Step, StepClock, TimeLimit, due_day
 from services.kernel.law import Finding, Outcome, facts
+from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.periods import civil_day
-from services.kernel.problems import Kind, Problem
 from services.kernel.workdays import WorkCalendar
-
-
-class NotASmallInjury(Problem):
-    """The short path needs a small injury, and a place that has the path."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_A_SMALL_INJURY"
-    message = "The path for small injuries is not open: {why}; accept the claim without it."
-    message_zh = "不适用小额伤害快速办理: {why_zh}; 请按普通程序受理。"
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,7 @@ class SmallInjury:
 
 
 @dataclass(frozen=True)
-class Filing:
+class FilingTime:
     """How a filing stands to the time for filing; late is a mark, never a bar by itself."""
 
     due: Due
@@ -45,7 +37,7 @@ class Filing:
     limits: tuple[TimeLimit, TimeLimit]
 
 
-def filing(
+def filing_time(
     kind: ClaimantKind,
     accident: date,
     filed: date,
@@ -53,20 +45,20 @@ def filing(
     where: str,
     law: Law,
     calendar: WorkCalendar,
-) -> Filing:
+) -> FilingTime:
     """Whether a claim was filed in time (申请时限), counted from the accident."""
     name = "platform_filing_time" if kind is ClaimantKind.PLATFORM else "worker_filing_time"
     limit = TimeLimit.of(law.on(name, accident, where))
     longest = TimeLimit.of(law.on("longest_filing_time", accident, where))
     due, last = due_day(accident, limit, calendar), due_day(accident, longest, calendar)
-    return Filing(due, last, filed > due.day, filed > last.day, (limit, longest))
+    return FilingTime(due, last, filed > due.day, filed > last.day, (limit, longest))
 
 
 def filing_answer(case: Case, calendar: WorkCalendar) -> Answer:
     """The finding on filing: in time, late (a mark), or so late that a person has to decide."""
     claim = case.claim
     filed = civil_day(claim.create_time)
-    made = filing(
+    time = filing_time(
         claim.claimant_kind,
         claim.accident_day,
         filed,
@@ -75,26 +67,26 @@ def filing_answer(case: Case, calendar: WorkCalendar) -> Answer:
         calendar=calendar,
     )
     weight = Weight.MARK
-    if made.is_too_late:
+    if time.is_too_late:
         weight, outcome = Weight.NEEDED, Outcome.UNCLEAR
         text = (
             (
-                f"Filed on {filed}, after the longest time of {made.limits[1]} that ended on "
-                f"{made.last.day}; whether the reasons excuse it is for a person to decide."
+                f"Filed on {filed}, after the longest time of {time.limits[1]} that ended on "
+                f"{time.last.day}; whether the reasons excuse it is for a person to decide."
             ),
-            f"{filed} 提出申请, 超过最长时限({made.last.day} 届满); 是否有正当理由须由人工判断。",
+            f"{filed} 提出申请, 超过最长时限({time.last.day} 届满); 是否有正当理由须由人工判断。",
         )
-    elif made.is_late:
+    elif time.is_late:
         outcome = Outcome.NOT_MET
         text = (
-            f"Filed on {filed}, after {made.due.day}; a mark that bars nothing.",
-            f"{filed} 提出申请, 已超过 {made.due.day}; 仅作标注, 不影响受理。",
+            f"Filed on {filed}, after {time.due.day}; a mark that bars nothing.",
+            f"{filed} 提出申请, 已超过 {time.due.day}; 仅作标注, 不影响受理。",
         )
     else:
         outcome = Outcome.MET
         text = (
-            f"Filed on {filed}, by {made.due.day}.",
-            f"{filed} 提出申请, 在时限 {made.due.day} 之内。",
+            f"Filed on {filed}, by {time.due.day}.",
+            f"{filed} 提出申请, 在时限 {time.due.day} 之内。",
         )
     return answer(
         "filing_time",
@@ -103,15 +95,9 @@ def filing_answer(case: Case, calendar: WorkCalendar) -> Answer:
         text,
         weight=weight,
         inputs=facts(accident_date=claim.accident_day, filed=filed, by=claim.claimant_kind),
-        outputs=facts(due_date=made.due.day, provisional=made.due.provisional),
-        versions=tuple(limit.version for limit in made.limits if limit.version),
+        outputs=facts(due_date=time.due.day, provisional=time.due.provisional),
+        versions=tuple(limit.version for limit in time.limits if limit.version),
     )
-
-
-def is_reported_late(accident: datetime, reported: datetime, where: str, law: Law) -> bool:
-    """Whether the first report came after the time of grace; it never bars a claim."""
-    grace = law.on("accident_report_grace_hours", civil_day(accident), where)
-    return reported - accident > timedelta(hours=int(grace.decimal))
 
 
 def document_check(filed: date, where: str, law: Law) -> StepClock:
@@ -135,12 +121,12 @@ def determination_clock(
     """
     name = "determination_time_clear" if clear else "determination_time"
     if small is not None:
-        _check_small(small, accepted, where, law)
+        _require_small(small, accepted, where, law)
         name = "determination_time_small"
     return StepClock(Step.DETERMINATION, accepted, TimeLimit.of(law.on(name, accepted, where)))
 
 
-def _check_small(small: SmallInjury, day: date, where: str, law: Law) -> None:
+def _require_small(small: SmallInjury, day: date, where: str, law: Law) -> None:
     terms = law.on("small_injury", day, where)
     if terms.value["path"] != "open":
         raise NotASmallInjury(why="this place has no such path", why_zh="本地区未设该程序")
@@ -215,5 +201,5 @@ def remedies(served: date, where: str, law: Law, calendar: WorkCalendar) -> Reme
 
 
 def procedure_due(name: str, start: date, where: str, law: Law, calendar: WorkCalendar) -> Due:
-    """The last day of any step that has a parameter of its own, as `conclusion_service_time`."""
+    """The last day of a step whose limit is the parameter `name`, as `conclusion_service_time`."""
     return due_day(start, TimeLimit.of(law.on(name, start, where)), calendar)

@@ -1,4 +1,4 @@
-"""Requests in, domain values out; whatever cannot be read is refused as Malformed."""
+"""Requests in, domain values out; a field that cannot be read is refused as Malformed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from oip.claims.v1 import claims_pb2
 
 from services.claims.domain.case import Enquiry, Exclusion, Judgement
 from services.claims.domain.claim import (
-    AccidentReport,
     Claim,
     ClaimantKind,
-    Document,
-    DocumentKind,
+    ClaimState,
     Enrolment,
-    Industry,
-    Relation,
     Situation,
-    Survivor,
-    WorkerUnknown,
-    check_facts,
+    require_possible,
 )
-from services.claims.domain.filing import SmallInjury
+from services.claims.domain.due_dates import SmallInjury
+from services.claims.domain.evidence import Document, DocumentKind
+from services.claims.domain.problems import WorkerUnknown
+from services.claims.domain.reports import AccidentReport
+from services.claims.store.claims import QueueFilter
 from services.kernel import names
 from services.kernel.identifiers import is_division
 from services.kernel.periods import civil_day
 from services.kernel.problems import Malformed
+from services.kernel.scheme import Industry, Relation, Survivor
 from services.runtime.rpc.access import Caller
 from services.runtime.rpc.wire import date_from_wire, fen_from_wire, moment_from_wire
 
@@ -60,10 +59,10 @@ def report(
 ) -> AccidentReport:
     """An accident report, but for the worker's platforms."""
     accident = moment_from_wire(request.accident_time, "accident_time")
-    check_facts(accident, request.place_of_injury, None, 0, now)
+    require_possible(accident, request.place_of_injury, None, 0, now)
     text(request.description, "description")
     return AccidentReport(
-        report_id=names.id_from(request.request_id, "accidentReports", caller.scope),
+        id=names.id_from(request.request_id, "accidentReports", caller.scope),
         worker=worker_id(request.worker),
         accident_time=accident,
         place_of_injury=request.place_of_injury,
@@ -79,7 +78,7 @@ def claim(request: claims_pb2.CreateClaimRequest, caller: Caller, now: datetime)
     death = (
         date_from_wire(request.death_date, "death_date") if request.HasField("death_date") else None
     )
-    check_facts(accident, request.place_of_injury, death, len(request.survivors), now)
+    require_possible(accident, request.place_of_injury, death, len(request.survivors), now)
     text(request.description, "description")
     accident_report = request.accident_report
     if accident_report:
@@ -87,7 +86,7 @@ def claim(request: claims_pb2.CreateClaimRequest, caller: Caller, now: datetime)
             accident_report, "accidentReports", field="accident_report"
         )
     return Claim(
-        claim_id=names.id_from(request.request_id, "claims", caller.scope),
+        id=names.id_from(request.request_id, "claims", caller.scope),
         claimant_kind=_claimant(request.claimant_kind, caller),
         worker=worker_id(request.worker),
         accident_time=accident,
@@ -107,9 +106,10 @@ def own_enrolments(
 ) -> tuple[Enrolment, ...]:
     """The enrolments, if the caller may act for the worker.
 
-    A platform hears of another platform's worker what it hears of one who does not exist.
+    To a platform, another platform's worker is as unknown as one who does not exist.
     """
-    if caller.is_platform and caller.platform not in {one.platform for one in enrolments}:
+    platforms = {enrolment.platform for enrolment in enrolments}
+    if caller.is_platform and caller.platform not in platforms:
         raise WorkerUnknown(worker=worker)
     return enrolments
 
@@ -120,10 +120,10 @@ def document(request: claims_pb2.AddEvidenceRequest, caller: Caller, now: dateti
         raise Malformed.of("content_hash", "send the SHA-256 of the document, 32 bytes")
     if len(request.title) > TITLE_LENGTH_MAX:
         raise Malformed.of("title", f"write at most {TITLE_LENGTH_MAX} characters")
-    of_claim = claim_id(request.claim, "claim")
+    owner = claim_id(request.claim, "claim")
     return Document(
-        claim_id=of_claim,
-        document_id=names.id_from(request.request_id, "evidence", of_claim, caller.scope),
+        id=names.id_from(request.request_id, "evidence", owner, caller.scope),
+        claim_id=owner,
         kind=one_of(DocumentKind, request.kind, "kind"),
         content_hash=request.content_hash,
         create_time=now,
@@ -148,6 +148,16 @@ def small_injury(request: claims_pb2.AcceptClaimRequest) -> SmallInjury | None:
         fen_from_wire(small.treatment_cost_fen, "small_injury.treatment_cost_fen"),
         small.hospital_stay,
         small.appraisal_expected,
+    )
+
+
+def queue_filter(request: claims_pb2.ListClaimsRequest) -> QueueFilter:
+    """Which claims of the queue to list."""
+    has_due_by = request.HasField("due_by_date")
+    return QueueFilter(
+        states=[one_of(ClaimState, number, "states") for number in request.states],
+        worker=worker_id(request.worker) if request.worker else None,
+        due_by=date_from_wire(request.due_by_date, "due_by_date") if has_due_by else None,
     )
 
 
@@ -181,16 +191,17 @@ def judgements(
     messages: Iterable[claims_pb2.DetermineClaimRequest.Judgement],
 ) -> tuple[Judgement, ...]:
     """The adjudicator's answers."""
-    found = tuple(
-        Judgement(one.finding, one.met, text(one.reason, "judgements.reason")) for one in messages
+    answers = tuple(
+        Judgement(message.finding, message.met, text(message.reason, "judgements.reason"))
+        for message in messages
     )
-    if len(found) > JUDGEMENTS_MAX:
+    if len(answers) > JUDGEMENTS_MAX:
         raise Malformed.of("judgements", f"send at most {JUDGEMENTS_MAX}")
-    return found
+    return answers
 
 
 def reason(value: str) -> str:
-    """A reason that has to be given."""
+    """A reason, which may not be empty."""
     if not value.strip():
         raise Malformed.of("reason", "say why, in a sentence")
     return text(value, "reason")
@@ -222,24 +233,31 @@ def _claimant(number: int, caller: Caller) -> ClaimantKind:
 
 
 def _survivors(messages: Iterable[claims_pb2.Survivor], today: date) -> tuple[Survivor, ...]:
-    found = tuple(
-        Survivor(
-            survivor_id=names.parse(
-                f"survivors/{one.survivor_id}", "survivors", field="survivors.survivor_id"
-            )[0],
-            relation=one_of(Relation, one.relation, "survivors.relation"),
-            birth_date=date_from_wire(one.birth_date, "survivors.birth_date"),
-            totally_disabled=one.totally_disabled,
-            alone=one.alone,
-            male=one.male,
-        )
-        for one in messages
+    survivors, ids = [], set()
+    for message in messages:
+        survivor = _survivor(message, today)
+        survivors.append(survivor)
+        ids.add(survivor.survivor_id)
+    if len(ids) != len(survivors):
+        raise Malformed.of("survivors.survivor_id", "choose a different id for each survivor")
+    return tuple(survivors)
+
+
+def _survivor(message: claims_pb2.Survivor, today: date) -> Survivor:
+    (survivor_id,) = names.parse(
+        f"survivors/{message.survivor_id}", "survivors", field="survivors.survivor_id"
     )
-    if len({one.survivor_id for one in found}) != len(found):
-        raise Malformed.of("survivors.survivor_id", "give each survivor an id of their own")
-    if any(one.birth_date > today for one in found):
+    birth_date = date_from_wire(message.birth_date, "survivors.birth_date")
+    if birth_date > today:
         raise Malformed.of("survivors.birth_date", "lies in the future")
-    return found
+    return Survivor(
+        survivor_id=survivor_id,
+        relation=one_of(Relation, message.relation, "survivors.relation"),
+        birth_date=birth_date,
+        totally_disabled=message.totally_disabled,
+        alone=message.alone,
+        male=message.male,
+    )
 
 
 def _moment(message: Any, field: str) -> datetime | None:

@@ -1,0 +1,1 @@
+"""Changes of claims, a module for each aggregate: load, decide, save, publish."""

@@ -1,0 +1,103 @@
+"""Changes of determinations: determine, serve, revoke."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from services.claims import events
+from services.claims.commands.claims import save
+from services.claims.domain import confirmation, transitions
+from services.claims.domain.case import Case, Enquiry, Judgement
+from services.claims.domain.claim import LIFECYCLE, Claim
+from services.claims.domain.confirmation import Determination
+from services.claims.domain.law import law_as_known
+from services.claims.domain.problems import AlreadyServed, ClaimChanged, NotDetermined
+from services.claims.store import claims as claim_store
+from services.claims.store import determinations as determination_store
+from services.claims.store import evidence as evidence_store
+from services.claims.store import order_records as record_store
+from services.kernel.periods import civil_day
+from services.kernel.problems import Malformed
+from services.runtime.events import outbox
+from services.runtime.service.context import CommandContext
+from services.runtime.storage.database import Transaction
+
+
+async def determine_claim(
+    tx: Transaction,
+    context: CommandContext,
+    claim_id: str,
+    *,
+    revision: int,
+    enquiry: Enquiry,
+    judgements: Sequence[Judgement],
+) -> Claim:
+    """Determine a claim on the revision that the adjudicator has read, and publish it.
+
+    Raises ClaimChanged for another revision, OpenFindings where a person has to answer.
+    """
+    claim = await claim_store.lock(tx, context.cipher, claim_id)
+    LIFECYCLE.after(claim.state, "determine")
+    if claim.revision != revision:
+        raise ClaimChanged(claim=claim.name, held=claim.revision, read=revision)
+    case = Case(
+        claim=claim,
+        orders=await record_store.find_of_claim(tx, claim_id),
+        documents=await evidence_store.count_by_kind(tx, claim_id),
+        enquiry=enquiry,
+        decided=context.today,
+        law=law_as_known(context.today),
+    )
+    decision = confirmation.determine(case, judgements, context.calendar)
+    claim = await save(tx, context, transitions.determine(claim, decision))
+    previous = await determination_store.find_latest(tx, context.cipher, claim_id)
+    determination = Determination(
+        claim_id=claim_id,
+        number=previous.number + 1 if previous else 1,
+        result=decision.result,
+        findings=decision.findings,
+        charges=decision.attribution.charges if decision.attribution else (),
+        adjudicator=context.actor,
+        create_time=context.now,
+    )
+    await determination_store.insert(tx, context.cipher, determination, judgements, claim.revision)
+    event = events.claim_determined(claim, decision, context.today)
+    await outbox.add(tx, event, context.now)
+    return claim
+
+
+async def record_service(
+    tx: Transaction, context: CommandContext, claim_id: str, service_date: date
+) -> Claim:
+    """Record the day on which the standing conclusion was served.
+
+    Raises NotDetermined without a standing conclusion, AlreadyServed if it was served before.
+    """
+    claim = await claim_store.lock(tx, context.cipher, claim_id)
+    determination = await determination_store.find_latest(tx, context.cipher, claim_id)
+    if determination is None or determination.revoke_time is not None:
+        raise NotDetermined(claim=claim.name)
+    if determination.service_date is not None:
+        raise AlreadyServed(claim=claim.name, day=determination.service_date)
+    if not civil_day(determination.create_time) <= service_date <= context.today:
+        raise Malformed.of("service_date", "lies before the determination or in the future")
+    await determination_store.insert_service(
+        tx, determination, service_date, context.actor, context.now
+    )
+    return claim
+
+
+async def revoke_determination(
+    tx: Transaction, context: CommandContext, claim_id: str, reason: str
+) -> Claim:
+    """Withdraw a mistaken determination; both versions are kept."""
+    claim = await claim_store.lock(tx, context.cipher, claim_id)
+    revoked = transitions.revoke(claim, context.today, law_as_known(context.today))
+    determination = await determination_store.find_latest(tx, context.cipher, claim_id)
+    assert determination is not None, claim.name
+    await determination_store.insert_revocation(
+        tx, context.cipher, determination, reason, revoked_by=context.actor, now=context.now
+    )
+    await outbox.add(tx, events.determination_revoked(revoked), context.now)
+    return await save(tx, context, revoked)

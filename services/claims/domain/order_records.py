@@ -1,0 +1,232 @@
+"""Order records as evidence: which order was under way at the accident.
+
+Protection runs from acceptance to completion (接单至完单), both moments included. Waiting for
+orders and the time after completion are not covered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from services.kernel.law import ParameterVersion
+from services.kernel.lawbook import Law
+from services.kernel.names import name
+from services.kernel.periods import SHANGHAI, civil_day
+from services.kernel.problems import Malformed
+from services.kernel.scheme import Industry
+
+
+class OrderState(Enum):
+    """The states of an order as its platform reports it; numbers as in the proto of orders."""
+
+    ACCEPTED = 1
+    COMPLETED = 2
+    CANCELLED = 3
+    REVERSED = 4
+
+
+class Standing(Enum):
+    """How an order stands to the moment of the accident."""
+
+    UNDER_WAY = "under way"
+    ENDED = "ended before the accident"
+    TO_COME = "accepted after the accident"
+    REVERSED = "never a real order"
+    # Only a person can say what these mean.
+    RETURNING = "cancelled shortly before; goods may have been on their way back"
+    CHANGED_LATE = "changed or taken back by a record that came after the accident"
+    NEVER_ENDED = "accepted long before, and no end was reported"
+
+
+DOUBTFUL = frozenset({Standing.RETURNING, Standing.CHANGED_LATE, Standing.NEVER_ENDED})
+
+
+@dataclass(frozen=True)
+class WindowTerms:
+    """The parameters of the order window: times within which a person has to judge."""
+
+    return_after_cancellation: timedelta
+    late_record: timedelta
+    open_order: timedelta
+    versions: tuple[ParameterVersion, ...]
+
+
+@dataclass(frozen=True)
+class OrderEvidence:
+    """A revision of an order near the accident.
+
+    The claim rests on the revision that orders returned as decisive. A supplementary one came
+    after the report and decides nothing by itself, but a person has to see it.
+    """
+
+    # The platform's credit code.
+    platform: str
+    order_no: str
+    revision: int
+    state: OrderState
+    accept_time: datetime
+    pooling_area: str
+    industry: Industry
+    # When orders took the record in.
+    receive_time: datetime
+    pick_up_time: datetime | None = None
+    end_time: datetime | None = None
+    # It came after the accident had been reported.
+    late: bool = False
+    is_supplementary: bool = False
+    # It names another worker; only of supplementary revisions.
+    other_worker: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells the record from every other."""
+        return self.platform, self.order_no, self.revision
+
+    @property
+    def name(self) -> str:
+        """`platforms/{credit code}/orders/{order_no}`."""
+        return name("platforms", self.platform, "orders", self.order_no)
+
+    def was_under_way(self, moment: datetime) -> bool:
+        """Whether the worker was executing the order at a moment, by this record alone.
+
+        This is the only place where claims decide it. `standings` builds on it and marks what
+        a person has to judge.
+        """
+        is_real = self.state is not OrderState.REVERSED
+        return is_real and not self.other_worker and self._spans(moment)
+
+    def standing(self, moment: datetime, terms: WindowTerms) -> Standing:
+        """How the order stands to the moment of the accident, by this record alone."""
+        if self.accept_time > moment:
+            return Standing.TO_COME
+        if self.state is OrderState.REVERSED:
+            is_changed = (self.late or self.receive_time > moment) and self._spans(moment)
+            return Standing.CHANGED_LATE if is_changed else Standing.REVERSED
+        if self.was_under_way(moment):
+            is_long_open = self.end_time is None and moment - self.accept_time > terms.open_order
+            return Standing.NEVER_ENDED if is_long_open else Standing.UNDER_WAY
+        assert self.end_time is not None, self.name
+        since_end = moment - self.end_time
+        is_cancelled = self.state is OrderState.CANCELLED
+        if is_cancelled and since_end <= terms.return_after_cancellation:
+            return Standing.RETURNING
+        if self.late and self.revision > 1 and since_end <= terms.late_record:
+            return Standing.CHANGED_LATE
+        return Standing.ENDED
+
+    def last_event(self, moment: datetime) -> datetime:
+        """The order's last event up to a moment: acceptance, or taking up goods or passenger."""
+        picked_up = self.pick_up_time
+        return picked_up if picked_up and picked_up <= moment else self.accept_time
+
+    def is_loaded(self, moment: datetime) -> bool:
+        """Whether goods or passenger were on board at a moment."""
+        return self.pick_up_time is not None and self.pick_up_time <= moment
+
+    def _spans(self, moment: datetime) -> bool:
+        """Whether the moment lies between acceptance and end, whatever the order's state."""
+        return self.accept_time <= moment and (self.end_time is None or moment <= self.end_time)
+
+
+def window_terms(law: Law, moment: datetime, where: str) -> WindowTerms:
+    """The terms in force at a moment in a place."""
+    day = civil_day(moment)
+    cancellation = law.on("return_after_cancellation_minutes", day, where)
+    late = law.on("late_record_window_minutes", day, where)
+    open_order = law.on("open_order_hours", day, where)
+    return WindowTerms(
+        timedelta(minutes=int(cancellation.decimal)),
+        timedelta(minutes=int(late.decimal)),
+        timedelta(hours=int(open_order.decimal)),
+        (cancellation.version, late.version, open_order.version),
+    )
+
+
+def standings(
+    orders: Iterable[OrderEvidence], moment: datetime, terms: WindowTerms
+) -> dict[OrderEvidence, Standing]:
+    """How each order stands to the moment of the accident, by time of acceptance.
+
+    The decisive revision decides. A supplementary one leaves the order to a person if it says that
+    the order was under way after all, or ends an order before the accident that had no end.
+    """
+    records = tuple(orders)
+    return {order: _standing_among(order, records, moment, terms) for order in latest(records)}
+
+
+def _standing_among(
+    order: OrderEvidence, records: Sequence[OrderEvidence], moment: datetime, terms: WindowTerms
+) -> Standing:
+    standing = order.standing(moment, terms)
+    supplements = supplements_of(order, records)
+    if standing in (Standing.TO_COME, Standing.ENDED, Standing.REVERSED):
+        is_doubtful = any(record.was_under_way(moment) for record in supplements)
+    else:
+        is_doubtful = order.end_time is None and any(
+            record.end_time is not None and record.end_time < moment
+            for record in supplements
+            if record.state is not OrderState.REVERSED
+        )
+    return Standing.CHANGED_LATE if is_doubtful else standing
+
+
+def supplements_of(
+    order: OrderEvidence, records: Iterable[OrderEvidence]
+) -> tuple[OrderEvidence, ...]:
+    """The supplementary revisions of an order among records, in their order."""
+    return tuple(
+        record for record in records if record.is_supplementary and record.name == order.name
+    )
+
+
+def latest(orders: Iterable[OrderEvidence]) -> tuple[OrderEvidence, ...]:
+    """The latest decisive revision of each order, by time of acceptance."""
+    newest: dict[tuple[str, str], OrderEvidence] = {}
+    for order in orders:
+        if order.is_supplementary:
+            continue
+        key = (order.platform, order.order_no)
+        if key not in newest or newest[key].revision < order.revision:
+            newest[key] = order
+    return tuple(sorted(newest.values(), key=by_acceptance))
+
+
+def under_way_at(orders: Iterable[OrderEvidence], moment: datetime) -> tuple[OrderEvidence, ...]:
+    """The orders that were under way at a moment by their latest decisive revisions."""
+    return tuple(order for order in latest(orders) if order.was_under_way(moment))
+
+
+def nearest(orders: Sequence[OrderEvidence], moment: datetime) -> OrderEvidence | None:
+    """The order whose acceptance or end is closest to a moment; the earlier one of two."""
+    return min(
+        orders,
+        key=lambda order: (
+            min(
+                abs(moment - order.accept_time), abs(moment - (order.end_time or order.accept_time))
+            ),
+            order.accept_time,
+        ),
+        default=None,
+    )
+
+
+def by_acceptance(order: OrderEvidence) -> tuple[datetime, str, str]:
+    """The key that sorts orders by time of acceptance."""
+    return order.accept_time, order.platform, order.order_no
+
+
+def order_in(text: str, field: str) -> tuple[str, str]:
+    """Credit code and number in an order's name; the number is the platform's own, in any form."""
+    parts = text.split("/", 3)
+    if len(parts) != 4 or parts[0::2] != ["platforms", "orders"] or not parts[1] or not parts[3]:
+        raise Malformed.of(field, "write it as platforms/{credit code}/orders/{number}")
+    return parts[1], parts[3]
+
+
+def format_moment(moment: datetime) -> str:
+    """A moment as people in China read it: `2025-07-15 10:20:00`."""
+    return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
