@@ -1,20 +1,16 @@
-"""Claims beside the services they ask: enrolment and orders, on real servers."""
+"""Claims with the services it asks, enrolment and orders, on real servers."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeVar
 
-import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
-from oip.claims.v1 import claims_pb2, claims_pb2_grpc, events_pb2
-from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
-from oip.orders.v1 import orders_pb2, orders_pb2_grpc
-from sqlalchemy import text
+from google.type import date_pb2
+from oip.claims.v1 import claims_pb2, events_pb2
+from oip.enrolment.v1 import enrolment_pb2
+from oip.orders.v1 import orders_pb2
 
 from services.claims.__main__ import SERVICE as CLAIMS
 from services.enrolment.__main__ import SERVICE as ENROLMENT
@@ -24,13 +20,9 @@ from services.orders.__main__ import SERVICE as ORDERS
 from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.rpc.client import Channels
-from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire
-from services.runtime.service.stack import Stack
-from services.runtime.service.stack import stack as start_stack
+from services.runtime.rpc.wire import enum_number, moment_to_wire
 from tests.support.databases import Databases
-
-Stub = TypeVar("Stub")
+from tests.support.stack_client import StackClient, stack_client, with_nats
 
 A, B = "91350100M000100Y43", "91110108MA01ABCD2H"
 DAY = date(2025, 7, 15)
@@ -42,204 +34,202 @@ def at(text: str, day: date = DAY) -> datetime:
     return datetime(day.year, day.month, day.day, int(hour), int(minute), tzinfo=SHANGHAI)
 
 
-@dataclass
-class Office:
-    """Three services, a clock, and people with tokens."""
+def number_of_id(request_id: str) -> int:
+    """The number in a client's id, which no other id of the client has."""
+    return int(request_id.rpartition("-")[2])
 
-    stack: Stack
-    clock: SetClock
-    opened: dict[tuple[str, ...], Channels] = field(default_factory=dict)
-    count: int = 0
 
-    def as_(self, role: str, platform: str = "") -> Channels:
-        key = (role, platform)
-        if key not in self.opened:
-            self.opened[key] = self.stack.channels(f"{role}-1", role, platform=platform)
-        return self.opened[key]
-
-    def claims(self, role: str, platform: str = "") -> claims_pb2_grpc.ClaimServiceAsyncStub:
-        return self.as_(role, platform).stub(claims_pb2_grpc.ClaimServiceStub, "claims")
-
-    def new_id(self) -> str:
-        self.count += 1
-        return f"test-{self.count}"
-
-    async def enrol(self, *platforms: str) -> int:
-        """A new worker, enrolled with these platforms; their id."""
-        self.count += 1
-        body = f"44010619900101{self.count % 1000:03d}"
-        for platform in platforms:
-            stub = self.as_("platform", platform).stub(
-                enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment"
-            )
-            answer = await stub.EnrolWorkers(
-                enrolment_pb2.EnrolWorkersRequest(
-                    request_id=self.new_id(),
-                    platform=f"platforms/{platform}",
-                    rows=[
-                        enrolment_pb2.EnrolWorkersRequest.Row(
-                            worker_number=f"w{self.count}",
-                            document_number=body + citizen_check(body),
-                            enrol_date=date_to_wire(date(2025, 7, 1)),
-                        )
-                    ],
-                )
-            )
-            worker = answer.outcomes[0].worker
-        await self.stack.wait_until_delivered()
-        return worker
-
-    async def send(
-        self, platform: str, worker: int, *orders: tuple[str, str, str], **changes: object
-    ) -> None:
-        """Order records (number, acceptance, end) of a worker on the day, with what is changed."""
-        stub = self.as_("platform", platform).stub(orders_pb2_grpc.OrderServiceStub, "orders")
-        rows = [
-            orders_pb2.OrderRow(
-                **{
-                    "order_no": number,
-                    "revision": 1,
-                    "worker": worker,
-                    "industry": 2,
-                    "state": 2,
-                    "accept_time_us": int(at(accept).timestamp() * 1_000_000),
-                    "end_time_us": int(at(end).timestamp() * 1_000_000),
-                    "place_of_acceptance": 440106,
-                    **changes,
-                }  # type: ignore[arg-type]
-            )
-            for number, accept, end in orders
-        ]
-        request = orders_pb2.UploadOrdersRequest(
-            batch_id=self.new_id(),
-            platform=f"platforms/{platform}",
-            rows=orders_pb2.OrderRows(rows=rows),
-        )
-
-        async def batches() -> AsyncIterator[orders_pb2.UploadOrdersRequest]:
-            yield request
-
-        async for answer in stub.UploadOrders(batches()):
-            assert answer.receipt.created_count == len(rows), answer
-
-    async def file(self, worker: int, moment: datetime, **facts: object) -> claims_pb2.Claim:
-        """A claim by the worker."""
-        return await self.claims("worker_agent").CreateClaim(
-            self.claim_request(worker, moment, **facts)
-        )
-
-    def claim_request(
-        self, worker: int, moment: datetime, **facts: object
-    ) -> claims_pb2.CreateClaimRequest:
-        filled = {
-            "request_id": self.new_id(),
-            "claimant_kind": claims_pb2.WORKER,
-            "worker": f"workers/{worker}",
-            "accident_time": moment_to_wire(moment),
-            "place_of_injury": "440106",
-            "description": "Hurt at a crossing.",
-        }
-        return claims_pb2.CreateClaimRequest(**(filled | facts))  # type: ignore[arg-type]
-
-    async def accept(self, claim: claims_pb2.Claim) -> claims_pb2.Claim:
-        return await self.claims("adjudicator").AcceptClaim(
-            claims_pb2.AcceptClaimRequest(request_id=self.new_id(), name=claim.name)
-        )
-
-    async def determine(
-        self,
-        claim: claims_pb2.Claim,
-        enquiry: claims_pb2.DetermineClaimRequest.Enquiry | None = None,
-        judgements: tuple[claims_pb2.DetermineClaimRequest.Judgement, ...] = (),
-    ) -> claims_pb2.Claim:
-        return await self.claims("adjudicator").DetermineClaim(
-            claims_pb2.DetermineClaimRequest(
-                request_id=self.new_id(),
-                name=claim.name,
-                revision=claim.revision,
-                enquiry=enquiry or claims_pb2.DetermineClaimRequest.Enquiry(harm_established=True),
-                judgements=judgements,
+async def enrol(client: StackClient, *platforms: str) -> int:
+    """A new worker, enrolled with these platforms; their id."""
+    number = number_of_id(client.new_id())
+    body = f"44010619900101{number % 1000:03d}"
+    for platform in platforms:
+        answer = await client.enrolment("platform", platform=platform).EnrolWorkers(
+            enrolment_pb2.EnrolWorkersRequest(
+                request_id=client.new_id(),
+                platform=f"platforms/{platform}",
+                rows=[
+                    enrolment_pb2.EnrolWorkersRequest.Row(
+                        worker_number=f"w{number}",
+                        document_number=body + citizen_check(body),
+                        enrol_date=date_pb2.Date(year=2025, month=7, day=1),
+                    )
+                ],
             )
         )
+        worker = answer.outcomes[0].worker
+    await client.delivered()
+    return worker
 
-    async def add(
-        self, claim: claims_pb2.Claim, kind: int, role: str = "worker_agent", platform: str = ""
-    ) -> claims_pb2.Evidence:
-        return await self.claims(role, platform).AddEvidence(
-            claims_pb2.AddEvidenceRequest(
-                request_id=self.new_id(),
-                claim=claim.name,
-                kind=enum_number(kind),
-                title="a document",
-                content_hash=hashlib.sha256(self.new_id().encode()).digest(),
-            )
+
+async def send(
+    client: StackClient,
+    platform: str,
+    worker: int,
+    *orders: tuple[str, str, str],
+    **changes: object,
+) -> None:
+    """Order records (number, acceptance, end) of a worker on the day, with what is changed."""
+    rows = [
+        orders_pb2.OrderRow(
+            **{
+                "order_no": number,
+                "revision": 1,
+                "worker": worker,
+                "industry": 2,
+                "state": 2,
+                "accept_time_us": int(at(accept).timestamp() * 1_000_000),
+                "end_time_us": int(at(end).timestamp() * 1_000_000),
+                "place_of_acceptance": 440106,
+                **changes,
+            }  # type: ignore[arg-type]
         )
+        for number, accept, end in orders
+    ]
+    request = orders_pb2.UploadOrdersRequest(
+        batch_id=client.new_id(),
+        platform=f"platforms/{platform}",
+        rows=orders_pb2.OrderRows(rows=rows),
+    )
+
+    async def batches() -> AsyncIterator[orders_pb2.UploadOrdersRequest]:
+        yield request
+
+    async for answer in client.orders("platform", platform=platform).UploadOrders(batches()):
+        assert answer.receipt.created_count == len(rows), answer
 
 
-def reason_of(error: grpc.aio.AioRpcError) -> str:
-    """The reason in the answer's ErrorInfo."""
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin":
-            for detail in status_pb2.Status.FromString(value).details:
-                told = error_details_pb2.ErrorInfo()
-                if detail.Unpack(told):
-                    return str(told.reason)
-    return ""
-
-
-async def told(office: Office, claim: str) -> events_pb2.ClaimDetermined:
-    """The last determination of a claim as the other services hear of it."""
-    async with office.stack.running["claims"].database.begin() as tx:
-        rows = await tx.execute(
-            text("select payload from outbox where subject = :subject order by id desc"),
-            {"subject": events_pb2.ClaimDetermined.DESCRIPTOR.full_name},
+async def report(client: StackClient, worker: int, moment: datetime) -> claims_pb2.AccidentReport:
+    """The first report of an accident, by the worker."""
+    return await client.claims("worker_agent").ReportAccident(
+        claims_pb2.ReportAccidentRequest(
+            request_id=client.new_id(),
+            worker=f"workers/{worker}",
+            accident_time=moment_to_wire(moment),
+            place_of_injury="440106",
+            description="Collision.",
         )
-        events = [events_pb2.ClaimDetermined.FromString(row.payload) for row in rows]
-    return next(event for event in events if event.claim == claim)
+    )
+
+
+async def file(
+    client: StackClient, worker: int, moment: datetime, **facts: object
+) -> claims_pb2.Claim:
+    """A claim by the worker."""
+    request = claim_request(client, worker, moment, **facts)
+    return await client.claims("worker_agent").CreateClaim(request)
+
+
+def claim_request(
+    client: StackClient, worker: int, moment: datetime, **facts: object
+) -> claims_pb2.CreateClaimRequest:
+    plain = {
+        "request_id": client.new_id(),
+        "claimant_kind": claims_pb2.WORKER,
+        "worker": f"workers/{worker}",
+        "accident_time": moment_to_wire(moment),
+        "place_of_injury": "440106",
+        "description": "Hurt at a crossing.",
+    }
+    return claims_pb2.CreateClaimRequest(**(plain | facts))  # type: ignore[arg-type]
+
+
+async def accept(client: StackClient, claim: claims_pb2.Claim) -> claims_pb2.Claim:
+    return await client.claims("adjudicator").AcceptClaim(
+        claims_pb2.AcceptClaimRequest(request_id=client.new_id(), name=claim.name)
+    )
+
+
+async def request_evidence(
+    client: StackClient, claim: claims_pb2.Claim, item: str
+) -> claims_pb2.Claim:
+    return await client.claims("adjudicator").RequestEvidence(
+        claims_pb2.RequestEvidenceRequest(request_id=client.new_id(), name=claim.name, items=[item])
+    )
+
+
+async def determine(
+    client: StackClient,
+    claim: claims_pb2.Claim,
+    enquiry: claims_pb2.DetermineClaimRequest.Enquiry | None = None,
+    judgements: tuple[claims_pb2.DetermineClaimRequest.Judgement, ...] = (),
+) -> claims_pb2.Claim:
+    return await client.claims("adjudicator").DetermineClaim(
+        claims_pb2.DetermineClaimRequest(
+            request_id=client.new_id(),
+            name=claim.name,
+            revision=claim.revision,
+            enquiry=enquiry or claims_pb2.DetermineClaimRequest.Enquiry(harm_established=True),
+            judgements=judgements,
+        )
+    )
+
+
+async def determine_at(client: StackClient, worker: int, moment: datetime) -> claims_pb2.Claim:
+    """A claim filed, accepted and determined."""
+    return await determine(client, await accept(client, await file(client, worker, moment)))
+
+
+async def add_evidence(
+    client: StackClient,
+    claim: claims_pb2.Claim,
+    kind: int,
+    role: str = "worker_agent",
+    platform: str = "",
+) -> claims_pb2.Evidence:
+    return await client.claims(role, platform=platform).AddEvidence(
+        claims_pb2.AddEvidenceRequest(
+            request_id=client.new_id(),
+            claim=claim.name,
+            kind=enum_number(kind),
+            title="a document",
+            content_hash=hashlib.sha256(client.new_id().encode()).digest(),
+        )
+    )
+
+
+async def get_claim(
+    client: StackClient, claim: claims_pb2.Claim, role: str = "adjudicator", platform: str = ""
+) -> claims_pb2.Claim:
+    request = claims_pb2.GetClaimRequest(name=claim.name)
+    return await client.claims(role, platform=platform).GetClaim(request)
+
+
+async def published_determination(client: StackClient, claim: str) -> events_pb2.ClaimDetermined:
+    """The last determination of a claim as it was published."""
+    events: list[events_pb2.ClaimDetermined] = await client.published(
+        "claims", events_pb2.ClaimDetermined
+    )
+    return [event for event in events if event.claim == claim][-1]
 
 
 @pytest.fixture(scope="module")
-async def office(
+async def client(
     stack: Settings, databases: Databases, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Office]:
+) -> AsyncIterator[StackClient]:
     folder = tmp_path_factory.mktemp("claims")
     server = NatsServer(folder / "nats")
     await server.start()
-    settings = stack.model_copy(
-        update={
-            "state_dir": folder,
-            "nats_url": server.url,
-            "nats_monitor_url": server.monitor_url,
-            "database_url": await databases.fresh("claims", "enrolment", "orders"),
-        }
-    )
+    url = await databases.fresh("claims", "enrolment", "orders")
+    settings = with_nats(stack, server, url).model_copy(update={"state_dir": folder})
     clock = SetClock(datetime(2025, 7, 16, 1, 0, tzinfo=UTC))
-    async with start_stack(
-        [ENROLMENT, ORDERS, CLAIMS], settings, clock=clock, any_port=True, grace=0.5
-    ) as running:
-        made = Office(running, clock)
+    async with stack_client([ENROLMENT, ORDERS, CLAIMS], settings, clock) as opened:
         for platform in (A, B):
-            await (
-                made.as_("administrator")
-                .stub(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment")
-                .RegisterPlatform(
-                    enrolment_pb2.RegisterPlatformRequest(
-                        request_id=made.new_id(),
-                        credit_code=platform,
-                        display_name=f"platform {platform[:4]}",
-                        industries=[enum_number(2)],
-                    )
+            await opened.enrolment("administrator").RegisterPlatform(
+                enrolment_pb2.RegisterPlatformRequest(
+                    request_id=opened.new_id(),
+                    credit_code=platform,
+                    display_name=f"platform {platform[:4]}",
+                    industries=[enum_number(2)],
                 )
             )
-        yield made
-        for channels in made.opened.values():
-            await channels.close()
+        yield opened
     await server.stop()
 
 
 @pytest.fixture(autouse=True)
 def _morning(request: pytest.FixtureRequest) -> None:
-    """Each test of an office begins on the morning after the day of its accidents."""
-    if "office" in request.fixturenames:
-        office: Office = request.getfixturevalue("office")
-        office.clock.set(at("09:00", DAY + timedelta(days=1)))
+    """Each test begins on the morning after the day of its accidents."""
+    if "client" in request.fixturenames:
+        client: StackClient = request.getfixturevalue("client")
+        client.clock.set(at("09:00", DAY + timedelta(days=1)))

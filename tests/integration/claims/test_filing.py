@@ -1,4 +1,4 @@
-"""Reports and claims come in, once each, and everybody sees of them what is theirs."""
+"""Reports and claims come in, once each, and each caller sees what concerns them."""
 
 from __future__ import annotations
 
@@ -9,66 +9,79 @@ import grpc
 import pytest
 from google.type import date_pb2
 from oip.claims.v1 import claims_pb2
-from sqlalchemy import text
 
 from services.runtime.rpc.wire import moment_to_wire
-from tests.integration.claims.conftest import A, B, Office, at, reason_of
+from tests.integration.claims.conftest import (
+    A,
+    B,
+    accept,
+    add_evidence,
+    at,
+    claim_request,
+    determine_at,
+    enrol,
+    file,
+    get_claim,
+    request_evidence,
+    send,
+)
+from tests.support.stack_client import StackClient, refused
 
 Enquiry = claims_pb2.DetermineClaimRequest.Enquiry
 Judgement = claims_pb2.DetermineClaimRequest.Judgement
 
 
-async def test_the_same_request_gets_the_same_claim(office: Office) -> None:
-    worker = await office.enrol(A)
-    await office.send(A, worker, ("n5", "10:00", "10:40"))
-    request = office.claim_request(worker, at("10:20"))
-    stub = office.claims("worker_agent")
+async def test_the_same_request_gets_the_same_claim(client: StackClient) -> None:
+    worker = await enrol(client, A)
+    await send(client, A, worker, ("n5", "10:00", "10:40"))
+    request = claim_request(client, worker, at("10:20"))
+    stub = client.claims("worker_agent")
 
     assert await stub.CreateClaim(request) == await stub.CreateClaim(request)
 
 
-async def test_an_unknown_worker_is_not_found(office: Office) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await office.file(123, at("10:20"))
+async def test_an_unknown_worker_is_not_found(client: StackClient) -> None:
+    problem = await refused(file(client, 123, at("10:20")))
 
-    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-    assert caught.value.details() == (
+    assert problem.code is grpc.StatusCode.NOT_FOUND
+    assert problem.sentence == (
         "There is no enrolled worker workers/123; look the worker up in enrolment and try again."
     )
-    assert reason_of(caught.value) == "WORKER_UNKNOWN"
+    assert problem.reason == "WORKER_UNKNOWN"
 
 
-async def test_another_platforms_worker_is_as_unknown_as_nobody(office: Office) -> None:
-    worker = await office.enrol(A)
-    request = office.claim_request(worker, at("10:20"), claimant_kind=claims_pb2.PLATFORM)
+async def test_another_platforms_worker_is_as_unknown_as_nobody(client: StackClient) -> None:
+    worker = await enrol(client, A)
+    request = claim_request(client, worker, at("10:20"), claimant_kind=claims_pb2.PLATFORM)
 
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await office.claims("platform", B).CreateClaim(request)
+    problem = await refused(client.claims("platform", platform=B).CreateClaim(request))
 
-    assert reason_of(caught.value) == "WORKER_UNKNOWN"
+    assert problem.reason == "WORKER_UNKNOWN"
 
 
-async def test_the_same_accident_has_one_claim(office: Office) -> None:
-    worker = await office.enrol(A)
-    first = await office.file(worker, at("10:20"))
+async def test_the_same_accident_has_one_claim(client: StackClient) -> None:
+    worker = await enrol(client, A)
+    first = await file(client, worker, at("10:20"))
 
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await office.claims("platform", A).CreateClaim(
-            office.claim_request(worker, at("10:20"), claimant_kind=claims_pb2.PLATFORM)
+    problem = await refused(
+        client.claims("platform", platform=A).CreateClaim(
+            claim_request(client, worker, at("10:20"), claimant_kind=claims_pb2.PLATFORM)
         )
+    )
 
-    assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
-    assert first.name in (caught.value.details() or "")
+    assert problem.code is grpc.StatusCode.ALREADY_EXISTS
+    assert first.name in problem.sentence
 
 
-async def test_a_platform_sees_its_own_orders_in_a_shared_workers_claim(office: Office) -> None:
-    worker = await office.enrol(A, B)
-    await office.send(A, worker, ("n6", "10:00", "10:40"))
-    await office.send(B, worker, ("n7", "10:05", "10:45"))
-    claim = await office.determine(await office.accept(await office.file(worker, at("10:20"))))
-    get = claims_pb2.GetClaimRequest(name=claim.name)
+async def test_a_platform_sees_its_own_orders_in_a_shared_workers_claim(
+    client: StackClient,
+) -> None:
+    worker = await enrol(client, A, B)
+    await send(client, A, worker, ("n6", "10:00", "10:40"))
+    await send(client, B, worker, ("n7", "10:05", "10:45"))
+    claim = await determine_at(client, worker, at("10:20"))
 
-    seen = {p: await office.claims("platform", p).GetClaim(get) for p in (A, B)}
+    seen = {p: await get_claim(client, claim, "platform", p) for p in (A, B)}
 
     assert len(claim.orders) == 2
     for platform, other in ((A, B), (B, A)):
@@ -78,86 +91,84 @@ async def test_a_platform_sees_its_own_orders_in_a_shared_workers_claim(office: 
     assert seen[B].orders[0].charge_percent == 100
 
 
-async def test_a_platform_files_for_a_shared_worker_on_all_orders(office: Office) -> None:
-    worker = await office.enrol(A, B)
-    await office.send(A, worker, ("n8", "10:00", "10:40"))
-    await office.send(B, worker, ("n9", "10:05", "10:45"))
+async def test_a_platform_files_for_a_shared_worker_on_all_orders(client: StackClient) -> None:
+    worker = await enrol(client, A, B)
+    await send(client, A, worker, ("n8", "10:00", "10:40"))
+    await send(client, B, worker, ("n9", "10:05", "10:45"))
 
-    filed = await office.claims("platform", A).CreateClaim(
-        office.claim_request(worker, at("10:20"), claimant_kind=claims_pb2.PLATFORM)
+    filed = await client.claims("platform", platform=A).CreateClaim(
+        claim_request(client, worker, at("10:20"), claimant_kind=claims_pb2.PLATFORM)
     )
-    whole = await office.claims("adjudicator").GetClaim(claims_pb2.GetClaimRequest(name=filed.name))
+    whole = await get_claim(client, filed)
 
     assert len(filed.orders) == 1
     assert len(whole.orders) == 2
     assert whole.description == "Hurt at a crossing."
 
 
-async def test_a_claim_of_others_is_not_there_for_a_platform(office: Office) -> None:
-    worker = await office.enrol(A)
-    claim = await office.file(worker, at("10:20"))
+async def test_a_claim_of_others_is_not_there_for_a_platform(client: StackClient) -> None:
+    worker = await enrol(client, A)
+    claim = await file(client, worker, at("10:20"))
 
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await office.claims("platform", B).GetClaim(claims_pb2.GetClaimRequest(name=claim.name))
-    listed = await office.claims("platform", B).ListClaims(
+    problem = await refused(get_claim(client, claim, "platform", B))
+    listed = await client.claims("platform", platform=B).ListClaims(
         claims_pb2.ListClaimsRequest(worker=f"workers/{worker}")
     )
 
-    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert problem.code is grpc.StatusCode.NOT_FOUND
     assert not listed.claims
 
 
-async def test_the_same_claim_filed_twice_at_once_is_one(office: Office) -> None:
-    worker = await office.enrol(A)
-    request = office.claim_request(worker, at("10:20"))
-    stub = office.claims("worker_agent")
+async def test_the_same_claim_filed_twice_at_once_is_one(client: StackClient) -> None:
+    worker = await enrol(client, A)
+    request = claim_request(client, worker, at("10:20"))
+    stub = client.claims("worker_agent")
 
     first, second = await asyncio.gather(stub.CreateClaim(request), stub.CreateClaim(request))
 
     assert first == second
 
 
-async def test_the_queue_is_paged_by_due_date(office: Office) -> None:
-    worker = await office.enrol(A)
+async def test_the_queue_is_paged_by_due_date(client: StackClient) -> None:
+    worker = await enrol(client, A)
     for hour in range(3):
-        claim = await office.file(worker, at(f"1{hour}:01"))
+        claim = await file(client, worker, at(f"1{hour}:01"))
         if hour == 0:
-            await office.accept(claim)
-    desk = office.claims("adjudicator")
-    found, token = list[claims_pb2.Claim](), ""
+            await accept(client, claim)
+    adjudicator = client.claims("adjudicator")
+    queue, token = list[claims_pb2.Claim](), ""
     while True:
-        page = await desk.ListClaims(
+        page = await adjudicator.ListClaims(
             claims_pb2.ListClaimsRequest(worker=f"workers/{worker}", page_size=2, page_token=token)
         )
-        found += page.claims
+        queue += page.claims
         token = page.next_page_token
         if not token:
             break
 
-    days = [date(one.due_date.year, one.due_date.month, one.due_date.day) for one in found]
+    dues = [claim.due_date for claim in queue]
+    days = [date(due.year, due.month, due.day) for due in dues]
     assert days == sorted(days)
-    assert len({one.name for one in found}) == 3
+    assert len({claim.name for claim in queue}) == 3
 
 
-async def test_documents_are_listed_with_their_hash_and_their_titles_are_closed(
-    office: Office,
+async def test_documents_are_listed_with_their_hash_and_their_titles_are_encrypted(
+    client: StackClient,
 ) -> None:
-    worker = await office.enrol(A)
-    claim = await office.file(worker, at("10:20"))
-    added = [await office.add(claim, kind) for kind in (1, 2, 3)]
-    listed = await office.claims("adjudicator").ListEvidence(
+    worker = await enrol(client, A)
+    claim = await file(client, worker, at("10:20"))
+    added = [await add_evidence(client, claim, kind) for kind in (1, 2, 3)]
+    listed = await client.claims("adjudicator").ListEvidence(
         claims_pb2.ListEvidenceRequest(claim=claim.name)
     )
-    async with office.stack.running["claims"].database.begin() as tx:
-        titles = (await tx.execute(text("select title from evidence"))).scalars().all()
-        readings = await tx.execute(
-            text("select count(*) from audit where resource = :name"),
-            {"name": f"{claim.name}/evidence"},
-        )
+    titles = await client.rows("claims", "select title from evidence")
+    readings = await client.rows(
+        "claims", "select from audit where resource = :name", name=f"{claim.name}/evidence"
+    )
 
-        assert readings.scalar_one() == 1
+    assert len(readings) == 1
     assert {one.name for one in listed.evidence} == {one.name for one in added}
-    assert all(b"a document" not in bytes(title) for title in titles)
+    assert all(b"a document" not in bytes(row.title) for row in titles)
 
 
 @pytest.mark.parametrize(
@@ -172,61 +183,54 @@ async def test_documents_are_listed_with_their_hash_and_their_titles_are_closed(
     ],
 )
 async def test_what_cannot_be_is_refused_by_field(
-    office: Office, facts: dict[str, object], field: str
+    client: StackClient, facts: dict[str, object], field: str
 ) -> None:
-    request = office.claim_request(1, at("10:20"))
+    request = claim_request(client, 1, at("10:20"))
     request.MergeFrom(claims_pb2.CreateClaimRequest(**facts))  # type: ignore[arg-type]
 
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await office.claims("worker_agent").CreateClaim(request)
+    problem = await refused(client.claims("worker_agent").CreateClaim(request))
 
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert field in (caught.value.details() or "")
+    assert problem.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert field in problem.sentence
 
 
 async def test_a_platform_lists_the_documents_of_its_own_workers_claim_only(
-    office: Office,
+    client: StackClient,
 ) -> None:
-    worker = await office.enrol(A)
-    claim = await office.file(worker, at("10:20"))
-    await office.add(claim, claims_pb2.Evidence.DIAGNOSIS, "platform", A)
+    worker = await enrol(client, A)
+    claim = await file(client, worker, at("10:20"))
+    await add_evidence(client, claim, claims_pb2.Evidence.DIAGNOSIS, "platform", A)
     request = claims_pb2.ListEvidenceRequest(claim=claim.name)
 
-    listed = await office.claims("platform", A).ListEvidence(request)
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await office.claims("platform", B).ListEvidence(request)
-    with pytest.raises(grpc.aio.AioRpcError) as added:
-        await office.add(claim, claims_pb2.Evidence.DIAGNOSIS, "platform", B)
+    listed = await client.claims("platform", platform=A).ListEvidence(request)
+    problem = await refused(client.claims("platform", platform=B).ListEvidence(request))
+    added = await refused(add_evidence(client, claim, claims_pb2.Evidence.DIAGNOSIS, "platform", B))
 
     assert len(listed.evidence) == 1
-    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-    assert added.value.code() is grpc.StatusCode.NOT_FOUND
+    assert problem.code is grpc.StatusCode.NOT_FOUND
+    assert added.code is grpc.StatusCode.NOT_FOUND
 
 
 async def test_a_repeat_needs_no_other_service(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    client: StackClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = await office.enrol(A)
-    request = office.claim_request(worker, at("10:20"))
-    stub = office.claims("worker_agent")
+    worker = await enrol(client, A)
+    request = claim_request(client, worker, at("10:20"))
+    stub = client.claims("worker_agent")
     first = await stub.CreateClaim(request)
-    channels = office.stack.running["claims"].channels
+    channels = client.context("claims").channels
     monkeypatch.setattr(channels, "_addresses", {})
     monkeypatch.setattr(channels, "_open", {})
 
     assert await stub.CreateClaim(request) == first
 
 
-async def test_a_claim_whose_documents_never_came_is_accepted_as_it_is(office: Office) -> None:
-    worker = await office.enrol(A)
-    filed = await office.file(worker, at("10:20"))
-    await office.claims("adjudicator").RequestEvidence(
-        claims_pb2.RequestEvidenceRequest(
-            request_id=office.new_id(), name=filed.name, items=["diagnosis"]
-        )
-    )
+async def test_a_claim_whose_documents_never_came_is_accepted_as_it_is(client: StackClient) -> None:
+    worker = await enrol(client, A)
+    filed = await file(client, worker, at("10:20"))
+    await request_evidence(client, filed, "diagnosis")
 
-    accepted = await office.accept(filed)
+    accepted = await accept(client, filed)
 
     assert accepted.state == claims_pb2.Claim.ACCEPTED
     assert accepted.step == claims_pb2.Claim.DETERMINATION

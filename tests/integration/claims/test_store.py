@@ -1,4 +1,4 @@
-"""The migrated schema is the one that store.py names, and it holds what the rules need held."""
+"""The migrated schema is the one of store/tables.py, and refuses what the rules forbid."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from services.claims.store import metadata
-from services.claims.store.tables import NEVER
+from services.claims.store.tables import NEVER, metadata
 from tests.conftest import OpenDatabase
 
 COLUMNS = (
@@ -22,7 +21,7 @@ COLUMNS = (
 async def test_the_migrated_schema_is_the_one_in_the_store(database: OpenDatabase) -> None:
     claims = await database("claims")
     async with claims.begin() as tx:
-        held = {
+        migrated = {
             (row.relname, row.attname): (row.kind, not row.attnotnull)
             for row in await tx.execute(text(COLUMNS))
         }
@@ -36,7 +35,7 @@ async def test_the_migrated_schema_is_the_one_in_the_store(database: OpenDatabas
         for column in table.columns
     }
     ours = {table.name for table in metadata.sorted_tables}
-    assert {key: value for key, value in held.items() if key[0] in ours} == named
+    assert {key: value for key, value in migrated.items() if key[0] in ours} == named
 
 
 @pytest.mark.parametrize(
