@@ -82,7 +82,7 @@ class OrderEvidence:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What tells the record from every other."""
+        """What identifies the record among all records."""
         return self.platform, self.order_no, self.revision
 
     @property
