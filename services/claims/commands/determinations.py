@@ -46,7 +46,6 @@ async def determine_claim(
         orders=await record_store.find_of_claim(tx, claim_id),
         documents=await evidence_store.count_by_kind(tx, claim_id),
         enquiry=enquiry,
-        decided=context.today,
         law=law_as_known(context.today),
     )
     decision = confirmation.determine(case, judgements, context.calendar)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from enum import Enum
 
 from services.claims.domain.claim import Claim
@@ -64,7 +64,6 @@ class Case:
     orders: tuple[OrderEvidence, ...]
     documents: Mapping[DocumentKind, int]
     enquiry: Enquiry
-    decided: date
     law: Law
 
     @property
@@ -87,7 +86,7 @@ class Weight(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """One question of the law, item: its key, its weight, its finding."""
+    """One question of the law, answered: its key, its weight, its finding."""
 
     question: str
     weight: Weight
@@ -150,7 +149,7 @@ def with_judgements(
     judgement_on = {judgement.question: judgement for judgement in judgements}
     if len(judgement_on) != len(judgements):
         raise Malformed.of("judgements", "judge each finding once")
-    still_open = [item.question for item in answers if item.is_open]
+    still_open = [current.question for current in answers if current.is_open]
     for judgement in judgements:
         if judgement.question not in still_open:
             what = f"{judgement.question[:60]!r} is not open: the rules decide it; leave it out"
@@ -161,5 +160,6 @@ def with_judgements(
     if unanswered:
         raise OpenFindings(findings=", ".join(unanswered))
     return tuple(
-        item.judged(judgement_on[item.question]) if item.is_open else item for item in answers
+        current.judged(judgement_on[current.question]) if current.is_open else current
+        for current in answers
     )

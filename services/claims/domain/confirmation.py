@@ -1,7 +1,7 @@
 """The determination (职业伤害确认结论): one finding a provision, and what follows from them.
 
 A claim is confirmed when every answer that is needed is met and no bar applies. What the facts
-leave open is item by a person or not at all.
+leave open is answered by a person or not at all.
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ def determine(case: Case, judgements: Sequence[Judgement], calendar: WorkCalenda
         filing_answer(case, calendar),
     )
     answers = with_judgements(answers, tuple(judgements))
-    findings = tuple(item.finding for item in answers)
+    findings = tuple(current.finding for current in answers)
     death = case.claim.death_date
     if death is None and case.enquiry.death_time is not None:
         death = civil_day(case.enquiry.death_time)
-    if any(item.refuses for item in answers):
+    if any(current.refuses for current in answers):
         return Decision(Result.REFUSED, findings, None, death, disability_expected=False)
     attribution = attribution_of(case)
     return Decision(

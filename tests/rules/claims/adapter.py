@@ -231,7 +231,6 @@ def a_case(day: date, facts: Mapping[str, Any]) -> Case:
         orders=tuple(an_order(day, row) for row in facts.get("orders", [{}])),
         documents={DocumentKind[kind]: 1 for kind in facts.get("documents", ["DIAGNOSIS"])},
         enquiry=_enquiry(day, facts.get("enquiry", {})),
-        decided=filed + 10 * ONE_DAY,
         law=law_for(facts, filed + 10 * ONE_DAY),
     )
 
