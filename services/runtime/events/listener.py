@@ -137,7 +137,7 @@ class Listener:
                     if await inbox.is_first(tx, envelope, now):
                         await self._handle(tx, envelope)
                         new_count += 1
-                await failpoint("bus.before_commit")
+                await failpoint("listener.before_commit")
             return new_count
 
         new_count = await retrying(work) if batch else 0
@@ -278,7 +278,7 @@ class Listener:
             for message, _ in events:
                 await self._take([message])
             return
-        await failpoint("bus.after_commit")
+        await failpoint("listener.after_commit")
         await asyncio.gather(
             *(_answer(message.ack_sync(timeout=ACK_SECONDS)) for message, _ in events)
         )

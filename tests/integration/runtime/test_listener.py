@@ -82,7 +82,7 @@ async def test_an_event_nobody_handles_is_recorded_and_acknowledged(
     assert await consumed_numbers(delivery.echoes) == [(2, 2)]
 
 
-@pytest.mark.parametrize("place", ["bus.before_commit", "bus.after_commit"])
+@pytest.mark.parametrize("place", ["listener.before_commit", "listener.after_commit"])
 async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
     delivery: ToyDelivery, until: Until, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -91,13 +91,15 @@ async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
     await delivery.ring("a")
     await delivery.relay().once()
     (message,) = await fetch_one(delivery.bus)
-    if place == "bus.after_commit":
+    if place == "listener.after_commit":
         with pytest.raises(FailpointError):
             await listener._take([message])
     else:
         await listener._take([message])
     monkeypatch.delenv("OIP_FAILPOINT")
-    (redelivered,) = await fetch_one(delivery.bus) if place == "bus.before_commit" else (message,)
+    (redelivered,) = (
+        await fetch_one(delivery.bus) if place == "listener.before_commit" else (message,)
+    )
     await listener._take([redelivered])
 
     assert await delivery.echo_counts() == {"a": 1}
