@@ -17,8 +17,8 @@ NAMES = (
     "relay.after_number",  # events have their numbers, none is published
     "relay.after_publish",  # published, not marked as sent
     "relay.after_mark",  # marked as sent
-    "bus.before_commit",  # an event is handled, not committed
-    "bus.after_commit",  # committed, not acknowledged
+    "listener.before_commit",  # an event is handled, not committed
+    "listener.after_commit",  # committed, not acknowledged
     "orders.before_copy",  # a batch is validated, nothing is written
     "orders.before_commit",  # rows and log are written, not committed
     "orders.after_commit",  # committed, the platform has no receipt yet

@@ -16,6 +16,7 @@ from services.runtime.embedded import NatsServer
 from services.runtime.events import dead_letters, jetstream, outbox
 from services.runtime.events.envelope import Envelope
 from services.runtime.events.jetstream import Bus, NotSyncedError
+from services.runtime.events.listener import ForeignEnvelopeError
 from services.runtime.storage import audit
 from services.runtime.storage.database import Database
 from tests.support import toy
@@ -67,7 +68,7 @@ async def test_events_sent_twice_and_shuffled_count_once(delivery: ToyDelivery) 
     assert await consumed_numbers(delivery.echoes) == [(10, 10)]
 
 
-async def test_an_event_nobody_handles_is_recorded_and_acknowledged(
+async def test_an_event_without_a_handler_is_recorded_and_acknowledged(
     delivery: ToyDelivery, until: Until
 ) -> None:
     listener = delivery.listener()
@@ -82,7 +83,7 @@ async def test_an_event_nobody_handles_is_recorded_and_acknowledged(
     assert await consumed_numbers(delivery.echoes) == [(2, 2)]
 
 
-@pytest.mark.parametrize("place", ["bus.before_commit", "bus.after_commit"])
+@pytest.mark.parametrize("place", ["listener.before_commit", "listener.after_commit"])
 async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
     delivery: ToyDelivery, until: Until, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -91,13 +92,15 @@ async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
     await delivery.ring("a")
     await delivery.relay().once()
     (message,) = await fetch_one(delivery.bus)
-    if place == "bus.after_commit":
+    if place == "listener.after_commit":
         with pytest.raises(FailpointError):
             await listener._take([message])
     else:
         await listener._take([message])
     monkeypatch.delenv("OIP_FAILPOINT")
-    (redelivered,) = await fetch_one(delivery.bus) if place == "bus.before_commit" else (message,)
+    (redelivered,) = (
+        await fetch_one(delivery.bus) if place == "listener.before_commit" else (message,)
+    )
     await listener._take([redelivered])
 
     assert await delivery.echo_counts() == {"a": 1}
@@ -235,6 +238,18 @@ async def test_a_new_epoch_that_the_bus_lost_is_found(delivery: ToyDelivery, unt
     await delivery.relay(lose).once()
 
     await until(consumed(delivery, {"a": 5}))
+
+
+async def test_an_event_of_another_producer_in_a_replay_is_refused(
+    delivery: ToyDelivery,
+) -> None:
+    async def foreign(_producer: str, epoch: str, _from_seq: int) -> AsyncIterator[Envelope]:
+        yield Envelope("claims", epoch or "e", 1, "oip.claims.v1.ClaimDetermined", b"")
+
+    with pytest.raises(ForeignEnvelopeError):
+        await delivery.listener(replay=foreign).repair("toy")
+
+    assert await consumed_numbers(delivery.echoes) == []
 
 
 async def test_a_missing_producer_does_not_stop_the_listener(

@@ -72,8 +72,8 @@ async def test_a_frozen_server_is_noticed(
         "relay.after_number",
         "relay.after_publish",
         "relay.after_mark",
-        "bus.before_commit",
-        "bus.after_commit",
+        "listener.before_commit",
+        "listener.after_commit",
     ],
 )
 async def test_a_process_killed_anywhere_loses_and_doubles_nothing(
