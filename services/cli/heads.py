@@ -15,7 +15,7 @@ from services.cli import evidence
 from services.cli.desk import Desk, Refused, desk_of, run
 from services.client.heads import Growth, consistency_file, open_head, require_growth, verify_growth
 from services.orderlog.notes import Head
-from services.orders.commands.signing import LogKeyError, read_signer
+from services.orderlog.signer import LogKeyError, read_signer
 from services.runtime.rpc.wire import moment_from_wire
 
 SHOWN_MAX = 20

@@ -1,4 +1,4 @@
-"""Who is enrolled with a platform, as enrolment told."""
+"""Local copy of enrolments, fed by WorkersEnrolled."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import sqlalchemy as sa
 from services.runtime.storage.database import Transaction
 
 
-async def enrolled_of(tx: Transaction, platform: str, workers: Iterable[int]) -> set[int]:
+async def list_enrolled(tx: Transaction, platform: str, workers: Iterable[int]) -> set[int]:
     """Those of these workers that are enrolled with the platform."""
     rows = await tx.execute(
         sa.text(
             "select worker from platform_worker"
             " where platform = :platform and worker = any(cast(:workers as bigint[]))"
         ),
-        # The driver looks at every number of a list, one after the other.
+        # As text, because the driver adapts the numbers of a list one by one.
         {"platform": platform, "workers": f"{{{','.join(map(str, workers))}}}"},
     )
     return set(rows.scalars())
 
 
-async def add_enrolled(tx: Transaction, platform: str, workers: Iterable[int]) -> None:
-    """Add enrolments; those held already stay as they are."""
+async def insert(tx: Transaction, platform: str, workers: Iterable[int]) -> None:
+    """Add enrolments; a repeat changes nothing."""
     await tx.execute(
         sa.text(
             "insert into platform_worker (platform, worker)"

@@ -40,7 +40,7 @@ COPY_COLUMNS = (
 def copy_rows(
     columns: Columns, area: pa.Int32Array, platform: str, batch_no: int, *, first: int = 0
 ) -> pa.BinaryArray:
-    """Each row as binary COPY wants it, numbered from `first`; `copy_parts` puts them together."""
+    """Each row in binary COPY form, numbered from `first`; `copy_parts` puts them together."""
     count = len(columns)
     return rows(
         count,
@@ -73,44 +73,44 @@ def copy_rows(
 
 
 def copy_parts(content: Any) -> list[Any]:
-    """A whole COPY of rows that lie one after the other, to be sent part by part."""
+    """A whole COPY of packed rows, to be sent part by part."""
     return [COPY_HEADER, content, COPY_TRAILER]
 
 
-def kept(content: bytes, offsets: bytes, mask: Sequence[bool]) -> memoryview:
-    """Of rows that lie one after the other, those where the mask is true."""
+def filtered(content: bytes, offsets: bytes, mask: Sequence[bool]) -> memoryview:
+    """Of packed rows, those where the mask is true."""
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
-    found = pa.Array.from_buffers(pa.binary(), len(mask), buffers).filter(pa.array(mask))
-    ends = offsets_of(found)
-    return memoryview(found.buffers()[2])[ends[0] : ends[-1]]
+    rows_left = pa.Array.from_buffers(pa.binary(), len(mask), buffers).filter(pa.array(mask))
+    ends = offsets_of(rows_left)
+    return memoryview(rows_left.buffers()[2])[ends[0] : ends[-1]]
 
 
 def packed(values: pa.BinaryArray) -> tuple[Any, bytes]:
-    """The values one after the other, and 32-bit offsets, for `kept`."""
+    """The values one after the other, and 32-bit offsets, for `filtered`."""
     offsets = array("i", offsets_of(values))
     return memoryview(values.buffers()[2])[: offsets[-1]], offsets.tobytes()
 
 
 def _text_or_null(column: Any) -> list[Piece]:
-    """A text as COPY wants it; an empty one is null."""
+    """A text for COPY; an empty one is null."""
     binary = column.cast(pa.binary())
-    given = pc.greater(pc.binary_length(binary), 0)
-    if not pc.any(given).as_py():
+    has_value = pc.greater(pc.binary_length(binary), 0)
+    if not pc.any(has_value).as_py():
         return [_NULL]
     sized = rows(len(column), text(column, 4))
-    return [pc.if_else(given, sized, pa.scalar(_NULL, pa.binary()))]
+    return [pc.if_else(has_value, sized, pa.scalar(_NULL, pa.binary()))]
 
 
 def _moment_or_null(column: Any) -> list[Piece]:
-    """Unix microseconds as COPY wants a moment; 0 is null."""
-    given = pc.not_equal(column, 0)
-    if not pc.any(given).as_py():
+    """Unix microseconds as a moment for COPY; 0 is null."""
+    has_value = pc.not_equal(column, 0)
+    if not pc.any(has_value).as_py():
         return [_NULL]
     shifted = big_endian(pc.subtract(column, POSTGRES_EPOCH_US), 8)
     sized: list[Piece] = [(8).to_bytes(4, "big"), shifted]
-    if pc.all(given).as_py():
+    if pc.all(has_value).as_py():
         return sized
-    return [pc.if_else(given, rows(len(column), sized), pa.scalar(_NULL, pa.binary()))]
+    return [pc.if_else(has_value, rows(len(column), sized), pa.scalar(_NULL, pa.binary()))]
 
 
 def _sized(content: bytes) -> bytes:

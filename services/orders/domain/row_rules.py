@@ -1,33 +1,25 @@
-"""Which rows of a batch are refused, and why: rules over whole columns, first fitting one wins."""
+"""Which rows of a batch are refused, and why: rules over whole columns, the first match wins."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.kernel import parameters
-from services.kernel.periods import first_moment
+from services.kernel.scheme import Industry
 from services.orderlog.columns import Columns
-from services.orderlog.entries import microseconds
 
 ORDER_NO_LENGTH_MAX = 64
 REASON_LENGTH_MAX = 200
 MICROSECONDS_PER_DAY = 86_400_000_000
 # China Standard Time; there has been no summer time since 1991, long before the scheme.
 SHANGHAI_OFFSET_US = 8 * 3_600_000_000
-# Far beyond any order, and inside what PostgreSQL and Arrow can hold.
+# Far beyond any order, and within what PostgreSQL and Arrow can hold (2100-01-01).
 LATEST_US = 4_102_444_800_000_000
-
-_PARAMETERS = Path(__file__).parents[1] / "parameters"
-_KERNEL_PARAMETERS = Path(parameters.__file__).parent / "parameters"
 
 
 class State(IntEnum):
@@ -40,7 +32,7 @@ class State(IntEnum):
 
 
 COUNTING_STATES = (State.COMPLETED, State.CANCELLED)
-INDUSTRIES = (1, 2, 3)
+INDUSTRIES = tuple(industry.value for industry in Industry)
 
 
 class Status(IntEnum):
@@ -69,7 +61,7 @@ SENTENCES = {
     Status.BAD_STATE: "Send a known state: completed and cancelled orders with their end, "
     "accepted ones without, reversed ones with a reason of at most 200 characters.",
     Status.BAD_ACCEPT_TIME: "Send when the worker accepted the order; "
-    "orders from before the scheme began are not taken.",
+    "orders from before the scheme began are not accepted.",
     Status.TIMES_OUT_OF_ORDER: "Send acceptance, pick-up and end in this order, "
     "within the longest time an order may last.",
     Status.TIME_IN_FUTURE: "Send the record once its times have passed; check the clock and zone.",
@@ -85,7 +77,7 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class Rules:
-    """What a batch is checked against."""
+    """The rules in force that a batch is checked against; moments in Unix microseconds."""
 
     pooling_areas: tuple[int, ...]
     scheme_start_us: int
@@ -95,7 +87,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Refusals:
-    """Which rule each row fell under: an index into REASONS, 0 for a sound row."""
+    """The rule that refuses each row: an index into REASONS, 0 for a sound row."""
 
     rule: pa.Int8Array
     pooling_area: pa.Int32Array
@@ -106,7 +98,7 @@ class Refusals:
         return pc.equal(self.rule, 0)
 
 
-# Position is the rule's number; a status may stand several times, with different fields.
+# The index is the rule's number; a status may occur several times, with different fields.
 REASONS: tuple[tuple[Status, str], ...] = (
     (Status.BAD_ORDER_NO, ""),  # 0: sound
     (Status.BAD_ORDER_NO, "order_no"),
@@ -126,35 +118,15 @@ REASONS: tuple[tuple[Status, str], ...] = (
 )
 
 
-def rules_at(now: datetime, province: str) -> Rules:
-    """The rules in force in a province at a moment."""
-    day = (now + timedelta(microseconds=SHANGHAI_OFFSET_US)).date()
-    return replace(_rules_on(day, province), now_us=microseconds(now))
-
-
-@lru_cache(maxsize=64)
-def _rules_on(day: date, province: str) -> Rules:
-    """All but the moment itself, which differs with each call."""
-    start = date.fromisoformat(_parameter("scheme_start").on(day, province).value)
-    areas = _parameter("pooling_areas").on(day, province).value
-    days = int(_parameter("order_days_max").on(day, province).decimal)
-    return Rules(
-        pooling_areas=tuple(int(area) for area in areas),
-        scheme_start_us=microseconds(first_moment(start)),
-        now_us=0,
-        order_us_max=days * MICROSECONDS_PER_DAY,
-    )
-
-
-def check(columns: Columns, rules: Rules, not_enrolled: Sequence[int]) -> Refusals:
+def refuse(columns: Columns, rules: Rules, not_enrolled: Sequence[int]) -> Refusals:
     """Give each row the first rule that refuses it."""
     area = pooling_area(columns.place, rules.pooling_areas)
     masks = [*_own_rules(columns), *_time_rules(columns, rules), pc.is_null(area)]
-    stranger = pc.less(columns.worker, 1)
+    is_unknown = pc.less(columns.worker, 1)
     if not_enrolled:
-        unknown = pc.is_in(columns.worker, value_set=pa.array(not_enrolled, pa.int64()))
-        stranger = pc.or_(stranger, unknown)
-    masks.append(stranger)
+        is_absent = pc.is_in(columns.worker, value_set=pa.array(not_enrolled, pa.int64()))
+        is_unknown = pc.or_(is_unknown, is_absent)
+    masks.append(is_unknown)
     if not any(pc.any(mask).as_py() for mask in masks):
         return Refusals(pa.repeat(pa.scalar(0, pa.int8()), len(columns)), area)
     numbers = [pa.scalar(number, pa.int8()) for number in range(1, len(masks) + 1)]
@@ -202,19 +174,21 @@ def _own_rules(columns: Columns) -> list[Any]:
 
 
 def _time_rules(columns: Columns, rules: Rules) -> list[Any]:
-    accepted, taken, ended = columns.accept_time, columns.pick_up_time, columns.end_time
-    has_taken, has_ended = pc.not_equal(taken, 0), pc.not_equal(ended, 0)
-    # Far-off values are refused as future before a difference could overflow.
+    accepted, picked_up, ended = columns.accept_time, columns.pick_up_time, columns.end_time
+    has_pick_up, has_ended = pc.not_equal(picked_up, 0), pc.not_equal(ended, 0)
+    # Clamped so that the difference cannot overflow; such values are refused as future anyway.
     sane_end = pc.min_element_wise(pc.max_element_wise(ended, 0), LATEST_US)
     sane_start = pc.min_element_wise(pc.max_element_wise(accepted, 0), LATEST_US)
     too_long = pc.greater(pc.subtract(sane_end, sane_start), rules.order_us_max)
-    taken_wrong = _any(pc.less(taken, accepted), pc.and_(has_ended, pc.greater(taken, ended)))
+    too_early_or_late = _any(
+        pc.less(picked_up, accepted), pc.and_(has_ended, pc.greater(picked_up, ended))
+    )
     return [
         pc.less(accepted, rules.scheme_start_us),
-        pc.and_(has_taken, taken_wrong),
+        pc.and_(has_pick_up, too_early_or_late),
         pc.and_(has_ended, _any(pc.less(ended, accepted), too_long)),
         pc.greater(accepted, rules.now_us),
-        pc.greater(taken, rules.now_us),
+        pc.greater(picked_up, rules.now_us),
         pc.greater(ended, rules.now_us),
     ]
 
@@ -224,9 +198,3 @@ def _any(*masks: Any) -> Any:
     for mask in masks[1:]:
         joined = pc.or_(joined, mask)
     return joined
-
-
-@cache
-def _parameter(name: str) -> parameters.Parameter:
-    own = _PARAMETERS / f"{name}.toml"
-    return parameters.load(own if own.exists() else _KERNEL_PARAMETERS / f"{name}.toml")
