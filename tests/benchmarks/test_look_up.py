@@ -156,7 +156,7 @@ async def look(serving: Serving, url: str) -> tuple[dict[str, list[float]], floa
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.support.looking",
+        "tests.support.lookup_latency",
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
         env={

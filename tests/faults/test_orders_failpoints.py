@@ -23,7 +23,7 @@ from services.runtime.events.envelope import Envelope
 from services.runtime.events.jetstream import connect
 from tests.support.databases import Databases
 from tests.support.intake_load import WORKERS, Serving, serving_orders
-from tests.support.order_lives import SWIFT, Lives, ask, enrol, until
+from tests.support.killed_orders import SWIFT, Lives, ask, enrol, until
 
 SERVICES = Path(failpoints.__file__).resolve().parents[1]
 DEATH_SECONDS = 30

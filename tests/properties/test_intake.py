@@ -22,7 +22,8 @@ from oip.type.v1 import type_pb2
 from services.kernel.periods import civil_day
 from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
-from tests.support.uploading import NINE, OrderDesk, as_rows, broken_invariants, order_desk, row
+from tests.support.stack_client import StackClient
+from tests.support.uploads import NINE, as_rows, enrol, orders_client, row, upload, violations
 
 EXAMPLES = 25
 AREAS = {440100: "440100", 440606: "440600"}
@@ -86,9 +87,9 @@ class Held:
 
 
 @pytest.fixture(scope="module")
-async def desk(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
-    async with order_desk(stack, databases) as desk:
-        yield desk
+async def client(stack: Settings, databases: Databases) -> AsyncIterator[StackClient]:
+    async with orders_client(stack, databases) as client:
+        yield client
 
 
 @st.composite
@@ -131,30 +132,30 @@ def batches(draw: st.DrawFn) -> list[Sent]:
 )
 @given(sent=st.tuples(batches(), batches()))
 def test_receipts_and_tallies_are_those_of_a_dictionary(
-    desk: OrderDesk, sent: tuple[list[Sent], list[Sent]]
+    client: StackClient, sent: tuple[list[Sent], list[Sent]]
 ) -> None:
     loop = asyncio.get_event_loop_policy().get_event_loop()
-    loop.run_until_complete(_check(desk, sent))
+    loop.run_until_complete(_check(client, sent))
 
 
-async def _check(desk: OrderDesk, sent: Sequence[list[Sent]]) -> None:
+async def _check(client: StackClient, sent: Sequence[list[Sent]]) -> None:
     names = [f"PLATFORM{next(NUMBERS):010d}" for _ in sent]
     for platform in names:
-        await desk.enrol(1, 2, platform=platform)
+        await enrol(client, 1, 2, platform=platform)
     await asyncio.gather(
-        *(_platform(desk, platform, own) for platform, own in zip(names, sent, strict=True))
+        *(_platform(client, platform, own) for platform, own in zip(names, sent, strict=True))
     )
-    assert await broken_invariants(desk) == []
+    assert await violations(client) == []
 
 
-async def _platform(desk: OrderDesk, platform: str, sent: Sequence[Sent]) -> None:
+async def _platform(client: StackClient, platform: str, sent: Sequence[Sent]) -> None:
     """Send all on two streams at once; each receipt is what the dictionary says."""
     streams = [
         [as_rows(one.batch_id, one.rows, platform) for one in sent if one.stream == number]
         for number in range(2)
     ]
     answers = await asyncio.gather(
-        *(desk.upload(*stream, platform=platform) for stream in streams if stream)
+        *(upload(client, *stream, platform=platform) for stream in streams if stream)
     )
     receipts = dict[int, pb.OrderBatch]()
     for answer in itertools.chain(*answers):
@@ -168,7 +169,7 @@ async def _platform(desk: OrderDesk, platform: str, sent: Sequence[Sent]) -> Non
     for _, receipt in sorted(receipts.items()):
         own = content[receipt.name.rpartition("/")[2]]
         _compare(receipt, held.take(own))
-    assert await _tallies(desk, platform) == held.tallies()
+    assert await _tallies(client, platform) == held.tallies()
 
 
 def _compare(receipt: pb.OrderBatch, outcomes: list[Any]) -> None:
@@ -194,10 +195,10 @@ def _compare(receipt: pb.OrderBatch, outcomes: list[Any]) -> None:
     assert by_reason == Counter(one for one in refused if one not in CONFLICTS)
 
 
-async def _tallies(desk: OrderDesk, platform: str) -> Counter[tuple[str, int, str]]:
+async def _tallies(client: StackClient, platform: str) -> Counter[tuple[str, int, str]]:
     found: Counter[tuple[str, int, str]] = Counter()
     for month in (6, 7):
-        answer = await desk.at("platform", platform=platform).ListOrderTallies(
+        answer = await client.orders("platform", platform=platform).ListOrderTallies(
             pb.ListOrderTalliesRequest(month=type_pb2.Month(year=2025, month=month), page_size=1000)
         )
         for one in answer.tallies:

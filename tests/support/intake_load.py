@@ -31,7 +31,7 @@ from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import CLIENT_OPTIONS, Channels
 from services.runtime.rpc.tokens import Issuer
 from tests.support.databases import Databases
-from tests.support.uploading import NINE
+from tests.support.uploads import NINE
 
 Done = TypeVar("Done")
 

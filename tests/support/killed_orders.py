@@ -13,12 +13,11 @@ import psycopg
 from oip.orders.v1 import orders_pb2 as pb
 
 from services.client.uploading import Batch, cut
-from services.orders.__main__ import SERVICE
 from services.runtime.base.settings import Settings
 from services.runtime.events.envelope import stream_of
 from services.runtime.events.jetstream import EPOCH_HEADER, ID_HEADER, connect
-from services.runtime.storage.database import Database
 from tests.support.intake_load import PLATFORMS, WORKERS, Serving, orders
+from tests.support.uploads import violations_at
 
 SWIFT = PLATFORMS[0]
 ROWS_PER_BATCH = 200
@@ -122,13 +121,7 @@ class Lives:
         """All batches sent are held once, with all that stands beside them (I2 I6 I10 I13)."""
         assert len(self.receipts) == len(self.sent)
         assert sum(one.created_count for one in self.receipts.values()) == self.rows
-        database = Database(self.url, "orders", pool_size=1)
-        try:
-            async with database.begin() as tx:
-                checks = await SERVICE.verify(tx)
-        finally:
-            await database.close()
-        assert [f"{one.invariant}: {one.detail}" for one in checks if not one.holds] == []
+        assert await violations_at(self.settings) == []
         batches = len(self.sent)
         (counted,) = await ask(self.url, _COUNTS)
         assert counted == (self.rows, self.rows, self.rows, batches, batches, batches)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.uploading import SWIFT
+from tests.support.uploads import SWIFT
 
 UNGUARDED = "set session_replication_role = replica;"
 B1 = "(select batch_no from orders.order_batch where batch_id = 'b1')"
@@ -20,8 +20,8 @@ CUT = (
     " delete from orders.order_batch where log_index >= 4"
 )
 
-# What is done, and what is said: the invariant and words of its finding.
-CRIMES = {
+# The change, and a part of what `oip verify` says of it.
+CHANGES = {
     # Rows.
     "delete": ("delete from orders.orders where order_no = 'o-2'", "b1 do not give its root"),
     "edit": (
@@ -77,7 +77,7 @@ CRIMES = {
             f" insert into orders.order_tally select batch_no, platform, 440600, industry,"
             f" service_date, 1 from orders.order_tally where batch_no = {B1}"
         ),
-        "I5-areas: 1 orders stand in another pooling area",
+        "I5-orders-areas: 1 orders stand in another pooling area",
     ),
     # Batches and their receipts.
     "drop a batch": (
@@ -94,14 +94,14 @@ CRIMES = {
     ),
     "a time that cannot be read": (
         "update orders.order_batch set create_time = 'infinity' where batch_id = 'b1'",
-        "I5-log: a value of the log cannot be read",
+        "I5-orders-log: a value of the log cannot be read",
     ),
     "tallies moved between batches": (
         (
             f"update orders.order_tally set order_count = order_count + 1 where batch_no = {B1};"
             f" update orders.order_tally set order_count = order_count - 1 where batch_no = {B3}"
         ),
-        "I2-tallies: 2 lines differ",
+        "I2-orders-tallies: 2 lines differ",
     ),
     "a rejection's content": (
         "update orders.order_rejection set order_no = 'x', content = null where status = 11",
@@ -109,7 +109,7 @@ CRIMES = {
     ),
     "a rejection's reason": (
         "update orders.order_rejection set status = 8 where status = 3",
-        "I13: 1 batches differ",
+        "I13-orders-receipts: 1 batches differ",
     ),
     "a reason with its count": (
         (
@@ -124,7 +124,7 @@ CRIMES = {
     ),
     "reasons counted otherwise": (
         "update orders.order_batch set rejected_by_reason = '{\"4\": 1}' where batch_id = 'b2'",
-        "I13: 1 batches differ",
+        "I13-orders-receipts: 1 batches differ",
     ),
     "more received": (
         (
@@ -138,7 +138,7 @@ CRIMES = {
             "update orders.order_batch set conflict_count = 0, rejected_count = 2"
             " where batch_id = 'b2'"
         ),
-        "I13: 1 batches differ",
+        "I13-orders-receipts: 1 batches differ",
     ),
     "content hash": (
         "update orders.order_batch set content_hash = sha256('x') where batch_id = 'b1'",
@@ -147,7 +147,7 @@ CRIMES = {
     # The log.
     "frontier": (
         "update orders.order_log set frontier = sha256('x') || substr(frontier, 33)",
-        "goes on from other nodes than its batches give",
+        "continues from other nodes than its batches give",
     ),
     "a node": (
         "update orders.log_node set hash = sha256('x') where level = 0 and position = 4",
@@ -201,22 +201,22 @@ CRIMES = {
     ),
     "the log's end": (
         "delete from orders.order_log",
-        f"the log of {SWIFT} is gone, its batches are not",
+        f"the log of {SWIFT} is missing, its batches are not",
     ),
     "the log": (
         "delete from orders.order_log; delete from orders.checkpoint; delete from orders.log_node",
-        f"the log of {SWIFT} is gone, its batches are not",
+        f"the log of {SWIFT} is missing, its batches are not",
     ),
     "all batches": (
         "delete from orders.order_batch; delete from orders.checkpoint",
-        f"the log of {SWIFT} tells of 5 batches and 8 nodes, and none is held",
+        f"the log of {SWIFT} has 5 batches and 8 nodes, and no batch is held",
     ),
     "the last batch with its head": (CUT, "orderBatches/b4 was recorded and is not held"),
     "the last batch, not in the audit": (
         f"{CUT}; delete from orders.audit where right(resource, 2) = 'b4'",
         "orderBatches/b4 was recorded and is not held",
     ),
-    "the last batch, not told": (
+    "the last batch, not published": (
         f"{CUT}; delete from orders.outbox where pub_seq = 5",
         "orderBatches/b4 was recorded and is not held",
     ),
@@ -224,35 +224,38 @@ CRIMES = {
         "; ".join(f"delete from orders.{table}" for table in (*ALL, "order_log")),
         "orderBatches/b0 was recorded and is not held",
     ),
-    # What stands beside.
+    # Around the log.
     "order of which a later revision came first": (
-        "update orders.order_log set has_headless = not has_headless",
-        "I2-headless: 1 orders or logs differ",
+        "update orders.order_log set misses_first_revisions = not misses_first_revisions",
+        "I2-orders-first-revisions: 1 orders or logs differ",
     ),
-    "its number": ("delete from orders.headless_order", "I2-headless: 2 orders or logs differ"),
-    "a freeze": ("delete from orders.order_freeze", "I5-freezes: 1 requests differ"),
+    "its number": (
+        "delete from orders.order_missing_first_revision",
+        "I2-orders-first-revisions: 2 orders or logs differ",
+    ),
+    "a freeze": ("delete from orders.order_freeze", "I5-orders-freezes: 1 requests differ"),
     "a freeze moved": (
         "update orders.order_freeze set moment = moment + interval '1 day'",
-        "I5-freezes: 2 requests differ",
+        "I5-orders-freezes: 2 requests differ",
     ),
     "a freeze made later": (
         "update orders.order_freeze set create_time = create_time + interval '1 day'",
-        "I5-freezes: 1 requests differ",
+        "I5-orders-freezes: 1 requests differ",
     ),
-    "a freeze made up": (
+    "a freeze invented": (
         (
             "insert into orders.order_freeze select 2, moment, holder, create_time"
             " from orders.order_freeze"
         ),
-        "I5-freezes: 1 requests differ",
+        "I5-orders-freezes: 1 requests differ",
     ),
-    "events": ("delete from orders.outbox", "b0 was told 0 times"),
+    "events": ("delete from orders.outbox", "b0 has 0 events"),
     "an event": (
         (
             "update orders.outbox set payload = substr(payload, 1, length(payload) - 2)"
             " where pub_seq = 2"
         ),
-        "b1 was told otherwise than it is held",
+        "orderBatches/b1 differs from what is held",
     ),
     "audit": ("delete from orders.audit", "b0 has no audit row"),
     "the end of the audit": (

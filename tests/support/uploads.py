@@ -1,4 +1,4 @@
-"""Order rows and an uploader for tests of orders."""
+"""Order rows, batches and uploads for tests of orders."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from typing import Any
 import grpc
 import psycopg
 import pyarrow as pa
+from google.rpc import error_details_pb2
 from oip.orders.v1 import orders_pb2 as pb
-from oip.orders.v1 import orders_pb2_grpc
 
 from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import microseconds
+from services.orderlog.signer import VERIFIER_FILE
 from services.orders.__main__ import SERVICE
-from services.runtime.base.clock import SetClock
+from services.runtime.base.clock import SetClock, SystemClock
 from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import Channels
-from services.runtime.service.stack import Stack
-from services.runtime.service.stack import stack as run_stack
+from services.runtime.service.context import ServiceContext
+from services.runtime.storage.crypto import ColumnCipher, load_or_make_keys
+from services.runtime.storage.database import Database
 from tests.support.databases import Databases
+from tests.support.stack_client import StackClient, stack_client
 
 SWIFT, PEARL = "91110108MA01ABCD2H", "91350100M000100Y43"
 NOW = datetime(2025, 8, 1, 1, 0, tzinfo=UTC)
@@ -52,7 +55,7 @@ def as_rows(batch_id: str, rows: Iterable[dict[str, Any]], platform: str = SWIFT
     return pb.UploadOrdersRequest(
         batch_id=batch_id,
         platform=f"platforms/{platform}",
-        rows=pb.OrderRows(rows=[pb.OrderRow(**one) for one in rows]),
+        rows=pb.OrderRows(rows=[pb.OrderRow(**values) for values in rows]),
     )
 
 
@@ -61,7 +64,7 @@ def table_of(rows: Sequence[dict[str, Any]]) -> pa.Table:
     columns = {}
     for field in SCHEMA:
         key = f"{field.name}_us" if field.name.endswith("_time") else field.name
-        values = [one[key] for one in rows]
+        values = [each[key] for each in rows]
         if field.name.endswith("_time"):
             array = pa.array([value or None for value in values], pa.int64()).cast(field.type)
         elif field.name == "reason":
@@ -89,90 +92,99 @@ def as_arrow(batch_id: str, table: pa.Table | bytes, platform: str = SWIFT) -> A
     )
 
 
-class OrderDesk:
-    """Orders as its callers see it."""
-
-    def __init__(self, running: Stack) -> None:
-        self.running = running
-        self._opened: list[Channels] = []
-
-    def at(self, *roles: str, platform: str = "") -> orders_pb2_grpc.OrderServiceAsyncStub:
-        channels = self.running.channels("test", *roles, platform=platform)
-        self._opened.append(channels)
-        return channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-
-    async def close(self) -> None:
-        for channels in self._opened:
-            await channels.close()
-
-    async def enrol(self, *workers: int, platform: str = SWIFT) -> None:
-        """Enrol workers as if enrolment had told of them."""
-        await self.execute(
-            "insert into orders.platform_worker select %s, unnest(%s::bigint[])"
-            " on conflict do nothing",
-            platform,
-            list(workers),
-        )
-
-    async def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Run a statement as the superuser; its rows, if it has any."""
-        url = self.running.settings.database_url
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            cursor = await connection.execute(statement, values)
-            return await cursor.fetchall() if cursor.description else []
-
-    async def upload(self, *batches: Any, platform: str = SWIFT) -> list[pb.UploadOrdersResponse]:
-        """Send batches on one stream; all answers."""
-
-        async def requests() -> AsyncIterator[Any]:
-            for batch in batches:
-                yield batch
-
-        stub = self.at("platform", platform=platform)
-        return [answer async for answer in stub.UploadOrders(requests(), timeout=60)]
-
-    async def receipt(self, batch: Any, platform: str = SWIFT) -> pb.OrderBatch:
-        """Send one batch that is expected to be taken."""
-        (answer,) = await self.upload(batch, platform=platform)
-        assert answer.WhichOneof("outcome") == "receipt", answer
-        return answer.receipt
-
-    async def problem(self, batch: Any, platform: str = SWIFT) -> tuple[grpc.StatusCode, str, str]:
-        """Send one batch that is expected to be refused: code, reason, sentence."""
-        (answer,) = await self.upload(batch, platform=platform)
-        assert answer.WhichOneof("outcome") == "problem", answer
-        return problem_in(answer.problem)
-
-
 @asynccontextmanager
-async def order_desk(settings: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
-    """Orders alone with a database of its own, in August 2025, and workers 1 to 9."""
+async def orders_client(settings: Settings, databases: Databases) -> AsyncIterator[StackClient]:
+    """Orders alone on a new database, in August 2025, with workers 1 to 9 enrolled."""
     filled = settings.model_copy(update={"database_url": await databases.fresh("orders")})
-    clock = SetClock(NOW)
-    async with run_stack([SERVICE], filled, clock=clock, any_port=True, grace=1) as running:
-        desk = OrderDesk(running)
-        await desk.enrol(*range(1, 10))
-        yield desk
-        await desk.close()
+    async with stack_client([SERVICE], filled, SetClock(NOW)) as client:
+        await enrol(client, *range(1, 10))
+        yield client
 
 
-async def broken_invariants(desk: OrderDesk) -> list[str]:
-    """What no longer holds."""
-    async with desk.running.contexts["orders"].database.begin() as tx:
-        checks = await SERVICE.verify(tx)
-        if SERVICE.verify_with is not None:
-            checks += await SERVICE.verify_with(tx, desk.running.contexts["orders"])
-    return [f"{one.invariant}: {one.detail}" for one in checks if not one.holds]
+async def enrol(client: StackClient, *workers: int, platform: str = SWIFT) -> None:
+    """Enrol workers as if WorkersEnrolled had been consumed."""
+    await execute(
+        client,
+        "insert into orders.platform_worker select %s, unnest(%s::bigint[]) on conflict do nothing",
+        platform,
+        list(workers),
+    )
+
+
+async def execute(client: StackClient, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Run a statement as the superuser; its rows, if it has any."""
+    url = client.stack.settings.database_url
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        cursor = await connection.execute(statement.encode(), values or None)
+        return await cursor.fetchall() if cursor.description else []
+
+
+async def upload(
+    client: StackClient, *batches: Any, platform: str = SWIFT
+) -> list[pb.UploadOrdersResponse]:
+    """Send batches on one stream; all answers."""
+    stub = client.orders("platform", platform=platform)
+    return [answer async for answer in stub.UploadOrders(iter(batches), timeout=60)]
+
+
+async def upload_one(client: StackClient, batch: Any, platform: str = SWIFT) -> pb.OrderBatch:
+    """Send one batch that is expected to be accepted."""
+    (answer,) = await upload(client, batch, platform=platform)
+    assert answer.WhichOneof("outcome") == "receipt", answer
+    return answer.receipt
+
+
+async def upload_refused(
+    client: StackClient, batch: Any, platform: str = SWIFT
+) -> tuple[grpc.StatusCode, str, str]:
+    """Send one batch that is expected to be refused: code, reason, sentence."""
+    (answer,) = await upload(client, batch, platform=platform)
+    assert answer.WhichOneof("outcome") == "problem", answer
+    return problem_in(answer.problem)
+
+
+async def violations(client: StackClient) -> list[str]:
+    """The invariants of orders that do not hold, with their details."""
+    return await _violations(client.context("orders"))
+
+
+async def violations_at(settings: Settings) -> list[str]:
+    """The same of a service that runs elsewhere, or no longer."""
+    database = Database(settings.database_of("orders"), "orders", pool_size=1)
+    context = ServiceContext(
+        service="orders",
+        database=database,
+        clock=SystemClock(),
+        cipher=ColumnCipher(load_or_make_keys(settings.keys_path)),
+        channels=Channels({}, str),
+        province=settings.province,
+        state_dir=settings.state_dir,
+        makes_keys=True,
+    )
+    try:
+        return await _violations(context)
+    finally:
+        await database.close()
+
+
+async def _violations(context: ServiceContext) -> list[str]:
+    async with context.database.begin() as tx:
+        checks = await SERVICE.verify(tx, context)
+    return [f"{check.invariant}: {check.detail}" for check in checks if not check.holds]
+
+
+def verifier_key(client: StackClient) -> str:
+    """The key that auditors check the heads with."""
+    path = client.stack.settings.state_dir / VERIFIER_FILE
+    return path.read_text(encoding="ascii").strip()
 
 
 def problem_in(status: Any) -> tuple[grpc.StatusCode, str, str]:
     """Code, reason and sentence of a status."""
-    from google.rpc import error_details_pb2
-
     reason = ""
     for detail in status.details:
-        told = error_details_pb2.ErrorInfo()
-        if detail.Unpack(told):
-            reason = told.reason
-    code = next(one for one in grpc.StatusCode if one.value[0] == status.code)
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            reason = info.reason
+    code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
     return code, reason, status.message

@@ -14,7 +14,7 @@ from services.runtime.service.stack import Stack
 from tests.support.command_line import Result, oip
 from tests.support.databases import Databases
 from tests.support.pushing import enrolment_and_orders
-from tests.support.uploading import SWIFT
+from tests.support.uploads import SWIFT
 
 YESTERDAY = today(SystemClock()) - timedelta(days=1)
 HEADER = "pooling_area,industry,order_count\n"

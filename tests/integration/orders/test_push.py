@@ -21,7 +21,7 @@ from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
 from tests.support.order_files import MAPPING, orders_table
 from tests.support.pushing import enrolment_and_orders
-from tests.support.uploading import PEARL, SWIFT
+from tests.support.uploads import PEARL, SWIFT
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
 

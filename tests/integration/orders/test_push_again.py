@@ -27,10 +27,10 @@ from services.runtime.service.stack import Stack
 from tests.support.command_line import Result, command, oip
 from tests.support.databases import Databases
 from tests.support.enrolling import citizen_number, enrol_hints
+from tests.support.killed_orders import until
 from tests.support.order_files import MAPPING
-from tests.support.order_lives import until
 from tests.support.pushing import enrolment_and_orders
-from tests.support.uploading import PEARL, SWIFT
+from tests.support.uploads import PEARL, SWIFT
 
 MOMENT = pa.timestamp("us", tz="UTC")
 START_US = 1_357_095_600_000_000  # 2013-01-02 11:00 in Shanghai

@@ -21,7 +21,7 @@ from services.client.files import OrderFileUnreadable
 from services.client.formats import LINE_BYTES_MAX
 from services.client.mapping import MappingWrong
 from tests.support.order_files import MAPPING, orders_table
-from tests.support.uploading import PEARL, SWIFT
+from tests.support.uploads import PEARL, SWIFT
 
 HEADER = ",".join(NEEDED)
 ROW = "A,{no},w1,2013-01-02T11:00:00+08:00,2013-01-02T12:00:00+08:00,-73.99,40.72"

@@ -11,35 +11,49 @@ from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from oip.orders.v1 import orders_pb2 as pb
 
 from services.orderlog import notes, tree
-from services.orders.commands.signing import KEY_FILE, read_signer
+from services.orderlog.signer import KEY_FILE, read_signer
 from services.runtime.rpc.client import problem_of
 from services.runtime.rpc.wire import moment_to_wire
 from services.runtime.service.delivery import missing
 from tests.integration.orders.test_evidence import is_proven
-from tests.support.crimes import CRIMES, CUT, UNGUARDED
-from tests.support.uploading import NINE, SWIFT, OrderDesk, as_rows, row
+from tests.support.snapshots import Snapshot, take_snapshot
+from tests.support.stack_client import StackClient
+from tests.support.tampering import CHANGES, CUT, UNGUARDED
+from tests.support.uploads import NINE, NOW, SWIFT, as_rows, execute, row, upload_one
 
 
-@pytest.fixture
-async def held(desk: OrderDesk) -> OrderDesk:
-    """Five batches, of which b2 has refused rows; one kept moment; everything told."""
+@pytest.fixture(scope="module")
+async def filled(running_orders: StackClient, empty_orders: Snapshot) -> Snapshot:
+    """Five batches, of which b2 has refused rows, and a moment whose records are kept."""
+    await empty_orders.restore()
     for number, count in enumerate((1, 7, 2, 4, 3)):
         rows = [row(f"o-{n}" if number == 1 else f"b{number}-{n}") for n in range(count)]
         if number == 2:
             rows += [row("bad", industry=9), row("o-1", worker=2), row("late", revision=2)]
-        await desk.receipt(as_rows(f"b{number}", rows))
-    await desk.at("adjudicator").FreezeOrders(
+        await upload_one(running_orders, as_rows(f"b{number}", rows))
+    await running_orders.orders("adjudicator").FreezeOrders(
         pb.FreezeOrdersRequest(
             request_id="f1", worker="workers/1", moment=moment_to_wire(NINE), holder="claims/c1"
         )
     )
-    await desk.running.settled()
-    return desk
+    await running_orders.delivered()
+    unlinked = "select 1 from orders.audit where seq is null limit 1"
+    while await execute(running_orders, unlinked):  # noqa: ASYNC110 - the database tells nobody
+        await asyncio.sleep(0.1)
+    return await take_snapshot(running_orders.stack.settings.database_url, "orders")
 
 
-async def named(desk: OrderDesk) -> str:
+@pytest.fixture
+async def log(running_orders: StackClient, filled: Snapshot) -> StackClient:
+    """The service with those batches."""
+    running_orders.clock.set(NOW)
+    await filled.restore()
+    return running_orders
+
+
+async def named(client: StackClient) -> str:
     """What `oip verify` says of orders."""
-    channels = desk.context.channels("auditor", "administrator")
+    channels = client.stack.channels("auditor", "administrator")
     try:
         stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, "orders")
         checks = (await stub.Verify(operations_pb2.VerifyRequest())).checks
@@ -48,32 +62,32 @@ async def named(desk: OrderDesk) -> str:
     return "; ".join(f"{one.invariant}: {one.detail}" for one in checks if not one.holds)
 
 
-@pytest.mark.parametrize(("crime", "words"), CRIMES.values(), ids=CRIMES.keys())
-async def test_a_crime_is_named(held: OrderDesk, crime: str, words: str) -> None:
-    assert await named(held) == ""
+@pytest.mark.parametrize(("change", "sentence"), CHANGES.values(), ids=CHANGES.keys())
+async def test_a_change_is_named(log: StackClient, change: str, sentence: str) -> None:
+    assert await named(log) == ""
 
-    await held.execute(UNGUARDED + crime)
+    await execute(log, UNGUARDED + change)
 
-    assert words in await named(held)
-    # Whoever asks gets what holds, or is told that it does not.
-    assert await answer(prove(held)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
-    assert await answer(grown(held)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
-    assert await answer(order(held)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
-
-
-def verifier_key(desk: OrderDesk) -> str:
-    return read_signer(desk.running.settings.state_dir / KEY_FILE, "440000").verifier_key
+    assert sentence in await named(log)
+    # An answer is proven, or refused because the records were changed.
+    assert await answer(prove(log)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
+    assert await answer(grown(log)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
+    assert await answer(order(log)) in {"PROVEN", "RECORDS_CHANGED", "NOT_FOUND"}
 
 
-async def prove(desk: OrderDesk) -> bool:
+def verifier_key(client: StackClient) -> str:
+    return read_signer(client.stack.settings.state_dir / KEY_FILE, "440000").verifier_key
+
+
+async def prove(client: StackClient) -> bool:
     name = f"platforms/{SWIFT}/orders/o-2"
-    found = await desk.at("adjudicator").GetOrderProof(pb.GetOrderProofRequest(name=name))
-    return is_proven(found, verifier_key(desk))
+    found = await client.orders("adjudicator").GetOrderProof(pb.GetOrderProofRequest(name=name))
+    return is_proven(found, verifier_key(client))
 
 
-async def grown(desk: OrderDesk) -> bool:
+async def grown(client: StackClient) -> bool:
     """Whether the log of today contains the head at 3, which somebody kept."""
-    stub, platform = desk.at("fund_officer"), f"platforms/{SWIFT}"
+    stub, platform = client.orders("fund_officer"), f"platforms/{SWIFT}"
     found = await stub.GetLogConsistency(
         pb.GetLogConsistencyRequest(platform=platform, first_size=3)
     )
@@ -82,21 +96,21 @@ async def grown(desk: OrderDesk) -> bool:
     )
 
 
-async def order(desk: OrderDesk) -> bool:
+async def order(client: StackClient) -> bool:
     name = f"platforms/{SWIFT}/orders/o-2"
-    found = await desk.at("adjudicator").GetOrder(pb.GetOrderRequest(name=name))
+    found = await client.orders("adjudicator").GetOrder(pb.GetOrderRequest(name=name))
     return len(found.revisions) == 1
 
 
-async def near(desk: OrderDesk) -> int:
+async def near(client: StackClient) -> int:
     asked = pb.FindOrdersRequest(worker="workers/1", moment=moment_to_wire(NINE))
-    return len((await desk.at("adjudicator").FindOrders(asked)).orders)
+    return len((await client.orders("adjudicator").FindOrders(asked)).orders)
 
 
-async def day(desk: OrderDesk) -> int:
+async def day(client: StackClient) -> int:
     accepted = {"year": 2025, "month": 7, "day": 10}
     asked = pb.ListWorkerOrdersRequest(worker="workers/1", accept_date=accepted)
-    return len((await desk.at("adjudicator").ListWorkerOrders(asked)).records)
+    return len((await client.orders("adjudicator").ListWorkerOrders(asked)).records)
 
 
 UNPROVEN = {
@@ -120,23 +134,23 @@ UNGROWN = {
     "the log": "its newest head is missing",
 }
 UNANSWERED = [
-    *((prove, crime, said) for crime, said in UNPROVEN.items()),
-    *((grown, crime, said) for crime, said in UNGROWN.items()),
+    *((prove, change, said) for change, said in UNPROVEN.items()),
+    *((grown, change, said) for change, said in UNGROWN.items()),
     (near, "an end beyond all clocks", "a moment cannot be read"),
     (day, "an end beyond all clocks", "a moment cannot be read"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("ask", "crime", "said"), UNANSWERED, ids=[f"{ask.__name__}: {c}" for ask, c, _ in UNANSWERED]
+    ("ask", "change", "said"), UNANSWERED, ids=[f"{ask.__name__}: {c}" for ask, c, _ in UNANSWERED]
 )
-async def test_whoever_asks_for_what_a_crime_broke_is_told(
-    held: OrderDesk, ask: Callable[[OrderDesk], Awaitable[object]], crime: str, said: str
+async def test_a_question_about_what_was_changed_is_refused(
+    log: StackClient, ask: Callable[[StackClient], Awaitable[object]], change: str, said: str
 ) -> None:
-    await held.execute(UNGUARDED + CRIMES[crime][0])
+    await execute(log, UNGUARDED + CHANGES[change][0])
 
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await ask(held)
+        await ask(log)
 
     problem = problem_of(refused.value)
     assert problem.reason == "RECORDS_CHANGED"
@@ -150,45 +164,46 @@ async def answer(question: Awaitable[bool]) -> str:
         return problem_of(error).reason
 
 
-async def test_an_audit_cut_at_its_end_is_named(held: OrderDesk) -> None:
+async def test_an_audit_cut_at_its_end_is_named(log: StackClient) -> None:
     unlinked = "select 1 from orders.audit where seq is null limit 1"
-    while await held.execute(unlinked):  # noqa: ASYNC110 - the database tells nobody
+    while await execute(log, unlinked):  # noqa: ASYNC110 - the database tells nobody
         await asyncio.sleep(0.1)
 
-    await held.execute(
-        UNGUARDED + "delete from orders.audit where seq = (select max(seq) from orders.audit)"
+    await execute(
+        log, UNGUARDED + "delete from orders.audit where seq = (select max(seq) from orders.audit)"
     )
 
-    assert "I10: breaks at row 6" in await named(held)
+    assert "I10: breaks at row 6" in await named(log)
 
 
-async def test_an_end_cut_out_of_everything_shows_outside_alone(held: OrderDesk) -> None:
+async def test_an_end_cut_out_of_everything_shows_outside_alone(log: StackClient) -> None:
     """Nothing inside one database can show it; listeners and kept heads do (docs/evidence.md)."""
-    key = verifier_key(held)
-    stub = held.at("fund_officer")
+    key = verifier_key(log)
+    stub = log.orders("fund_officer")
     platform = f"platforms/{SWIFT}"
     newest = await stub.ListCheckpoints(pb.ListCheckpointsRequest(platform=platform, page_size=1))
     kept = notes.open_note(newest.checkpoints[0].note, key)
-    before = await delivered(held)
-    heard = operations_pb2.Delivery()
-    heard.heard.add(
+    before = await delivered(log)
+    consumed = operations_pb2.Delivery()
+    consumed.consumed.add(
         producer="orders",
         epoch=before.epoch,
         event_count=before.published_seq,
         max_seq=before.published_seq,
     )
 
-    await held.execute(
+    await execute(
+        log,
         UNGUARDED + CUT + "; delete from orders.audit where right(resource, 2) = 'b4';"
         " delete from orders.outbox where pub_seq = 5;"
         " update orders.outbox_counter set next_seq = 5;"
         " update orders.audit set seq = null, prev_hash = null, hash = null;"
-        " update orders.audit_head set seq = 0, hash = decode(repeat('00', 32), 'hex')"
+        " update orders.audit_head set seq = 0, hash = decode(repeat('00', 32), 'hex')",
     )
 
-    assert await named(held) == ""
-    told = {"orders": await delivered(held), "premiums": heard}
-    assert missing(told) == ["premiums has heard 5 of 4 of orders"]
+    assert await named(log) == ""
+    told = {"orders": await delivered(log), "premiums": consumed}
+    assert missing(told) == ["premiums has consumed 5 of 4 of orders"]
     with pytest.raises(grpc.RpcError) as refused:
         await stub.GetLogConsistency(
             pb.GetLogConsistencyRequest(platform=platform, first_size=kept.size)
@@ -196,8 +211,8 @@ async def test_an_end_cut_out_of_everything_shows_outside_alone(held: OrderDesk)
     assert "from 1 to 4" in str(refused.value.details())
 
 
-async def delivered(desk: OrderDesk) -> operations_pb2.Delivery:
-    channels = desk.context.channels("auditor", "administrator")
+async def delivered(client: StackClient) -> operations_pb2.Delivery:
+    channels = client.stack.channels("auditor", "administrator")
     try:
         stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, "orders")
         return await stub.GetDelivery(operations_pb2.GetDeliveryRequest())

@@ -19,7 +19,7 @@ from services.client.heads import LogRewritten, consistency_file, verify_growth
 from services.client.sealing import sealed
 from services.kernel.problems import Problem
 from services.orderlog import notes, tree
-from tests.support.uploading import SWIFT
+from tests.support.uploads import SWIFT
 from tests.unit.orders.test_evidence import DOC, DOCS, KEY, NAME, VERIFIER, proofs, some_hashes
 
 ORDER = f"platforms/{SWIFT}/orders/R-1"
@@ -270,7 +270,7 @@ def note(size: int, hashes: list[bytes], platform: str = SWIFT) -> str:
 def between(first: int, second: int, hashes: list[bytes]) -> list[bytes]:
     """The consistency proof, from leaves alone."""
 
-    def node(place: tree.Place) -> bytes:
+    def node(place: tree.Position) -> bytes:
         level, position = place
         return tree.root(hashes[position << level : (position + 1) << level])
 
