@@ -1,4 +1,4 @@
-"""`oip` as its user runs it: a program. Within the tests it would take over their logs."""
+"""`oip` as a program, as its users run it; within the test process it would change the logging."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 120  # seconds
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended, and what it said."""
+    """The exit code and output of a command."""
 
     exit_code: int
     stdout: str
@@ -30,7 +30,7 @@ class Result:
 async def command(
     state_dir: Path, *arguments: object, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process of its own, ended at the end."""
+    """A command as a process, killed if it still runs after the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "services.cli.main", "--state-dir", str(state_dir)),

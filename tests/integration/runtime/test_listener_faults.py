@@ -1,4 +1,4 @@
-"""Hearing over crashes of the server, of its store, and of the process that hears."""
+"""Consuming across crashes of the server, of its store, and of the consuming process."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ import pytest
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
 from services.runtime.storage.database import Database
-from tests.support.pair import Pair, hears, numbers_heard
+from tests.support.toy_delivery import ToyDelivery, consumed, consumed_numbers
 
 Until = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[3]
 
 
 async def test_both_sides_recover_when_nats_is_killed(
-    pair: Pair, nats_server: NatsServer, until: Until
+    delivery: ToyDelivery, nats_server: NatsServer, until: Until
 ) -> None:
-    pair.start(pair.relay(), pair.listener())
-    await pair.ring("a", 5)
-    await until(hears(pair, {"a": 5}))
+    delivery.start(delivery.relay(), delivery.listener())
+    await delivery.ring("a", 5)
+    await until(consumed(delivery, {"a": 5}))
     await nats_server.kill()
-    await pair.ring("a", 5)
+    await delivery.ring("a", 5)
     await asyncio.sleep(1)
     await nats_server.start()
 
-    await until(hears(pair, {"a": 10}), 40)
+    await until(consumed(delivery, {"a": 10}), 40)
 
 
 async def test_both_sides_recover_when_the_store_is_gone(
-    pair: Pair, nats_server: NatsServer, until: Until
+    delivery: ToyDelivery, nats_server: NatsServer, until: Until
 ) -> None:
-    pair.start(pair.relay(), pair.listener(repair_seconds=1.0))
-    await pair.ring("a", 5)
-    await until(hears(pair, {"a": 5}))
+    delivery.start(delivery.relay(), delivery.listener(repair_seconds=1.0))
+    await delivery.ring("a", 5)
+    await until(consumed(delivery, {"a": 5}))
     await nats_server.kill()
     shutil.rmtree(nats_server._folder / "jetstream")
-    await pair.ring("a", 5)
+    await delivery.ring("a", 5)
     await nats_server.start()
 
-    await until(hears(pair, {"a": 10}), 40)
-    await pair.ring("b")
-    await until(hears(pair, {"a": 10, "b": 1}), 20)
+    await until(consumed(delivery, {"a": 10}), 40)
+    await delivery.ring("b")
+    await until(consumed(delivery, {"a": 10, "b": 1}), 20)
 
 
 async def test_a_frozen_server_is_noticed(
-    pair: Pair, nats_server: NatsServer, until: Until
+    delivery: ToyDelivery, nats_server: NatsServer, until: Until
 ) -> None:
-    pair.start(pair.relay(), pair.listener())
-    await pair.ring("a")
-    await until(hears(pair, {"a": 1}))
+    delivery.start(delivery.relay(), delivery.listener())
+    await delivery.ring("a")
+    await until(consumed(delivery, {"a": 1}))
     os.kill(nats_server.pid, signal.SIGSTOP)
-    await pair.ring("a")
+    await delivery.ring("a")
     await asyncio.sleep(3)
     os.kill(nats_server.pid, signal.SIGCONT)
 
-    await until(hears(pair, {"a": 2}), 20)
+    await until(consumed(delivery, {"a": 2}), 20)
 
 
 @pytest.mark.parametrize(
@@ -72,28 +72,30 @@ async def test_a_frozen_server_is_noticed(
         "relay.after_number",
         "relay.after_publish",
         "relay.after_mark",
-        "bus.before_commit",
-        "bus.after_commit",
+        "listener.before_commit",
+        "listener.after_commit",
     ],
 )
 async def test_a_process_killed_anywhere_loses_and_doubles_nothing(
-    pair: Pair, bus_settings: Settings, until: Until, place: str
+    delivery: ToyDelivery, bus_settings: Settings, until: Until, place: str
 ) -> None:
-    await pair.ring("a", 3)
-    process = await toy_process(pair, bus_settings, f"{place}:kill")
+    await delivery.ring("a", 3)
+    process = await toy_process(delivery, bus_settings, f"{place}:kill")
     assert await asyncio.wait_for(process.wait(), 30) == -9
-    await pair.ring("b", 2)
-    process = await toy_process(pair, bus_settings, "")
+    await delivery.ring("b", 2)
+    process = await toy_process(delivery, bus_settings, "")
     try:
-        await until(hears(pair, {"a": 3, "b": 2}), 45)
+        await until(consumed(delivery, {"a": 3, "b": 2}), 45)
     finally:
         process.kill()
         await process.wait()
 
-    assert await numbers_heard(pair.echoes) == [(5, 5)]
+    assert await consumed_numbers(delivery.echoes) == [(5, 5)]
 
 
-async def toy_process(pair: Pair, settings: Settings, failpoint: str) -> asyncio.subprocess.Process:
+async def toy_process(
+    delivery: ToyDelivery, settings: Settings, failpoint: str
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -102,8 +104,8 @@ async def toy_process(pair: Pair, settings: Settings, failpoint: str) -> asyncio
         env={
             **os.environ,
             "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}",
-            "TOY_URL": url_of(pair.toys),
-            "ECHO_URL": url_of(pair.echoes),
+            "TOY_URL": url_of(delivery.toys),
+            "ECHO_URL": url_of(delivery.echoes),
             "OIP_NATS_URL": settings.nats_url,
             "OIP_NATS_MONITOR_URL": settings.nats_monitor_url,
             "OIP_FAILPOINT": failpoint,

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import stat
 
-from sqlalchemy import text
-
 from services.runtime.base.settings import Settings
-from services.runtime.service.addresses import announced
+from services.runtime.service.addresses import publish_addresses
 from tests.support import command_line
-from tests.support.served import ServedPair, letters
+from tests.support.toy_stack import ToyStack, dead_letters
 
 
 async def oip(settings: Settings, addresses: dict[str, str], *arguments: str) -> tuple[int, str]:
     file = settings.state_dir / "running.json"
-    with announced(settings.state_dir, addresses):
+    with publish_addresses(settings.state_dir, addresses):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert json.loads(file.read_text())["addresses"] == addresses
         done = await command_line.oip(settings.state_dir, *arguments)
@@ -23,25 +21,24 @@ async def oip(settings: Settings, addresses: dict[str, str], *arguments: str) ->
     return done.exit_code, done.output
 
 
-async def test_oip_verify_passes_and_fails_with_the_invariants(both: ServedPair) -> None:
-    await both.ring("a", 2)
-    code, shown = await oip(both.settings, both.addresses, "verify")
+async def test_oip_verify_passes_and_fails_with_the_invariants(toy_stack: ToyStack) -> None:
+    await toy_stack.ring("a", 2)
+    code, shown = await oip(toy_stack.settings, toy_stack.addresses, "verify")
     assert code == 0, shown
     assert "All invariants hold." in shown
 
-    async with both.running["toy"].database.begin() as tx:
-        await tx.execute(text("insert into bell values ('b', 'P', 101)"))
-    code, shown = await oip(both.settings, both.addresses, "verify")
+    await toy_stack.execute("toy", "insert into bell values ('b', 'P', 101)")
+    code, shown = await oip(toy_stack.settings, toy_stack.addresses, "verify")
     assert code == 1, shown
     assert "1 of the invariants do not hold." in shown
 
 
 async def test_oip_dead_letters_are_listed_and_a_refusal_is_one_sentence(
-    poisoned: ServedPair,
+    with_dead_letter: ToyStack,
 ) -> None:
-    (letter,) = await letters(poisoned)
+    (letter,) = await dead_letters(with_dead_letter)
 
-    where = poisoned.settings, poisoned.addresses
+    where = with_dead_letter.settings, with_dead_letter.addresses
     code, shown = await oip(*where, "dead-letters", "list")
     assert (code, letter.name in shown) == (0, True), shown
 
@@ -51,8 +48,8 @@ async def test_oip_dead_letters_are_listed_and_a_refusal_is_one_sentence(
     assert "failed again" in shown
 
 
-async def test_oip_says_in_one_sentence_that_nobody_is_there(both: ServedPair) -> None:
-    code, shown = await oip(both.settings, {"toy": "127.0.0.1:1"}, "verify")
+async def test_oip_says_in_one_sentence_that_nobody_is_there(toy_stack: ToyStack) -> None:
+    code, shown = await oip(toy_stack.settings, {"toy": "127.0.0.1:1"}, "verify")
 
     assert code == 3
     assert shown.startswith("The service cannot be reached")

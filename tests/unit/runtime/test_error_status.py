@@ -22,9 +22,9 @@ def code_of(status: status_pb2.Status) -> str:
 
 
 def reason_of(status: status_pb2.Status) -> str:
-    told = error_details_pb2.ErrorInfo()
-    next(detail for detail in status.details if detail.Is(told.DESCRIPTOR)).Unpack(told)
-    return str(told.reason)
+    error_info = error_details_pb2.ErrorInfo()
+    next(detail for detail in status.details if detail.Is(error_info.DESCRIPTOR)).Unpack(error_info)
+    return str(error_info.reason)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def reason_of(status: status_pb2.Status) -> str:
         (ExceptionGroup("x", [RuntimeError("a bug")]), "INTERNAL"),
     ],
 )
-def test_what_goes_wrong_below_is_told_as_what_to_do_next(error: Exception, code: str) -> None:
+def test_a_failure_below_becomes_a_status_that_says_what_to_do(error: Exception, code: str) -> None:
     status = status_of(error, "claims")
 
     assert code_of(status) == code
@@ -71,10 +71,10 @@ def test_a_refusal_of_another_service_that_nobody_foresaw_is_a_fault() -> None:
 
 def test_the_domain_of_an_error_is_the_service() -> None:
     status = status_of(NotFound(name="claims/c1"), "claims")
-    told = error_details_pb2.ErrorInfo()
-    status.details[0].Unpack(told)
+    error_info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(error_info)
 
-    assert (told.domain, told.reason, dict(told.metadata)) == (
+    assert (error_info.domain, error_info.reason, dict(error_info.metadata)) == (
         "claims.oip",
         "NOT_FOUND",
         {"name": "claims/c1"},
@@ -100,10 +100,10 @@ def test_a_database_error_is_logged_without_the_values_that_its_text_quotes() ->
     error = RuntimeError(secret)
     error.__context__ = behind
 
-    told = log_fields(error)
+    fields = log_fields(error)
 
-    assert (told["error"], told["sqlstate"]) == ("Orig", "23505")
-    assert "440106" not in str(told)
+    assert (fields["error"], fields["sqlstate"]) == ("Orig", "23505")
+    assert "440106" not in str(fields)
 
 
 def test_another_fault_is_logged_with_its_trace() -> None:
@@ -114,7 +114,8 @@ def test_another_fault_is_logged_with_its_trace() -> None:
 
 def test_what_is_too_large_has_the_code_of_overload_but_no_time_to_try_again() -> None:
     class Large(Problem):
-        kind, reason, words, message_zh = Kind.TOO_LARGE, "LARGE", "Too large.", "过大。"
+        kind, reason = Kind.TOO_LARGE, "LARGE"
+        message, message_zh = "Too large.", "过大。"
 
     too_large, busy = status_of(Large(), "orders"), status_of(database_error("53100"), "orders")
 

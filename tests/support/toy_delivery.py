@@ -1,4 +1,4 @@
-"""The two toy services, wired together over a bus."""
+"""The two toy services connected over a bus, without gRPC servers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support import toy
 
 
 @dataclass
-class Pair:
-    """Toy and echo, wired together; parts run when a test starts them."""
+class ToyDelivery:
+    """Relay and listener of toy and echo; each runs once a test starts it."""
 
     toys: Database
     echoes: Database
@@ -33,6 +33,8 @@ class Pair:
     def listener(self, **options: Any) -> Listener:
         settings: dict[str, Any] = {
             "handlers": toy.HANDLERS,
+            # The toy's handler asks nothing of its context.
+            "command": str,
             "replay": toy.replay_from(self.toys),
             "retry_seconds": (0.1, 0.1, 0.1, 0.1),
             "repair_seconds": 3600,
@@ -61,17 +63,17 @@ class Pair:
                 await toy.ring(tx, name, self.clock.now())
             self.wake.set()
 
-    async def heard(self) -> dict[str, int]:
+    async def echo_counts(self) -> dict[str, int]:
         return await toy.echoes(self.echoes)
 
 
-def hears(pair: Pair, expected: dict[str, int]) -> Callable[[], Any]:
+def consumed(delivery: ToyDelivery, expected: dict[str, int]) -> Callable[[], Any]:
     async def holds() -> bool:
-        return await pair.heard() == expected
+        return await delivery.echo_counts() == expected
 
     return holds
 
 
-async def numbers_heard(echoes: Database) -> list[tuple[int, int]]:
+async def consumed_numbers(echoes: Database) -> list[tuple[int, int]]:
     async with echoes.begin() as tx:
-        return [(row.event_count, row.max_seq) for row in await inbox.heard(tx)]
+        return [(row.event_count, row.max_seq) for row in await inbox.list_consumed(tx)]
