@@ -1,41 +1,62 @@
-"""The panel (鉴定专家组): how it is drawn, and what its opinions amount to."""
+"""The panel (鉴定专家组): its specialists, their draw, and the decision on their opinions."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol, TypeVar
 
-from services.grading.domain.appraisal import (
-    CareDependence,
-    Level,
-    Opinion,
-    OpinionsMissing,
-    PanelSizeWrong,
-    PoolTooSmall,
-    Specialist,
-    listed,
-    severity,
-)
-from services.grading.domain.care import WORDS_ZH, care_dependence
-from services.grading.domain.ladder import grade
-from services.grading.domain.law import MAJORITY, MEDIAN, PANEL, Law
+from services.grading.domain.care import CARE_DEPENDENCE_ZH, CareItem, care_dependence
+from services.grading.domain.grades import Impairment, grade_of, severity
+from services.grading.domain.law import MAJORITY, MEDIAN, PANEL
+from services.grading.domain.problems import OpinionsMissing, PanelSizeWrong, PoolTooSmall
+from services.kernel import names
 from services.kernel.law import Finding, Outcome, facts
+from services.kernel.lawbook import Law
+from services.kernel.scheme import AppraisalLevel, CareDependence
 
 Item = TypeVar("Item")
 
 
 class Random(Protocol):
-    """Where chance comes from: the system's source in production, a seeded one in tests."""
+    """A source of chance: the operating system's in production, a seeded one in tests."""
 
     def sample(self, population: Sequence[Item], k: int) -> list[Item]:
-        """So many different members of a population."""
+        """Different members of a population, `k` of them."""
         ...
 
 
 @dataclass(frozen=True)
+class Specialist:
+    """A specialist of the pool; the committee's own `number` replaces the name."""
+
+    id: str
+    number: str
+    field: str
+    provincial: bool
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return specialist_name(self.id)
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The opinion of one member of the panel; `specialist` is the resource name."""
+
+    specialist: str
+    impairments: tuple[Impairment, ...]
+    care_items: frozenset[CareItem]
+
+
+@dataclass(frozen=True)
 class Decision:
-    """What the panel decides, why, and how the injuries of the majority usually heal."""
+    """The panel's decision with its findings.
+
+    `heals` are the kinds of injury by which healing time is counted, as in deferral_months.
+    """
 
     grade: int
     care_dependence: CareDependence
@@ -53,23 +74,33 @@ class _Vote:
     heals: frozenset[str]
 
 
-def draw_panel(
-    pool: Collection[Specialist], size: int, excluded: Collection[str], random: Random, law: Law
-) -> tuple[tuple[Specialist, ...], Finding]:
-    """Draw a panel at random; `excluded` are the names of those who withdraw or sat before.
+def specialist_name(specialist_id: str) -> str:
+    """The resource name of the specialist with an id."""
+    return names.name("specialists", specialist_id)
 
-    A size of 0 asks for the smallest. Raises PanelSizeWrong and PoolTooSmall.
+
+def draw_panel(
+    pool: Collection[Specialist],
+    size: int,
+    excluded: Collection[str],
+    law: Law,
+    day: date,
+    *,
+    random: Random,
+) -> tuple[tuple[Specialist, ...], Finding]:
+    """Draw a panel at random; `excluded` are names of specialists who withdraw or sat before.
+
+    A size of 0 means the smallest. Raises PanelSizeWrong and PoolTooSmall.
     """
-    value = law.value("panel_sizes")
+    value = law.on("panel_sizes", day)
     sizes = sorted(int(text) for text in value.value)
     size = size or sizes[0]
     if size not in sizes:
-        raise PanelSizeWrong(
-            field="panel_size", size=size, sizes=" or ".join(str(one) for one in sizes)
-        )
+        raise PanelSizeWrong(field="panel_size", size=size, sizes=" or ".join(map(str, sizes)))
     # Ordered before drawing, so that the same chance gives the same panel.
     free = sorted(
-        (one for one in pool if one.name not in excluded), key=lambda specialist: specialist.id
+        (specialist for specialist in pool if specialist.name not in excluded),
+        key=lambda specialist: specialist.id,
     )
     if len(free) < size:
         raise PoolTooSmall(available=len(free), size=size)
@@ -79,25 +110,29 @@ def draw_panel(
         Outcome.MET,
         f"{size} specialists were drawn at random from {len(free)} who may sit on the panel.",
         f"从 {len(free)} 名可选专家中随机抽取 {size} 名组成专家组。",
-        inputs=facts(pool=len(free), excluded=listed(sorted(excluded)), size=size),
-        outputs=facts(panel=listed(member.name for member in panel)),
+        inputs=facts(pool=len(free), excluded=", ".join(sorted(excluded)), size=size),
+        outputs=facts(panel=", ".join(member.name for member in panel)),
         parameters=(value.version,),
     )
     return panel, finding
 
 
 def decide(
-    panel: Sequence[Specialist], opinions: Sequence[Opinion], level: Level, law: Law
+    panel: Sequence[Specialist],
+    opinions: Sequence[Opinion],
+    level: AppraisalLevel,
+    law: Law,
+    day: date,
 ) -> Decision:
-    """The panel's grade and care dependence: its majority, with dissent on record.
+    """The panel's grade and care dependence: those of its majority, with dissent on record.
 
     Without a majority the median counts [assumed]. Raises OpinionsMissing.
     """
-    given = {opinion.specialist: opinion for opinion in opinions}
-    missing = [member.name for member in panel if member.name not in given]
+    opinion_of = {opinion.specialist: opinion for opinion in opinions}
+    missing = [member.name for member in panel if member.name not in opinion_of]
     if missing:
-        raise OpinionsMissing(missing=listed(missing))
-    votes = [_vote(given[member.name], level, law) for member in panel]
+        raise OpinionsMissing(missing=", ".join(missing))
+    votes = [_vote(opinion_of[member.name], level, law, day) for member in panel]
     graded = _chosen(votes, {vote.specialist: severity(vote.grade) for vote in votes})
     cared = _chosen(votes, {vote.specialist: vote.care.value for vote in votes})
     on_grade = _agreement(
@@ -110,7 +145,7 @@ def decide(
         "care dependence",
         "生活自理障碍",
         {vote.specialist: vote.care.name.lower() for vote in votes},
-        (cared.care.name.lower(), WORDS_ZH[cared.care]),
+        (cared.care.name.lower(), CARE_DEPENDENCE_ZH[cared.care]),
     )
     return Decision(
         graded.grade,
@@ -120,9 +155,9 @@ def decide(
     )
 
 
-def _vote(opinion: Opinion, level: Level, law: Law) -> _Vote:
-    graded = grade(opinion.impairments, level, law)
-    care, finding = care_dependence(opinion.care_items, law)
+def _vote(opinion: Opinion, level: AppraisalLevel, law: Law, day: date) -> _Vote:
+    graded = grade_of(opinion.impairments, level, law, day)
+    care, finding = care_dependence(opinion.care_items, law, day)
     return _Vote(opinion.specialist, graded.grade, care, graded.findings, finding, graded.heals)
 
 
@@ -153,6 +188,6 @@ def _agreement(
         Outcome.MET if majority else Outcome.CALCULATED,
         text,
         text_zh,
-        inputs=facts(opinions=listed(f"{name}: {vote}" for name, vote in votes.items())),
-        outputs=facts(decision=chosen[0], dissent=listed(dissent) or "none"),
+        inputs=facts(opinions=", ".join(f"{name}: {vote}" for name, vote in votes.items())),
+        outputs=facts(decision=chosen[0], dissent=", ".join(dissent) or "none"),
     )

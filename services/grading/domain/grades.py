@@ -1,58 +1,80 @@
-"""From what a specialist found to a grade: the ladder, old impairments, several injuries."""
+"""Disability grades (伤残等级): items of the standard, earlier impairments, several injuries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from services.grading.domain.appraisal import (
-    BEST,
-    NO_GRADE,
-    Impairment,
-    ImpairmentContradicts,
-    Level,
-    UnknownItem,
-    listed,
-    severity,
-)
-from services.grading.domain.law import OLD_IMPAIRMENT, SEVERAL_INJURIES, STANDARD, Law
+from services.grading.domain.law import OLD_IMPAIRMENT, SEVERAL_INJURIES, STANDARD
+from services.grading.domain.problems import ImpairmentContradicts, UnknownItem
 from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
+from services.kernel.lawbook import Law
+from services.kernel.scheme import AppraisalLevel
+
+NO_GRADE = 0
+WORST, BEST = 1, 10
 
 
 @dataclass(frozen=True)
-class Graded:
-    """A grade with the findings that lead to it; 0 is no grade."""
+class Impairment:
+    """One item of the standard that a specialist names in an opinion.
+
+    `measure` is the measured value, a decimal, where the item is a ladder. `grade_of_injury_alone`
+    is the grade without the earlier impairment, where one existed and was not made worse.
+    """
+
+    item: str
+    pre_existing: bool = False
+    worsened: bool = False
+    grade_of_injury_alone: int = NO_GRADE
+    measure: str = ""
+
+
+@dataclass(frozen=True)
+class ExplainedGrade:
+    """A grade, 1 (worst) to 10 or 0 for none, with the findings that lead to it.
+
+    `heals` are the kinds of injury by which healing time is counted, as in deferral_months.
+    """
 
     grade: int
     findings: tuple[Finding, ...]
     heals: frozenset[str] = frozenset()
 
 
-def grade(impairments: Sequence[Impairment], level: Level, law: Law) -> Graded:
+def severity(grade: int) -> int:
+    """A grade on a scale where more is worse: 10 for grade 1, 0 for no grade."""
+    return 0 if grade == NO_GRADE else BEST + 1 - grade
+
+
+def grade_of(
+    impairments: Sequence[Impairment], level: AppraisalLevel, law: Law, day: date
+) -> ExplainedGrade:
     """The grade of all impairments of one person together.
 
     Raises UnknownItem and ImpairmentContradicts, each with the field that is wrong.
     """
     singles = [
-        _grade_of_one(impairment, level, law, f"opinion.impairments[{index}]")
+        _single_grade(impairment, level, law, day, f"opinion.impairments[{index}]")
         for index, impairment in enumerate(impairments)
     ]
-    together = combine([single.grade for single in singles], law)
+    together = combine([single.grade for single in singles], law, day)
     findings = [finding for single in singles for finding in single.findings]
     heals = frozenset().union(*(single.heals for single in singles))
-    return Graded(together.grade, (*findings, *together.findings), heals)
+    return ExplainedGrade(together.grade, (*findings, *together.findings), heals)
 
 
-def combine(grades: Sequence[int], law: Law) -> Graded:
-    """Several injuries: the worst counts, and two or more at the worst raise it by one at most.
+def combine(grades: Sequence[int], law: Law, day: date) -> ExplainedGrade:
+    """Several injuries: the worst grade counts; two or more at the worst raise it by one.
 
     GB/T 16180-2014, rule of promotion (晋级原则); never above grade 1. 8 + 9 + 9 stays 8.
     """
-    value = law.value("several_injuries")
+    value = law.on("several_injuries", day)
     needed, up, best = (int(value.at(key)) for key in ("alike", "up", "best"))
-    counted = [found for found in grades if found != NO_GRADE]
+    counted = [grade for grade in grades if grade != NO_GRADE]
     worst = min(counted, default=NO_GRADE)
     alike = counted.count(worst)
     promoted = worst
@@ -81,28 +103,30 @@ def combine(grades: Sequence[int], law: Law) -> Graded:
         parameters=(value.version,),
         arithmetic=f"{written} -> {promoted}",
     )
-    return Graded(promoted, (finding,))
+    return ExplainedGrade(promoted, (finding,))
 
 
-def _grade_of_one(impairment: Impairment, level: Level, law: Law, field: str) -> Graded:
-    _check(impairment, field)
-    found = _grade_of_item(impairment, law, field)
+def _single_grade(
+    impairment: Impairment, level: AppraisalLevel, law: Law, day: date, field: str
+) -> ExplainedGrade:
+    _require_consistent(impairment, field)
+    actual = _grade_of_item(impairment, law, day, field)
     if not impairment.pre_existing:
-        return found
-    if level is Level.REVIEW:
+        return actual
+    if level is AppraisalLevel.REVIEW:
         text = f"{impairment.item}: the rule on earlier impairments is not used in a review."
         text_zh = f"{impairment.item}: 复查鉴定不适用原有伤残规则。"
-        kept, outcome = found.grade, Outcome.NOT_MET
+        kept, outcome = actual.grade, Outcome.NOT_MET
     elif impairment.worsened:
         text = (
             f"{impairment.item}: the injury made an earlier impairment worse, so the actual "
-            f"result counts: grade {found.grade}."
+            f"result counts: grade {actual.grade}."
         )
-        text_zh = f"{impairment.item}: 本次伤害加重原有伤残, 按实际结果评定为 {found.grade} 级。"
-        kept, outcome = found.grade, Outcome.MET
+        text_zh = f"{impairment.item}: 本次伤害加重原有伤残, 按实际结果评定为 {actual.grade} 级。"
+        kept, outcome = actual.grade, Outcome.MET
     else:
         alone = impairment.grade_of_injury_alone
-        if severity(alone) > severity(found.grade):
+        if severity(alone) > severity(actual.grade):
             raise ImpairmentContradicts(
                 field=field,
                 item=impairment.item,
@@ -119,14 +143,14 @@ def _grade_of_one(impairment: Impairment, level: Level, law: Law, field: str) ->
         outcome,
         text,
         text_zh,
-        inputs=facts(item=impairment.item, actual_grade=found.grade, worsened=impairment.worsened),
+        inputs=facts(item=impairment.item, actual_grade=actual.grade, worsened=impairment.worsened),
         outputs=facts(grade=kept),
     )
-    return replace(found, grade=kept, findings=(*found.findings, finding))
+    return replace(actual, grade=kept, findings=(*actual.findings, finding))
 
 
-def _check(impairment: Impairment, field: str) -> None:
-    """Refuse what does not fit together, whatever the item is."""
+def _require_consistent(impairment: Impairment, field: str) -> None:
+    """Refuse an impairment whose fields contradict each other; raises ImpairmentContradicts."""
     what = ""
     if not NO_GRADE <= impairment.grade_of_injury_alone <= BEST:
         what = "the grade of the injury alone is 1 to 10, or 0 for none"
@@ -138,11 +162,11 @@ def _check(impairment: Impairment, field: str) -> None:
         raise ImpairmentContradicts(field=field, item=impairment.item, what=what)
 
 
-def _grade_of_item(impairment: Impairment, law: Law, field: str) -> Graded:
-    ladder = law.table("grading_ladders").get(impairment.item)
+def _grade_of_item(impairment: Impairment, law: Law, day: date, field: str) -> ExplainedGrade:
+    ladder = law.table("grading_ladders", day).get(impairment.item)
     if ladder is not None:
-        return _grade_on_ladder(impairment, ladder, law, field)
-    item = law.table("grading_items").get(impairment.item)
+        return _grade_on_ladder(impairment, ladder, law, day, field)
+    item = law.table("grading_items", day).get(impairment.item)
     if item is None:
         raise UnknownItem(field=f"{field}.item", item=impairment.item)
     if impairment.measure:
@@ -151,22 +175,22 @@ def _grade_of_item(impairment: Impairment, law: Law, field: str) -> Graded:
             item=impairment.item,
             what="the item has no measured value; leave it out",
         )
-    found = int(item["grade"])
+    grade = int(item["grade"])
     finding = Finding(
         Provision(STANDARD, item["clause"], Tag.LAW),
         Outcome.MET,
-        f"{impairment.item}, {item['text']}: grade {found}.",
-        f"{impairment.item} {item['text_zh']}: {found} 级。",
+        f"{impairment.item}, {item['text']}: grade {grade}.",
+        f"{impairment.item} {item['text_zh']}: {grade} 级。",
         inputs=facts(item=impairment.item),
-        outputs=facts(grade=found),
-        parameters=(_version(law, "grading_items", f"{impairment.item} {found}"),),
+        outputs=facts(grade=grade),
+        parameters=(_version(law, day, "grading_items", f"{impairment.item} {grade}"),),
     )
-    return Graded(found, (finding,), _heals(item))
+    return ExplainedGrade(grade, (finding,), _heals(item))
 
 
 def _grade_on_ladder(
-    impairment: Impairment, ladder: Mapping[str, Any], law: Law, field: str
-) -> Graded:
+    impairment: Impairment, ladder: Mapping[str, Any], law: Law, day: date, field: str
+) -> ExplainedGrade:
     measure = _measure(impairment, ladder, field)
     at_least = ladder["rule"] == "at_least"
     reached = [
@@ -174,17 +198,17 @@ def _grade_on_ladder(
         for key, step in ladder["steps"].items()
         if (measure >= Decimal(step) if at_least else measure <= Decimal(step))
     ]
-    found = min(reached, default=NO_GRADE)
+    grade = min(reached, default=NO_GRADE)
     finding = Finding(
-        Provision(STANDARD, f"5.{found}" if found else "5", Tag.LAW),
-        Outcome.MET if found else Outcome.NOT_MET,
-        f"{impairment.item} {measure} ({ladder['text']}): {_named(found)}.",
-        f"{impairment.item} {measure} ({ladder['text_zh']}): {_named_zh(found)}。",
+        Provision(STANDARD, f"5.{grade}" if grade else "5", Tag.LAW),
+        Outcome.MET if grade else Outcome.NOT_MET,
+        f"{impairment.item} {measure} ({ladder['text']}): {_named(grade)}.",
+        f"{impairment.item} {measure} ({ladder['text_zh']}): {_named_zh(grade)}。",
         inputs=facts(item=impairment.item, measure=measure),
-        outputs=facts(grade=found),
-        parameters=(_version(law, "grading_ladders", _steps(impairment.item, ladder)),),
+        outputs=facts(grade=grade),
+        parameters=(_version(law, day, "grading_ladders", _steps(impairment.item, ladder)),),
     )
-    return Graded(found, (finding,), _heals(ladder))
+    return ExplainedGrade(grade, (finding,), _heals(ladder))
 
 
 def _measure(impairment: Impairment, ladder: Mapping[str, Any], field: str) -> Decimal:
@@ -197,27 +221,27 @@ def _measure(impairment: Impairment, ladder: Mapping[str, Any], field: str) -> D
         raise ImpairmentContradicts(
             field=f"{field}.measure",
             item=impairment.item,
-            what=f"give the measured value from {ladder['low']} to {ladder['high']}",
+            what=f"write the measured value, from {ladder['low']} to {ladder['high']}",
         )
     return measure
 
 
-def _version(law: Law, name: str, value: str) -> ParameterVersion:
+def _version(law: Law, day: date, name: str, value: str) -> ParameterVersion:
     """The version of one row of a table, not of the whole table."""
-    return replace(law.value(name).version, value=value)
+    return replace(law.on(name, day).version, value=value)
 
 
 def _steps(item: str, ladder: Mapping[str, Any]) -> str:
-    return f"{item} " + listed(f"{key} {step}" for key, step in ladder["steps"].items())
+    return f"{item} " + ", ".join(f"{key} {step}" for key, step in ladder["steps"].items())
 
 
 def _heals(row: Mapping[str, Any]) -> frozenset[str]:
     return frozenset([row["heals"]] if "heals" in row else [])
 
 
-def _named(grade_: int) -> str:
-    return f"grade {grade_}" if grade_ else "no grade"
+def _named(grade: int) -> str:
+    return f"grade {grade}" if grade else "no grade"
 
 
-def _named_zh(grade_: int) -> str:
-    return f"{grade_} 级" if grade_ else "未达等级"
+def _named_zh(grade: int) -> str:
+    return f"{grade} 级" if grade else "未达等级"

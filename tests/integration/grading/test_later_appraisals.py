@@ -1,31 +1,29 @@
-"""Appraisals that wait, end, are asked for again, or come back; and events in any order."""
+"""Appraisals that wait, end, reopen or follow another; and events in any order."""
 
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any
 
 import pytest
 from google.type import date_pb2
 from oip.claims.v1 import claims_pb2
 from oip.grading.v1 import grading_pb2
-from sqlalchemy import text
 
-from services.grading.consumers import HANDLERS
 from tests.support.appraisals import (
     State,
     a_date,
     appraise,
     determined,
     in_states,
+    published_conclusions,
     reason,
     register,
     revoked,
-    told,
 )
+from tests.support.stack_client import StackClient
 
-NOW = datetime(2025, 9, 1, 1, 0, tzinfo=UTC)
 EVENTS: dict[str, Any] = {
     "confirmed": determined(2),
     "revoked": revoked(3),
@@ -36,22 +34,22 @@ EVENTS: dict[str, Any] = {
 
 
 async def test_a_withdrawn_determination_ends_the_appraisal_and_a_new_one_takes_it_up(
-    grading: Any,
+    client: StackClient,
 ) -> None:
-    stub = grading.stub("appraiser")
-    await grading.hear(determined(4))
+    stub = client.grading("appraiser")
+    await client.publish(determined(4))
     (opened,) = await in_states(stub, State.OPENED)
-    await grading.hear(revoked(5))
+    await client.publish(revoked(5))
     (ended,) = await in_states(stub, State.ENDED)
-    await grading.hear(determined(4))
-    await grading.hear(determined(6))
+    await client.publish(determined(4))
+    await client.publish(determined(6))
     (reopened,) = await in_states(stub, State.OPENED)
 
     assert opened.name == ended.name == reopened.name
 
 
 @pytest.mark.parametrize("last", ["confirmed", "revoked", "refused", "confirmed again", "dead"])
-async def test_events_in_any_order_end_in_the_same_state(grading: Any, last: str) -> None:
+async def test_events_in_any_order_end_in_the_same_state(client: StackClient, last: str) -> None:
     names = list(EVENTS)[: list(EVENTS).index(last) + 1]
     ways = list(itertools.permutations(names))[:: max(1, len(names) - 2) ** 2]
 
@@ -61,33 +59,37 @@ async def test_events_in_any_order_end_in_the_same_state(grading: Any, last: str
             event = type(EVENTS[name])()
             event.CopyFrom(EVENTS[name])
             event.claim = f"claims/w{number}"
-            await _hear(grading, event)
-        ends.add(await _state(grading, f"claims/w{number}"))
+            await client.consume("grading", event)
+        ends.add(await _state(client, f"claims/w{number}"))
 
     opens = last in {"confirmed", "confirmed again"}
     assert ends <= ({"OPENED"} if opens else {"ENDED", "none"})
 
 
-async def test_a_conclusion_is_told_again_when_the_claim_is_confirmed_again(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_a_conclusion_is_published_again_when_the_claim_is_confirmed_again(
+    client: StackClient,
+) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 3)
-    await grading.hear(determined(2))
+    await client.publish(determined(2))
     (opened,) = await in_states(stub, State.OPENED)
     concluded = await appraise(stub, opened.name)
 
-    await _hear(grading, revoked(3))
-    await _hear(grading, determined(4))
+    await client.consume("grading", revoked(3))
+    await client.consume("grading", determined(4))
 
-    first, second = await told(grading)
+    first, second = await published_conclusions(client)
     assert (first.revision, second.revision) == (concluded.revision, concluded.revision + 1)
     assert second.grade == first.grade
     assert len(await in_states(stub, State.CONCLUDED)) == 1
 
 
-async def test_a_conclusion_is_told_again_while_a_re_appraisal_is_open(grading: Any) -> None:
-    stub = grading.stub("appraiser", "worker_agent")
+async def test_a_conclusion_is_published_again_while_a_re_appraisal_is_open(
+    client: StackClient,
+) -> None:
+    stub = client.grading("appraiser", "worker_agent")
     await register(stub, 3)
-    await grading.hear(determined(2))
+    await client.publish(determined(2))
     (opened,) = await in_states(stub, State.OPENED)
     first = await appraise(stub, opened.name)
     request = grading_pb2.OpenAppraisalRequest(
@@ -98,19 +100,19 @@ async def test_a_conclusion_is_told_again_while_a_re_appraisal_is_open(grading: 
     )
     again = await stub.OpenAppraisal(request)
 
-    await _hear(grading, revoked(3))
-    await _hear(grading, determined(4))
+    await client.consume("grading", revoked(3))
+    await client.consume("grading", determined(4))
     taken_up = await stub.GetAppraisal(grading_pb2.GetAppraisalRequest(name=again.name))
 
     assert taken_up.state == State.OPENED
-    assert [event.appraisal for event in await told(grading)] == [first.name] * 2
+    assert [event.appraisal for event in await published_conclusions(client)] == [first.name] * 2
 
 
-async def test_a_re_appraisal_is_by_others_and_final(grading: Any) -> None:
-    stub = grading.stub("appraiser", "worker_agent")
+async def test_a_re_appraisal_is_by_others_and_final(client: StackClient) -> None:
+    stub = client.grading("appraiser", "worker_agent")
     await register(stub, 3)
     await register(stub, 3, provincial=True)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     first = await appraise(stub, opened.name)
     request = grading_pb2.OpenAppraisalRequest(
@@ -127,17 +129,17 @@ async def test_a_re_appraisal_is_by_others_and_final(grading: Any) -> None:
     assert final.grade == 7
     assert not {one.name for one in final.panel} & {one.name for one in first.panel}
     assert all(member.provincial for member in final.panel)
-    assert [event.grade for event in await told(grading)] == [8, 7]
+    assert [event.grade for event in await published_conclusions(client)] == [8, 7]
     request.request_id, request.previous = "third", final.name
     assert await reason(stub.OpenAppraisal(request)) == "RE_APPRAISAL_FINAL"
     request.request_id, request.previous = "late", first.name
     assert await reason(stub.OpenAppraisal(request)) == "OTHER_APPRAISAL_NEWER"
 
 
-async def test_a_review_waits_a_year(grading: Any) -> None:
-    stub = grading.stub("appraiser", "worker_agent")
+async def test_a_review_waits_a_year(client: StackClient) -> None:
+    stub = client.grading("appraiser", "worker_agent")
     await register(stub, 3)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     first = await appraise(stub, opened.name)
     request = grading_pb2.OpenAppraisalRequest(
@@ -150,7 +152,7 @@ async def test_a_review_waits_a_year(grading: Any) -> None:
     assert await reason(stub.OpenAppraisal(request)) == "REVIEW_TOO_EARLY"
     request.application_date.CopyFrom(a_date("2026-09-01"))
     assert await reason(stub.OpenAppraisal(request)) == "MALFORMED"
-    grading.clock.set(datetime(2026, 9, 1, 1, 0, tzinfo=UTC))
+    client.set_day(date(2026, 9, 1))
     review = await stub.OpenAppraisal(request)
     reviewed = await appraise(stub, review.name, ["LA1001"])
 
@@ -159,10 +161,10 @@ async def test_a_review_waits_a_year(grading: Any) -> None:
     assert ("first_month", "2026-10") in [(fact.name, fact.value) for fact in effect.outputs]
 
 
-async def test_a_deferred_appraisal_waits_and_keeps_its_note_closed(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_a_deferred_appraisal_waits_and_keeps_its_note_closed(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 3)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     request = grading_pb2.DeferAppraisalRequest(
         request_id="defer",
@@ -180,16 +182,17 @@ async def test_a_deferred_appraisal_waits_and_keeps_its_note_closed(grading: Any
     assert deferred.not_before_date == date_pb2.Date(year=2026, month=1, day=12)
     assert deferred.due_date == date_pb2.Date(year=2026, month=3, day=13)
     assert await reason(stub.DrawPanel(draw)) == "APPRAISAL_DEFERRED"
-    grading.clock.set(datetime(2026, 1, 12, 1, 0, tzinfo=UTC))
+    client.set_day(date(2026, 1, 12))
     assert (await stub.DrawPanel(draw)).state == State.PANEL_DRAWN
-    async with grading.context.database.begin() as tx:
-        note = (await tx.execute(text("select note from note"))).scalar_one()
-    assert b"fracture" not in bytes(note)
+    (row,) = await client.rows("grading", "select note from note")
+    assert b"fracture" not in bytes(row.note)
 
 
-async def test_two_absences_end_the_procedure_and_it_can_be_taken_up_again(grading: Any) -> None:
-    stub = grading.stub("appraiser", "worker_agent")
-    await grading.hear(determined())
+async def test_two_absences_end_the_procedure_and_it_can_be_taken_up_again(
+    client: StackClient,
+) -> None:
+    stub = client.grading("appraiser", "worker_agent")
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
 
     def absent(day: str, *, excused: bool = False) -> grading_pb2.RecordAbsenceRequest:
@@ -224,9 +227,9 @@ async def test_two_absences_end_the_procedure_and_it_can_be_taken_up_again(gradi
     )
 
 
-async def test_a_complex_case_gets_more_time_once(grading: Any) -> None:
-    stub = grading.stub("appraiser")
-    await grading.hear(determined())
+async def test_a_complex_case_gets_more_time_once(client: StackClient) -> None:
+    stub = client.grading("appraiser")
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     request = grading_pb2.ExtendAppraisalRequest(
         request_id="more", name=opened.name, reason="two hospitals disagree"
@@ -241,15 +244,8 @@ async def test_a_complex_case_gets_more_time_once(grading: Any) -> None:
     assert await reason(stub.ExtendAppraisal(request)) == "ALREADY_EXTENDED"
 
 
-async def _hear(grading: Any, event: Any) -> None:
-    async with grading.context.database.begin() as tx:
-        await HANDLERS["claims"][type(event)](tx, event, NOW)
-
-
-async def _state(grading: Any, claim: str) -> str:
-    async with grading.context.database.begin() as tx:
-        rows = await tx.execute(
-            text("select state from appraisal where claim = :claim"), {"claim": claim}
-        )
-        states: list[str] = list(rows.scalars())
-        return states[0] if states else "none"
+async def _state(client: StackClient, claim: str) -> str:
+    rows = await client.rows(
+        "grading", "select state from appraisal where claim = :claim", claim=claim
+    )
+    return rows[0].state if rows else "none"
