@@ -75,6 +75,7 @@ def text(column: Any, length_width: int) -> list[Piece]:
 
 
 def swapped(values: array[int]) -> bytes:
+    """The values with their bytes in the other order; changes the array."""
     values.byteswap()
     return values.tobytes()
 
