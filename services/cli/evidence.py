@@ -18,9 +18,8 @@ from services.client.proofs.evidence import (
     evidence_file,
     verify_file,
 )
+from services.orderlog.signer import VERIFIER_FILE
 from services.runtime.rpc.wire import moment_from_wire
-
-VERIFIER_FILE = Path("keys") / "order-log.vkey"
 
 app = typer.Typer(no_args_is_help=True, help="Proofs of order records (证据).")
 

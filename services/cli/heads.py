@@ -20,8 +20,8 @@ from services.client.proofs.heads import (
     require_growth,
     verify_growth,
 )
-from services.orderlog.keys import LogKeyError, read_signer
 from services.orderlog.notes import Head
+from services.orderlog.signer import LogKeyError, read_signer
 from services.runtime.rpc.wire import moment_from_wire
 
 SHOWN_MAX = 20

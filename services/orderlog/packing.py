@@ -75,7 +75,7 @@ def text(column: Any, length_width: int) -> list[Piece]:
 
 
 def swapped(values: array[int]) -> bytes:
-    """The values with their bytes in the other order; changes the array."""
+    """The bytes of integers in the other byte order; the array itself is changed."""
     values.byteswap()
     return values.tobytes()
 

@@ -22,7 +22,7 @@ from services.orderlog import tree
 from services.orders import events
 from services.orders.commands.enrolled import Enrolled, unpacked
 from services.orders.commands.gaps import find_gaps
-from services.orders.commands.signing import require_whole, signer_of
+from services.orders.commands.signing import signer_of
 from services.orders.commands.workers import WorkerPool
 from services.orders.domain.checks import CONFLICTS, Status, rules_at
 from services.orders.domain.judging import Rejected, Tally
@@ -207,7 +207,7 @@ class Intake:
     ) -> Batch:
         """Write a judged batch, straight by COPY or through staging."""
         log = await store.lock_log(tx, upload.platform)
-        require_whole(self._signer, upload.platform, log)
+        self._signer.require_whole(upload.platform, log)
         held = await records.get_batch(tx, upload.platform, upload.batch_id)
         if held is not None:
             _require_same(held, judged.content_hash)

@@ -1,7 +1,7 @@
-"""The key that signs order logs: its file format, the signer, and the verifier keys.
+"""The key that signs the heads of the logs, from its file.
 
-The file is PEM: an Ed25519 private key, then the public keys of earlier signing keys, if there
-were any. A log thus goes on under a new key, and its older heads still verify.
+The file is PEM: the private Ed25519 key, then the public keys that signed before it, if any. A log
+continues under a new key this way and its older heads remain valid.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 from services.orderlog import notes
 
+# Below the state folder of a development deployment, which makes its own key.
+KEY_FILE = Path("keys") / "order-log.pem"
+VERIFIER_FILE = Path("keys") / "order-log.vkey"
 _PUBLIC = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 
 
 class LogKeyError(RuntimeError):
-    """There is no key to sign the logs with, or not the right one."""
+    """The key that signs the logs is missing or unusable."""
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs heads under a key's name, and opens those that it or an earlier key signed."""
+    """Signs heads under a key's name, and opens those signed with it or an earlier key."""
 
     province: str
     key: Ed25519PrivateKey
@@ -50,7 +53,7 @@ class Signer:
 
     @property
     def verifier_key(self) -> str:
-        """The key that auditors check notes with; publish it once, over another channel."""
+        """The key that auditors check notes with; hand it out through a separate channel."""
         return self.verifier_keys[0]
 
     @property
@@ -65,7 +68,7 @@ def read_signer(path: Path, province: str) -> Signer:
     try:
         content = path.read_bytes()
         key = serialization.load_pem_private_key(content, password=None)
-        earlier = [serialization.load_pem_public_key(block) for block in _PUBLIC.findall(content)]
+        earlier = [serialization.load_pem_public_key(pem) for pem in _PUBLIC.findall(content)]
     except OSError as error:
         raise LogKeyError(
             f"the key of order logs cannot be read at {path} ({error.strerror}); put it there, "
@@ -73,16 +76,18 @@ def read_signer(path: Path, province: str) -> Signer:
         ) from error
     except (ValueError, TypeError) as error:
         raise LogKeyError(
-            f"{path} is no PEM file with a private key; set OIP_ORDER_LOG_KEY_FILE to one made as "
-            "deploy/README.md says"
+            f"{path} is not a PEM file with a private key; set OIP_ORDER_LOG_KEY_FILE to one made "
+            "as deploy/README.md describes"
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise LogKeyError(f"{path} has a key that is not Ed25519; make it as deploy/README.md says")
-    return Signer(province, key, tuple(one for one in earlier if isinstance(one, Ed25519PublicKey)))
+        raise LogKeyError(
+            f"{path} holds a key that is not Ed25519; make it as deploy/README.md describes"
+        )
+    return Signer(province, key, tuple(key for key in earlier if isinstance(key, Ed25519PublicKey)))
 
 
 def new_key() -> bytes:
-    """The content of a key file with a new key."""
+    """A new private key as PEM."""
     return Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
