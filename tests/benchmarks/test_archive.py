@@ -15,10 +15,11 @@ import pyarrow as pa
 from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
-from services.client.archive import MANIFEST, check_folder
-from services.client.archive_proofs import prove_from
-from services.client.archiving import write_archive
-from services.client.uploading import cut, upload_orders
+from services.client.proofs.archive import MANIFEST, check_folder
+from services.client.proofs.archive_proofs import prove_from
+from services.client.proofs.archive_writer import write_archive
+from services.client.upload.batches import split_into_batches
+from services.client.upload.stream import upload_orders
 from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import microseconds
 from services.orders.commands.signing import VERIFIER_FILE
@@ -69,7 +70,7 @@ async def filled(desk: OrderDesk, table: pa.Table) -> str:
     await desk.execute("truncate orders.platform_worker")
     await enrol_all(desk.running.settings.database_url)
     stub = desk.at("platform", platform=SWIFT)
-    await upload_orders(stub, SWIFT, cut(table, "month"))
+    await upload_orders(stub, SWIFT, split_into_batches(table, "month"))
     for number in range(8):
         await desk.execute(f"vacuum analyze orders.orders_{number}")
     clock = desk.running.contexts["orders"].clock

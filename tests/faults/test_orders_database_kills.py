@@ -14,7 +14,8 @@ import grpc
 import psycopg
 import pytest
 
-from services.client.uploading import Batch, upload_orders
+from services.client.upload.batches import Batch
+from services.client.upload.stream import upload_orders
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import PostgresServer
 from services.runtime.storage.migrate import migrate

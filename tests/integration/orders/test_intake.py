@@ -9,7 +9,8 @@ import pytest
 from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
-from services.client.uploading import cut, upload_orders
+from services.client.upload.batches import split_into_batches
+from services.client.upload.stream import upload_orders
 from services.orderlog.columns import ROWS_MAX
 from services.runtime.rpc.client import RemoteProblem
 from tests.support.uploading import (
@@ -297,7 +298,7 @@ async def test_a_dead_worker_costs_its_batch_and_the_next_one_is_taken(desk: Ord
 
 async def test_the_client_does_not_repeat_a_batch_that_is_too_large(desk: OrderDesk) -> None:
     rows = table_of([row("o-1")] * (ROWS_MAX + 1))
-    batches = cut(rows, "run", ROWS_MAX + 1)
+    batches = split_into_batches(rows, "run", ROWS_MAX + 1)
     stub = desk.at("platform", platform=SWIFT)
 
     # Repeats for overload take half a minute.
