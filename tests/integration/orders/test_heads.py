@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.evidence import content_of
-from services.client.heads import LogRewritten, verify_growth
+from services.client.proofs.heads import LogRewritten, verify_growth
 from services.orders.commands.signing import KEY_FILE, VERIFIER_FILE
 from services.runtime.base.clock import SetClock, SystemClock
 from tests.support import command_line
