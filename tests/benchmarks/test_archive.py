@@ -14,21 +14,23 @@ from pathlib import Path
 import pyarrow as pa
 from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
-from services.orders.commands.signing import VERIFIER_FILE
 
-from services.client.archive import MANIFEST, check_folder
-from services.client.archive_proofs import prove_from
-from services.client.archiving import write_archive
-from services.client.uploading import cut, upload_orders
+from services.client.proofs.archive import MANIFEST, check_folder
+from services.client.proofs.archive_proofs import prove_from
+from services.client.proofs.archive_writer import write_archive
+from services.client.upload.batches import split_into_batches
+from services.client.upload.stream import upload_orders
 from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import microseconds
+from services.orderlog.signer import VERIFIER_FILE
 from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from tests.support.bench import keep
 from tests.support.databases import Databases
 from tests.support.intake_load import AREAS, WORKERS, enrol_all
+from tests.support.platforms import SWIFT
 from tests.support.stack_client import StackClient
-from tests.support.uploads import SWIFT, execute, orders_client
+from tests.support.uploads import execute, orders_client
 
 ROWS = int(os.environ.get("OIP_BENCH_ARCHIVE_ROWS", "400000"))
 LATER = datetime(2025, 9, 1, 1, 0, tzinfo=UTC)
@@ -70,7 +72,7 @@ async def filled(client: StackClient, table: pa.Table) -> str:
     await execute(client, "truncate orders.platform_worker")
     await enrol_all(client.stack.settings.database_url)
     stub = client.orders("platform", platform=SWIFT)
-    await upload_orders(stub, SWIFT, cut(table, "month"))
+    await upload_orders(stub, SWIFT, split_into_batches(table, "month"))
     for number in range(8):
         await execute(client, f"vacuum analyze orders.orders_{number}")
     clock = client.clock

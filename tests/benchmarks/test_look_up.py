@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 
 import psycopg
 
-from services.client.uploading import Batch
+from services.client.upload.batches import Batch
 from services.runtime.base.settings import Settings
 from tests.support.bench import keep
 from tests.support.databases import Databases

@@ -16,7 +16,7 @@ from oip.enrolment.v1 import events_pb2
 from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
-from services.client.uploading import upload_orders
+from services.client.upload.stream import upload_orders
 from services.runtime.base import failpoints
 from services.runtime.base.settings import Settings
 from services.runtime.events.envelope import Envelope

@@ -13,10 +13,10 @@ from oip.orders.v1 import orders_pb2 as pb
 
 from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
+from tests.support.platforms import SWIFT
 from tests.support.stack_client import StackClient
 from tests.support.uploads import (
     NINE,
-    SWIFT,
     as_arrow,
     as_rows,
     execute,

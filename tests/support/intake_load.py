@@ -23,7 +23,8 @@ import pyarrow.csv
 from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
 
-from services.client.uploading import Batch, cut, upload_orders
+from services.client.upload.batches import Batch, split_into_batches
+from services.client.upload.stream import upload_orders
 from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import microseconds
 from services.runtime.base.clock import SystemClock
@@ -294,7 +295,9 @@ def split(table: pa.Table, run: str = "") -> dict[str, list[Batch]]:
     run = run or secrets.token_hex(4)
     quarter = table.num_rows // len(PLATFORMS)
     return {
-        platform: list(cut(table.slice(number * quarter, quarter), f"{run}-{number}"))
+        platform: list(
+            split_into_batches(table.slice(number * quarter, quarter), f"{run}-{number}")
+        )
         for number, platform in enumerate(PLATFORMS)
     }
 

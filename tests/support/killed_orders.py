@@ -12,7 +12,7 @@ import grpc
 import psycopg
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.client.uploading import Batch, cut
+from services.client.upload.batches import Batch, split_into_batches
 from services.runtime.base.settings import Settings
 from services.runtime.events.envelope import stream_of
 from services.runtime.events.jetstream import EPOCH_HEADER, ID_HEADER, connect
@@ -81,7 +81,7 @@ class Lives:
         """So many batches of orders that were never sent."""
         first = len(self.sent) * ROWS_PER_BATCH
         table = orders(count * ROWS_PER_BATCH, first=first, prefix=secrets.token_hex(3))
-        batches = list(cut(table, secrets.token_hex(4), ROWS_PER_BATCH))
+        batches = list(split_into_batches(table, secrets.token_hex(4), ROWS_PER_BATCH))
         self.sent += batches
         return batches
 

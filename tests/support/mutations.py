@@ -13,11 +13,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from services.client.columns import Unreadable
-from services.client.file_reader import read_columns
-from services.client.files import OrderFileUnreadable
-from services.client.mapping import load_mapping
-from services.client.reading import with_platforms
+from services.client.upload.columns import Unreadable
+from services.client.upload.file_reader import read_columns
+from services.client.upload.mapping import load_mapping
+from services.client.upload.order_files import OrderFileUnreadable
+from services.client.upload.orders import with_platforms
 
 SEED = int(os.environ.get("OIP_SEED", "20250701"))
 MUTATIONS = int(os.environ.get("OIP_MUTATIONS", "600"))

@@ -8,8 +8,8 @@ import grpc
 import pytest
 from oip.orders.v1 import orders_pb2 as pb
 
+from tests.support.platforms import SWIFT
 from tests.support.stack_client import StackClient
-from tests.support.uploads import SWIFT
 
 PATH = "/oip.orders.v1.OrderService/UploadOrders"
 CALL_SECONDS = 30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.uploads import SWIFT
+from tests.support.platforms import SWIFT
 
 UNGUARDED = "set session_replication_role = replica;"
 B1 = "(select batch_no from orders.order_batch where batch_id = 'b1')"

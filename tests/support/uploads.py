@@ -24,9 +24,9 @@ from services.runtime.service.context import ServiceContext
 from services.runtime.storage.crypto import ColumnCipher, load_or_make_keys
 from services.runtime.storage.database import Database
 from tests.support.databases import Databases
+from tests.support.platforms import SWIFT
 from tests.support.stack_client import StackClient, stack_client
 
-SWIFT, PEARL = "91110108MA01ABCD2H", "91350100M000100Y43"
 NOW = datetime(2025, 8, 1, 1, 0, tzinfo=UTC)
 NINE = datetime(2025, 7, 10, 1, 0, tzinfo=UTC)  # 09:00 in Shanghai
 

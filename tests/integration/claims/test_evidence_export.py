@@ -7,7 +7,7 @@ from pathlib import Path
 
 from oip.claims.v1 import claims_pb2
 
-from services.client.evidence import verify_file
+from services.client.proofs.evidence import verify_file
 from services.runtime.base.clock import SystemClock
 from services.runtime.rpc.wire import moment_from_wire, moment_to_wire
 from tests.integration.claims.conftest import A, Office, at
@@ -51,12 +51,12 @@ async def test_the_file_has_what_the_claim_rests_on_and_what_came_after(
 
     found = verify_file(file.read_bytes())
     assert [one.record["revision"] for one in found.proven] == [1, 2]
-    assert [one.said for one in found.proven] == [
+    assert [one.unsigned for one in found.proven] == [
         {"late": False, "named": True},
         {"late": True, "named": False},
     ]
     assert found.proven[0].record["end_time"] == "2025-07-15T02:40:00+00:00"
-    assert found.said == {
+    assert found.unsigned == {
         "claim": claim.name,
         "accident_report": report.name,
         "accident_time": "2025-07-15T02:20:00+00:00",
@@ -64,5 +64,5 @@ async def test_the_file_has_what_the_claim_rests_on_and_what_came_after(
     }
     assert "2 proofs written" in shown
     assert "Proven: 2 records" in checked
-    assert "Only said, not proven" in checked
+    assert "Stated, but not proven" in checked
     assert claim.name in checked

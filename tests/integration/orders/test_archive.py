@@ -16,29 +16,21 @@ import pytest
 from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
-from services.client.archive import (
-    MANIFEST,
-    Archive,
-    ArchiveBroken,
-    ArchivedFile,
-    LoggedBatch,
-    check_folder,
-    read_archive,
-)
-from services.client.archive_proofs import prove_from
-from services.client.archiving import write_archive
-from services.client.evidence import evidence_file, verify_file
+from services.client.proofs.archive import MANIFEST, check_folder, read_archive
+from services.client.proofs.archive_proofs import prove_from
+from services.client.proofs.archive_writer import write_archive
+from services.client.proofs.evidence import evidence_file, verify_file
 from services.kernel.periods import Month, civil_day
 from services.kernel.problems import NotFound
+from services.orderlog.manifest import Archive, ArchiveBroken, ArchivedFile, LoggedBatch
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
 from tests.support import command_line
 from tests.support.databases import Databases
+from tests.support.platforms import PEARL, SWIFT
 from tests.support.stack_client import StackClient
 from tests.support.uploads import (
     NOW,
-    PEARL,
-    SWIFT,
     as_rows,
     execute,
     orders_client,
@@ -372,7 +364,7 @@ async def test_the_command_line_archives_verifies_and_proves(
     code, told = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
     assert (code, "not empty" in told) == (2, True), told
     code, told = await oip("orders", "verify-archive", to, "--key", verifier_key(client))
-    assert (code, "holds under the key given" in told) == (0, True), told
+    assert (code, "is valid under this key" in told) == (0, True), told
     assert (await oip("evidence", "prove", order, "--out", served))[0] == 0
     assert (await oip("evidence", "prove", order, "--archive", to, "--out", kept))[0] == 0
     assert same(served, kept)

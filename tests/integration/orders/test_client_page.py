@@ -19,8 +19,8 @@ from services.runtime.service.stack import Stack
 from tests.support.authorities import Authority
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
-from tests.support.pushing import enrolment_and_orders
-from tests.support.uploads import SWIFT
+from tests.support.platforms import SWIFT
+from tests.support.upload_stack import enrolment_and_orders
 
 PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text(encoding="utf-8")
 

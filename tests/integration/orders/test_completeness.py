@@ -16,8 +16,9 @@ from services.orders.commands.gaps import compare_days
 from services.runtime.rpc.client import problem_of
 from services.runtime.rpc.wire import enum_number
 from tests.support.killed_orders import until
+from tests.support.platforms import PEARL, SWIFT
 from tests.support.stack_client import StackClient
-from tests.support.uploads import NINE, NOW, PEARL, SWIFT, as_rows, enrol, execute, row, upload_one
+from tests.support.uploads import NINE, NOW, as_rows, enrol, execute, row, upload_one
 
 JULY = type_pb2.Month(year=2025, month=7)
 TENTH = date(2025, 7, 10)

@@ -11,19 +11,10 @@ from oip.orders.v1 import orders_pb2 as pb
 from services.orderlog import notes, tree
 from services.orderlog.entries import log_entry
 from services.runtime.rpc.wire import moment_from_wire
+from tests.support.platforms import PEARL, SWIFT
 from tests.support.snapshots import Snapshot, take_snapshot
 from tests.support.stack_client import StackClient
-from tests.support.uploads import (
-    NOW,
-    PEARL,
-    SWIFT,
-    as_rows,
-    execute,
-    row,
-    upload_one,
-    verifier_key,
-    violations,
-)
+from tests.support.uploads import NOW, as_rows, execute, row, upload_one, verifier_key, violations
 
 ORDER = f"platforms/{SWIFT}/orders/o-3"
 

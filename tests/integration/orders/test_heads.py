@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from services.cli.evidence import content_of
-from services.client.heads import LogRewritten, verify_growth
+from services.client.proofs.heads import LogRewritten, verify_growth
 from services.orderlog.signer import KEY_FILE, VERIFIER_FILE
 from services.runtime.base.clock import SystemClock
 from tests.support import command_line
 from tests.support.command_line import Result
+from tests.support.platforms import SWIFT
 from tests.support.stack_client import StackClient
-from tests.support.uploads import SWIFT, as_rows, execute, row, upload_one
+from tests.support.uploads import as_rows, execute, row, upload_one
 
 
 def own_key(client: StackClient) -> str:

@@ -9,15 +9,15 @@ import pytest
 from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
-from services.client.uploading import cut, upload_orders
+from services.client.upload.batches import split_into_batches
+from services.client.upload.stream import upload_orders
 from services.orderlog.columns import ROWS_MAX
 from services.runtime.rpc.client import RemoteProblem
+from tests.support.platforms import PEARL, SWIFT
 from tests.support.stack_client import StackClient
 from tests.support.uploads import (
     NINE,
     NOW,
-    PEARL,
-    SWIFT,
     as_arrow,
     as_rows,
     enrol,
@@ -301,7 +301,7 @@ async def test_an_unreadable_batch_is_refused_and_the_next_one_is_accepted(
 
 async def test_the_client_does_not_repeat_a_batch_that_is_too_large(client: StackClient) -> None:
     rows = table_of([row("o-1")] * (ROWS_MAX + 1))
-    batches = cut(rows, "run", ROWS_MAX + 1)
+    batches = split_into_batches(rows, "run", ROWS_MAX + 1)
     stub = client.orders("platform", platform=SWIFT)
 
     # Repeats for overload take half a minute.

@@ -10,8 +10,9 @@ from google.protobuf.duration_pb2 import Duration
 from oip.orders.v1 import orders_pb2 as pb
 
 from services.runtime.rpc.wire import moment_to_wire
+from tests.support.platforms import SWIFT
 from tests.support.stack_client import StackClient
-from tests.support.uploads import NINE, NOW, SWIFT, as_rows, row, upload_one
+from tests.support.uploads import NINE, NOW, as_rows, row, upload_one
 
 ACCIDENT = NINE + timedelta(minutes=10)
 HOUR = timedelta(hours=1)

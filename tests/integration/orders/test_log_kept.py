@@ -11,18 +11,10 @@ from oip.orders.v1 import orders_pb2 as pb
 from services.orderlog import tree
 from services.orderlog.entries import batch_name, log_entry
 from services.orders.store import logs as store
+from tests.support.platforms import SWIFT
 from tests.support.snapshots import Snapshot, take_snapshot
 from tests.support.stack_client import StackClient
-from tests.support.uploads import (
-    NOW,
-    SWIFT,
-    as_rows,
-    execute,
-    row,
-    upload_one,
-    upload_refused,
-    violations,
-)
+from tests.support.uploads import NOW, as_rows, execute, row, upload_one, upload_refused, violations
 
 UNGUARDED = "set session_replication_role = replica;"
 

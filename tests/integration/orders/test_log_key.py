@@ -19,10 +19,10 @@ from services.runtime.base.settings import Settings
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.storage.crypto import load_or_make_keys
 from tests.support.databases import Databases
+from tests.support.platforms import SWIFT
 from tests.support.stack_client import StackClient, stack_client
 from tests.support.uploads import (
     NOW,
-    SWIFT,
     as_rows,
     enrol,
     execute,

@@ -14,8 +14,9 @@ from services.runtime.rpc.access import Caller, set_caller
 from services.runtime.rpc.wire import moment_to_wire
 from services.runtime.service.requests import read
 from services.runtime.storage.database import Transaction
+from tests.support.platforms import PEARL
 from tests.support.stack_client import StackClient
-from tests.support.uploads import NINE, PEARL, as_rows, enrol, execute, row, upload_one
+from tests.support.uploads import NINE, as_rows, enrol, execute, row, upload_one
 
 # Connections for queries.
 POOLED = 4

@@ -13,8 +13,9 @@ from services.orders.domain.resolutions import Verdict
 from services.orders.store import orders as order_store
 from services.orders.store import staging
 from services.runtime.storage.database import as_psycopg, driver_of
+from tests.support.platforms import PEARL, SWIFT
 from tests.support.stack_client import StackClient
-from tests.support.uploads import NINE, NOW, PEARL, SWIFT, execute
+from tests.support.uploads import NINE, NOW, execute
 
 HOUR = timedelta(hours=1)
 PARTITION_COUNT = 8

@@ -8,12 +8,14 @@ from contextlib import aclosing
 
 import pytest
 
-from services.client.uploading import WINDOW, Batch, cut, send_batches, upload_orders
+from services.client.upload.batches import Batch, split_into_batches
+from services.client.upload.stream import WINDOW, send_batches, upload_orders
 from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import RemoteProblem
 from tests.support.databases import Databases
+from tests.support.platforms import PEARL, SWIFT
 from tests.support.stack_client import StackClient
-from tests.support.uploads import PEARL, SWIFT, orders_client, row, table_of
+from tests.support.uploads import orders_client, row, table_of
 
 
 @pytest.fixture
@@ -23,7 +25,9 @@ async def client(stack: Settings, databases: Databases) -> AsyncIterator[StackCl
 
 
 def batches(count: int, run: str = "run") -> list[Batch]:
-    return list(cut(table_of([row(f"{run}-{number}") for number in range(count)]), run, 1))
+    return list(
+        split_into_batches(table_of([row(f"{run}-{number}") for number in range(count)]), run, 1)
+    )
 
 
 async def test_a_refused_batch_does_not_stop_the_others(client: StackClient) -> None:

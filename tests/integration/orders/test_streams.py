@@ -15,8 +15,9 @@ from services.orders.domain.problems import BatchBrokeReader
 from services.orders.reader.pool import ReaderPool
 from services.orders.reader.process import PRIORITY_STEPS
 from tests.support.killed_orders import until
+from tests.support.platforms import PEARL, SWIFT
 from tests.support.stack_client import StackClient
-from tests.support.uploads import PEARL, SWIFT, as_rows, enrol, row, upload_one
+from tests.support.uploads import as_rows, enrol, row, upload_one
 
 # Workers from here on are not enrolled.
 UNKNOWN_WORKERS = 1000

@@ -16,10 +16,11 @@ from services.runtime.rpc.client import problem_of
 from services.runtime.rpc.wire import moment_to_wire
 from services.runtime.service.delivery import missing
 from tests.integration.orders.test_evidence import is_proven
+from tests.support.platforms import SWIFT
 from tests.support.snapshots import Snapshot, take_snapshot
 from tests.support.stack_client import StackClient
 from tests.support.tampering import CHANGES, CUT, UNGUARDED
-from tests.support.uploads import NINE, NOW, SWIFT, as_rows, execute, row, upload_one
+from tests.support.uploads import NINE, NOW, as_rows, execute, row, upload_one
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ from services.orderlog.entries import batch_name, log_entry
 from services.orders.domain import copy_format
 from services.orders.domain.prepared_batches import readable
 from services.runtime.rpc.wire import moment_to_wire
-from tests.support.uploads import NINE, SWIFT, row
+from tests.support.platforms import SWIFT
+from tests.support.uploads import NINE, row
 
 DOCS = Path(__file__).parents[3] / "docs"
 DOC = (DOCS / "evidence.md").read_text(encoding="utf-8")

@@ -14,16 +14,21 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.client.evidence import EvidenceBroken, Said, evidence_file, verify_file
-from services.client.heads import LogRewritten, consistency_file, verify_growth
-from services.client.sealing import sealed
+from services.client.proofs.evidence import (
+    EvidenceBroken,
+    UnsignedStatements,
+    evidence_file,
+    verify_file,
+)
+from services.client.proofs.heads import LogRewritten, consistency_file, verify_growth
 from services.kernel.problems import Problem
 from services.orderlog import notes, tree
-from tests.support.uploads import SWIFT
+from services.orderlog.sealed_json import seal
+from tests.support.platforms import SWIFT
 from tests.unit.orders.test_evidence import DOC, DOCS, KEY, NAME, VERIFIER, proofs, some_hashes
 
 ORDER = f"platforms/{SWIFT}/orders/R-1"
-SAID = Said(
+SAID = UnsignedStatements(
     claim="claims/c1",
     accident_time="2025-07-10T01:10:00+00:00",
     report_time="2025-07-10T02:00:00+00:00",
@@ -65,10 +70,10 @@ def test_what_a_file_only_says_stands_apart() -> None:
     content = exported()
     found, held = verify_file(content, VERIFIER), json.loads(content)
 
-    assert found.said == held["unsigned"]
-    assert found.said["claim"] == "claims/c1"
-    assert found.said["report_time"] == "2025-07-10T02:00:00+00:00"
-    assert [one.said for one in found.proven] == [
+    assert found.unsigned == held["unsigned"]
+    assert found.unsigned["claim"] == "claims/c1"
+    assert found.unsigned["report_time"] == "2025-07-10T02:00:00+00:00"
+    assert [one.unsigned for one in found.proven] == [
         {"late": True, "named": True},
         {"late": False, "named": False},
         {"late": False, "named": False},
@@ -189,12 +194,12 @@ def test_a_file_made_anew_is_refused_in_words(
     forge(held)
 
     with pytest.raises(EvidenceBroken, match=re.escape(words)):
-        verify_file(sealed(held))
+        verify_file(seal(held))
 
 
 @pytest.mark.parametrize("content", [b"", b"[" * 200_000, b"{}", b"[]", b"\xff", b"9" * 9000])
 def test_what_is_no_evidence_file_is_refused_in_words(content: bytes) -> None:
-    with pytest.raises(EvidenceBroken, match="no evidence file"):
+    with pytest.raises(EvidenceBroken, match="not an evidence file"):
         verify_file(content)
 
 
@@ -256,7 +261,7 @@ def test_the_verifier_of_the_page_refuses_what_was_made_anew(
     held.pop("digest")
     FORGERIES[forgery][0](held)
     file = tmp_path / "c1.json"
-    file.write_bytes(sealed(held))
+    file.write_bytes(seal(held))
 
     with pytest.raises((ValueError, OverflowError)):
         page["main"](str(file), VERIFIER)

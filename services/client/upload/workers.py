@@ -1,4 +1,4 @@
-"""From a platform's own worker numbers to the opaque ids that records carry."""
+"""From a platform's worker numbers to the opaque ids of workers in records."""
 
 from __future__ import annotations
 
@@ -17,26 +17,24 @@ UNKNOWN = 0
 async def look_up_workers(
     stub: enrolment_pb2_grpc.EnrolmentServiceAsyncStub, platform: str, numbers: Iterable[str]
 ) -> dict[str, int]:
-    """The workers' ids by the platform's own numbers; one that is not enrolled has none."""
-    wanted = sorted(set(filter(None, numbers)))
-    found: dict[str, int] = {}
-    for start in range(0, len(wanted), NUMBERS_PER_LOOK_UP):
-        asked = wanted[start : start + NUMBERS_PER_LOOK_UP]
+    """The workers' ids by the platform's numbers; a worker who is not enrolled is left out."""
+    distinct = sorted(set(filter(None, numbers)))
+    workers: dict[str, int] = {}
+    for start in range(0, len(distinct), NUMBERS_PER_LOOK_UP):
+        lot = distinct[start : start + NUMBERS_PER_LOOK_UP]
         answer = await stub.LookUpWorkers(
-            enrolment_pb2.LookUpWorkersRequest(
-                platform=f"platforms/{platform}", worker_numbers=asked
-            )
+            enrolment_pb2.LookUpWorkersRequest(platform=f"platforms/{platform}", worker_numbers=lot)
         )
-        found |= {
-            number: worker for number, worker in zip(asked, answer.workers, strict=True) if worker
+        workers |= {
+            number: worker for number, worker in zip(lot, answer.workers, strict=True) if worker
         }
-    return found
+    return workers
 
 
 def with_workers(orders: pa.Table, known: Mapping[str, int]) -> pa.Table:
-    """The table in the form of the proto, with ids for `worker_hint`; 0 where there is none.
+    """The table in the form of the proto: `worker`, 0 for unknown, in place of `worker_hint`.
 
-    `file_row` stays beside the columns of the proto, if it is there.
+    A column `file_row` is kept.
     """
     hints, ids = pa.array(known, pa.string()), pa.array(known.values(), pa.int64())
     place = pc.index_in(orders["worker_hint"], value_set=hints)

@@ -1,4 +1,4 @@
-"""How a platform's files are read as orders: a TOML file that the platform writes once."""
+"""The mapping: a TOML file that says how a platform's files are read as orders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _zone(name: str) -> str:
     try:
         pc.assume_timezone(pa.array([0], pa.timestamp("us")), name or "UTC")
     except pa.ArrowException as error:
-        what = f"{name!r} is no time zone; write one as 'Asia/Shanghai' or '+08:00'"
+        what = f"{name!r} is not a time zone; write one as 'Asia/Shanghai' or '+08:00'"
         raise ValueError(what) from error
     return name
 
@@ -36,7 +36,7 @@ def _encoding(name: str) -> str:
     try:
         return codecs.lookup(name).name
     except LookupError as error:
-        what = f"{name!r} is no encoding; write one as 'utf-8' or 'gb18030'"
+        what = f"{name!r} is not an encoding; write one as 'utf-8' or 'gb18030'"
         raise ValueError(what) from error
 
 
@@ -52,18 +52,18 @@ class Centre(_Strict):
     lng: Annotated[float, Field(ge=-180, le=180)]
 
 
-class Mapping(_Strict):
+class FileMapping(_Strict):
     """How a file's rows are read as orders of a province."""
 
     industry: Literal["RIDE_HAILING", "INSTANT_DELIVERY", "SAME_CITY_FREIGHT"]
     province: Annotated[str, Field(pattern=r"^[1-9]\d{5}$")]
-    # The zone of moments that are written without one; without it they are refused.
+    # The zone of moments written without one; if it is empty, such moments are refused.
     zone: Annotated[str, AfterValidator(_zone)] = ""
     # Of CSV and NDJSON.
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
-    # Days by which all dates are moved.
+    # Days by which all dates are shifted.
     shift_days: int = 0
-    # A place farther than this from every centre is no known place.
+    # A place farther than this from every centre is unknown.
     within_km: Annotated[float, Field(gt=0)]
     # platform_hint = unified social credit code
     platforms: dict[str, Annotated[str, Field(pattern="^[0-9A-Z]{18}$")]]
@@ -71,14 +71,14 @@ class Mapping(_Strict):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what it says: another digest reads a file in another way."""
+        """SHA-256 of the content: another digest reads a file in another way."""
         return sha256(self.model_dump_json().encode()).hexdigest()
 
 
-def load_mapping(path: Path) -> Mapping:
+def load_mapping(path: Path) -> FileMapping:
     """Read a mapping file. Raises MappingWrong with one sentence."""
     try:
-        return Mapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return FileMapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         what = f"it cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
         raise MappingWrong(file=path.name, what=what) from error
@@ -90,11 +90,12 @@ def load_mapping(path: Path) -> Mapping:
         what = (
             f"the key {key} is unknown; remove it"
             if first["type"] == "extra_forbidden"
-            else f"{key}: {_said(first['msg'])}"
+            else f"{key}: {_phrase(first['msg'])}"
         )
         raise MappingWrong(file=path.name, what=what) from None
 
 
-def _said(sentence: str) -> str:
-    own = sentence.removeprefix("Value error, ")
-    return own if own != sentence else sentence[:1].lower() + sentence[1:]
+def _phrase(sentence: str) -> str:
+    """Pydantic's sentence as it reads after a colon; a sentence of ours is already such."""
+    ours = sentence.removeprefix("Value error, ")
+    return ours if ours != sentence else sentence[:1].lower() + sentence[1:]

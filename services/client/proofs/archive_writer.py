@@ -1,4 +1,4 @@
-"""Write an archive from the service's answer: Parquet files first, checked, the manifest last."""
+"""Writes an archive from the service's answer: Parquet files, a check, then the manifest."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from oip.orders.v1 import orders_pb2
 
-from services.client.archive import (
-    MANIFEST,
+from services.client.proofs.archive import MANIFEST, check
+from services.kernel import names
+from services.orderlog.manifest import (
     ROWS_SCHEMA,
     Archive,
     ArchiveBroken,
     ArchivedFile,
     LoggedBatch,
-    check,
 )
-from services.kernel import names
 from services.runtime.rpc.wire import moment_from_wire, month_from_wire
 
 # A row group is read as a whole to prove one of its rows.
 GROUP_ROWS = 50_000
 FILE_ROWS = 5_000_000
 ZSTD_LEVEL = 9
-# Numbers of orders share their beginnings, moments their leading digits; the rest are few values.
+# Order numbers share prefixes, moments their leading digits; the other columns have few values.
 _ENCODINGS = {
     "order_no": "DELTA_BYTE_ARRAY",
     "accept_time": "DELTA_BINARY_PACKED",
@@ -44,11 +43,11 @@ async def write_archive(
     verifier_key: str,
     on_rows: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Archive:
-    """Write what comes into an empty folder, and check it as it lies there; raises ArchiveBroken.
+    """Write the answer into an empty folder, and check the files; raises ArchiveBroken.
 
-    Without a manifest a folder is no archive, so an interrupted one is not taken for whole.
-    Memory is bounded by a row group and the manifest. `on_rows` hears of the rows that have come,
-    and of all that will.
+    A folder without a manifest is not an archive, so an interrupted one is never mistaken for a
+    whole one. Memory is bounded by a row group and the manifest. `on_rows` is called with the
+    number of rows received and the number expected.
     """
     writer, head = _Writer(folder), None
     async for part in parts:
@@ -61,7 +60,7 @@ async def write_archive(
         on_rows(writer.row_count, head.row_count if head else 0)
     writer.close()
     if head is None or len(writer.batches) != head.batch_count:
-        raise ArchiveBroken(what="the service sent fewer batches than it had announced")
+        raise ArchiveBroken(what="the service sent fewer batches than it announced")
     (platform,) = names.parse(head.platform, "platforms")
     archive = Archive(
         platform=platform,
@@ -83,7 +82,7 @@ async def write_archive(
 
 @dataclass
 class _Writer:
-    """Batches and rows as they come, in row groups of whole batches."""
+    """Batches and rows in the order received, in row groups of whole batches."""
 
     folder: Path
     batches: list[LoggedBatch] = field(default_factory=list)
@@ -103,40 +102,40 @@ class _Writer:
             self._file_start = self._complete = batch.log_index
         self.batches.append(batch)
         self._waiting.append(batch)
-        self._settle()
+        self._group_complete_batches()
 
     def add_rows(self, content: bytes) -> None:
-        """Take the next rows."""
+        """Add the next rows."""
         table = pa.ipc.open_stream(content).read_all()
         self._rows.append(table)
         self.row_count += table.num_rows
-        self._settle()
+        self._group_complete_batches()
 
     def close(self) -> None:
-        """Write what is left; raises ArchiveBroken if rows are missing."""
-        if self._waiting or sum(one.num_rows for one in self._rows):
+        """Write the rest; raises ArchiveBroken if rows are missing."""
+        if self._waiting or sum(table.num_rows for table in self._rows):
             raise ArchiveBroken(what="the service sent other rows than its batches have")
         self._write_group()
         self._close_file()
 
-    def _settle(self) -> None:
+    def _group_complete_batches(self) -> None:
         """Move batches whose rows are all here into the row group."""
-        here = sum(one.num_rows for one in self._rows)
+        here = sum(table.num_rows for table in self._rows)
         while self._waiting and self._waiting[0].leaf_count <= here:
             batch = self._waiting.popleft()
-            held = pa.concat_tables(self._rows) if self._rows else None
-            if held is not None and batch.leaf_count:
-                rows = held.slice(0, batch.leaf_count)
+            received = pa.concat_tables(self._rows) if self._rows else None
+            if received is not None and batch.leaf_count:
+                rows = received.slice(0, batch.leaf_count)
                 index = pa.repeat(pa.scalar(batch.log_index, pa.int64()), batch.leaf_count)
                 self._group.append(rows.add_column(0, ROWS_SCHEMA.field(0), index))
-                self._rows = [held.slice(batch.leaf_count)]
+                self._rows = [received.slice(batch.leaf_count)]
                 here -= batch.leaf_count
             self._complete = batch.log_index + 1
-            if sum(one.num_rows for one in self._group) >= GROUP_ROWS:
+            if sum(table.num_rows for table in self._group) >= GROUP_ROWS:
                 self._write_group()
 
     def _write_group(self) -> None:
-        """Write the row group, and begin another file after a full one."""
+        """Write the row group, and start another file after a full one."""
         if self._file_start == self._complete:
             return
         if self._file is None:
@@ -178,12 +177,12 @@ def _parquet(path: Path) -> pq.ParquetWriter:
     )
 
 
-def _batch(one: orders_pb2.LoggedBatch) -> LoggedBatch:
+def _batch(batch: orders_pb2.LoggedBatch) -> LoggedBatch:
     return LoggedBatch(
-        name=one.name,
-        create_time=moment_from_wire(one.create_time, "create_time"),
-        log_index=one.log_index,
-        leaf_count=one.leaf_count,
-        root=one.root,
-        log_path=tuple(one.log_path),
+        name=batch.name,
+        create_time=moment_from_wire(batch.create_time, "create_time"),
+        log_index=batch.log_index,
+        leaf_count=batch.leaf_count,
+        root=batch.root,
+        log_path=tuple(batch.log_path),
     )

@@ -1,7 +1,7 @@
 """Evidence files: proofs of order records, checked without network or database.
 
-What a file says is either proven by a signature or stands under `unsigned`: which claim it is for,
-when the accident was reported, which records came late. Nothing else may be in it.
+Everything in a file is either proven by a signature or kept under `unsigned`: which claim it is
+for, when the accident was reported, which records came late. A file has no other content.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 from oip.orders.v1 import orders_pb2
 
-from services.client.sealing import opened, sealed
 from services.kernel.problems import Kind, Problem
 from services.orderlog import notes, tree
 from services.orderlog.entries import log_entry, moment
+from services.orderlog.sealed_json import seal, unseal
 from services.runtime.rpc.wire import moment_from_wire
 
 FORMAT = "oip-evidence-2"
@@ -54,22 +54,22 @@ PROOF_KEYS = frozenset(
         "unsigned",
     }
 )
-# What may stand under `unsigned`, of the file and of a proof, and as what.
-CLAIM_WORDS = {"claim": str, "accident_report": str, "accident_time": str, "report_time": str}
-RECORD_WORDS = {"late": bool, "named": bool}
+# The statements allowed under `unsigned` of the file and of a proof, and their types.
+CLAIM_STATEMENTS = {"claim": str, "accident_report": str, "accident_time": str, "report_time": str}
+RECORD_STATEMENTS = {"late": bool, "named": bool}
 
 
 class EvidenceBroken(Problem):
     """An evidence file does not hold."""
 
     kind, reason = Kind.MALFORMED, "EVIDENCE_BROKEN"
-    message = "The evidence does not hold: {what}. Do not rely on it; export it anew."
+    message = "The evidence does not hold: {what}. Do not rely on it; export it again."
     message_zh = "证据不成立: {what}。请勿采信, 并重新导出。"
 
 
 @dataclass(frozen=True)
-class Said:
-    """What is said of the records for a claim, and proven by nothing.
+class UnsignedStatements:
+    """Statements about the records for a claim that no signature proves.
 
     `named` are the revisions that the claim's evidence names, by order.
     """
@@ -81,65 +81,69 @@ class Said:
     named: frozenset[tuple[str, int]] = frozenset()
 
     def of_claim(self) -> dict[str, str]:
-        """What the file says."""
-        return {name: getattr(self, name) for name in CLAIM_WORDS if getattr(self, name)}
+        """The statements about the claim."""
+        return {name: getattr(self, name) for name in CLAIM_STATEMENTS if getattr(self, name)}
 
     def of_record(self, record: orders_pb2.OrderRecord) -> dict[str, bool]:
-        """What it says of one record."""
+        """The statements about one record."""
         named = (record.order, record.row.revision) in self.named
         return {"late": record.late, "named": named}
 
 
 @dataclass(frozen=True)
 class Proven:
-    """A record that the file proves, and the head it is proven under; `said` is not proven."""
+    """A record that the file proves, and the head it is proven under; `unsigned` is not proven."""
 
     record: dict[str, Any]
     order_batch: str
     create_time: str
     origin: str
     log_size: int
-    said: Mapping[str, bool]
+    unsigned: Mapping[str, bool]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a file proves, and what it only says."""
+    """What a file proves, and what it only states (`unsigned`)."""
 
     proven: list[Proven]
     verifier_key: str
-    said: Mapping[str, str] = field(default_factory=dict)
+    unsigned: Mapping[str, str] = field(default_factory=dict)
 
 
 def evidence_file(
-    verifier_key: str, proofs: Iterable[orders_pb2.OrderProof], said: Said | None = None
+    verifier_key: str,
+    proofs: Iterable[orders_pb2.OrderProof],
+    unsigned: UnsignedStatements | None = None,
 ) -> bytes:
     """One file with everything a verifier needs."""
     content = {
         "format": FORMAT,
         "verifier_key": verifier_key,
-        "proofs": [_proof(proof, said.of_record(proof.record) if said else {}) for proof in proofs],
-        "unsigned": said.of_claim() if said else {},
+        "proofs": [
+            _proof(proof, unsigned.of_record(proof.record) if unsigned else {}) for proof in proofs
+        ],
+        "unsigned": unsigned.of_claim() if unsigned else {},
     }
-    return sealed(content)
+    return seal(content)
 
 
 def verify_file(content: bytes, verifier_key: str = "") -> Evidence:
-    """Check a file; raises EvidenceBroken at the first thing that does not fit.
+    """Check a file; raises EvidenceBroken at the first fault.
 
-    `verifier_key` is the key as the authority gave it out; without it the one in the file is used,
-    which proves that the file is whole, but not who signed it.
+    `verifier_key` is the key as the authority published it. Without it the key in the file is
+    used, which proves that the file is whole, but not who signed it.
     """
     try:
-        held = opened(content, FORMAT)
-        require_keys(held, FILE_KEYS, "the file")
-        key = held["verifier_key"]
+        evidence = unseal(content, FORMAT)
+        require_keys(evidence, FILE_KEYS, "the file")
+        key = evidence["verifier_key"]
         if verifier_key and key != verifier_key.strip():
-            raise EvidenceBroken(what="it is signed with another key than the one given")
-        _require_words(held["unsigned"], CLAIM_WORDS, "the file")
-        if not isinstance(held["proofs"], list) or not held["proofs"]:
+            raise EvidenceBroken(what="it is signed with another key than the expected one")
+        _require_statements(evidence["unsigned"], CLAIM_STATEMENTS, "the file")
+        if not isinstance(evidence["proofs"], list) or not evidence["proofs"]:
             raise EvidenceBroken(what="it has no proof, so it proves nothing")
-        proven = [_verify(proof, key) for proof in held["proofs"]]
+        proven = [_verify(proof, key) for proof in evidence["proofs"]]
     except (
         ValueError,
         KeyError,
@@ -149,17 +153,19 @@ def verify_file(content: bytes, verifier_key: str = "") -> Evidence:
         OverflowError,
         RecursionError,
     ) as error:
-        raise EvidenceBroken(what=f"it is no evidence file, or a damaged one ({error})") from error
-    return Evidence(proven, key, held["unsigned"])
+        raise EvidenceBroken(
+            what=f"it is not an evidence file, or a damaged one ({error})"
+        ) from error
+    return Evidence(proven, key, evidence["unsigned"])
 
 
-def require_keys(held: object, keys: frozenset[str], where: str) -> None:
-    """Raise EvidenceBroken unless these keys are there, and no others."""
-    if not isinstance(held, dict):
+def require_keys(content: object, keys: frozenset[str], where: str) -> None:
+    """Raise EvidenceBroken unless the content has exactly these keys."""
+    if not isinstance(content, dict):
         raise EvidenceBroken(what=f"{where} is not made of names and values")
-    if unknown := sorted(held.keys() - keys):
+    if unknown := sorted(content.keys() - keys):
         raise EvidenceBroken(what=f"{where} has {unknown[0]!r}, which belongs to no such file")
-    if missing := sorted(keys - held.keys()):
+    if missing := sorted(keys - content.keys()):
         raise EvidenceBroken(what=f"{where} has no {missing[0]!r}")
 
 
@@ -182,11 +188,11 @@ def decode_leaf(leaf: bytes) -> dict[str, Any]:
         try:
             record[name] = moment(record[name]).isoformat() if record[name] else ""
         except OverflowError:
-            raise ValueError(f"{name} of the leaf is no moment that a clock shows") from None
+            raise ValueError(f"{name} of the leaf is not a moment that a clock shows") from None
     return record
 
 
-def _proof(proof: orders_pb2.OrderProof, said: dict[str, bool]) -> dict[str, Any]:
+def _proof(proof: orders_pb2.OrderProof, unsigned: dict[str, bool]) -> dict[str, Any]:
     return {
         "record": decode_leaf(proof.leaf),
         "order_batch": proof.record.order_batch,
@@ -194,25 +200,25 @@ def _proof(proof: orders_pb2.OrderProof, said: dict[str, bool]) -> dict[str, Any
         "leaf": to_base64(proof.leaf),
         "leaf_index": proof.leaf_index,
         "leaf_count": proof.leaf_count,
-        "batch_path": [to_base64(one) for one in proof.batch_path],
+        "batch_path": [to_base64(node) for node in proof.batch_path],
         "batch_root": to_base64(proof.batch_root),
         "log_index": proof.log_index,
-        "log_path": [to_base64(one) for one in proof.log_path],
+        "log_path": [to_base64(node) for node in proof.log_path],
         "checkpoint": proof.checkpoint.note,
-        "unsigned": said,
+        "unsigned": unsigned,
     }
 
 
 def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
     require_keys(proof, PROOF_KEYS, "a proof")
-    _require_words(proof["unsigned"], RECORD_WORDS, "a proof")
+    _require_statements(proof["unsigned"], RECORD_STATEMENTS, "a proof")
     leaf, root = from_base64(proof["leaf"]), from_base64(proof["batch_root"])
     record = decode_leaf(leaf)
-    if _plain(record) != _plain(proof["record"]):
+    if _canonical(record) != _canonical(proof["record"]):
         raise EvidenceBroken(what="a record does not say what its leaf says")
     name = f"order {record['order_no']}"
     if any(type(proof[place]) is not int for place in ("leaf_index", "leaf_count", "log_index")):
-        raise EvidenceBroken(what=f"the places of {name} are no whole numbers")
+        raise EvidenceBroken(what=f"the places of {name} are not whole numbers")
     path, log_path = path_in(proof["batch_path"]), path_in(proof["log_path"])
     count, hashed = proof["leaf_count"], tree.leaf_hash(leaf)
     if not tree.is_included(hashed, proof["leaf_index"], count, path, root):
@@ -238,17 +244,17 @@ def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
     )
 
 
-def _plain(value: object) -> str:
-    """As it stands in a file: `true` and 1.0 are no 1."""
+def _canonical(value: object) -> str:
+    """The value as a file has it, where `true` and 1.0 differ from 1."""
     return json.dumps(value, sort_keys=True)
 
 
-def _require_words(said: object, words: Mapping[str, type], where: str) -> None:
-    """Only known words under `unsigned`, each of its kind."""
-    if not isinstance(said, dict):
+def _require_statements(content: object, types: Mapping[str, type], where: str) -> None:
+    """Raise EvidenceBroken unless `unsigned` has known statements only, each of its type."""
+    if not isinstance(content, dict):
         raise EvidenceBroken(what=f"`unsigned` of {where} is not made of names and values")
-    for name, value in said.items():
-        if name not in words or not isinstance(value, words[name]):
+    for name, value in content.items():
+        if name not in types or not isinstance(value, types[name]):
             raise EvidenceBroken(what=f"`unsigned` of {where} has a {name!r} it cannot have")
 
 
@@ -261,12 +267,12 @@ def from_base64(text: str) -> bytes:
     """The bytes in a text; raises ValueError for any other form of the same bytes."""
     content = base64.b64decode(text, validate=True)
     if to_base64(content) != text:
-        raise ValueError("base64 has another form than ours")
+        raise ValueError("base64 is not in its canonical form")
     return content
 
 
-def path_in(held: object) -> list[bytes]:
-    """The hashes of a path in a file; raises ValueError if it is no list of them."""
-    if not isinstance(held, list):
-        raise ValueError("a path is no list")  # noqa: TRY004 - the file is damaged, not the program
-    return [from_base64(one) for one in held]
+def path_in(nodes: object) -> list[bytes]:
+    """The hashes of a path in a file; raises ValueError if it is not a list of them."""
+    if not isinstance(nodes, list):
+        raise ValueError("a path is not a list")  # noqa: TRY004 - the file is damaged, not the program
+    return [from_base64(node) for node in nodes]

@@ -1,6 +1,6 @@
-"""Files of orders, read by a program apart: what breaks it or fills its memory is a sentence here.
+"""Files of orders, read in a separate program: if a file breaks it, the user gets one sentence.
 
-A damaged or harmful file may unfold to ten thousand times its size, and readers of such formats
+A damaged or harmful file may expand to ten thousand times its size, and readers of such formats
 have crashed before.
 """
 
@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from services.kernel.problems import Kind, Problem
 
-# The reader's first line, before the table, and its last; any other says what is wrong.
+# The reader's first line, before the table, and its last; any other line says what is wrong.
 TABLE, END = b"table\n", b"end\n"
+READER = f"{__package__}.file_reader"
 
 
 class OrderFileUnreadable(Problem):
@@ -30,18 +31,18 @@ class OrderFileUnreadable(Problem):
 
 
 def read_file(path: Path, zone: str = "", encoding: str = "utf-8") -> Iterator[pa.Table]:
-    """The file's columns that are of use (`columns.KINDS`), in its order and a piece at a time.
+    """The columns of the file that we use (`columns.KINDS`), in its order, a piece at a time.
 
-    `zone` is that of moments which are written without one; without it they are refused. Raises
-    OrderFileUnreadable, whatever the file does to its reader; what came before stands.
+    `zone` is the zone of moments written without one; if it is empty, such moments are refused.
+    Raises OrderFileUnreadable, whatever the file does to its reader; earlier pieces stay valid.
     """
     with subprocess.Popen(  # noqa: S603 - the path is one argument of a program of ours
-        [sys.executable, "-m", "services.client.file_reader", str(path), zone, encoding],
+        [sys.executable, "-m", READER, str(path), zone, encoding],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={
-            "PYTHONPATH": os.pathsep.join(found for found in sys.path if found),
+            "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder),
             "ARROW_DEFAULT_MEMORY_POOL": "system",
         },
     ) as reader:
@@ -58,10 +59,10 @@ def read_file(path: Path, zone: str = "", encoding: str = "utf-8") -> Iterator[p
         if line == END:
             return
         reader.stdout.close()
-        ended = reader.wait()
-    what = line.decode(errors="replace").strip() or f"the program that reads it {_end(ended)}"
+        exit_code = reader.wait()
+    what = line.decode(errors="replace").strip() or f"the program that reads it {_end(exit_code)}"
     raise OrderFileUnreadable(file=path.name, what=what)
 
 
 def _end(code: int) -> str:
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else "ended without an answer"
+    return f"was stopped by {signal.Signals(-code).name}" if code < 0 else "ended without an answer"

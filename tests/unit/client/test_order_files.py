@@ -14,23 +14,26 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from services.client import Mapping, load_mapping, orders_of, read_orders, survey
-from services.client.columns import NEEDED, Unreadable
-from services.client.file_reader import read_columns
-from services.client.files import OrderFileUnreadable
-from services.client.formats import LINE_BYTES_MAX
-from services.client.mapping import MappingWrong
+from services.client.upload.columns import REQUIRED, Unreadable
+from services.client.upload.file_reader import read_columns
+from services.client.upload.formats import LINE_BYTES_MAX
+from services.client.upload.mapping import FileMapping, MappingWrong, load_mapping
+from services.client.upload.order_files import OrderFileUnreadable
+from services.client.upload.orders import orders_of, read_orders
+from services.client.upload.summary import summarise_file
 from tests.support.order_files import MAPPING, orders_table
-from tests.support.uploads import PEARL, SWIFT
+from tests.support.platforms import PEARL, SWIFT
 
-HEADER = ",".join(NEEDED)
+HEADER = ",".join(REQUIRED)
 ROW = "A,{no},w1,2013-01-02T11:00:00+08:00,2013-01-02T12:00:00+08:00,-73.99,40.72"
-ONE = dict(zip(NEEDED, ["A", "1", "w1", *["2013-01-02T03:00:00Z"] * 2, -73.99, 40.72], strict=True))
+ONE = dict(
+    zip(REQUIRED, ["A", "1", "w1", *["2013-01-02T03:00:00Z"] * 2, -73.99, 40.72], strict=True)
+)
 
 
 @pytest.fixture
-def mapping(tmp_path: Path) -> Callable[..., Mapping]:
-    def write(**keys: str) -> Mapping:
+def mapping(tmp_path: Path) -> Callable[..., FileMapping]:
+    def write(**keys: str) -> FileMapping:
         lines = "".join(f'{name} = "{value}"\n' for name, value in keys.items())
         (tmp_path / "mapping.toml").write_text(lines + MAPPING, encoding="utf-8")
         return load_mapping(tmp_path / "mapping.toml")
@@ -83,7 +86,7 @@ def test_a_misspelt_state_is_refused_with_its_row_and_the_names(tmp_path: Path, 
 
 
 def test_only_an_empty_state_is_the_default(
-    tmp_path: Path, mapping: Callable[..., Mapping]
+    tmp_path: Path, mapping: Callable[..., FileMapping]
 ) -> None:
     rows = [
         {**ONE, "state": "REVERSED", "reason": "test"},
@@ -99,7 +102,7 @@ def test_only_an_empty_state_is_the_default(
 
 
 def test_an_industry_that_does_not_exist_is_refused_with_the_names(
-    mapping: Callable[..., Mapping], tmp_path: Path
+    mapping: Callable[..., FileMapping], tmp_path: Path
 ) -> None:
     mapping()
     path = tmp_path / "mapping.toml"
@@ -142,15 +145,15 @@ def test_so_are_texts_of_moments(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_zone_and_an_encoding_that_do_not_exist_are_refused(
-    mapping: Callable[..., Mapping],
+    mapping: Callable[..., FileMapping],
 ) -> None:
-    with pytest.raises(MappingWrong, match="'Mars/Crater' is no time zone; write one as 'Asia/"):
+    with pytest.raises(MappingWrong, match="'Mars/Crater' is not a time zone; write one as 'Asia/"):
         mapping(zone="Mars/Crater")
-    with pytest.raises(MappingWrong, match="'gb99' is no encoding; write one as 'utf-8' or"):
+    with pytest.raises(MappingWrong, match="'gb99' is not an encoding; write one as 'utf-8' or"):
         mapping(encoding="gb99")
 
 
-def test_another_mapping_has_another_digest(mapping: Callable[..., Mapping]) -> None:
+def test_another_mapping_has_another_digest(mapping: Callable[..., FileMapping]) -> None:
     assert mapping().digest == mapping().digest
     assert mapping().digest != mapping(zone="Asia/Shanghai").digest
 
@@ -162,13 +165,13 @@ def test_another_mapping_has_another_digest(mapping: Callable[..., Mapping]) -> 
     ("column", "value", "words"),
     [
         ("accepted_at", "yesterday", "row 2 has the accepted_at 'yesterday'; write it as 2025-"),
-        ("pickup_lat", "north", "row 2 has the pickup_lat 'north', which is no number"),
+        ("pickup_lat", "north", "row 2 has the pickup_lat 'north', which is not a number"),
     ],
 )
 def test_a_cell_that_cannot_be_read_is_named(
     tmp_path: Path, column: str, value: str, words: str
 ) -> None:
-    cells = dict(zip(NEEDED, ROW.format(no=2).split(","), strict=True)) | {column: value}
+    cells = dict(zip(REQUIRED, ROW.format(no=2).split(","), strict=True)) | {column: value}
 
     said = refusal(csv(tmp_path, ROW.format(no=1), ",".join(cells.values())))
 
@@ -211,7 +214,7 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "o.csv"
     path.write_text(f"{HEADER},order_no\n{ROW.format(no=1)},2\n")
 
-    assert refusal(path) == "column order_no is there twice; remove one"
+    assert refusal(path) == "column order_no occurs twice; remove one"
 
 
 def test_ndjson_without_a_column_is_refused(tmp_path: Path) -> None:
@@ -281,7 +284,7 @@ def test_lines_of_json_have_two_suffixes_and_text_may_be_packed(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("o.parquet.gz", ".parquet is not read packed; unpack the file"),
+        ("o.parquet.gz", ".parquet is not read compressed; unpack the file"),
         ("o.xlsx", ".xlsx is none of .parquet, .csv, .arrow, .ndjson, .jsonl; save it as"),
         ("o.zip", ".zip is none of "),
     ],
@@ -296,12 +299,12 @@ def test_other_suffixes_are_refused_with_what_to_do(tmp_path: Path, name: str, w
 def test_a_packed_file_that_is_damaged_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "o.csv.gz").write_bytes(content)
 
-    assert "it is no csv file, or a damaged one" in refusal(tmp_path / "o.csv.gz")
+    assert "it is not a valid csv file" in refusal(tmp_path / "o.csv.gz")
 
 
 @pytest.mark.parametrize("name", ["o.csv", "o.ndjson", "o.parquet", "o.arrow"])
 def test_a_file_without_rows_has_no_orders(
-    tmp_path: Path, mapping: Callable[..., Mapping], name: str
+    tmp_path: Path, mapping: Callable[..., FileMapping], name: str
 ) -> None:
     path, table = tmp_path / name, orders_table(0)
     if name == "o.parquet":
@@ -312,19 +315,19 @@ def test_a_file_without_rows_has_no_orders(
     else:
         path.write_text(f"{HEADER}\n" if name == "o.csv" else "")
 
-    assert survey(path, mapping()) == {}
+    assert summarise_file(path, mapping()) == {}
 
 
 # A piece at a time.
 
 
 def test_a_file_is_surveyed_and_read_in_pieces(
-    tmp_path: Path, mapping: Callable[..., Mapping]
+    tmp_path: Path, mapping: Callable[..., FileMapping]
 ) -> None:
     path, read_as = tmp_path / "o.parquet", mapping()
     pyarrow.parquet.write_table(orders_table(150_000), path, row_group_size=100_000)
 
-    shares = survey(path, read_as)
+    shares = summarise_file(path, read_as)
     pieces = list(orders_of(path, read_as, PEARL))
 
     assert {code: share.row_count for code, share in shares.items()} == {
@@ -338,12 +341,12 @@ def test_a_file_is_surveyed_and_read_in_pieces(
 
 
 def test_a_platform_that_the_mapping_does_not_name_is_named_with_its_row(
-    tmp_path: Path, mapping: Callable[..., Mapping]
+    tmp_path: Path, mapping: Callable[..., FileMapping]
 ) -> None:
     path = csv(tmp_path, ROW.format(no=1), "Z" + ROW.format(no=2)[1:])
 
     with pytest.raises(OrderFileUnreadable) as refused:
-        survey(path, mapping())
+        summarise_file(path, mapping())
 
     assert "row 2 has the platform_hint 'Z', and the mapping names no platform for it; add it" in (
         refused.value.sentence
@@ -351,14 +354,14 @@ def test_a_platform_that_the_mapping_does_not_name_is_named_with_its_row(
 
 
 def test_a_file_that_is_wrong_at_its_end_is_refused_at_its_end(
-    tmp_path: Path, mapping: Callable[..., Mapping]
+    tmp_path: Path, mapping: Callable[..., FileMapping]
 ) -> None:
     path = csv(tmp_path, *[ROW.format(no=1)] * 70_000, ROW.format(no=1).replace("40.72", "x"))
 
     with pytest.raises(OrderFileUnreadable) as refused:
-        survey(path, mapping())
+        summarise_file(path, mapping())
 
-    assert "row 70001 has the pickup_lat 'x', which is no number" in refused.value.sentence
+    assert "row 70001 has the pickup_lat 'x', which is not a number" in refused.value.sentence
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "arrow"])

@@ -1,8 +1,8 @@
-"""`python -m services.client.file_reader FILE ZONE ENCODING`: a file's columns on stdout.
+"""`python -m services.client.upload.file_reader FILE ZONE ENCODING`: a file's columns on stdout.
 
-The first line is TABLE; then comes an Arrow stream, and the last line is END. A line that is
-neither says what is wrong with the file. Runs as a program of its own with limited memory;
-`files.read_file` starts it.
+The first line is TABLE, then follows an Arrow stream, and the last line is END. Any other line says
+what is wrong with the file. It runs as a separate program with limited memory;
+`order_files.read_file` starts it.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from services.client.columns import Unreadable, cast
-from services.client.files import END, TABLE
-from services.client.formats import pieces
+from services.client.upload.columns import Unreadable, cast
+from services.client.upload.formats import pieces
+from services.client.upload.order_files import END, TABLE
 
-# What reading may take. It goes piece by piece, but an Arrow file is mapped as a whole.
+# Memory for reading. Files are read piece by piece, but an Arrow file is mapped as a whole.
 MEMORY_BYTES_LEAST = 2 << 30
 MEMORY_BYTES_PER_BYTE = 4
 
 
 def main() -> None:
-    """Read the file that is named; say at the end whether it was read as a whole."""
+    """Read the file; the last line says whether it was read as a whole."""
     path, zone, encoding = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     _limit(path)
     _write(read_columns(path, zone, encoding), sys.stdout.buffer)
 
 
 def read_columns(path: Path, zone: str = "", encoding: str = "utf-8") -> Iterator[pa.Table]:
-    """The columns of NEEDED, and those of OPTIONAL that are there. Raises Unreadable."""
+    """The columns of REQUIRED, and those of OPTIONAL in the file. Raises Unreadable."""
     row_count = 0
     try:
         for piece in pieces(path, encoding):
             yield cast(piece, row_count, zone)
             row_count += piece.num_rows
     except UnicodeDecodeError as error:
-        # Names and time zones that are no UTF-8 show only when they are looked at.
-        raise Unreadable("it is a damaged file (a name in it is no UTF-8)") from error
+        # Names and time zones that are not UTF-8 fail only when they are used.
+        raise Unreadable("it is a damaged file (a name in it is not UTF-8)") from error
     except MemoryError as error:
         raise Unreadable(
-            "it unfolds to more than fits the memory; cut it into smaller files"
+            "its content does not fit the memory; split it into smaller files"
         ) from error
 
 

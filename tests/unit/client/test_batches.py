@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from services.client.uploading import CONTENT_BYTES_MAX, Batch, cut
+from services.client.upload.batches import CONTENT_BYTES_MAX, Batch, split_into_batches
 from services.orderlog.columns import SCHEMA
 
 
@@ -34,8 +34,12 @@ def order_numbers(batch: Batch) -> list[str]:
 
 
 def test_batches_are_the_same_however_the_rows_are_handed_over() -> None:
-    whole = list(cut(table(25), "r", rows_per_batch=10))
-    pieces = list(cut([table(7), table(14, first=8), table(4, first=22)], "r", rows_per_batch=10))
+    whole = list(split_into_batches(table(25), "r", rows_per_batch=10))
+    pieces = list(
+        split_into_batches(
+            [table(7), table(14, first=8), table(4, first=22)], "r", rows_per_batch=10
+        )
+    )
 
     assert whole == pieces
     assert [batch.row_count for batch in whole] == [10, 10, 5]
@@ -44,7 +48,9 @@ def test_batches_are_the_same_however_the_rows_are_handed_over() -> None:
 
 
 def test_rows_that_changed_make_a_batch_of_another_id() -> None:
-    (first,), (same,), (changed,) = (cut(table(3, worker=one), "r") for one in (7, 7, 8))
+    (first,), (same,), (changed,) = (
+        split_into_batches(table(3, worker=one), "r") for one in (7, 7, 8)
+    )
 
     assert first.batch_id == same.batch_id
     assert first.batch_id != changed.batch_id
@@ -59,13 +65,13 @@ def test_a_batch_is_made_only_when_it_is_asked_for() -> None:
             asked += 1
             yield table(10, first=10 * number + 1)
 
-    next(cut(tables(), "r", rows_per_batch=10))
+    next(split_into_batches(tables(), "r", rows_per_batch=10))
 
     assert asked == 1
 
 
 def test_a_batch_that_would_be_too_long_is_halved() -> None:
-    batches = list(cut(table(10, reason="x" * 1_000_000), "r"))
+    batches = list(split_into_batches(table(10, reason="x" * 1_000_000), "r"))
 
     assert [number for batch in batches for number in order_numbers(batch)] == [
         f"o-{number}" for number in range(1, 11)
@@ -77,10 +83,10 @@ def test_a_batch_that_would_be_too_long_is_halved() -> None:
 @pytest.mark.parametrize("run", ["", "x" * 41, "a b", "-a"])
 def test_a_run_that_makes_no_batch_id_is_refused(run: str) -> None:
     with pytest.raises(ValueError, match="1 to 40"):
-        next(cut(table(1), run))
+        next(split_into_batches(table(1), run))
 
 
 def test_the_longest_run_makes_an_id_within_the_rule() -> None:
-    (batch,) = cut(table(1), "x" * 40)
+    (batch,) = split_into_batches(table(1), "x" * 40)
 
     assert len(batch.batch_id) <= 63

@@ -1,4 +1,4 @@
-"""The people of the month at their desks: each with an own token, as in real offices."""
+"""The persons who act in the month, each with a token of their role."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import grpc
 
+from services.client.channels import Channels
 from services.kernel.periods import SHANGHAI, Month
 from services.runtime.base.clock import SetClock
-from services.runtime.rpc.client import Channels
 from services.runtime.rpc.tokens import Issuer
 
 Stub = TypeVar("Stub")
@@ -19,7 +19,7 @@ Stub = TypeVar("Stub")
 
 @dataclass(frozen=True)
 class Calendar:
-    """The days of the month that is lived, in Asia/Shanghai."""
+    """The days of the simulated month, in Asia/Shanghai."""
 
     month: Month
 
@@ -30,8 +30,8 @@ class Calendar:
         return datetime(month.year, month.month, min(day, last), hour, tzinfo=SHANGHAI)
 
 
-class Desks:
-    """Channels by who sits there; the scenario's name makes every request id its own."""
+class Actors:
+    """Channels by person; request ids start with the name of the scenario."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Desks:
         person: str = "",
         platform: str = "",
     ) -> Stub:
-        """A stub of a service as someone with this role calls it."""
+        """A stub of a service, called by a person with this role."""
         subject = person or f"{role}-1"
         key = (subject, role, platform)
         if key not in self._open:
@@ -66,11 +66,11 @@ class Desks:
         return self._open[key].stub(stub, service)
 
     def request_id(self, *parts: object) -> str:
-        """The same id for the same step, however often the month is run."""
+        """The id of a step: the same in every run of the scenario."""
         return "-".join((self._scenario, *map(str, parts)))
 
-    def turn_to(self, moment: datetime) -> None:
-        """Set the clock of the month."""
+    def set_clock(self, moment: datetime) -> None:
+        """Set the clock of all services."""
         self.clock.set(moment)
 
     async def close(self) -> None:

@@ -1,10 +1,9 @@
-"""Files of orders on their way to the service, and what is told of them."""
+"""A push: the files of one command, sent to the service, with a report on each."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
-from collections.abc import Mapping as Held
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,30 +11,24 @@ from pathlib import Path
 from oip.enrolment.v1 import enrolment_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from services.cli.desk import Desk, in_words
+from services.cli.connection import Connection, sentence_of
+from services.cli.output import progress_bars
 from services.cli.push_files import (
     Receipt,
     Rejected,
     State,
-    rejected_beside,
+    rejected_list,
     rejected_path,
     status_name,
 )
-from services.client import (
-    Answer,
-    Batch,
-    Mapping,
-    Share,
-    cut,
-    look_up_workers,
-    orders_of,
-    send_batches,
-    survey,
-    with_workers,
-)
+from services.client.upload.batches import Batch, split_into_batches
+from services.client.upload.mapping import FileMapping
+from services.client.upload.orders import orders_of
+from services.client.upload.stream import Answer, send_batches
+from services.client.upload.summary import PlatformPart, summarise_file
+from services.client.upload.workers import look_up_workers, with_workers
 
 PAGE_SIZE = 1000
 COUNTS = ("received", "created", "exists", "conflict", "rejected")
@@ -43,16 +36,16 @@ COUNTS = ("received", "created", "exists", "conflict", "rejected")
 
 @dataclass
 class _File:
-    """One file: what it holds, what has its receipt, and what became of the rows so far."""
+    """One file: its parts, its receipts, and the outcome of its rows so far."""
 
     path: Path
-    shares: dict[str, Share]
+    parts: dict[str, PlatformPart]
     state: State
-    # Size and time of change when it was read.
+    # Size and modification time when it was read.
     mark: tuple[int, int]
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    # What kept it from going through, a sentence each; another push may do better.
+    # Sentences on what was not sent or refused as a whole; another push may succeed.
     refused: list[str] = field(default_factory=list)
 
     def add(self, receipt: Receipt) -> None:
@@ -60,16 +53,16 @@ class _File:
         self.reasons.update(receipt.reasons)
 
     @property
-    def is_held(self) -> bool:
-        """Whether every row is held by the service."""
+    def is_stored(self) -> bool:
+        """Whether the service stores every row."""
         return not (self.refused or self.counts["rejected"] or self.counts["conflict"])
 
 
-class Pushing:
+class Push:
     """The files of one command."""
 
-    def __init__(self, desk: Desk, mapping: Mapping, console: Console) -> None:
-        self._desk = desk
+    def __init__(self, connection: Connection, mapping: FileMapping, console: Console) -> None:
+        self._connection = connection
         self._mapping = mapping
         self._console = console
         self._files: list[_File] = []
@@ -80,42 +73,42 @@ class Pushing:
         if state.other_mapping:
             self._say(
                 f"The mapping of {path.name} differs from that of the interrupted push: "
-                "all of it is sent again."
+                "the whole file is sent again."
             )
-        self._files.append(_File(path, survey(path, self._mapping), state, mark))
+        self._files.append(_File(path, summarise_file(path, self._mapping), state, mark))
 
     async def send_all(self) -> bool:
-        """Send the files one after the other; whether every row of them is held now."""
+        """Send the files one after the other; whether the service now stores every row."""
         for file in self._files:
-            if not file.shares:
+            if not file.parts:
                 self._say(f"{file.path.name} has no orders; nothing was sent.")
                 continue
             file.state.save(file.path)
-            with rejected_beside(file.path) as rejected, _progress(self._console) as progress:
-                for platform, share in file.shares.items():
-                    bar = progress.add_task(platform, total=share.row_count)
-                    async for batch in self._send(file, platform, share, rejected):
-                        progress.update(bar, advance=batch.row_count)
+            with rejected_list(file.path) as rejected, progress_bars(self._console) as bars:
+                for platform, part in file.parts.items():
+                    bar = bars.add_task(platform, total=part.row_count)
+                    async for batch in self._send(file, platform, part, rejected):
+                        bars.update(bar, advance=batch.row_count)
             if _mark(file.path) != file.mark:
                 file.refused.append(f"{file.path.name} was changed while it was sent.")
             file.state.finished = not file.refused
             file.state.save(file.path)
             self._show(file)
-        return all(file.is_held for file in self._files)
+        return all(file.is_stored for file in self._files)
 
     async def _send(
-        self, file: _File, platform: str, share: Share, rejected: Rejected
+        self, file: _File, platform: str, part: PlatformPart, rejected: Rejected
     ) -> AsyncIterator[Batch]:
-        """Send a platform's rows; each batch when it is done and its refused rows are written."""
+        """Send a platform's rows; yields each batch once its refused rows are written."""
         receipts = file.state.done.setdefault(platform, {})
         earlier: list[Batch] = []
-        async with self._desk.channels("platform", platform=platform) as channels:
+        async with self._connection.channels("platform", platform=platform) as channels:
             enrolment = channels.stub(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment")
             stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-            known = await look_up_workers(enrolment, platform, share.worker_numbers)
+            known = await look_up_workers(enrolment, platform, part.worker_numbers)
             pieces = orders_of(file.path, self._mapping, platform)
             orders = (with_workers(piece, known) for piece in pieces)
-            batches = cut(orders, f"{file.state.run}-{platform}")
+            batches = split_into_batches(orders, f"{file.state.run}-{platform}")
             unsent = _unsent(batches, receipts, earlier)
             async with aclosing(send_batches(stub, platform, unsent)) as answers:
                 async for answer in answers:
@@ -139,7 +132,7 @@ class Pushing:
         """Write all rows of a batch that was refused as a whole."""
         batch, problem = answer.batch, answer.refusal
         assert problem is not None
-        sentence = in_words(problem)
+        sentence = sentence_of(problem)
         rejected.write(
             (row, platform, batch.batch_id, "", problem.reason, "", sentence)
             for row in batch.file_rows
@@ -158,9 +151,10 @@ class Pushing:
             self._say(f"  {reason}: {count:,}")
         for sentence in file.refused:
             self._say(sentence)
-        if not file.is_held:
+        if not file.is_stored:
             self._say(
-                f"Rows that were not stored: {rejected_path(file.path).name} beside the file."
+                f"Rows that were not stored are listed in {rejected_path(file.path).name}, next to "
+                "the file."
             )
         if file.refused:
             self._say("Push the file again to send what is missing.")
@@ -171,16 +165,16 @@ class Pushing:
 
 def _mark(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return 0, 0
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def _unsent(
-    batches: Iterable[Batch], receipts: Held[str, Receipt], earlier: list[Batch]
+    batches: Iterable[Batch], receipts: Mapping[str, Receipt], earlier: list[Batch]
 ) -> Iterator[Batch]:
-    """The batches without a receipt; of the others it stays in `earlier` where their rows were."""
+    """The batches without a receipt; the others go to `earlier`, without their content."""
     for batch in batches:
         if batch.batch_id in receipts:
             earlier.append(replace(batch, content=b""))
@@ -191,7 +185,7 @@ def _unsent(
 async def _write_rows(
     stub: orders_pb2_grpc.OrderServiceAsyncStub, platform: str, batch: Batch, rejected: Rejected
 ) -> None:
-    """Write the refused rows of a batch that was taken."""
+    """Write the refused rows of a batch that was stored."""
     token: str | None = ""
     while token is not None:
         answer = await stub.ListOrderRejections(
@@ -203,29 +197,19 @@ async def _write_rows(
         )
         rejected.write(
             (
-                batch.file_rows[one.index],
+                batch.file_rows[rejection.index],
                 platform,
                 batch.batch_id,
-                _harmless(one.order_no),
-                status_name(one.status),
-                one.field,
-                one.text,
+                _harmless(rejection.order_no),
+                status_name(rejection.status),
+                rejection.field,
+                rejection.text,
             )
-            for one in answer.rejections
+            for rejection in answer.rejections
         )
         token = answer.next_page_token or None
 
 
 def _harmless(text: str) -> str:
-    """A cell that a spreadsheet does not run."""
+    """A cell that a spreadsheet does not execute as a formula."""
     return f"'{text}" if text[:1] in set("=+-@\t\r") else text
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )

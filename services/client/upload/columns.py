@@ -1,4 +1,4 @@
-"""The columns of a file of orders: from whatever kind they have there to the kind we need."""
+"""The columns of a file of orders: from the types in the file to the types we need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MOMENT = pa.timestamp("us", tz="UTC")
-NEEDED = {
+REQUIRED = {
     "platform_hint": pa.string(),
     "order_no": pa.string(),
     "worker_hint": pa.string(),
@@ -19,47 +19,47 @@ NEEDED = {
     "pickup_lng": pa.float64(),
     "pickup_lat": pa.float64(),
 }
-# A file may have these too: goods or passenger taken up, and what corrections need.
+# Columns that a file may have: pick-up of goods or passenger, and those of corrections.
 OPTIONAL = {
     "picked_up_at": MOMENT,
     "revision": pa.int32(),
     "state": pa.string(),
     "reason": pa.string(),
 }
-KINDS = {**NEEDED, **OPTIONAL}
+KINDS = {**REQUIRED, **OPTIONAL}
 STATES = {"ACCEPTED": 1, "COMPLETED": 2, "CANCELLED": 3, "REVERSED": 4}
 
-# Longer texts are cut: the service refuses them whatever their end is, and a row stays a row.
+# Longer texts are truncated: the service refuses them whatever their end is.
 TEXT_MAX = 1000
-# Of a piece of a file once unfolded; rows of orders have a few hundred bytes.
+# Size of a piece of a file in memory; rows of orders have a few hundred bytes.
 PIECE_BYTES_MAX = 256 << 20
 
 _HAS_ZONE = r"\d\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
-_WORDS = {MOMENT: "moment", pa.float64(): "number", pa.int32(): "whole number"}
+_TYPE_NAMES = {MOMENT: "moment", pa.float64(): "number", pa.int32(): "whole number"}
 _SHOWN_MAX = 60
 
 
-class Unreadable(Exception):  # noqa: N818 - is told, not raised to the top
-    """The file is not one of orders; the text says why."""
+class Unreadable(Exception):  # noqa: N818 - ends as a refusal, not as an error of the program
+    """The file is not a file of orders; the text says why."""
 
 
 def present(names: list[str]) -> list[str]:
-    """Our columns among a file's. Raises Unreadable unless those of NEEDED are there, once."""
-    missing = [name for name in NEEDED if name not in names]
+    """Our columns among a file's. Raises Unreadable unless it has each of REQUIRED once."""
+    missing = [name for name in REQUIRED if name not in names]
     if missing:
-        raise Unreadable(f"column {missing[0]} is missing; it needs {', '.join(NEEDED)}")
+        raise Unreadable(f"column {missing[0]} is missing; it needs {', '.join(REQUIRED)}")
     ours = [name for name in KINDS if name in names]
-    doubled = [name for name in ours if names.count(name) > 1]
-    if doubled:
-        raise Unreadable(f"column {doubled[0]} is there twice; remove one")
+    repeated = [name for name in ours if names.count(name) > 1]
+    if repeated:
+        raise Unreadable(f"column {repeated[0]} occurs twice; remove one")
     return ours
 
 
 def cast(piece: pa.Table, rows_before: int, zone: str) -> pa.Table:
-    """A piece of a file with our columns in our kinds. Raises Unreadable and names the row.
+    """A piece of a file with our columns in our types. Raises Unreadable and names the row.
 
-    `rows_before` is how many rows of the file came before; `zone` is that of moments which are
-    written without one, if there is one.
+    `rows_before` is the number of rows of the file before the piece; `zone` is the zone of moments
+    written without one, or empty.
     """
     columns = {}
     for name in KINDS:
@@ -68,11 +68,11 @@ def cast(piece: pa.Table, rows_before: int, zone: str) -> pa.Table:
     table = pa.table(columns)
     if table.nbytes > PIECE_BYTES_MAX:
         raise Unreadable(
-            f"it unfolds to more than fits the memory ({table.nbytes >> 20} MiB in "
+            f"its content does not fit the memory ({table.nbytes >> 20} MiB in "
             f"{table.num_rows:,} rows); check the texts in it"
         )
     _check_states(table, rows_before)
-    return _shortened(table)
+    return _truncated(table)
 
 
 def _cast(column: Any, name: str, rows_before: int, zone: str) -> Any:
@@ -93,37 +93,39 @@ def _cast(column: Any, name: str, rows_before: int, zone: str) -> Any:
         raise Unreadable(_sentence(column[at], name, rows_before + at + 1)) from error
 
 
-def _converter(found: pa.DataType, name: str, zone: str) -> Callable[[Any], Any]:
-    """How a column of this kind is read. Raises Unreadable if it is not."""
-    wanted, kinds = KINDS[name], pa.types
-    is_text = kinds.is_string(found) or kinds.is_large_string(found) or kinds.is_string_view(found)
-    if wanted == MOMENT:
-        if kinds.is_timestamp(found):
-            return _zoned(found, name, zone)
+def _converter(source: pa.DataType, name: str, zone: str) -> Callable[[Any], Any]:
+    """How a column of this type is read. Raises Unreadable if it cannot be."""
+    target, kinds = KINDS[name], pa.types
+    is_text = (
+        kinds.is_string(source) or kinds.is_large_string(source) or kinds.is_string_view(source)
+    )
+    if target == MOMENT:
+        if kinds.is_timestamp(source):
+            return _zoned(source, name, zone)
         if is_text:
-            return lambda column: _moments_in(_filled(column), zone)
-        shown = "timestamps, or texts such as 2025-07-10T09:00:00+08:00"
-    elif wanted == pa.string():
-        if is_text or kinds.is_integer(found) or kinds.is_binary(found):
-            return lambda column: column.cast(wanted)
-        if kinds.is_large_binary(found):
-            return lambda column: column.cast(pa.large_string()).cast(wanted)
-        shown = "texts"
+            return lambda column: _moments_in(_without_empty(column), zone)
+        expected = "timestamps, or texts such as 2025-07-10T09:00:00+08:00"
+    elif target == pa.string():
+        if is_text or kinds.is_integer(source) or kinds.is_binary(source):
+            return lambda column: column.cast(target)
+        if kinds.is_large_binary(source):
+            return lambda column: column.cast(pa.large_string()).cast(target)
+        expected = "texts"
     else:
         if is_text:
-            return lambda column: _filled(column).cast(wanted)
-        if kinds.is_integer(found) or kinds.is_floating(found) or kinds.is_decimal(found):
-            return lambda column: column.cast(wanted)
-        shown = f"{_WORDS[wanted]}s"
-    raise Unreadable(f"column {name} is {str(found)[:100]}; write {shown}")
+            return lambda column: _without_empty(column).cast(target)
+        if kinds.is_integer(source) or kinds.is_floating(source) or kinds.is_decimal(source):
+            return lambda column: column.cast(target)
+        expected = f"{_TYPE_NAMES[target]}s"
+    raise Unreadable(f"column {name} is {str(source)[:100]}; write {expected}")
 
 
-def _zoned(found: pa.TimestampType, name: str, zone: str) -> Callable[[Any], Any]:
-    if found.tz is not None:
+def _zoned(source: pa.TimestampType, name: str, zone: str) -> Callable[[Any], Any]:
+    if source.tz is not None:
         return lambda column: column.cast(MOMENT)
     if not zone:
         raise Unreadable(
-            f"column {name} is {found}, without a zone; write the zone into the file, or name it "
+            f"column {name} is {source}, without a zone; write the zone into the file, or name it "
             'in the mapping, for example zone = "Asia/Shanghai"'
         )
     return lambda column: _assumed(column.cast(pa.timestamp("us")), zone)
@@ -143,13 +145,13 @@ def _assumed(moments: Any, zone: str) -> Any:
     return pc.assume_timezone(moments, zone).cast(MOMENT)
 
 
-def _filled(texts: Any) -> Any:
-    """Texts without the empty ones, which say nothing."""
+def _without_empty(texts: Any) -> Any:
+    """Texts with null for the empty ones, which have no value."""
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts)
 
 
 def _first_wrong(column: Any, convert: Callable[[Any], Any]) -> int:
-    """Where the first value stands that cannot be converted."""
+    """The place of the first value that cannot be converted."""
     low, high = 0, len(column)
     while high - low > 1:
         middle = (low + high) // 2
@@ -168,9 +170,9 @@ def _sentence(value: Any, name: str, row: int) -> str:
         return f"row {row} has a {name} that is not UTF-8; save the file as UTF-8"
     shown = str(value.as_py() if not pa.types.is_timestamp(value.type) else value)[:_SHOWN_MAX]
     if kind != MOMENT:
-        return f"row {row} has the {name} {shown!r}, which is no {_WORDS[kind]}"
+        return f"row {row} has the {name} {shown!r}, which is not a {_TYPE_NAMES[kind]}"
     if pa.types.is_timestamp(value.type):
-        return f"row {row} has the {name} {shown}, which is no moment in whole microseconds"
+        return f"row {row} has the {name} {shown}, which is not a moment in whole microseconds"
     if re.search(r"\d\d:\d\d", shown) and not re.search(_HAS_ZONE, shown):
         return (
             f"row {row} has the {name} {shown!r}, without a zone; write it as "
@@ -194,11 +196,11 @@ def _check_states(table: pa.Table, rows_before: int) -> None:
         )
 
 
-def _shortened(table: pa.Table) -> pa.Table:
+def _truncated(table: pa.Table) -> pa.Table:
     for place, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             column = table.column(place)
             if (pc.max(pc.binary_length(column)).as_py() or 0) > TEXT_MAX:
-                cut = pc.utf8_slice_codeunits(column, 0, TEXT_MAX)
-                table = table.set_column(place, field.name, cut)
+                short = pc.utf8_slice_codeunits(column, 0, TEXT_MAX)
+                table = table.set_column(place, field.name, short)
     return table

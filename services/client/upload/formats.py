@@ -1,4 +1,4 @@
-"""Parquet, CSV, Arrow and NDJSON piece by piece, so that a file may be larger than the memory."""
+"""Parquet, CSV, Arrow and NDJSON piece by piece: a file may be larger than the memory."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from services.client.columns import KINDS, MOMENT, Unreadable, present
+from services.client.upload.columns import KINDS, MOMENT, Unreadable, present
 
 ROWS_PER_PIECE = 65_536
-# The longest line; a row of an order has a few hundred bytes. So many are read at once, too, and
-# some dozens of that ahead.
+# The longest line; a row of an order has a few hundred bytes. It is also the size of a read block,
+# and some dozens of blocks are read ahead.
 LINE_BYTES_MAX = 1 << 20
 _READ_BYTES = 1 << 20
 _TEXT_KINDS = frozenset({"csv", "ndjson"})
 
 
 def pieces(path: Path, encoding: str = "utf-8") -> Iterator[pa.Table]:
-    """The rows of a file with our columns, as they stand there. Raises Unreadable."""
+    """The rows of a file with our columns, in the file's types. Raises Unreadable."""
     kind = kind_of(path)
     row_count = 0
     try:
@@ -45,7 +45,7 @@ def pieces(path: Path, encoding: str = "utf-8") -> Iterator[pa.Table]:
 
 
 def kind_of(path: Path) -> str:
-    """The kind that the file's name says. Raises Unreadable if it says none of ours."""
+    """The kind of file by its suffix. Raises Unreadable if the suffix is unknown."""
     name, is_packed = path.name.lower(), path.suffix.lower() == ".gz"
     suffix = Path(name.removesuffix(".gz")).suffix
     kind = _KINDS.get(suffix)
@@ -55,14 +55,14 @@ def kind_of(path: Path) -> str:
             f"{path.suffix or 'no suffix'} is none of {known}; save it as one of these"
         )
     if is_packed and kind not in _TEXT_KINDS:
-        raise Unreadable(f"{suffix} is not read packed; unpack the file")
+        raise Unreadable(f"{suffix} is not read compressed; unpack the file")
     return kind
 
 
 def _parquet(path: Path, _encoding: str) -> Iterator[pa.Table]:
-    # What is read ahead is kept to the end: a file of 9 million rows took 140 MB more.
+    # Pre-buffered bytes stay in memory to the end: a file of 9 million rows took 140 MB more.
     with pyarrow.parquet.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False) as file:
-        # Nothing else is unfolded.
+        # Only these columns are decoded.
         ours = present(file.schema_arrow.names)
         for batch in file.iter_batches(ROWS_PER_PIECE, columns=ours):
             yield pa.Table.from_batches([batch])
@@ -84,13 +84,13 @@ def _arrow(path: Path, _encoding: str) -> Iterator[pa.Table]:
 
 
 def _whole(batch: pa.RecordBatch) -> pa.Table:
-    # Before any value is looked at: bad bytes can crash who does.
+    # Before any value is used: bad bytes can crash whatever reads them.
     batch.validate(full=True)
     return pa.Table.from_batches([batch])
 
 
 def _csv(path: Path, encoding: str) -> Iterator[pa.Table]:
-    # One thread: it counts the rows, so that a wrong one can be named.
+    # One thread: rows are then counted, so that a faulty row can be named.
     read = pyarrow.csv.ReadOptions(block_size=LINE_BYTES_MAX, use_threads=False)
     parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
     with pyarrow.csv.open_csv(_text(path, encoding), read, parse) as header:
@@ -121,7 +121,7 @@ def _ndjson(path: Path, encoding: str) -> Iterator[pa.Table]:
 
 
 def _check_first_line(path: Path, encoding: str) -> bool:
-    """Whether there is a line; the first one names every column, as a header does."""
+    """Whether the file has a line; the first line names every column, as a header does."""
     with _text(path, encoding) as text:
         start = text.read(LINE_BYTES_MAX).lstrip()
     if not start:
@@ -131,9 +131,9 @@ def _check_first_line(path: Path, encoding: str) -> bool:
     except UnicodeDecodeError:
         raise
     except ValueError as error:
-        raise Unreadable("row 1 is no JSON object; write one object a line") from error
+        raise Unreadable("row 1 is not a JSON object; write one object a line") from error
     if not isinstance(first, dict):
-        raise Unreadable("row 1 is no JSON object; write one object a line")
+        raise Unreadable("row 1 is not a JSON object; write one object a line")
     present(list(first))
     return True
 
@@ -147,8 +147,8 @@ def _text(path: Path, encoding: str) -> pa.NativeFile:
 
 def _sentence(error: Exception, path: Path, kind: str, encoding: str, rows_before: int) -> str:
     """What is wrong, and in which row; rows count from 1 without a header and blank lines."""
-    said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    if kind in _TEXT_KINDS and (isinstance(error, UnicodeDecodeError) or "UTF8" in said):
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    if kind in _TEXT_KINDS and (isinstance(error, UnicodeDecodeError) or "UTF8" in reason):
         if encoding != "utf-8":
             return f"{_line(path, encoding)}is not {encoding}, as the mapping says it is"
         return (
@@ -156,22 +156,22 @@ def _sentence(error: Exception, path: Path, kind: str, encoding: str, rows_befor
             'in the mapping, for example encoding = "gb18030"'
         )
     if isinstance(error, UnicodeDecodeError):
-        # Names and time zones that are no UTF-8 show only when they are looked at.
-        return "it is a damaged file (a name in it is no UTF-8)"
-    if kind in _TEXT_KINDS and "straddling" in said:
+        # Names and time zones that are not UTF-8 fail only when they are used.
+        return "it is a damaged file (a name in it is not UTF-8)"
+    if kind in _TEXT_KINDS and "straddling" in reason:
         return (
             f"there is no end of the line within {LINE_BYTES_MAX >> 20} MiB after row "
             f"{rows_before}; write one order a line, and close every quotation mark"
         )
-    if said == "Empty CSV file":
+    if reason == "Empty CSV file":
         return "it is empty, without even a header"
-    said = re.sub(r"Row #(\d+)", lambda found: f"row {int(found[1]) - 1}", said)
-    said = re.sub(r"in row (\d+)", lambda found: f"in row {int(found[1]) + rows_before + 1}", said)
-    return f"it is no {kind} file, or a damaged one ({said})"
+    reason = re.sub(r"Row #(\d+)", lambda row: f"row {int(row[1]) - 1}", reason)
+    reason = re.sub(r"in row (\d+)", lambda row: f"in row {int(row[1]) + rows_before + 1}", reason)
+    return f"it is not a valid {kind} file ({reason})"
 
 
 def _line(path: Path, encoding: str) -> str:
-    """`line 3 `: the first line that is not in this encoding; `it ` if none was found."""
+    """`line 3 `: the first line that is not in this encoding; `it ` if there is none."""
     number = 1
     with suppress(OSError, EOFError, zlib.error), _as_bytes(path) as lines:
         while line := lines.readline(LINE_BYTES_MAX):
@@ -184,8 +184,8 @@ def _line(path: Path, encoding: str) -> str:
 
 
 def _as_bytes(path: Path) -> BinaryIO:
-    packed = path.suffix.lower() == ".gz"
-    return cast("BinaryIO", gzip.open(path) if packed else path.open("rb"))
+    is_packed = path.suffix.lower() == ".gz"
+    return cast("BinaryIO", gzip.open(path) if is_packed else path.open("rb"))
 
 
 _READERS: dict[str, Callable[[Path, str], Iterator[pa.Table]]] = {

@@ -1,27 +1,27 @@
-"""Signed heads of a log that somebody kept, and whether the log of today contains them."""
+"""Signed heads of a log that an outsider kept, and whether today's log contains them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.client.evidence import EvidenceBroken, path_in, require_keys, to_base64
-from services.client.sealing import opened, sealed
+from services.client.proofs.evidence import EvidenceBroken, path_in, require_keys, to_base64
 from services.kernel.problems import Kind, Problem
 from services.orderlog import notes, tree
 from services.orderlog.notes import Head
+from services.orderlog.sealed_json import seal, unseal
 
 FORMAT = "oip-consistency-1"
 FILE_KEYS = frozenset({"first", "format", "path", "second", "verifier_keys"})
 
 
 class LogRewritten(Problem):
-    """A log does not begin with what an earlier head of it says."""
+    """A log does not begin with the log of an earlier head."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "LOG_REWRITTEN"
     message = (
-        "The log {origin} is not the one whose head was kept: {what}. "
-        "Keep both heads: both are signed, and together they prove it."
+        "The log {origin} is not the log whose head was kept: {what}. "
+        "Keep both heads: both are signed, and together they prove the change."
     )
     message_zh = (
         "日志 {origin} 与留存的检查点不符: {what}。请保存两个检查点, 二者均有签名, 可以互证。"
@@ -30,7 +30,7 @@ class LogRewritten(Problem):
 
 @dataclass(frozen=True)
 class Growth:
-    """That the log of the second head begins with that of the first."""
+    """Proof that the log of the second head begins with the log of the first."""
 
     first: Head
     second: Head
@@ -38,45 +38,45 @@ class Growth:
 
 def open_head(note: str, verifier_keys: Sequence[str]) -> Head:
     """The head in a note that one of these keys signed. Raises EvidenceBroken."""
-    said = "no key was given"
+    what = "there is no verifier key"
     for key in verifier_keys:
         try:
             return notes.open_note(note, key.strip())
         except ValueError as error:
-            said = str(error)
-    raise EvidenceBroken(what=f"a head cannot be opened ({said})")
+            what = str(error)
+    raise EvidenceBroken(what=f"a head cannot be opened ({what})")
 
 
 def consistency_file(
     verifier_keys: Sequence[str], first: str, second: str, path: Sequence[bytes]
 ) -> bytes:
     """One file with both notes and the proof between them."""
-    return sealed(
+    return seal(
         {
             "format": FORMAT,
             "verifier_keys": list(verifier_keys),
             "first": first,
             "second": second,
-            "path": [to_base64(one) for one in path],
+            "path": [to_base64(node) for node in path],
         }
     )
 
 
 def verify_growth(content: bytes, verifier_keys: Sequence[str], kept: str) -> Growth:
-    """Check a file against the note that was kept. Raises EvidenceBroken or LogRewritten."""
+    """Check a file against the kept note. Raises EvidenceBroken or LogRewritten."""
     try:
-        held = opened(content, FORMAT)
-        require_keys(held, FILE_KEYS, "the file")
-        first, second = (open_head(held[name], verifier_keys) for name in ("first", "second"))
-        path = path_in(held["path"])
+        proof = unseal(content, FORMAT)
+        require_keys(proof, FILE_KEYS, "the file")
+        first, second = (open_head(proof[name], verifier_keys) for name in ("first", "second"))
+        path = path_in(proof["path"])
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        what = f"it is no consistency file, or a damaged one ({error})"
+        what = f"it is not a consistency file, or a damaged one ({error})"
         raise EvidenceBroken(what=what) from error
-    own = open_head(kept, verifier_keys)
-    if first != own:
-        what = f"the file begins with the head at {first.size}, not with the one kept"
+    kept_head = open_head(kept, verifier_keys)
+    if first != kept_head:
+        what = f"the file begins with the head at {first.size}, not with the kept one"
         raise EvidenceBroken(what=what)
-    return require_growth(own, second, path)
+    return require_growth(kept_head, second, path)
 
 
 def require_growth(first: Head, second: Head, path: Sequence[bytes]) -> Growth:

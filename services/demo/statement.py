@@ -1,4 +1,4 @@
-"""What the month prints at its end: the invariants and the statement."""
+"""The statement that the month prints at its end."""
 
 from __future__ import annotations
 
@@ -7,32 +7,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.verify import ask, failures, table_of
 from services.kernel.money import Fen, total
-from services.runtime.service.stack import Stack
 
 
-class VerificationFailedError(RuntimeError):
-    """An invariant does not hold."""
-
-
-async def verify(running: Stack, console: Console) -> None:
-    """Re-compute all invariants; raises VerificationFailedError with a table of what was found."""
-    channels = context.channels("demo", "administrator")
-    try:
-        found, behind = await ask(channels, list(running.addresses))
-    finally:
-        await channels.close()
-    failed = failures(found, behind)
-    if failed:
-        console.print(table_of(found, behind))
-        raise VerificationFailedError(f"{failed} of the invariants do not hold; see the table.")
-    count = sum(map(len, found.values())) + 1
-    console.print(f"All {count} invariants of {len(found)} services hold.")
-
-
-def statement(console: Console, figures: dict[str, Any]) -> None:
-    """The month as tables."""
+def print_statement(console: Console, figures: dict[str, Any]) -> None:
+    """Print the figures of the month as tables."""
     console.print(_orders(figures["orders"]))
     console.print(_premiums(figures["premium_lines"]))
     console.print(_claims(figures))
@@ -71,15 +50,15 @@ def _premiums(lines: list[dict[str, Any]]) -> Table:
             f"{line['order_count']:,}",
             _yuan(line["premium_fen"]),
         )
-    whole = total(Fen(line["premium_fen"]) for line in lines)
+    premium = total(Fen(line["premium_fen"]) for line in lines)
     count = sum(line["order_count"] for line in lines)
-    table.add_row("", "", "", "all", f"{count:,}", whole.yuan, style="bold")
+    table.add_row("", "", "", "all", f"{count:,}", premium.yuan, style="bold")
     return table
 
 
 def _claims(figures: dict[str, Any]) -> Table:
     table = Table("claim", "accident (UTC)", "outcome", "orders", "grade", title="Claims")
-    grades = {one["claim"]: one for one in figures["appraisals"]}
+    grades = {appraisal["claim"]: appraisal for appraisal in figures["appraisals"]}
     for claim in figures["claims"]:
         table.add_row(
             _short(claim["name"]),

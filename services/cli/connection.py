@@ -1,7 +1,7 @@
-"""Where the command line stands: which stack it talks to, as whom, and how it says no.
+"""How the command line reaches a stack: its addresses, as whom, and how commands end.
 
 Exit codes: 0 done, 1 a check failed, 2 refused or used wrongly, 3 a service could not be reached,
-4 done, but for some rows that were refused.
+4 done, but some rows were refused.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import typer
 from typer.core import TyperGroup
 
 from services.cli.tls import Tls, TlsWrong
+from services.client.channels import Channels, RemoteProblem, problem_of
+from services.kernel.periods import Month
 from services.kernel.problems import Problem
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Environment, Settings
-from services.runtime.rpc.client import Channels, RemoteProblem, problem_of
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.service.addresses import published_addresses
 
@@ -36,12 +37,12 @@ _HANDSHAKE = re.compile("handshake|CERTIFICATE_VERIFY|SSL_ERROR", re.IGNORECASE)
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is not an error of the program
-    """What the command line itself refuses, in one sentence that says what to do."""
+    """A refusal of the command line itself: one sentence that says what to do."""
 
 
 @dataclass(frozen=True)
-class Desk:
-    """The stack to talk to and how, and the token to show; development issues its own."""
+class Connection:
+    """The stack to call, the token to call with (development issues one), and TLS files."""
 
     settings: Settings
     token: str
@@ -56,18 +57,18 @@ class Desk:
         """The issuer of the development stack in the state folder."""
         settings = self.settings
         if settings.environment is not Environment.DEV or not settings.signing_key_path.exists():
-            where = settings.state_dir
             raise Refused(
-                f"There is no development stack in {where} to issue a token; start one with "
-                "`make dev`, name its folder with --state-dir, or give a token with --token."
+                f"There is no development stack in {settings.state_dir} to issue a token; start "
+                "one with `make dev`, name its folder with --state-dir, or pass a token with "
+                "--token."
             )
         return Issuer.at(settings.signing_key_path, settings.jwks_path, SystemClock())
 
     @asynccontextmanager
     async def channels(self, *roles: str, platform: str = "") -> AsyncIterator[Channels]:
-        """Channels to all services, as the token says or in development with these roles."""
+        """Channels to all services with the token, or in development with one of these roles."""
         if self.token:
-            source: Callable[[], str] = self._given
+            source: Callable[[], str] = self._token
         else:
             source = self.issuer().source(_user(), roles, platform)
         try:
@@ -80,50 +81,63 @@ class Desk:
         finally:
             await channels.close()
 
-    def _given(self) -> str:
+    def _token(self) -> str:
         return self.token
 
 
-class OneSentence(TyperGroup):
-    """The one place where what goes wrong becomes a sentence on stderr and an exit code."""
+class ErrorReportingGroup(TyperGroup):
+    """The one place that turns an error into a sentence on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; refusals end it without a trace."""
+        """Run the command; a refusal ends it without a traceback."""
         try:
             return super().invoke(ctx)
         except grpc.RpcError as error:
-            _end(_told_of_handshake(error) or problem_of(error))
+            _end(_handshake_problem(error) or problem_of(error))
         except RemoteProblem as problem:
             _end(problem)
         except Problem as problem:
-            _say(in_words(problem), EXIT_REFUSED)
+            _exit(sentence_of(problem), EXIT_REFUSED)
         except Refused as refusal:
-            _say(str(refusal), EXIT_REFUSED)
+            _exit(str(refusal), EXIT_REFUSED)
 
 
 def run(work: Callable[[], Awaitable[R]]) -> R:
-    """Run a command's calls on an event loop of its own."""
+    """Run a command's calls on a new event loop."""
 
-    async def running() -> R:
+    async def finished() -> R:
         return await work()
 
-    return asyncio.run(running())
+    return asyncio.run(finished())
 
 
-def desk_of(context: typer.Context) -> Desk:
-    """The desk that the options before the command describe."""
-    desk = context.find_root().obj
-    assert isinstance(desk, Desk)
-    return desk
+def connection_of(context: typer.Context) -> Connection:
+    """The connection that the options before the command describe."""
+    connection = context.find_root().obj
+    assert isinstance(connection, Connection)
+    return connection
+
+
+def month_of(text: str) -> Month:
+    """The month in an argument, written as 2025-07. Raises Refused."""
+    try:
+        return Month.parse(text)
+    except ValueError:
+        raise Refused(f"{text} is not a month; write it as 2025-07.") from None
+
+
+def sentence_of(problem: RemoteProblem | Problem) -> str:
+    """A refusal in the user's language: Chinese if the locale is, else English."""
+    return problem.sentence_zh if _is_chinese() else problem.sentence
 
 
 def _end(problem: RemoteProblem) -> None:
     code = EXIT_UNREACHABLE if problem.is_unreachable else EXIT_REFUSED
-    _say(in_words(problem), code)
+    _exit(sentence_of(problem), code)
 
 
-def _told_of_handshake(error: grpc.RpcError) -> RemoteProblem | None:
-    """What to do about two sides that do not trust each other; None for any other error."""
+def _handshake_problem(error: grpc.RpcError) -> RemoteProblem | None:
+    """The problem of two sides that do not trust each other; None for any other error."""
     call = cast("grpc.aio.AioRpcError", error)
     if call.code() is not grpc.StatusCode.UNAVAILABLE or not _HANDSHAKE.search(
         call.details() or ""
@@ -132,24 +146,19 @@ def _told_of_handshake(error: grpc.RpcError) -> RemoteProblem | None:
     return RemoteProblem(
         grpc.StatusCode.UNAVAILABLE,
         "TLS_HANDSHAKE_FAILED",
-        "The service and we do not trust each other; check the authority, the certificate and "
-        "the host's name (--tls-authority, --tls-certificate, --tls-key).",
+        "The service and the command line do not trust each other; check the authority, the "
+        "certificate and the host name (--tls-authority, --tls-certificate, --tls-key).",
         "双方证书互不信任; 请检查证书颁发机构、客户端证书和主机名 "
         "(--tls-authority, --tls-certificate, --tls-key)。",
     )
 
 
-def in_words(problem: RemoteProblem | Problem) -> str:
-    """A refusal in the language of who reads it."""
-    return problem.sentence_zh if _in_chinese() else problem.sentence
-
-
-def _say(sentence: str, code: int) -> None:
+def _exit(sentence: str, code: int) -> None:
     typer.echo(sentence, err=True)
     raise typer.Exit(code)
 
 
-def _in_chinese() -> bool:
+def _is_chinese() -> bool:
     language = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
     return (language or "").startswith("zh")
 

@@ -1,19 +1,18 @@
-"""Files of orders as tables in the form of the proto: Parquet, CSV, Arrow, NDJSON."""
+"""The orders in a file, as tables in the form of the proto."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.client.columns import MOMENT, STATES
-from services.client.files import OrderFileUnreadable, read_file
-from services.client.mapping import Centre, Mapping
+from services.client.upload.columns import MOMENT, STATES
+from services.client.upload.mapping import Centre, FileMapping
+from services.client.upload.order_files import OrderFileUnreadable, read_file
 
 EARTH_RADIUS_KM = 6371.0088
 DAY_US = 86_400_000_000
@@ -21,53 +20,33 @@ INDUSTRIES = {"RIDE_HAILING": 1, "INSTANT_DELIVERY": 2, "SAME_CITY_FREIGHT": 3}
 NO_PLACE = 0
 
 
-@dataclass
-class Share:
-    """What a file holds of one platform: how many orders, and the numbers of their workers."""
-
-    row_count: int = 0
-    worker_numbers: set[str] = field(default_factory=set)
-
-
-def survey(path: Path, mapping: Mapping) -> dict[str, Share]:
-    """What a file holds, by platform (credit code).
-
-    Reads and checks the whole file, a piece at a time. Raises OrderFileUnreadable.
-    """
-    shares: defaultdict[str, Share] = defaultdict(Share)
-    for piece in _pieces(path, mapping):
-        for platform in pc.unique(piece["platform"]).to_pylist():
-            hints = _of(piece, platform)["worker_hint"]
-            shares[platform].row_count += len(hints)
-            shares[platform].worker_numbers |= set(filter(None, hints.unique().to_pylist()))
-    return dict(sorted(shares.items()))
-
-
-def orders_of(path: Path, mapping: Mapping, platform: str) -> Iterator[pa.Table]:
+def orders_of(path: Path, mapping: FileMapping, platform: str) -> Iterator[pa.Table]:
     """A platform's orders in a file, in its order and a piece at a time.
 
-    Columns are those of the proto's Arrow form without `worker`, and two of our own: `worker_hint`
-    (the platform's number of the worker) and `file_row` (from 1, without a header). A place of
-    acceptance that is unknown is 0: the service refuses such a row with UNKNOWN_PLACE. A row
-    without completion is an order under way. Raises OrderFileUnreadable.
+    Columns are those of the proto's Arrow form without `worker`, and two more: `worker_hint` (the
+    platform's number of the worker) and `file_row` (from 1, without a header). An unknown place of
+    acceptance is 0: the service refuses such a row with UNKNOWN_PLACE. A row without completion is
+    an order under way. Raises OrderFileUnreadable.
     """
-    for piece in _pieces(path, mapping):
-        part = _of(piece, platform)
-        if part.num_rows:
-            yield _orders(part.combine_chunks(), mapping)
+    for piece in tables_in(path, mapping):
+        rows = rows_of(piece, platform)
+        if rows.num_rows:
+            yield _orders(rows.combine_chunks(), mapping)
 
 
-def read_orders(path: Path, mapping: Mapping) -> dict[str, pa.Table]:
+def read_orders(path: Path, mapping: FileMapping) -> dict[str, pa.Table]:
     """The orders of a file that fits the memory, by platform; see `orders_of`."""
-    found: defaultdict[str, list[pa.Table]] = defaultdict(list)
-    for piece in _pieces(path, mapping):
+    tables: defaultdict[str, list[pa.Table]] = defaultdict(list)
+    for piece in tables_in(path, mapping):
         for platform in pc.unique(piece["platform"]).to_pylist():
-            found[platform].append(_orders(_of(piece, platform).combine_chunks(), mapping))
-    return {code: pa.concat_tables(found[code]).combine_chunks() for code in sorted(found)}
+            tables[platform].append(_orders(rows_of(piece, platform).combine_chunks(), mapping))
+    return {code: pa.concat_tables(tables[code]).combine_chunks() for code in sorted(tables)}
 
 
-def with_platforms(file: str, pieces: Iterable[pa.Table], mapping: Mapping) -> Iterator[pa.Table]:
-    """A file's columns with the platform of each row, and `file_row` where it stands."""
+def with_platforms(
+    file: str, pieces: Iterable[pa.Table], mapping: FileMapping
+) -> Iterator[pa.Table]:
+    """A file's columns with the platform of each row and, as `file_row`, its place in the file."""
     hints = pa.array(mapping.platforms, pa.string())
     codes = pa.array(mapping.platforms.values(), pa.string())
     row_count = 0
@@ -86,8 +65,8 @@ def with_platforms(file: str, pieces: Iterable[pa.Table], mapping: Mapping) -> I
         yield piece.append_column("platform", codes.take(place)).append_column("file_row", rows)
 
 
-def nearest_area(lat: Any, lng: Any, mapping: Mapping) -> Any:
-    """The pooling area of the nearest centre by great circle; 0 beyond `within_km`."""
+def nearest_area(lat: Any, lng: Any, mapping: FileMapping) -> Any:
+    """The pooling area of the nearest centre by great-circle distance; 0 beyond `within_km`."""
     nearest = pc.add(pc.multiply(lat, 0.0), mapping.within_km)
     area = pa.repeat(pa.scalar(NO_PLACE, pa.int32()), len(lat))
     for centre in mapping.centres:
@@ -98,23 +77,25 @@ def nearest_area(lat: Any, lng: Any, mapping: Mapping) -> Any:
     return area
 
 
-def _pieces(path: Path, mapping: Mapping) -> Iterator[pa.Table]:
+def tables_in(path: Path, mapping: FileMapping) -> Iterator[pa.Table]:
+    """A file piece by piece, with the platform and the place of each row."""
     pieces = read_file(path, mapping.zone, mapping.encoding)
     return with_platforms(path.name, pieces, mapping)
 
 
-def _of(piece: pa.Table, platform: str) -> pa.Table:
+def rows_of(piece: pa.Table, platform: str) -> pa.Table:
+    """The rows of one platform in a piece of a file."""
     return piece.filter(pc.equal(piece["platform"], platform))
 
 
-def _orders(part: pa.Table, mapping: Mapping) -> pa.Table:
+def _orders(part: pa.Table, mapping: FileMapping) -> pa.Table:
     count = part.num_rows
     shift = pa.scalar(mapping.shift_days * DAY_US, pa.duration("us"))
     columns = {name: part[name].combine_chunks() for name in part.column_names}
     ended = columns["completed_at"]
     state = pc.if_else(pc.is_valid(ended), STATES["COMPLETED"], STATES["ACCEPTED"]).cast(pa.int8())
     if "state" in columns:
-        # Its names were checked when the file was read.
+        # Its names were checked by the reader.
         place = pc.index_in(columns["state"], value_set=pa.array(STATES, pa.string()))
         state = pc.coalesce(pa.array(STATES.values(), pa.int8()).take(place), state)
     return pa.table(

@@ -1,4 +1,4 @@
-"""Proofs out of archives: what the service answers to GetOrderProof, from the files alone."""
+"""Proofs from archives: what the service answers to GetOrderProof, from the files alone."""
 
 from __future__ import annotations
 
@@ -12,19 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from oip.orders.v1 import orders_pb2
 
-from services.client.archive import (
-    Archive,
-    ArchiveBroken,
-    ArchivedFile,
-    check_bytes,
-    hashes_of,
-    read_archive,
-)
+from services.client.proofs.archive import check_bytes, hashes_of, read_archive
 from services.kernel import names
 from services.kernel.problems import NotFound
 from services.orderlog import notes, tree
 from services.orderlog.entries import microseconds, parse_order_name
 from services.orderlog.leaves import leaf_of
+from services.orderlog.manifest import Archive, ArchiveBroken, ArchivedFile
 from services.runtime.rpc.wire import moment_to_wire
 
 MOMENTS = ("accept_time", "pick_up_time", "end_time")
@@ -32,7 +26,7 @@ MOMENTS = ("accept_time", "pick_up_time", "end_time")
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a record lies."""
+    """Where a record is."""
 
     folder: Path
     archive: Archive
@@ -45,23 +39,23 @@ class _Place:
 def prove_from(folders: Sequence[Path], order: str, revision: int = 0) -> orders_pb2.OrderProof:
     """The proof of a record in one of these archives; revision 0 means the latest in them.
 
-    Whether the record is late is not in an archive: that depends on accidents reported, not on the
-    record. Raises NotFound or ArchiveBroken.
+    Whether the record is late is not in an archive: that depends on the accidents reported, not on
+    the record. Raises NotFound or ArchiveBroken.
     """
     platform, order_no = parse_order_name(order)
-    found: _Place | None = None
+    latest: _Place | None = None
     try:
         for folder in folders:
             archive = read_archive(folder)
             if archive.platform != platform:
                 continue
             for place in _places(folder, archive, order_no):
-                is_wanted = revision in {0, place.revision}
-                if is_wanted and (found is None or place.revision > found.revision):
-                    found = place
-        if found is None:
+                is_eligible = revision in {0, place.revision}
+                if is_eligible and (latest is None or place.revision > latest.revision):
+                    latest = place
+        if latest is None:
             raise NotFound(name=f"{order} in {', '.join(map(str, folders))}")
-        return _prove(found, order)
+        return _prove(latest, order)
     except OSError as error:
         what = f"{error.filename or folder} cannot be read ({error.strerror or error})"
         raise ArchiveBroken(what=what) from error
@@ -78,8 +72,8 @@ def _places(folder: Path, archive: Archive, order_no: str) -> Iterator[_Place]:
                 numbers = source.read_row_group(group, ["order_no", "revision"], use_threads=False)
                 mask = pc.equal(numbers["order_no"], order_no)
                 for row in pc.indices_nonzero(mask).to_pylist():
-                    held = numbers["revision"][row].as_py()
-                    yield _Place(folder, archive, file, group, row, held)
+                    revision = numbers["revision"][row].as_py()
+                    yield _Place(folder, archive, file, group, row, revision)
 
 
 def _prove(place: _Place, order: str) -> orders_pb2.OrderProof:
@@ -117,16 +111,16 @@ def _prove(place: _Place, order: str) -> orders_pb2.OrderProof:
     )
 
 
-def _row(held: dict[str, Any]) -> orders_pb2.OrderRow:
+def _row(record: dict[str, Any]) -> orders_pb2.OrderRow:
     """A record as its platform reported it."""
-    moments = {f"{name}_us": microseconds(held[name]) if held[name] else 0 for name in MOMENTS}
+    moments = {f"{name}_us": microseconds(record[name]) if record[name] else 0 for name in MOMENTS}
     return orders_pb2.OrderRow(
-        order_no=held["order_no"],
-        revision=held["revision"],
-        worker=held["worker"],
-        industry=held["industry"],
-        state=held["state"],
-        place_of_acceptance=held["place_of_acceptance"],
-        reason=held["reason"] or "",
+        order_no=record["order_no"],
+        revision=record["revision"],
+        worker=record["worker"],
+        industry=record["industry"],
+        state=record["state"],
+        place_of_acceptance=record["place_of_acceptance"],
+        reason=record["reason"] or "",
         **moments,
     )
