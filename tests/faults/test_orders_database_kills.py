@@ -21,7 +21,6 @@ from services.runtime.embedded import PostgresServer
 from services.runtime.storage.migrate import migrate
 from tests.support.intake_load import Serving, serving_orders
 from tests.support.killed_orders import SWIFT, Lives, ask, enrol, until
-from tests.support.uploads import row
 
 SEED = int(os.environ.get("OIP_SEED", "20250701"))
 ROUNDS = 3

@@ -13,7 +13,7 @@ from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
 from tests.support.intake_load import Serving, orders, serving_orders
 from tests.support.killed_orders import SWIFT, ask, enrol
-from tests.support.uploads import row, table_of
+from tests.support.uploads import table_of
 from tests.support.wrong_rows import KINDS, NAMES, wrong
 
 ROWS = 1_000_000

@@ -44,7 +44,7 @@ def rows_of(prefix: str, count: int = ROWS) -> list[dict[str, Any]]:
     return [row(f"{prefix}-{number}") for number in range(count)]
 
 
-async def held(client: StackClient, prefix: str) -> int:
+async def held_count(client: StackClient, prefix: str) -> int:
     """Orders held whose number begins so."""
     question = "select count(*) from orders.orders where starts_with(order_no, %s)"
     ((count,),) = await execute(client, question, f"{prefix}-")
@@ -67,7 +67,7 @@ async def test_a_batch_sent_twice_gets_one_receipt_and_is_stored_once(client: St
 
     assert first == again
     assert counts(first) == (ROWS, 0, 0, 0)
-    assert await held(client, "twice") == ROWS
+    assert await held_count(client, "twice") == ROWS
 
 
 async def test_a_batch_sent_many_times_at_once_gets_one_receipt_and_is_stored_once(
@@ -79,7 +79,7 @@ async def test_a_batch_sent_many_times_at_once_gets_one_receipt_and_is_stored_on
 
     assert counts(receipts[0]) == (ROWS, 0, 0, 0)
     assert all(receipt == receipts[0] for receipt in receipts)
-    assert await held(client, "at-once") == ROWS
+    assert await held_count(client, "at-once") == ROWS
 
 
 async def test_the_same_rows_at_once_under_other_ids_are_created_by_one_batch(
@@ -93,7 +93,7 @@ async def test_the_same_rows_at_once_under_other_ids_are_created_by_one_batch(
 
     assert sum(one.created_count for one in receipts) == ROWS
     assert sum(one.exists_count for one in receipts) == 3 * ROWS
-    assert await held(client, "ids") == ROWS
+    assert await held_count(client, "ids") == ROWS
 
 
 async def test_the_same_rows_in_other_order_and_other_form_exist_already(
@@ -149,7 +149,7 @@ async def test_an_order_sent_again_with_another_days_date_is_stored_once(
 
     assert receipt.created_count == 0
     assert receipt.conflict_count + receipt.rejected_count == len(moved)
-    assert await held(client, prefix) == ROWS
+    assert await held_count(client, prefix) == ROWS
 
 
 @pytest.mark.parametrize("sent", range(BATCHES + 1))
@@ -173,7 +173,7 @@ async def test_a_stream_cut_after_any_batch_goes_on_by_its_batch_ids(
     answers = await upload(client, *batches)
 
     assert [answer.receipt.created_count for answer in answers] == [ROWS] * BATCHES
-    assert await held(client, f"cut{sent}") == ROWS * BATCHES
+    assert await held_count(client, f"cut{sent}") == ROWS * BATCHES
 
 
 @pytest.mark.parametrize("read", range(BATCHES + 1))
@@ -212,9 +212,9 @@ async def test_a_batch_that_got_no_answer_is_either_held_whole_or_not_at_all(
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.NOT_FOUND:
                 raise
-            states.add(await held(client, prefix))
+            states.add(await held_count(client, prefix))
         else:
-            assert receipt.created_count == await held(client, prefix)
+            assert receipt.created_count == await held_count(client, prefix)
             states.add(receipt.created_count)
 
     assert states <= {0, ROWS}

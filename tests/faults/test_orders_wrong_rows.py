@@ -59,17 +59,17 @@ def sum_of_outcomes(receipt: pb.OrderBatch) -> int:
 
 async def listed(client: StackClient, receipt: pb.OrderBatch) -> list[pb.OrderRejection]:
     """Every rejection of a batch, page by page."""
-    stub, token, found = client.orders("fund_officer"), "", list[pb.OrderRejection]()
+    stub, token, rejections = client.orders("fund_officer"), "", list[pb.OrderRejection]()
     while True:
         page = await stub.ListOrderRejections(
             pb.ListOrderRejectionsRequest(
                 order_batch=receipt.name, page_size=1000, page_token=token
             )
         )
-        found += page.rejections
+        rejections += page.rejections
         token = page.next_page_token
         if not token:
-            return found
+            return rejections
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=NAMES)
@@ -116,8 +116,8 @@ async def test_every_kind_of_wrong_row_in_one_batch_is_counted_by_its_kind(
 
     assert receipt.received_count == len(rows) == sum_of_outcomes(receipt)
     assert (receipt.created_count, receipt.exists_count, receipt.conflict_count) == (100, 2, 2)
-    found = Counter(one.status for one in await listed(client, receipt))
-    assert found == dict.fromkeys(KINDS, 200) | {
+    by_status = Counter(one.status for one in await listed(client, receipt))
+    assert by_status == dict.fromkeys(KINDS, 200) | {
         S.CONFLICT_IN_BATCH: 1,
         S.REVISION_OLDER_THAN_HELD: 1,
         S.EXISTS_WITH_DIFFERENT_CONTENT: 1,
@@ -160,8 +160,8 @@ async def test_rows_that_are_no_message_cost_their_batch_and_get_one_fixed_text(
 
     *answers, after = await raw_upload(client, *broken, as_rows("warm", WARM).SerializeToString())
 
-    told = {problem_in(answer.problem) for answer in answers}
-    ((code, reason, text),) = told
+    problems = {problem_in(answer.problem) for answer in answers}
+    ((code, reason, text),) = problems
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BATCH_UNREADABLE")
     assert "marker" not in text
     assert after.WhichOneof("outcome") == "receipt"
@@ -208,10 +208,10 @@ def of_rows(name: str, rows: bytes) -> bytes:
 
 def children() -> set[int]:
     """The processes that this one has started."""
-    found: set[int] = set()
+    pids: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        found |= set(map(int, (task / "children").read_text(encoding="ascii").split()))
-    return found
+        pids |= set(map(int, (task / "children").read_text(encoding="ascii").split()))
+    return pids
 
 
 def deep(levels: int) -> bytes:

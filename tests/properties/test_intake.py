@@ -48,8 +48,8 @@ class Sent:
 
 
 @dataclass
-class Held:
-    """What is held of a platform: the revisions of each order."""
+class HeldOrders:
+    """The orders held of a platform: the revisions of each."""
 
     orders: dict[str, dict[int, Row]] = field(default_factory=dict)
 
@@ -58,32 +58,32 @@ class Held:
         before = {order_no: dict(revisions) for order_no, revisions in self.orders.items()}
         return [self._take(one, before.get(one["order_no"], {})) for one in rows]
 
-    def _take(self, one: Row, before: dict[int, Row]) -> Any:
-        revision = one["revision"]
+    def _take(self, sent: Row, before: dict[int, Row]) -> Any:
+        revision = sent["revision"]
         if revision < 1:
             return S.BAD_REVISION
-        if one["place_of_acceptance"] == ELSEWHERE:
+        if sent["place_of_acceptance"] == ELSEWHERE:
             return S.UNKNOWN_PLACE
         if revision in before:
-            return EXISTS if before[revision] == one else S.EXISTS_WITH_DIFFERENT_CONTENT
+            return EXISTS if before[revision] == sent else S.EXISTS_WITH_DIFFERENT_CONTENT
         if before and revision < max(before):
             return S.REVISION_OLDER_THAN_HELD
-        revisions = self.orders.setdefault(one["order_no"], {})
+        revisions = self.orders.setdefault(sent["order_no"], {})
         if revision in revisions:
-            return EXISTS if revisions[revision] == one else S.CONFLICT_IN_BATCH
-        revisions[revision] = one
+            return EXISTS if revisions[revision] == sent else S.CONFLICT_IN_BATCH
+        revisions[revision] = sent
         return CREATED
 
     def tallies(self) -> Counter[tuple[str, int, str]]:
         """The orders that count in their latest revision, by area, industry and service date."""
-        found: Counter[tuple[str, int, str]] = Counter()
+        tallies: Counter[tuple[str, int, str]] = Counter()
         for revisions in self.orders.values():
             latest = revisions[max(revisions)]
             if latest["state"] in COUNTING:
                 ended = EPOCH + timedelta(microseconds=latest["end_time_us"])
                 area = AREAS[latest["place_of_acceptance"]]
-                found[area, latest["industry"], civil_day(ended).isoformat()] += 1
-        return found
+                tallies[area, latest["industry"], civil_day(ended).isoformat()] += 1
+        return tallies
 
 
 @pytest.fixture(scope="module")
@@ -165,11 +165,11 @@ async def _platform(client: StackClient, platform: str, sent: Sequence[Sent]) ->
     content = {one.batch_id: one.rows for one in sent}
     assert sorted(receipts) == list(range(len(content)))
 
-    held = Held()
+    orders = HeldOrders()
     for _, receipt in sorted(receipts.items()):
         own = content[receipt.name.rpartition("/")[2]]
-        _compare(receipt, held.take(own))
-    assert await _tallies(client, platform) == held.tallies()
+        _compare(receipt, orders.take(own))
+    assert await _tallies(client, platform) == orders.tallies()
 
 
 def _compare(receipt: pb.OrderBatch, outcomes: list[Any]) -> None:
@@ -196,12 +196,12 @@ def _compare(receipt: pb.OrderBatch, outcomes: list[Any]) -> None:
 
 
 async def _tallies(client: StackClient, platform: str) -> Counter[tuple[str, int, str]]:
-    found: Counter[tuple[str, int, str]] = Counter()
+    tallies: Counter[tuple[str, int, str]] = Counter()
     for month in (6, 7):
         answer = await client.orders("platform", platform=platform).ListOrderTallies(
             pb.ListOrderTalliesRequest(month=type_pb2.Month(year=2025, month=month), page_size=1000)
         )
         for one in answer.tallies:
             day = f"{one.service_date.year}-{one.service_date.month:02d}-{one.service_date.day:02d}"
-            found[one.pooling_area, one.industry, day] += one.order_count
-    return found
+            tallies[one.pooling_area, one.industry, day] += one.order_count
+    return tallies

@@ -49,10 +49,10 @@ ODD = ("null", "NA", 'a,"b"', "雨-2", "=1+1", "\\N", "\\.")
 async def fetch(client: StackClient, folder: Path, platform: str = SWIFT) -> Archive:
     asked = pb.GetOrderArchiveRequest(platform=f"platforms/{platform}", month=MONTH)
     parts = client.orders("administrator").GetOrderArchive(asked, timeout=60)
-    return await write_archive(parts, made(folder), verifier_key(client))
+    return await write_archive(parts, new_folder(folder), verifier_key(client))
 
 
-def made(folder: Path) -> Path:
+def new_folder(folder: Path) -> Path:
     folder.mkdir()
     return folder
 
@@ -159,7 +159,9 @@ async def test_the_latest_revision_is_found_over_several_archives(
         platform=f"platforms/{SWIFT}", month=type_pb2.Month(year=2025, month=9)
     )
     stub = filled.orders("administrator")
-    await write_archive(stub.GetOrderArchive(asked, timeout=60), made(later), verifier_key(filled))
+    await write_archive(
+        stub.GetOrderArchive(asked, timeout=60), new_folder(later), verifier_key(filled)
+    )
 
     name = f"platforms/{SWIFT}/orders/o-1"
     assert prove_from([later, folder], name).record.row.revision == 3
@@ -338,8 +340,8 @@ async def test_only_an_administrator_archives_and_nothing_is_deleted(
     assert (folder / MANIFEST).exists()
 
 
-def same(one: str, other: str) -> bool:
-    return Path(one).read_bytes() == Path(other).read_bytes()
+def same(first: str, second: str) -> bool:
+    return Path(first).read_bytes() == Path(second).read_bytes()
 
 
 async def test_the_command_line_archives_verifies_and_proves(
@@ -359,12 +361,12 @@ async def test_the_command_line_archives_verifies_and_proves(
         return done.exit_code, done.output
 
     to, served, kept = (str(tmp_path / name) for name in ("archive", "served", "kept"))
-    code, told = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
-    assert (code, "15" in told) == (0, True), told
-    code, told = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
-    assert (code, "not empty" in told) == (2, True), told
-    code, told = await oip("orders", "verify-archive", to, "--key", verifier_key(client))
-    assert (code, "is valid under this key" in told) == (0, True), told
+    code, output = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
+    assert (code, "15" in output) == (0, True), output
+    code, output = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
+    assert (code, "not empty" in output) == (2, True), output
+    code, output = await oip("orders", "verify-archive", to, "--key", verifier_key(client))
+    assert (code, "is valid under this key" in output) == (0, True), output
     assert (await oip("evidence", "prove", order, "--out", served))[0] == 0
     assert (await oip("evidence", "prove", order, "--archive", to, "--out", kept))[0] == 0
     assert same(served, kept)
@@ -373,5 +375,5 @@ async def test_the_command_line_archives_verifies_and_proves(
     held = json.loads((tmp_path / "archive" / MANIFEST).read_text(encoding="utf-8"))
     held["month"] = "2025-06"
     (tmp_path / "archive" / MANIFEST).write_text(json.dumps(held), encoding="utf-8")
-    code, told = await oip("orders", "verify-archive", to)
-    assert (code, "was changed" in told) == (2, True), told
+    code, output = await oip("orders", "verify-archive", to)
+    assert (code, "was changed" in output) == (2, True), output

@@ -1,4 +1,4 @@
-"""Whether all orders came: declared totals, gaps, silence, and what is told of them."""
+"""Whether all orders came: declared totals, gaps, silence, and the events about them."""
 
 from __future__ import annotations
 
@@ -57,25 +57,22 @@ async def gaps(client: StackClient, month: type_pb2.Month = JULY) -> list[Shown]
     return [shown(one) for one in answer.gaps]
 
 
-def shown(one: pb.OrderGap) -> Shown:
+def shown(gap: pb.OrderGap) -> Shown:
     return (
-        one.service_date.day,
-        one.pooling_area,
-        one.declared_count,
-        one.held_count,
-        one.late_count,
-        pb.OrderGap.Kind.Name(one.kind),
+        gap.service_date.day,
+        gap.pooling_area,
+        gap.declared_count,
+        gap.held_count,
+        gap.late_count,
+        pb.OrderGap.Kind.Name(gap.kind),
     )
 
 
-async def told(client: StackClient) -> list[events_pb2.OrderGapFound]:
-    rows = await execute(
-        client, "select payload from orders.outbox where subject like '%%GapFound' order by id"
-    )
-    return [events_pb2.OrderGapFound.FromString(payload) for (payload,) in rows]
+async def published(client: StackClient) -> list[events_pb2.OrderGapFound]:
+    return await client.published("orders", events_pb2.OrderGapFound)
 
 
-async def test_gaps_between_declared_and_held_orders_are_listed_and_told(
+async def test_gaps_between_declared_and_held_orders_are_listed_and_published(
     new_client: StackClient,
 ) -> None:
     new_client.clock.set(NINE + 4 * ONE_DAY)
@@ -101,7 +98,7 @@ async def test_gaps_between_declared_and_held_orders_are_listed_and_told(
     assert (10, "440100", 3, 4, 4, "SURPLUS") in await gaps(new_client)
 
     await declare(new_client, "t2", {440100: 4, 440600: 1})
-    events = await told(new_client)
+    events = await published(new_client)
     assert [one.revision for one in events] == [1, 2, 3]
     kinds = [[pb.OrderGap.Kind.Name(gap.kind) for gap in one.gaps] for one in events]
     assert kinds == [["MISSING"] * 2, ["SURPLUS", "LATE_ARRIVALS"], ["LATE_ARRIVALS"] * 2]
@@ -119,7 +116,7 @@ async def test_what_came_after_the_declaration_is_late_though_the_counts_agree(
 
     await declare(new_client, "t2", {440100: 2})
     assert await gaps(new_client) == []
-    assert [len(one.gaps) for one in await told(new_client)] == [1, 1, 0]
+    assert [len(one.gaps) for one in await published(new_client)] == [1, 1, 0]
 
 
 async def test_a_platform_that_stops_is_silent_in_every_month_since(client: StackClient) -> None:
@@ -131,11 +128,11 @@ async def test_a_platform_that_stops_is_silent_in_every_month_since(client: Stac
         pb.ListOrderGapsRequest(month=type_pb2.Month(year=2025, month=6), page_size=1000)
     )
     silent = [(one.platform, one.service_date.day) for one in listed.gaps]
-    assert silent == [(SWIFT, day) for day in range(1, 31)]
+    assert silent == [(f"platforms/{SWIFT}", day) for day in range(1, 31)]
     listed = await client.orders("fund_officer").ListOrderGaps(
         pb.ListOrderGapsRequest(month=JULY, page_size=1000)
     )
-    days = [one.service_date.day for one in listed.gaps if one.platform == PEARL]
+    days = [one.service_date.day for one in listed.gaps if one.platform == f"platforms/{PEARL}"]
     assert days == list(range(10, 32))
     # It is the morning of the first of August: that day is not over.
     august = type_pb2.Month(year=2025, month=8)
@@ -170,44 +167,48 @@ async def test_gaps_are_paged(client: StackClient) -> None:
     own = await client.orders("platform", platform=PEARL).ListOrderGaps(
         pb.ListOrderGapsRequest(month=JULY)
     )
-    assert list(own.gaps) == [one for one in seen if one.platform == PEARL]
+    assert list(own.gaps) == [one for one in seen if one.platform == f"platforms/{PEARL}"]
     with pytest.raises(grpc.RpcError) as refused:
         await stub.ListOrderGaps(pb.ListOrderGapsRequest(month=JULY, page_token="YWJj"))
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_silence_is_told_when_a_day_is_over_and_taken_back_by_orders(
+async def test_silence_is_published_when_a_day_is_over_and_withdrawn_by_orders(
     new_client: StackClient,
 ) -> None:
     new_client.clock.set(NINE + timedelta(hours=1))
     await upload_one(new_client, as_rows("b1", [row("a")]))
     await declare(new_client, "t1", {440100: 1})
-    assert await told(new_client) == []
+    assert await published(new_client) == []
 
     midnight = NINE - timedelta(hours=9)
     new_client.clock.set(midnight + 2 * ONE_DAY - timedelta(seconds=1))
     await asyncio.sleep(2.5)
-    assert await told(new_client) == []
+    assert await published(new_client) == []
     new_client.clock.set(midnight + 2 * ONE_DAY)
 
-    async def is_told(count: int = 1) -> bool:
-        return len(await told(new_client)) == count
+    async def is_published(count: int = 1) -> bool:
+        return len(await published(new_client)) == count
 
-    await until(is_told, 10)
-    (silence,) = await told(new_client)
-    assert (silence.platform, silence.service_date.day, silence.revision) == (SWIFT, 11, 1)
+    await until(is_published, 10)
+    (silence,) = await published(new_client)
+    assert (silence.platform, silence.service_date.day, silence.revision) == (
+        f"platforms/{SWIFT}",
+        11,
+        1,
+    )
     assert [shown(one) for one in silence.gaps] == [(11, "", 0, 0, 0, "SILENCE")]
 
     new_client.clock.set(midnight + 2 * ONE_DAY + timedelta(hours=10))
     await upload_one(new_client, as_rows("b2", [row("b", accepted=NINE + ONE_DAY)]))
-    (_, undeclared) = await told(new_client)
+    (_, undeclared) = await published(new_client)
     assert [shown(one) for one in undeclared.gaps] == [(11, "440100", 0, 1, 0, "UNDECLARED")]
     await upload_one(new_client, as_rows("b3", [row("c", accepted=NINE + ONE_DAY)]))
     await asyncio.sleep(1.5)
-    assert await is_told(2)
+    assert await is_published(2)
 
 
-async def test_a_restarted_comparison_tells_nothing_twice(client: StackClient) -> None:
+async def test_a_restarted_comparison_publishes_nothing_twice(client: StackClient) -> None:
     await upload_one(client, as_rows("b1", [row("a")]))
 
     async def compare(day: date) -> int:
@@ -236,7 +237,7 @@ async def test_declarations_and_batches_side_by_side_leave_one_true_comparison(
         "select revision, order_count from orders.order_totals order by revision desc limit 1",
     )
     assert newest == 10
-    last = (await told(client))[-1]
+    last = (await published(client))[-1]
     kind = "MISSING" if count > 13 else "SURPLUS" if count < 13 else "LATE_ARRIVALS"
     assert [shown(one) for one in last.gaps] == [(10, "440100", count, 13, 13, kind)]
     assert [one for one in await gaps(client) if one[0] == 10] == [shown(one) for one in last.gaps]

@@ -101,15 +101,15 @@ async def rewritten(client: StackClient) -> str:
         rows = await tx.execute(sa.text("select * from order_batch order by log_index"))
     frontier: list[bytes] = []
     statements = ["delete from orders.log_node"]
-    for one in rows:
-        root = tree.root(tree.unpack(hashes[one.batch_no]))
+    for batch in rows:
+        root = tree.root(tree.unpack(hashes[batch.batch_no]))
         statements.append(
             f"update orders.order_batch set root = '\\x{root.hex()}'"
-            f" where batch_no = {one.batch_no}"
+            f" where batch_no = {batch.batch_no}"
         )
-        entry = log_entry(1, one.create_time, root, batch_name(SWIFT, one.batch_id))
+        entry = log_entry(1, batch.create_time, root, batch_name(SWIFT, batch.batch_id))
         leaf, before = tree.leaf_hash(entry), frontier
-        frontier, positions = tree.append(before, one.log_index, leaf)
+        frontier, positions = tree.append(before, batch.log_index, leaf)
         nodes = zip(positions, tree.completed_hashes(before, positions, leaf), strict=True)
         statements += [
             f"insert into orders.log_node values ('{SWIFT}', {level}, {at}, '\\x{node.hex()}')"
@@ -117,7 +117,7 @@ async def rewritten(client: StackClient) -> str:
         ]
         statements.append(
             f"update orders.checkpoint set root = '\\x{tree.fold(frontier).hex()}'"
-            f" where log_size = {one.log_index + 1}"
+            f" where log_size = {batch.log_index + 1}"
         )
     packed = b"".join(frontier).hex()
     return "; ".join([*statements, f"update orders.order_log set frontier = '\\x{packed}'"])

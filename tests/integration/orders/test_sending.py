@@ -69,12 +69,12 @@ async def test_a_caller_who_is_refused_is_refused_once(client: StackClient) -> N
 
 
 async def test_no_more_batches_are_made_than_may_wait_for_an_answer(client: StackClient) -> None:
-    made = 0
+    made_count = 0
 
     def counted() -> Iterator[Batch]:
-        nonlocal made
+        nonlocal made_count
         for batch in batches(30):
-            made += 1
+            made_count += 1
             yield batch
 
     stub = client.orders("platform", platform=SWIFT)
@@ -83,9 +83,9 @@ async def test_no_more_batches_are_made_than_may_wait_for_an_answer(client: Stac
         async for _ in answers:
             answered += 1
             await asyncio.sleep(0.01)
-            ahead = max(ahead, made - answered)
+            ahead = max(ahead, made_count - answered)
 
-    assert (made, answered) == (30, 30)
+    assert (made_count, answered) == (30, 30)
     assert ahead <= WINDOW
 
 

@@ -174,7 +174,7 @@ async def test_an_audit_cut_at_its_end_is_named(log: StackClient) -> None:
         log, UNGUARDED + "delete from orders.audit where seq = (select max(seq) from orders.audit)"
     )
 
-    assert "I10: breaks at row 6" in await named(log)
+    assert "I10-chain: breaks at row 6" in await named(log)
 
 
 async def test_an_end_cut_out_of_everything_shows_outside_alone(log: StackClient) -> None:

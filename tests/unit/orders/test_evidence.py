@@ -41,22 +41,22 @@ def leaves_of(rows: list[dict[str, Any]]) -> list[bytes]:
     return [bytes(leaf[1:]) for leaf in prefixed.to_pylist()]
 
 
-def leaf_by_the_page(one: dict[str, Any]) -> bytes:
+def leaf_by_the_page(order: dict[str, Any]) -> bytes:
     """A leaf as the page describes it."""
-    number, reason = str(one["order_no"]).encode(), str(one["reason"]).encode()
+    number, reason = str(order["order_no"]).encode(), str(order["reason"]).encode()
     return (
         b"\x01"
         + SWIFT.encode()
         + struct.pack(
             ">IQBBqqqI",
-            one["revision"],
-            one["worker"],
-            one["industry"],
-            one["state"],
-            one["accept_time_us"],
-            one["pick_up_time_us"],
-            one["end_time_us"],
-            one["place_of_acceptance"],
+            order["revision"],
+            order["worker"],
+            order["industry"],
+            order["state"],
+            order["accept_time_us"],
+            order["pick_up_time_us"],
+            order["end_time_us"],
+            order["place_of_acceptance"],
         )
         + struct.pack(">H", len(number))
         + number
