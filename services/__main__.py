@@ -1,7 +1,7 @@
 """`python -m services`: the whole system in one process, for development.
 
 PostgreSQL and nats-server come from their wheels unless OIP_DATABASE_URL and OIP_NATS_URL name
-others. It keeps running until SIGINT or SIGTERM and then stops everything it started.
+other servers. It runs until SIGINT or SIGTERM and then stops everything it started.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from services.runtime.service.serve import (
 from services.runtime.service.stack import Stack, stack
 from services.runtime.storage.database import NotDurableError
 
-# A stack starts producers before those who hear them.
+# A stack starts producers before their consumers.
 NAMES = ("enrolment", "orders", "premiums", "claims", "grading", "benefits", "fund")
 
 REFUSALS = (AddressTakenError, CannotStartError, NotDurableError, NotSyncedError, StateInUseError)
@@ -44,7 +44,7 @@ def all_services() -> tuple[Service, ...]:
 
 
 async def serve() -> int:
-    """Run until told to stop; the exit code."""
+    """Run until a signal stops it; the exit code."""
     settings = Settings()
     stop = stop_signal()
     crashed: list[str] = []
@@ -58,26 +58,26 @@ async def serve() -> int:
         def on_stage(stage: str) -> None:
             waiting.update(f"starting: {stage}")
 
-        running = stack(all_services(), settings, on_crash=on_crash, on_stage=on_stage)
-        made = await running.__aenter__()
+        lifetime = stack(all_services(), settings, on_crash=on_crash, on_stage=on_stage)
+        running = await lifetime.__aenter__()
     try:
-        _show(made)
+        _show(running)
         keep_what_is_loaded()
         await stop.wait()
         console.print("stopping")
         arm_watchdog()
     finally:
-        await running.__aexit__(None, None, None)
+        await lifetime.__aexit__(None, None, None)
     return EXIT_FAILED if crashed else 0
 
 
-def _show(made: Stack) -> None:
+def _show(running: Stack) -> None:
     table = Table("service", "gRPC address")
-    for name, address in made.addresses.items():
+    for name, address in running.addresses.items():
         table.add_row(name, address)
     console.print(table)
-    console.print(f"PostgreSQL  {_without_password(made.settings.database_url)}", soft_wrap=True)
-    console.print(f"NATS        {_without_password(made.settings.nats_url)}", soft_wrap=True)
+    console.print(f"PostgreSQL  {_without_password(running.settings.database_url)}", soft_wrap=True)
+    console.print(f"NATS        {_without_password(running.settings.nats_url)}", soft_wrap=True)
     console.print("A token:    oip token --role adjudicator", soft_wrap=True)
     console.print("Stop with Ctrl+C.")
 
@@ -88,7 +88,7 @@ def _without_password(url: str) -> str:
 
 
 def main() -> None:
-    """Start, and say in one sentence why if that is not possible."""
+    """Start the stack; a reason not to is printed as one sentence."""
     logs.configure(quiet=True)
     try:
         sys.exit(asyncio.run(serve()))

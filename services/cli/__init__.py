@@ -1,1 +1,1 @@
-"""The command line `oip`: what people at platforms, agencies and desks do without a browser."""
+"""The command line `oip`, for people at platforms, agencies and the fund office."""

@@ -7,133 +7,125 @@ from typing import Annotated
 
 import typer
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from services.cli import evidence
-from services.cli.desk import Desk, Refused, desk_of, run
-from services.client.archive import MANIFEST, Archive, check_folder, read_archive
-from services.client.archive_proofs import prove_from
-from services.client.archiving import write_archive
-from services.client.evidence import evidence_file, verify_file
-from services.kernel.periods import Month
+from services.cli.connection import Connection, Refused, connection_of, month_of, run
+from services.cli.output import new_console, progress_bars
+from services.client.proofs.archive import MANIFEST, check_folder, read_archive
+from services.client.proofs.archive_proofs import prove_from
+from services.client.proofs.archive_writer import write_archive
+from services.client.proofs.evidence import evidence_file, verify_file
+from services.orderlog.manifest import Archive
 from services.runtime.rpc.wire import month_to_wire
 
 STREAM_SECONDS = 3600
-
-console = Console()
 
 
 def archive(
     context: typer.Context,
     month: Annotated[str, typer.Argument(help="Month of the batches, for example 2025-07.")],
     platform: Annotated[str, typer.Option(help="Credit code.")],
-    to: Annotated[Path, typer.Option(help="A folder for this archive; new or empty.")],
-    key: Annotated[str, typer.Option(help="Verifier key; default: the stack's own.")] = "",
+    to: Annotated[Path, typer.Option(help="Folder of this archive; new or empty.")],
+    key: Annotated[
+        str, typer.Option(help="Verifier key; default: the key of the local stack.")
+    ] = "",
 ) -> None:
-    """Write a month's records to Parquet with a manifest, and check it. Deletes nothing."""
-    desk = desk_of(context)
-    key = key.strip() or evidence.own_key(desk)
-    wanted = orders_pb2.GetOrderArchiveRequest(
-        platform=f"platforms/{platform}", month=month_to_wire(_month(month))
+    """Write a month's records to Parquet with a manifest, and check them. Deletes nothing."""
+    connection = connection_of(context)
+    key = key.strip() or evidence.stack_key(connection)
+    request = orders_pb2.GetOrderArchiveRequest(
+        platform=f"platforms/{platform}", month=month_to_wire(month_of(month))
     )
-    _make_empty(to)
-    _show(run(lambda: _fetch(desk, wanted, to, key)))
-    console.print(f"Archived and checked in {to}; keep it in two places, with {MANIFEST}.")
+    _require_empty(to)
+    _show(run(lambda: _fetch(connection, request, to, key)))
+    new_console().print(f"Archived and checked in {to}. Keep two copies, each with its {MANIFEST}.")
 
 
 def verify_archive(
-    folder: Annotated[Path, typer.Argument(help="An archive's folder.")],
-    key: Annotated[str, typer.Option(help="Verifier key as the authority gave it out.")] = "",
+    folder: Annotated[Path, typer.Argument(help="Folder of an archive.")],
+    key: Annotated[str, typer.Option(help="Verifier key as the authority published it.")] = "",
 ) -> None:
-    """Check an archive from its rows to the signed head; needs neither network nor database."""
+    """Check an archive from its rows to the signed head, without network or database."""
     _show(check_folder(folder, key))
     if key:
-        console.print("The archive holds under the key given.")
+        new_console().print("The archive is valid under this key.")
     else:
-        console.print("The archive holds under its own key; give --key to check whose it is.")
+        new_console().print(
+            "The archive is valid under the key in its manifest. Pass --key to check who signed it."
+        )
 
 
 def prove(
     context: typer.Context,
     order: Annotated[str, typer.Argument(help="platforms/{credit code}/orders/{order_no}")],
     *,
-    revision: Annotated[int, typer.Option(help="Which one; default: the latest.")] = 0,
+    revision: Annotated[int, typer.Option(help="Number of the revision; default: the latest.")] = 0,
     archives: Annotated[
-        list[Path] | None, typer.Option("--archive", help="Prove from archives alone; repeatable.")
+        list[Path] | None, typer.Option("--archive", help="Prove from archives only; repeatable.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("order.evidence.json"),
-    key: Annotated[str, typer.Option(help="Verifier key; default: the stack's or archive's.")] = "",
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("order.evidence.json"),
+    key: Annotated[
+        str, typer.Option(help="Verifier key; default: that of the stack or the archive.")
+    ] = "",
 ) -> None:
     """Write the proof of one order record, from the service or from archives."""
     if archives:
         key = key or read_archive(archives[0]).verifier_key
         proof = prove_from(archives, order, revision)
     else:
-        desk = desk_of(context)
-        key = key or evidence.own_key(desk)
-        asked = orders_pb2.GetOrderProofRequest(name=order, revision=revision)
-        proof = run(lambda: _ask(desk, asked))
+        connection = connection_of(context)
+        key = key or evidence.stack_key(connection)
+        request = orders_pb2.GetOrderProofRequest(name=order, revision=revision)
+        proof = run(lambda: _get_proof(connection, request))
     content = evidence_file(key, [proof])
     evidence.show(verify_file(content, key))
     out.write_bytes(content)
-    console.print(f"1 proof written to {out}")
+    new_console().print(f"1 proof written to {out}")
 
 
 async def _fetch(
-    desk: Desk, wanted: orders_pb2.GetOrderArchiveRequest, folder: Path, key: str
+    connection: Connection, request: orders_pb2.GetOrderArchiveRequest, folder: Path, key: str
 ) -> Archive:
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
-    async with desk.channels("administrator") as channels:
+    progress = progress_bars(new_console())
+    async with connection.channels("administrator") as channels:
         stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
         with progress:
             bar = progress.add_task("records", total=None)
             return await write_archive(
-                stub.GetOrderArchive(wanted, timeout=STREAM_SECONDS),
+                stub.GetOrderArchive(request, timeout=STREAM_SECONDS),
                 folder,
                 key,
                 lambda done, total: progress.update(bar, completed=done, total=total),
             )
 
 
-async def _ask(desk: Desk, asked: orders_pb2.GetOrderProofRequest) -> orders_pb2.OrderProof:
-    async with desk.channels("adjudicator") as channels:
+async def _get_proof(
+    connection: Connection, request: orders_pb2.GetOrderProofRequest
+) -> orders_pb2.OrderProof:
+    async with connection.channels("adjudicator") as channels:
         stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-        return await stub.GetOrderProof(asked)
+        return await stub.GetOrderProof(request)
 
 
-def _make_empty(folder: Path) -> None:
+def _require_empty(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         is_empty = not any(folder.iterdir())
     except OSError as error:
-        raise Refused(f"{folder} cannot be used ({error.strerror}); name another.") from error
+        raise Refused(f"{folder} cannot be used ({error.strerror}); use another.") from error
     if not is_empty:
-        raise Refused(f"{folder} is not empty; name a new folder for each archive.")
+        raise Refused(f"{folder} is not empty; use a new folder for each archive.")
 
 
-def _show(held: Archive) -> None:
+def _show(content: Archive) -> None:
     table = Table("platform", "month", "batches", "records", "files", "bytes", "bytes a record")
-    each = held.byte_count // held.row_count if held.row_count else 0
+    average = content.byte_count // content.row_count if content.row_count else 0
     table.add_row(
-        held.platform,
-        str(held.month),
-        *(f"{n:,}" for n in (len(held.batches), held.row_count, len(held.files))),
-        f"{held.byte_count:,}",
-        str(each),
+        content.platform,
+        str(content.month),
+        *(f"{n:,}" for n in (len(content.batches), content.row_count, len(content.files))),
+        f"{content.byte_count:,}",
+        str(average),
     )
-    console.print(table)
-
-
-def _month(text: str) -> Month:
-    try:
-        return Month.parse(text)
-    except ValueError:
-        raise Refused(f"{text} is no month; write it as 2025-07.") from None
+    new_console().print(table)

@@ -1,4 +1,4 @@
-"""`oip dead-letters`: events that a service could not handle; look at them, have them retried."""
+"""`oip dead-letters`: events that a service could not handle; list them, retry them."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Annotated
 
 import typer
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
-from rich.console import Console
 from rich.table import Table
 
-from services.cli.desk import Desk, Refused, desk_of, run
-from services.runtime.rpc.client import Channels
+from services.cli.connection import Connection, Refused, connection_of, run
+from services.cli.output import new_wide_console
+from services.client.channels import Channels
 from services.runtime.rpc.wire import moment_from_wire
 
 app = typer.Typer(no_args_is_help=True, help="Events that a service could not handle (死信).")
 
-Service = Annotated[str, typer.Option(help="One service only; default: all.")]
+Service = Annotated[str, typer.Option(help="One service; default: all.")]
 
 
 @app.command("list")
 def list_letters(
     context: typer.Context,
     service: Service = "",
-    settled: Annotated[bool, typer.Option(help="Also those that were settled.")] = False,
+    resolved: Annotated[bool, typer.Option(help="Include resolved dead letters.")] = False,
 ) -> None:
-    """Show dead letters, oldest first."""
-    desk = desk_of(context)
-    found = run(lambda: _all_letters(desk, _wanted(desk, service), settled))
-    if not found:
+    """List dead letters, oldest first."""
+    connection = connection_of(context)
+    letters = run(lambda: _all_letters(connection, _services(connection, service), resolved))
+    if not letters:
         typer.echo("There are no dead letters.")
         return
-    table = Table("service", "name", "event", "error", "put aside", "settled")
-    for name, letter in found:
+    table = Table("service", "name", "event", "error", "since", "resolved")
+    for name, letter in letters:
         table.add_row(
             name,
             letter.name,
@@ -42,39 +42,38 @@ def list_letters(
             f"{moment_from_wire(letter.create_time, 'create_time'):%Y-%m-%d %H:%M:%SZ}",
             "yes" if letter.HasField("resolve_time") else "no",
         )
-    Console(soft_wrap=not Console().is_terminal).print(table)
+    new_wide_console().print(table)
 
 
 @app.command()
 def retry(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="deadLetters/{producer}-{epoch}-{number}")],
-    service: Annotated[str, typer.Option(help="The service that could not handle it.")],
+    service: Annotated[str, typer.Option(help="Service that could not handle the event.")],
     request_id: Annotated[
-        str, typer.Option(help="Give the one of an attempt whose outcome is unknown.")
+        str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")
     ] = "",
 ) -> None:
-    """Have a dead letter handled once more."""
-    desk = desk_of(context)
-    _wanted(desk, service)
-    chosen = request_id or f"retry-{uuid.uuid4().hex}"
+    """Retry a dead letter."""
+    connection = connection_of(context)
+    _services(connection, service)
+    request = operations_pb2.RetryDeadLetterRequest(
+        name=name, request_id=request_id or f"retry-{uuid.uuid4().hex}"
+    )
 
-    async def ask() -> operations_pb2.DeadLetter:
-        async with desk.channels("administrator") as channels:
-            stub = _stub(channels, service)
-            return await stub.RetryDeadLetter(
-                operations_pb2.RetryDeadLetterRequest(name=name, request_id=chosen)
-            )
+    async def call() -> operations_pb2.DeadLetter:
+        async with connection.channels("administrator") as channels:
+            return await _stub(channels, service).RetryDeadLetter(request)
 
-    letter = run(ask)
-    typer.echo(f"{letter.name} is settled.")
+    letter = run(call)
+    typer.echo(f"{letter.name} is resolved.")
 
 
 async def _all_letters(
-    desk: Desk, services: Iterable[str], include_resolved: bool
+    connection: Connection, services: Iterable[str], include_resolved: bool
 ) -> list[tuple[str, operations_pb2.DeadLetter]]:
-    found = []
-    async with desk.channels("administrator") as channels:
+    letters = []
+    async with connection.channels("administrator") as channels:
         for service in services:
             stub, token = _stub(channels, service), ""
             while True:
@@ -83,19 +82,20 @@ async def _all_letters(
                         page_token=token, include_resolved=include_resolved
                     )
                 )
-                found += [(service, letter) for letter in answer.dead_letters]
+                letters += [(service, letter) for letter in answer.dead_letters]
                 token = answer.next_page_token
                 if not token:
                     break
-    return found
+    return letters
 
 
 def _stub(channels: Channels, service: str) -> operations_pb2_grpc.OperationsServiceAsyncStub:
     return channels.stub(operations_pb2_grpc.OperationsServiceStub, service)
 
 
-def _wanted(desk: Desk, service: str) -> list[str]:
-    names = list(desk.addresses)
+def _services(connection: Connection, service: str) -> list[str]:
+    """The one service, or all; raises Refused if there is no such service."""
+    names = list(connection.addresses)
     if service and service not in names:
         raise Refused(f"There is no service {service}; the services are {', '.join(names)}.")
     return [service] if service else names

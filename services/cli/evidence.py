@@ -1,4 +1,4 @@
-"""`oip evidence`: a claim's order records as a file that anybody can check."""
+"""`oip evidence`: the order records of a claim as a file that anyone can check."""
 
 from __future__ import annotations
 
@@ -8,92 +8,103 @@ from typing import Annotated
 import typer
 from oip.claims.v1 import claims_pb2, claims_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
-from rich.console import Console
 from rich.table import Table
 
-from services.cli.desk import Desk, Refused, desk_of, run
-from services.client.evidence import Evidence, Said, evidence_file, verify_file
+from services.cli.connection import Connection, Refused, connection_of, run
+from services.cli.output import new_console
+from services.client.proofs.evidence import (
+    Evidence,
+    UnsignedStatements,
+    evidence_file,
+    verify_file,
+)
+from services.orderlog.signer import VERIFIER_FILE
 from services.runtime.rpc.wire import moment_from_wire
 
-VERIFIER_FILE = Path("keys") / "order-log.vkey"
-
 app = typer.Typer(no_args_is_help=True, help="Proofs of order records (证据).")
-console = Console()
 
 
 @app.command("export")
 def export(
     context: typer.Context,
     claim: Annotated[str, typer.Argument(help="claims/{id}")],
-    out: Annotated[Path | None, typer.Option(help="Default: {id}.evidence.json here.")] = None,
-    key: Annotated[str, typer.Option(help="Verifier key; default: the stack's own.")] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; default: {id}.evidence.json.")
+    ] = None,
+    key: Annotated[
+        str, typer.Option(help="Verifier key; default: the key of the local stack.")
+    ] = "",
 ) -> None:
     """Write one JSON file with a proof of every revision of each order of a claim."""
-    desk = desk_of(context)
-    key = key or own_key(desk)
-    said, proofs = run(lambda: _proofs(desk, claim))
+    connection = connection_of(context)
+    key = key or stack_key(connection)
+    unsigned, proofs = run(lambda: _proofs(connection, claim))
     if not proofs:
         raise Refused(f"{claim} has no order records; there is nothing to prove.")
     path = out or Path(f"{claim.rpartition('/')[2]}.evidence.json")
-    content = evidence_file(key, proofs, said)
+    content = evidence_file(key, proofs, unsigned)
     show(verify_file(content, key))
     path.write_bytes(content)
-    console.print(f"{len(proofs)} proofs written to {path}")
+    new_console().print(f"{len(proofs)} proofs written to {path}")
 
 
 @app.command("verify")
 def verify(
-    file: Annotated[Path, typer.Argument(help="An exported file.")],
-    key: Annotated[str, typer.Option(help="Verifier key as the authority gave it out.")] = "",
+    file: Annotated[Path, typer.Argument(help="Exported file.")],
+    key: Annotated[str, typer.Option(help="Verifier key as the authority published it.")] = "",
 ) -> None:
-    """Check an exported file; needs neither network nor database."""
+    """Check an exported file, without network or database."""
     show(verify_file(content_of(file), key))
     if key:
-        console.print("All records hold under the key given.")
+        new_console().print("All records are valid under this key.")
     else:
-        console.print(
-            "All records hold under the key in the file; give --key to check whose it is."
+        new_console().print(
+            "All records are valid under the key in the file. Pass --key to check who signed them."
         )
 
 
-async def _proofs(desk: Desk, claim: str) -> tuple[Said, list[orders_pb2.OrderProof]]:
-    """All revisions of each order that the evidence names: what it rests on, and what came late."""
-    async with desk.channels("adjudicator") as channels:
+async def _proofs(
+    connection: Connection, name: str
+) -> tuple[UnsignedStatements, list[orders_pb2.OrderProof]]:
+    """All revisions of each order in the claim's evidence: those it rests on, and late ones."""
+    async with connection.channels("adjudicator") as channels:
         claims = channels.stub(claims_pb2_grpc.ClaimServiceStub, "claims")
         orders = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-        held = await claims.GetClaim(claims_pb2.GetClaimRequest(name=claim))
+        claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=name))
         proofs = []
-        for name in sorted({one.order for one in held.orders}):
-            order = await orders.GetOrder(orders_pb2.GetOrderRequest(name=name))
+        for order_name in sorted({link.order for link in claim.orders}):
+            order = await orders.GetOrder(orders_pb2.GetOrderRequest(name=order_name))
             for record in order.revisions:
-                asked = orders_pb2.GetOrderProofRequest(name=name, revision=record.row.revision)
-                proofs.append(await orders.GetOrderProof(asked))
-    return _said(held), proofs
+                request = orders_pb2.GetOrderProofRequest(
+                    name=order_name, revision=record.row.revision
+                )
+                proofs.append(await orders.GetOrderProof(request))
+    return _statements(claim), proofs
 
 
-def _said(claim: claims_pb2.Claim) -> Said:
-    return Said(
+def _statements(claim: claims_pb2.Claim) -> UnsignedStatements:
+    return UnsignedStatements(
         claim=claim.name,
         accident_report=claim.accident_report,
         accident_time=moment_from_wire(claim.accident_time, "accident_time").isoformat(),
         report_time=moment_from_wire(claim.report_time, "report_time").isoformat(),
-        named=frozenset((one.order, one.revision) for one in claim.orders),
+        named=frozenset((link.order, link.revision) for link in claim.orders),
     )
 
 
-def own_key(desk: Desk) -> str:
-    """The verifier key of the stack at hand."""
-    path = desk.settings.state_dir / VERIFIER_FILE
+def stack_key(connection: Connection) -> str:
+    """The verifier key of the local stack. Raises Refused."""
+    path = connection.settings.state_dir / VERIFIER_FILE
     try:
         return path.read_text(encoding="ascii").strip()
     except OSError:
         raise Refused(
-            f"There is no verifier key at {path}; give the one of the log with --key."
+            f"There is no verifier key at {path}; pass the key of the log with --key."
         ) from None
 
 
 def content_of(file: Path) -> bytes:
-    """What is in a file that was named."""
+    """The content of a file in an argument. Raises Refused."""
     try:
         return file.read_bytes()
     except OSError as error:
@@ -101,28 +112,29 @@ def content_of(file: Path) -> bytes:
 
 
 def show(evidence: Evidence) -> None:
-    """Print what was proven, and apart from it what the file only says."""
-    table = Table("order", "revision", "worker", "accepted", "ended", "taken in", "log", "said")
-    for one in evidence.proven:
-        record = one.record
-        marks = [word for word in ("named", "late") if one.said.get(word)]
+    """Print what is proven and, apart from it, what the file only states."""
+    table = Table("order", "revision", "worker", "accepted", "ended", "received", "log", "unsigned")
+    for proven in evidence.proven:
+        record = proven.record
+        marks = [mark for mark in ("named", "late") if proven.unsigned.get(mark)]
         table.add_row(
             record["order_no"],
             str(record["revision"]),
             str(record["worker"]),
             record["accept_time"],
             record["end_time"],
-            one.create_time,
-            f"{one.origin} at {one.log_size}",
+            proven.create_time,
+            f"{proven.origin} at {proven.log_size}",
             ", ".join(marks),
         )
+    console = new_console()
     console.print(table)
     console.print(
-        f"Proven: {len(evidence.proven)} records, each as its platform reported it and taken in "
-        "when it says, in a log whose head the key signed."
+        f"Proven: {len(evidence.proven)} records, each as its platform reported it and at the time "
+        "it was received, in a log whose head the key signed."
     )
-    said = ", ".join(f"{name} {value}" for name, value in evidence.said.items())
+    unsigned = ", ".join(f"{name} {value}" for name, value in evidence.unsigned.items())
     console.print(
-        f"Only said, not proven: {said + ', ' if said else ''}"
+        f"Stated, but not proven: {unsigned + ', ' if unsigned else ''}"
         "which records are named or late, and that no other record belongs to the case."
     )

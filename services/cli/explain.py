@@ -1,4 +1,4 @@
-"""`oip law explain`: the chain of findings behind a decision, in English and in Chinese."""
+"""`oip law explain`: the findings behind a decision, in English and in Chinese."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 from oip.type.v1 import type_pb2
 from rich.console import Console
 
-from services.cli.desk import Refused, desk_of, run
+from services.cli.connection import Refused, connection_of, run
+from services.client.channels import Channels
 from services.kernel.money import Fen
-from services.runtime.rpc.client import Channels
 from services.runtime.rpc.wire import date_from_wire
 
 ROLES = ("fund_officer", "adjudicator", "appraiser")
@@ -37,7 +37,7 @@ OUTCOMES_ZH = {
 
 
 class Language(Enum):
-    """In which language a chain is shown."""
+    """The language in which a chain is shown."""
 
     EN = "en"
     ZH = "zh"
@@ -46,43 +46,43 @@ class Language(Enum):
 
 @dataclass(frozen=True)
 class Chain:
-    """What a decision says, and the findings it stands on, in their order."""
+    """A decision, and the findings it rests on, in their order."""
 
     title: str
     findings: Sequence[type_pb2.Finding]
 
 
-Ask = Callable[[Channels, str], Awaitable[list[Chain]]]
+Reader = Callable[[Channels, str], Awaitable[list[Chain]]]
 
 
 def explain(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help=f"One of {FORMS}.")],
     language: Annotated[
-        Language, typer.Option(help="In which language.", case_sensitive=False)
+        Language, typer.Option(help="Language of the output.", case_sensitive=False)
     ] = Language.BOTH,
 ) -> None:
-    """Show how a decision came about: provision, parameters, inputs, arithmetic, result."""
-    desk = desk_of(context)
-    _ask_for(name)
+    """Explain a decision: provisions, parameters, inputs, arithmetic, result."""
+    connection = connection_of(context)
+    _reader_of(name)
 
     async def work() -> list[Chain]:
-        async with desk.channels(*ROLES) as channels:
+        async with connection.channels(*ROLES) as channels:
             return await chains_of(channels, name)
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for chain in run(work):
         console.print(chain.title, style="bold")
         if not chain.findings:
-            console.print("  There are no findings yet; ask again when it is decided.")
+            console.print("  There are no findings yet; try again after the decision.")
         for number, finding in enumerate(chain.findings, start=1):
             for line in lines(finding, number, language):
                 console.print(line)
 
 
 async def chains_of(channels: Channels, name: str) -> list[Chain]:
-    """The chains behind a decision: one, or for a bill one a line; raises Refused."""
-    return await _ask_for(name)(channels, name)
+    """The chains behind a decision: one, or for a bill one per line; raises Refused."""
+    return await _reader_of(name)(channels, name)
 
 
 def lines(finding: type_pb2.Finding, number: int, language: Language) -> Iterable[str]:
@@ -91,12 +91,12 @@ def lines(finding: type_pb2.Finding, number: int, language: Language) -> Iterabl
     place = f"{provision.instrument} {provision.article}".strip()
     outcome = type_pb2.Finding.Outcome.Name(finding.outcome)
     english = outcome.lower().replace("_", " ")
-    words = {
+    outcome_shown = {
         Language.EN: english,
         Language.ZH: OUTCOMES_ZH.get(outcome, english),
         Language.BOTH: f"{english} / {OUTCOMES_ZH.get(outcome, english)}",
     }[language]
-    yield f"  {number}. {place} [{provision.tag}]: {words}"
+    yield f"  {number}. {place} [{provision.tag}]: {outcome_shown}"
     if language is not Language.ZH:
         yield f"     {finding.text}"
     if language is not Language.EN:
@@ -110,10 +110,10 @@ def lines(finding: type_pb2.Finding, number: int, language: Language) -> Iterabl
         yield f"     {inputs}: {_facts(finding.inputs)}"
     for version in finding.parameters:
         since = date_from_wire(version.since_date, "since_date")
-        sure = f" [{version.tag}]" if version.tag else ""
+        tag = f" [{version.tag}]" if version.tag else ""
         yield (
             f"     {parameter}: {version.name} = {version.value} "
-            f"(since {since}, {version.jurisdiction}, {version.source}{sure})"
+            f"(since {since}, {version.jurisdiction}, {version.source}{tag})"
         )
     if finding.arithmetic:
         yield f"     {arithmetic}: {finding.arithmetic}"
@@ -125,9 +125,9 @@ def _facts(facts: Iterable[type_pb2.Fact]) -> str:
     return "; ".join(f"{fact.name} = {fact.value}" for fact in facts)
 
 
-def _ask_for(name: str) -> Ask:
+def _reader_of(name: str) -> Reader:
     parts = name.split("/")
-    asks: dict[tuple[str, ...], Ask] = {
+    readers: dict[tuple[str, ...], Reader] = {
         ("awards",): _award,
         ("appraisals",): _appraisal,
         ("claims",): _determinations,
@@ -136,10 +136,10 @@ def _ask_for(name: str) -> Ask:
         ("platforms", "premiumBills", "lines"): _premium_lines,
         ("settlementPeriods",): _settlement,
     }
-    ask = asks.get(tuple(parts[0::2]))
-    if ask is None or len(parts) % 2 or not all(parts):
+    reader = readers.get(tuple(parts[0::2]))
+    if reader is None or len(parts) % 2 or not all(parts):
         raise Refused(f"{name} cannot be explained; name one of {FORMS}.")
-    return ask
+    return reader
 
 
 async def _award(channels: Channels, name: str) -> list[Chain]:
@@ -167,10 +167,10 @@ async def _determinations(channels: Channels, name: str) -> list[Chain]:
         answer = await stub.ListDeterminations(
             claims_pb2.ListDeterminationsRequest(claim=claim, page_token=token)
         )
-        for made in answer.determinations:
-            if name in {claim, made.name}:
-                outcome = claims_pb2.Determination.Outcome.Name(made.outcome)
-                chains.append(Chain(f"{made.name}: {outcome}", made.findings))
+        for determination in answer.determinations:
+            if name in {claim, determination.name}:
+                outcome = claims_pb2.Determination.Outcome.Name(determination.outcome)
+                chains.append(Chain(f"{determination.name}: {outcome}", determination.findings))
         token = answer.next_page_token
         if not token:
             break

@@ -1,4 +1,4 @@
-"""`oip law`: check parameter files, show what is in force, explain how a decision came about."""
+"""`oip law`: check parameter files, show the values in force, explain decisions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import services
-from services.cli.desk import EXIT_CHECK_FAILED, Refused
+from services.cli.connection import EXIT_CHECK_FAILED, Refused
 from services.cli.explain import explain
 from services.kernel.parameter_check import (
     Places,
@@ -31,7 +31,7 @@ from services.kernel.parameters import (
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="The law as dated data: check it, show it, explain with it (法规参数).",
+    help="Parameters of the law: check them, show them, explain decisions (法规参数).",
 )
 app.command()(explain)
 
@@ -42,10 +42,10 @@ AREAS = ROOT / "kernel" / "parameters" / "pooling_areas.toml"
 @app.command()
 def check(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder with parameter files, or above such.")
+        Path, typer.Argument(metavar="DIR", help="Folder with parameter files, at any depth.")
     ] = ROOT,
 ) -> None:
-    """Check parameter files; one sentence for each fault, with file, key and day."""
+    """Check parameter files; print one sentence per fault, with file, key and day."""
     if not folder.is_dir():
         raise Refused(f"There is no folder {folder}; name one with parameter files.")
     files = parameter_files(folder)
@@ -63,11 +63,14 @@ def check(
 @app.command()
 def show(
     name: Annotated[
-        str, typer.Argument(help="disability_grant_months, or benefits/… of two alike")
+        str,
+        typer.Argument(
+            help="For example disability_grant_months; benefits/… if two services have the name."
+        ),
     ],
     on: Annotated[
         datetime,
-        typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="The day of the event."),
+        typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Day of the event."),
     ],
     where: Annotated[
         str, typer.Option("--in", metavar="PLACE", help="CN, a division code, or CODE@division.")
@@ -79,17 +82,17 @@ def show(
         ),
     ] = None,
     folder: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="Where the parameter files are.")
+        Path, typer.Option("--dir", metavar="DIR", help="Folder with parameter files.")
     ] = ROOT,
 ) -> None:
-    """Show the value in force on a day in a place, with its source and how long it is valid."""
-    found = list(_files_of(name, folder))
-    if not found:
+    """Show the value in force on a day in a place, with its source and validity."""
+    paths = list(_files_of(name, folder))
+    if not paths:
         raise Refused(f"There is no parameter {name}; `oip law names` lists them all.")
     if problem := unknown_place(where, Places.of(folder, AREAS)):
         raise Refused(f"{problem[0].upper()}{problem[1:]}.")
     console = Console(soft_wrap=True, highlight=False)
-    for path in found:
+    for path in paths:
         parameter = _load(path)
         try:
             value = parameter.on(on.date(), where, known.date() if known else None)
@@ -102,7 +105,7 @@ def show(
 @app.command()
 def names(
     folder: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="Where the parameter files are.")
+        Path, typer.Option("--dir", metavar="DIR", help="Folder with parameter files.")
     ] = ROOT,
 ) -> None:
     """List the parameters with their units."""

@@ -1,4 +1,4 @@
-"""The commands of `oip`, one module each."""
+"""The program `oip`: its commands and the options before them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli import archive, dead_letters, evidence, heads, law, orders, settlement, totals
-from services.cli.desk import Desk, OneSentence
+from services.cli.connection import Connection, ErrorReportingGroup
 from services.cli.statement import statement
 from services.cli.tls import Tls
 from services.cli.token import token
@@ -17,7 +17,7 @@ from services.runtime.base import log
 from services.runtime.base.settings import Settings
 
 app = typer.Typer(
-    cls=OneSentence,
+    cls=ErrorReportingGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -45,33 +45,38 @@ def main(  # noqa: PLR0917 - typer calls it by name
     context: typer.Context,
     state_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of the development stack; default OIP_STATE_DIR or .local."),
+        typer.Option(help="Folder of the development stack; default: OIP_STATE_DIR or .local."),
     ] = None,
     token: Annotated[
-        str, typer.Option(envvar="OIP_TOKEN", help="A token to call with; default: issue one.")
+        str,
+        typer.Option(
+            envvar="OIP_TOKEN", help="Token to call with; default: one of the development stack."
+        ),
     ] = "",
     tls_authority: Annotated[
         Path | None,
         typer.Option(
             envvar=["OIP_TLS_AUTHORITY_FILE", "OIP_TLS_CLIENT_AUTHORITY_FILE"],
-            help="PEM file of the authority whose certificates the services show.",
+            help="PEM file of the authority that issued the services' certificates.",
         ),
     ] = None,
     tls_certificate: Annotated[
         Path | None,
         typer.Option(
             envvar="OIP_TLS_CERTIFICATE_FILE",
-            help="PEM file of the certificate to call with (mutual TLS); with --tls-key.",
+            help="PEM file of the client certificate (mutual TLS); needs --tls-key.",
         ),
     ] = None,
     tls_key: Annotated[
         Path | None,
-        typer.Option(envvar="OIP_TLS_KEY_FILE", help="PEM file of its key, without a password."),
+        typer.Option(
+            envvar="OIP_TLS_KEY_FILE", help="PEM file of the certificate's key, without a password."
+        ),
     ] = None,
 ) -> None:
-    """Where to call, and as whom; without any of the TLS files calls go in the clear."""
+    """Call a stack of the scheme. Without TLS files calls are not encrypted."""
     settings = Settings() if state_dir is None else Settings(state_dir=state_dir)
-    context.obj = Desk(settings, token, Tls(tls_authority, tls_certificate, tls_key))
+    context.obj = Connection(settings, token, Tls(tls_authority, tls_certificate, tls_key))
 
 
 def run() -> None:

@@ -1,4 +1,4 @@
-"""What a push keeps beside its file: the receipts it holds, and the rows that were refused."""
+"""What a push keeps next to its file: the receipts so far, and the rows that were refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from oip.orders.v1 import orders_pb2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.cli.desk import Refused
+from services.cli.connection import Refused
 
 REJECTED_HEADER = ("file_row", "platform", "batch", "order_no", "status", "field", "text")
 
@@ -34,36 +34,38 @@ class Receipt(BaseModel):
 
     @classmethod
     def of(cls, batch: orders_pb2.OrderBatch) -> Receipt:
-        """What we keep of a receipt."""
+        """The part of a receipt that is kept."""
         return cls(
             received=batch.received_count,
             created=batch.created_count,
             exists=batch.exists_count,
             conflict=batch.conflict_count,
             rejected=batch.rejected_count,
-            reasons={status_name(one.status): one.row_count for one in batch.rejected_by_reason},
+            reasons={
+                status_name(count.status): count.row_count for count in batch.rejected_by_reason
+            },
             root=batch.merkle_root.hex(),
             log_index=batch.log_index,
         )
 
     @property
     def refused_count(self) -> int:
-        """Rows that are not held: rejected, or other content under a number that is held."""
+        """Rows not stored: rejected, or in conflict with the stored content of the same number."""
         return self.rejected + self.conflict
 
 
 class State(BaseModel):
-    """How far a file is: the receipts by platform and batch id, under which run."""
+    """The progress of a file: its run, and the receipts by platform and batch id."""
 
     model_config = ConfigDict(extra="forbid")
 
     run: str
-    # SHA-256 of the file, and of what the mapping says.
+    # SHA-256 of the file, and of the content of the mapping.
     digest: str
     mapping: str
     finished: bool = False
     done: dict[str, dict[str, Receipt]] = Field(default_factory=dict)
-    # Whether a push with another mapping was interrupted: the rows may be other ones now.
+    # Whether a push with another mapping was interrupted: the rows may differ now.
     other_mapping: bool = Field(default=False, exclude=True)
 
     @classmethod
@@ -77,7 +79,7 @@ class State(BaseModel):
         fresh = cls(run=secrets.token_hex(6), digest=digest, mapping=mapping_digest)
         path = state_path(file)
         try:
-            held = cls.model_validate_json(path.read_bytes())
+            stored = cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return fresh
         except OSError as error:
@@ -87,13 +89,13 @@ class State(BaseModel):
                 f"{path} is not the state of a push; move it away to send the file from its "
                 "beginning."
             ) from error
-        if held.finished or held.digest != digest:
+        if stored.finished or stored.digest != digest:
             return fresh
-        fresh.other_mapping = held.mapping != mapping_digest
-        return fresh if fresh.other_mapping else held
+        fresh.other_mapping = stored.mapping != mapping_digest
+        return fresh if fresh.other_mapping else stored
 
     def save(self, file: Path) -> None:
-        """Write the state beside its file, whole or not at all."""
+        """Write the state next to its file, whole or not at all."""
         path = state_path(file)
         draft = path.with_name(f"{path.name}.draft")
         with _writing(path):
@@ -102,7 +104,7 @@ class State(BaseModel):
 
 
 class Rejected:
-    """The rows that were refused: `{file.name}.rejected.csv`, which is replaced at the end."""
+    """The rows that were refused: `{file.name}.rejected.csv`."""
 
     def __init__(self, path: Path, sink: TextIO) -> None:
         self._path = path
@@ -116,8 +118,8 @@ class Rejected:
 
 
 @contextmanager
-def rejected_beside(file: Path) -> Iterator[Rejected]:
-    """A new list of refused rows; the last one stands until this one is complete."""
+def rejected_list(file: Path) -> Iterator[Rejected]:
+    """A new list of refused rows; the previous one is kept until this one is complete."""
     path = rejected_path(file)
     draft = path.with_name(f"{path.name}.draft")
     with _writing(path):
@@ -158,6 +160,6 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _unusable(path: Path, how: str, error: OSError) -> Refused:
     return Refused(
-        f"{path} cannot be {how} ({error.strerror}); make room for it or give the right to, "
-        "and push again: what was sent stays."
+        f"{path} cannot be {how} ({error.strerror}); free space or grant access, and push again: "
+        "what was sent stays stored."
     )

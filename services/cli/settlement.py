@@ -1,4 +1,4 @@
-"""`oip settlement`: close a month in steps. Proposer and approver are two people."""
+"""`oip settlement`: close a month in steps. The proposer and the approver are two persons."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from typing import Annotated, Any
 import typer
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 
-from services.cli.desk import EXIT_CHECK_FAILED, Desk, Refused, desk_of, run
-from services.cli.statement import MonthArgument, month_of, show
+from services.cli.connection import (
+    EXIT_CHECK_FAILED,
+    Connection,
+    Refused,
+    connection_of,
+    month_of,
+    run,
+)
+from services.cli.statement import MonthArgument, show
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import month_to_wire
 
@@ -20,20 +27,17 @@ app = typer.Typer(
 
 HASH_DIGITS = 64
 
-RequestId = Annotated[
-    str, typer.Option(help="Give the one of an attempt whose outcome is unknown.")
-]
-Explain = Annotated[bool, typer.Option(help="Also how each transfer came about.")]
-Ask = Callable[[Any], Awaitable[Any]]
+RequestId = Annotated[str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")]
+Explain = Annotated[bool, typer.Option(help="Also explain each transfer.")]
+Call = Callable[[Any], Awaitable[Any]]
 
 
 @app.command()
 def trial(context: typer.Context, month: MonthArgument, explain: Explain = False) -> None:
     """Compute a month as it would close today. Nothing is stored."""
-    wanted = month_to_wire(month_of(month))
-    request = fund_pb2.TrialSettlementRequest(month=wanted)
+    request = fund_pb2.TrialSettlementRequest(month=month_to_wire(month_of(month)))
     show(
-        _call(desk_of(context), "fund_officer", lambda stub: stub.TrialSettlement(request)),
+        _call(connection_of(context), "fund_officer", lambda stub: stub.TrialSettlement(request)),
         explain=explain,
     )
 
@@ -45,7 +49,9 @@ def propose(context: typer.Context, month: MonthArgument, request_id: RequestId 
     request = fund_pb2.ProposeSettlementRequest(
         request_id=_id("propose", chosen, request_id), month=month_to_wire(chosen)
     )
-    show(_call(desk_of(context), "fund_officer", lambda stub: stub.ProposeSettlement(request)))
+    show(
+        _call(connection_of(context), "fund_officer", lambda stub: stub.ProposeSettlement(request))
+    )
 
 
 @app.command()
@@ -53,13 +59,15 @@ def approve(
     context: typer.Context,
     month: MonthArgument,
     digest: Annotated[
-        str, typer.Option("--hash", help="The hash on the statement that was read, 64 digits.")
+        str, typer.Option("--hash", help="Hash on the statement you read, 64 digits.")
     ],
     request_id: RequestId = "",
 ) -> None:
-    """Approve the figures of this hash. Somebody else than the proposer: show a token of theirs.
+    """Approve the figures with this hash. The approver is another person than the proposer.
 
-    In development: oip --token "$(oip token --role fund_approver --subject wu)" settlement …
+    Use the approver's token. In development:
+
+    oip --token "$(oip token --role fund_approver --subject wu)" settlement …
     """
     chosen = month_of(month)
     request = fund_pb2.ApproveSettlementRequest(
@@ -67,7 +75,9 @@ def approve(
         month=month_to_wire(chosen),
         hash=_hash_bytes(digest),
     )
-    show(_call(desk_of(context), "fund_approver", lambda stub: stub.ApproveSettlement(request)))
+    show(
+        _call(connection_of(context), "fund_approver", lambda stub: stub.ApproveSettlement(request))
+    )
 
 
 @app.command()
@@ -77,22 +87,22 @@ def close(context: typer.Context, month: MonthArgument, request_id: RequestId = 
     request = fund_pb2.CloseSettlementRequest(
         request_id=_id("close", chosen, request_id), month=month_to_wire(chosen)
     )
-    show(_call(desk_of(context), "fund_officer", lambda stub: stub.CloseSettlement(request)))
+    show(_call(connection_of(context), "fund_officer", lambda stub: stub.CloseSettlement(request)))
 
 
 @app.command()
 def withdraw(
     context: typer.Context,
     month: MonthArgument,
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    reason: Annotated[str, typer.Option(help="Reason; it is recorded.")],
     request_id: RequestId = "",
 ) -> None:
-    """Take a proposal back; the month takes postings again."""
+    """Withdraw a proposal; the month accepts postings again."""
     chosen = month_of(month)
     request = fund_pb2.WithdrawSettlementRequest(
         request_id=_id("withdraw", chosen, request_id), month=month_to_wire(chosen), reason=reason
     )
-    _call(desk_of(context), "fund_officer", lambda stub: stub.WithdrawSettlement(request))
+    _call(connection_of(context), "fund_officer", lambda stub: stub.WithdrawSettlement(request))
     typer.echo(f"{chosen} is open again.")
 
 
@@ -102,30 +112,32 @@ def replay(
     month: MonthArgument,
     text: Annotated[bool, typer.Option(help="Also print the canonical text.")] = False,
 ) -> None:
-    """Compute a closed month again from its postings. Exit code 1 if a byte differs."""
+    """Recompute a closed month from its postings. Exit code 1 if a byte differs."""
     chosen = month_of(month)
     request = fund_pb2.ReplaySettlementRequest(month=month_to_wire(chosen))
-    found = _call(desk_of(context), "fund_officer", lambda stub: stub.ReplaySettlement(request))
+    answer = _call(
+        connection_of(context), "fund_officer", lambda stub: stub.ReplaySettlement(request)
+    )
     if text:
-        typer.echo(found.text, nl=False)
-    typer.echo(f"approved {found.approved_hash.hex()}")
-    typer.echo(f"replayed {found.replayed_hash.hex()}")
-    if not found.equal:
-        typer.echo(f"{chosen} does not follow from its postings any more.", err=True)
+        typer.echo(answer.text, nl=False)
+    typer.echo(f"approved {answer.approved_hash.hex()}")
+    typer.echo(f"replayed {answer.replayed_hash.hex()}")
+    if not answer.equal:
+        typer.echo(f"{chosen} no longer follows from its postings.", err=True)
         raise typer.Exit(EXIT_CHECK_FAILED)
     typer.echo(f"{chosen} is the same, byte for byte.")
 
 
-def _call(desk: Desk, role: str, ask: Ask) -> Any:
-    async def asking() -> Any:
-        async with desk.channels(role) as channels:
-            return await ask(channels.stub(fund_pb2_grpc.FundServiceStub, "fund"))
+def _call(connection: Connection, role: str, call: Call) -> Any:
+    async def respond() -> Any:
+        async with connection.channels(role) as channels:
+            return await call(channels.stub(fund_pb2_grpc.FundServiceStub, "fund"))
 
-    return run(asking)
+    return run(respond)
 
 
-def _id(step: str, month: Month, given: str) -> str:
-    return given or f"{step}-{month}-{uuid.uuid4().hex}"
+def _id(step: str, month: Month, request_id: str) -> str:
+    return request_id or f"{step}-{month}-{uuid.uuid4().hex}"
 
 
 def _hash_bytes(text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""`oip statement 2025-07`: what a month yields, pooling area by pooling area."""
+"""`oip statement 2025-07`: the result of a month by pooling area."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
-from rich.console import Console
 from rich.table import Table
 
-from services.cli.desk import Refused, desk_of, run
+from services.cli.connection import connection_of, month_of, run
+from services.cli.output import new_console
 from services.kernel.money import Fen
-from services.kernel.periods import SHANGHAI, Month
+from services.kernel.periods import SHANGHAI
 from services.runtime.rpc.wire import moment_from_wire, month_from_wire
 
 COLUMNS = (
@@ -22,38 +22,38 @@ COLUMNS = (
     ("deficit compensation", "deficit_compensation_fen"),
     ("closing", "closing_fen"),
 )
-# Into a file or a pipe, amounts of a thousand billion still stand on one line.
+# In a file or a pipe, amounts of a thousand billion still fit on one line.
 WIDTH_IN_FILES = 160
 ROLES = ("fund_officer", "fund_approver", "administrator")
 
-MonthArgument = Annotated[str, typer.Argument(help="The month, as 2025-07.", metavar="MONTH")]
+MonthArgument = Annotated[str, typer.Argument(help="Month, for example 2025-07.", metavar="MONTH")]
 
 
 def statement(
     context: typer.Context,
     month: MonthArgument,
-    explain: Annotated[bool, typer.Option(help="Also how each transfer came about.")] = False,
+    explain: Annotated[bool, typer.Option(help="Also explain each transfer.")] = False,
 ) -> None:
     """Show a month's settlement: figures, state, hash."""
-    desk = desk_of(context)
+    connection = connection_of(context)
     name = f"settlementPeriods/{month_of(month)}"
 
-    async def ask() -> fund_pb2.SettlementPeriod:
-        async with desk.channels(*ROLES) as channels:
+    async def call() -> fund_pb2.SettlementPeriod:
+        async with connection.channels(*ROLES) as channels:
             stub = channels.stub(fund_pb2_grpc.FundServiceStub, "fund")
             return await stub.GetSettlementPeriod(fund_pb2.GetSettlementPeriodRequest(name=name))
 
-    show(run(ask), explain=explain)
+    show(run(call), explain=explain)
 
 
 def show(period: fund_pb2.SettlementPeriod, *, explain: bool = False) -> None:
-    """Print a month: its table, what stands in the way, and how the transfers came about."""
-    console = Console()
+    """Print a month: its table, the obstacles to closing it, and the reasons of transfers."""
+    console = new_console()
     if not console.is_terminal:
         console.width = WIDTH_IN_FILES
     console.print(table_of(period))
     for obstacle, obstacle_zh in zip(period.obstacles, period.obstacles_zh, strict=True):
-        console.print(f"[yellow]In the way:[/] {obstacle}\n  {obstacle_zh}")
+        console.print(f"[yellow]Obstacle:[/] {obstacle}\n  {obstacle_zh}")
     if explain:
         for finding in period.findings:
             console.print(f"{finding.text}\n{finding.text_zh}\n  {finding.arithmetic}")
@@ -78,7 +78,7 @@ def table_of(period: fund_pb2.SettlementPeriod) -> Table:
 
 
 def caption_of(period: fund_pb2.SettlementPeriod) -> str:
-    """Hash, people, and when it was closed."""
+    """Hash, proposer, approver, and the time of closing."""
     lines = [f"hash {period.hash.hex()}"] if period.hash else []
     people = [
         f"{word} {person}"
@@ -94,11 +94,3 @@ def caption_of(period: fund_pb2.SettlementPeriod) -> str:
         moment = moment_from_wire(period.close_time, "close_time").astimezone(SHANGHAI)
         lines.append(f"closed {moment:%Y-%m-%d %H:%M:%S} (UTC+8, Asia/Shanghai)")
     return "\n".join(lines)
-
-
-def month_of(text: str) -> Month:
-    """The month an argument names; refuses anything but year and month."""
-    try:
-        return Month.parse(text)
-    except ValueError:
-        raise Refused(f"{text} is not a month; write it as 2025-07.") from None

@@ -1,4 +1,4 @@
-"""Transport security of the command line's calls: whom it trusts, and what it shows of itself."""
+"""Transport security of the command line: the authority it trusts, and its own certificate."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class TlsWrong(Exception):  # noqa: N818 - a refusal is not an error of the prog
 
 @dataclass(frozen=True)
 class Tls:
-    """PEM files: the authority whose certificates services show, and our own certificate and key.
+    """PEM files: the authority that issues the services' certificates; our certificate and key.
 
-    With an authority alone the service proves who it is; with all three so do we (mutual TLS).
-    Without any, calls go in the clear.
+    With an authority alone the service authenticates itself; with all three files both sides do
+    (mutual TLS). Without any, calls are not encrypted.
     """
 
     authority: Path | None = None
@@ -26,20 +26,20 @@ class Tls:
     key: Path | None = None
 
     def credentials(self) -> grpc.ChannelCredentials | None:
-        """What channels are opened with; None in the clear. Raises TlsWrong."""
+        """The credentials of channels; None without encryption. Raises TlsWrong."""
         if self.authority is self.certificate is self.key is None:
             return None
         if (self.certificate is None) != (self.key is None):
             raise TlsWrong("a certificate needs its key: give --tls-certificate and --tls-key")
         self._check()
-        # Without an authority of its own gRPC trusts the public ones that come with it.
+        # Without an authority gRPC trusts the public ones that it ships.
         files = (self.authority, self.key, self.certificate)
         return grpc.ssl_channel_credentials(
             *(path.read_bytes() if path else None for path in files)
         )
 
     def _check(self) -> None:
-        # gRPC tells of a file that is none only as a service that cannot be reached.
+        # gRPC reports an unusable file only as an unreachable service.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         for path in filter(None, (self.authority, self.certificate, self.key)):
             _require_readable(path)
@@ -47,13 +47,13 @@ class Tls:
             if self.authority is not None:
                 context.load_verify_locations(self.authority)
         except ssl.SSLError as error:
-            raise TlsWrong(f"{self.authority} holds no certificate in PEM") from error
+            raise TlsWrong(f"{self.authority} has no certificate in PEM") from error
         try:
             if self.certificate is not None and self.key is not None:
-                # A key with a password would be asked for at the terminal.
+                # Otherwise a key with a password would prompt at the terminal.
                 context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
         except ssl.SSLError as error:
-            what = f"{self.certificate} and {self.key} are no certificate and its key in PEM"
+            what = f"{self.certificate} and {self.key} are not a certificate and its key in PEM"
             raise TlsWrong(f"{what}, without a password") from error
 
 

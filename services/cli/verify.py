@@ -1,4 +1,4 @@
-"""`oip verify`: re-compute the invariants of every service, and compare what was told and heard."""
+"""`oip verify`: recompute the invariants of every service, and compare events sent and consumed."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ from collections.abc import Mapping
 
 import typer
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
-from rich.console import Console
 from rich.table import Table
 
-from services.cli.desk import EXIT_CHECK_FAILED, Desk, desk_of, run
-from services.runtime.rpc.client import Channels
-from services.runtime.service.delivery import deliveries, missing, settled
+from services.cli.connection import EXIT_CHECK_FAILED, connection_of, run
+from services.cli.output import new_wide_console
+from services.client.channels import Channels
+from services.runtime.service.delivery import deliveries, missing, wait_until_delivered
 
 Checks = Mapping[str, list[operations_pb2.VerifyResponse.Check]]
 
-SETTLE_SECONDS = 15.0
+DELIVERY_SECONDS = 15.0
 
 
 def verify(context: typer.Context) -> None:
-    """Re-add, re-walk, re-count: every invariant of every service. Exit code 1 if one fails."""
-    desk = desk_of(context)
-    found, behind = run(lambda: _ask_from(desk))
-    console = Console(soft_wrap=not Console().is_terminal)
-    console.print(table_of(found, behind))
-    failed = failures(found, behind)
+    """Recompute every invariant of every service. Exit code 1 if one does not hold."""
+    connection = connection_of(context)
+
+    async def call() -> tuple[Checks, list[str]]:
+        async with connection.channels("administrator") as channels:
+            return await check_all(channels, list(connection.addresses))
+
+    checks, undelivered = run(call)
+    console = new_wide_console()
+    console.print(table_of(checks, undelivered))
+    failed = failures(checks, undelivered)
     if failed:
         console.print(f"[red]{failed} of the invariants do not hold.[/]")
         raise typer.Exit(EXIT_CHECK_FAILED)
     console.print("All invariants hold.")
 
 
-def table_of(found: Checks, behind: list[str]) -> Table:
-    """One row an invariant and service."""
+def table_of(checks: Checks, undelivered: list[str]) -> Table:
+    """One row for each invariant of each service."""
     table = Table("service", "invariant", "what must hold", "holds", "found")
-    for service, checks in found.items():
-        for check in checks:
+    for service, checks_of_service in checks.items():
+        for check in checks_of_service:
             table.add_row(
                 service,
                 check.invariant,
@@ -46,32 +51,28 @@ def table_of(found: Checks, behind: list[str]) -> Table:
     table.add_row(
         "all",
         "I6",
-        "What each service published, every listener has heard.",
-        "[red]NO[/]" if behind else "[green]yes[/]",
-        "; ".join(behind) or f"{len(found)} services compared",
+        "Every consumer has consumed what each service published.",
+        "[red]NO[/]" if undelivered else "[green]yes[/]",
+        "; ".join(undelivered) or f"{len(checks)} services compared",
     )
     return table
 
 
-def failures(found: Checks, behind: list[str]) -> int:
-    """How many invariants do not hold."""
-    return sum(not check.holds for checks in found.values() for check in checks) + bool(behind)
+def failures(checks: Checks, undelivered: list[str]) -> int:
+    """The number of invariants that do not hold."""
+    failed = sum(not check.holds for of_service in checks.values() for check in of_service)
+    return failed + bool(undelivered)
 
 
-async def ask(channels: Channels, names: list[str]) -> tuple[Checks, list[str]]:
-    """The checks of each service, and a sentence for each that has not heard everything."""
-    behind: list[str] = []
+async def check_all(channels: Channels, names: list[str]) -> tuple[Checks, list[str]]:
+    """The checks of each service, and a sentence for each delivery that is incomplete."""
+    undelivered: list[str] = []
     try:
-        await settled(channels, names, SETTLE_SECONDS)
+        await wait_until_delivered(channels, names, DELIVERY_SECONDS)
     except TimeoutError:
-        behind = missing(await deliveries(channels, names))
-    found = {}
+        undelivered = missing(await deliveries(channels, names))
+    checks = {}
     for name in names:
         stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, name)
-        found[name] = list((await stub.Verify(operations_pb2.VerifyRequest())).checks)
-    return found, behind
-
-
-async def _ask_from(desk: Desk) -> tuple[Checks, list[str]]:
-    async with desk.channels("administrator") as channels:
-        return await ask(channels, list(desk.addresses))
+        checks[name] = list((await stub.Verify(operations_pb2.VerifyRequest())).checks)
+    return checks, undelivered

@@ -1,32 +1,12 @@
-"""A platform's client: read a file of orders, look up its workers, send it, keep the receipts.
+"""A platform's client of the order service: uploads (`upload`) and proofs (`proofs`).
 
     mapping = load_mapping(Path("mapping.toml"))
-    for platform, share in survey(file, mapping).items():
-        known = await look_up_workers(enrolment_stub, platform, share.worker_numbers)
-        orders = (with_workers(piece, known) for piece in orders_of(file, mapping, platform))
-        receipts = await upload_orders(orders_stub, platform, cut(orders, run="2025-07-31"))
+    for platform, part in summarise_file(file, mapping).items():
+        known = await look_up_workers(enrolment_stub, platform, part.worker_numbers)
+        tables = (with_workers(table, known) for table in orders_of(file, mapping, platform))
+        batches = split_into_batches(tables, run="2025-07-31")
+        receipts = await upload_orders(orders_stub, platform, batches)
 
-A batch that got no answer is sent again under the same id; the service answers with the first
-receipt. Nothing here needs the command line. See docs/client.md.
+A batch without an answer is sent again under the same id; the service then answers with the first
+receipt. `channels` opens the channels that stubs are made of. See docs/client.md.
 """
-
-from services.client.mapping import Mapping, load_mapping
-from services.client.reading import Share, orders_of, read_orders, survey
-from services.client.uploading import Answer, Batch, cut, send_batches, upload_orders
-from services.client.workers import look_up_workers, with_workers
-
-__all__ = [
-    "Answer",
-    "Batch",
-    "Mapping",
-    "Share",
-    "cut",
-    "load_mapping",
-    "look_up_workers",
-    "orders_of",
-    "read_orders",
-    "send_batches",
-    "survey",
-    "upload_orders",
-    "with_workers",
-]

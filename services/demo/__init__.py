@@ -1,1 +1,1 @@
-"""The month of a province, lived through the same entrances that its users have."""
+"""A month of a province, simulated through the same services that its users call."""

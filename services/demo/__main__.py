@@ -1,7 +1,7 @@
-"""`python -m services.demo`: a province's month, end to end, on servers of its own.
+"""`python -m services.demo`: simulates a month of a province, end to end, on its own servers.
 
-Every step has an id of its own and is repeated without effect: a run that was killed is taken up
-again by running it again, and ends in the same figures.
+Every step has a fixed request id and can be repeated without effect: rerun an interrupted run, and
+it resumes and ends with the same figures.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.__main__ import all_services
-from services.cli.desk import EXIT_CHECK_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE
-from services.demo import cases, injuries, intake, money, scenario, show
+from services.cli.connection import EXIT_CHECK_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE
+from services.client.channels import RemoteProblem, problem_of
+from services.demo import cases, injuries, intake, money
+from services.demo.actors import Actors, Calendar
 from services.demo.cases import TooFewCasesError
-from services.demo.desks import Calendar, Desks
-from services.demo.scenario import Scenario, ScenarioError
+from services.demo.scenario import Scenario, ScenarioError, fictional, from_file
+from services.demo.statement import print_statement
 from services.demo.summary import summarise
+from services.demo.verification import VerificationFailedError, verify
 from services.kernel.problems import Problem
 from services.runtime.base import log as logs
 from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import CannotStartError, StateInUseError
 from services.runtime.events.jetstream import NotSyncedError
-from services.runtime.rpc.client import RemoteProblem, problem_of
 from services.runtime.service.stack import Stack, stack
 from services.runtime.storage.database import NotDurableError
 
-SETTLE_SECONDS = 300.0
+DELIVERY_SECONDS = 300.0
 SEED = 20250701
 
-# What ends the month before it began, each in one sentence that says what to do.
+# Errors that end the simulation with one sentence that says what to do.
 REFUSALS = (
     CannotStartError,
     NotDurableError,
@@ -56,7 +58,7 @@ console = Console()
 
 
 class Stages:
-    """One progress bar a stage, and how long each took."""
+    """One progress bar per stage, and the seconds of each."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -66,7 +68,7 @@ class Stages:
     async def stage(
         self, name: str, total: int | None = None
     ) -> AsyncIterator[Callable[..., None]]:
-        """Show a stage while the block runs; call what it gives with how much more is done."""
+        """Show a stage while the block runs; it yields a function that adds progress."""
         start = time.monotonic()
         bar = self._bars.add_task(name, total=total)
         if not console.is_terminal:
@@ -81,85 +83,92 @@ class Stages:
         self.seconds[name] = round(time.monotonic() - start, 2)
 
 
-async def live(story: Scenario, settings: Settings, bars: Progress) -> dict[str, Any]:
-    """Run the month and give its summary."""
+async def simulate(scenario: Scenario, settings: Settings, bars: Progress) -> dict[str, Any]:
+    """Run the month; its summary."""
     stages = Stages(bars)
-    clock = SetClock(Calendar(story.month).at(1, 0))
+    clock = SetClock(Calendar(scenario.month).at(1, 0))
     async with stages.stage("servers") as done:
         context = stack(all_services(), settings, clock=clock, any_port=True)
         running = await context.__aenter__()
         done()
     try:
-        desks = Desks(running.addresses, running.issuer, clock, story.name, Calendar(story.month))
+        calendar = Calendar(scenario.month)
+        actors = Actors(running.addresses, running.issuer, clock, scenario.name, calendar)
         try:
-            result = await _month(story, running, desks, stages)
+            result = await _month(scenario, running, actors, stages)
         finally:
-            await desks.close()
+            await actors.close()
     finally:
         await context.__aexit__(None, None, None)
     return result | {"seconds": stages.seconds}
 
 
-async def _month(story: Scenario, running: Stack, desks: Desks, stages: Stages) -> dict[str, Any]:
-    async def settled() -> None:
-        await running.settled(SETTLE_SECONDS)
+async def _month(
+    scenario: Scenario, running: Stack, actors: Actors, stages: Stages
+) -> dict[str, Any]:
+    async def delivered() -> None:
+        await running.wait_until_delivered(DELIVERY_SECONDS)
 
-    async with stages.stage("platforms", len(story.companies)) as done:
-        await intake.register_platforms(desks, story, done)
-    async with stages.stage("workers", sum(map(len, story.workers.values()))) as done:
-        ids = await intake.enrol_workers(desks, story, done)
-        await settled()
-    async with stages.stage("orders", story.rows.num_rows) as done:
-        batches = await intake.send_orders(desks, story, ids, done)
-        await settled()
+    async with stages.stage("platforms", len(scenario.companies)) as done:
+        await intake.register_platforms(actors, scenario, done)
+    async with stages.stage("workers", sum(map(len, scenario.workers.values()))) as done:
+        ids = await intake.enrol_workers(actors, scenario, done)
+        await delivered()
+    async with stages.stage("orders", scenario.rows.num_rows) as done:
+        batches = await intake.send_orders(actors, scenario, ids, done)
+        await delivered()
     accidents = cases.choose(
-        story.trips(), story.month.first_day.replace(day=injuries.LAST_ACCIDENT_DAY)
+        scenario.trips(), scenario.month.first_day.replace(day=injuries.LAST_ACCIDENT_DAY)
     )
     async with stages.stage("claims", 2 * len(accidents)) as done:
-        filed = await injuries.file_claims(desks, accidents, ids, done)
-        await injuries.determine_claims(desks, filed, done)
-        await settled()
-    async with stages.stage("appraisals", sum(bool(one.impairment) for one in accidents)) as done:
-        await injuries.conclude_appraisals(desks, filed, done)
-        await settled()
+        filed = await injuries.file_claims(actors, accidents, ids, done)
+        await injuries.determine_claims(actors, filed, done)
+        await delivered()
+    async with stages.stage(
+        "appraisals", sum(bool(accident.impairment) for accident in accidents)
+    ) as done:
+        await injuries.conclude_appraisals(actors, filed, done)
+        await delivered()
     async with stages.stage("benefits", len(accidents) + len(money.PAYMENT_RUNS)) as done:
-        await injuries.grant_expenses(desks, filed, done)
-        await money.instruct_payments(desks, done)
-        await settled()
-    async with stages.stage("premiums", len(story.months) + len(story.companies)) as done:
-        await money.assess_premiums(desks, list(story.months), done)
-        await money.receive_premiums(desks, list(story.months), story.late_platform, done)
-        await settled()
+        await injuries.grant_expenses(actors, filed, done)
+        await money.instruct_payments(actors, done)
+        await delivered()
+    async with stages.stage("premiums", len(scenario.months) + len(scenario.companies)) as done:
+        await money.assess_premiums(actors, list(scenario.months), done)
+        await money.receive_premiums(actors, list(scenario.months), scenario.late_platform, done)
+        await delivered()
     async with stages.stage("disbursement", len(money.PAYMENT_RUNS)) as done:
-        await money.disburse(desks, done)
+        await money.disburse(actors, done)
     async with stages.stage("settlement", 4) as done:
-        await money.settle(desks, story.month, done)
-        await settled()
+        await money.settle(actors, scenario.month, done)
+        await delivered()
     async with stages.stage("verification") as done:
-        await show.verify(running, console)
-    platforms = [company.name for company in story.companies]
-    figures = await summarise(desks, platforms, batches, list(story.months), story.month)
-    show.statement(console, figures)
+        await verify(running, console)
+    platforms = [company.name for company in scenario.companies]
+    figures = await summarise(actors, platforms, batches, list(scenario.months), scenario.month)
+    print_statement(console, figures)
     return figures
 
 
 def main(
     orders: Annotated[
-        Path | None, typer.Option(help="Order records to live the month on (Parquet, CSV).")
+        Path | None, typer.Option(help="Order records to simulate the month with (Parquet, CSV).")
     ] = None,
-    mapping: Annotated[Path | None, typer.Option(help="How to read them, a TOML file.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew.")] = False,
-    order_count: Annotated[int, typer.Option(help="Orders to make up.")] = 200_000,
-    worker_count: Annotated[int, typer.Option(help="Workers to make up.")] = 10_000,
-    out: Annotated[Path, typer.Option(help="Where summary.json goes.")] = Path("build/demo"),
+    mapping: Annotated[
+        Path | None, typer.Option(help="TOML file that says how to read them.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start from empty servers.")] = False,
+    order_count: Annotated[int, typer.Option(help="Number of fictional orders.")] = 200_000,
+    worker_count: Annotated[int, typer.Option(help="Number of fictional workers.")] = 10_000,
+    out: Annotated[Path, typer.Option(help="Folder for summary.json.")] = Path("build/demo"),
 ) -> None:
-    """Live a province's month: orders, premiums, claims, benefits, settlement."""
+    """Simulate a month of a province: orders, premiums, claims, benefits, settlement."""
     logs.configure(quiet=True)
     try:
-        story = _story(orders, mapping, order_count, worker_count)
-        settings = _settings(story, is_default=orders is None, fresh=fresh)
+        scenario = _scenario(orders, mapping, order_count, worker_count)
+        settings = _settings(scenario, is_default=orders is None, fresh=fresh)
         with _bars() as bars:
-            figures = asyncio.run(live(story, settings, bars))
+            figures = asyncio.run(simulate(scenario, settings, bars))
     except REFUSALS as error:
         console.print(str(error), soft_wrap=True)
         sys.exit(EXIT_REFUSED)
@@ -167,41 +176,41 @@ def main(
         problem = error if isinstance(error, RemoteProblem) else problem_of(error)
         console.print(problem.sentence, soft_wrap=True)
         sys.exit(EXIT_UNREACHABLE if problem.is_unreachable else EXIT_REFUSED)
-    except show.VerificationFailedError as error:
+    except VerificationFailedError as error:
         console.print(str(error), soft_wrap=True)
         sys.exit(EXIT_CHECK_FAILED)
     out.mkdir(parents=True, exist_ok=True)
     target = out / "summary.json"
     target.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    console.print(f"The figures are in {target}. To look around: {_look(settings)}")
+    console.print(f"The figures are in {target}. To explore the stack: {_dev_command(settings)}")
 
 
-def _story(
+def _scenario(
     orders: Path | None, mapping: Path | None, order_count: int, worker_count: int
 ) -> Scenario:
     if orders is None:
-        return scenario.made_up(order_count, worker_count, SEED)
+        return fictional(order_count, worker_count, SEED)
     if mapping is None:
         raise ScenarioError("Order records need a mapping: add MAPPING=file.toml.")
-    return scenario.from_file(orders, mapping)
+    return from_file(orders, mapping)
 
 
-def _settings(story: Scenario, *, is_default: bool, fresh: bool) -> Settings:
+def _settings(scenario: Scenario, *, is_default: bool, fresh: bool) -> Settings:
     settings = Settings()
     if not is_default:
-        settings = settings.model_copy(update={"state_dir": settings.state_dir / story.name})
+        settings = settings.model_copy(update={"state_dir": settings.state_dir / scenario.name})
     if fresh:
         if settings.database_url or settings.nats_url:
             raise ScenarioError(
-                "FRESH=1 empties only servers of the demo's own; "
-                "give it an empty database and unset FRESH."
+                "FRESH=1 empties only the demo's own servers; "
+                "use an empty database and unset FRESH."
             )
         for folder in ("postgres", "nats", "keys"):
             shutil.rmtree(settings.state_dir / folder, ignore_errors=True)
     return settings
 
 
-def _look(settings: Settings) -> str:
+def _dev_command(settings: Settings) -> str:
     default = Settings().state_dir
     prefix = "" if settings.state_dir == default else f"OIP_STATE_DIR={settings.state_dir} "
     return f"{prefix}make dev"

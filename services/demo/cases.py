@@ -1,6 +1,6 @@
-"""The accidents of the month: at which moments, and what came of each.
+"""The accidents of the month: their moments and their outcomes.
 
-Chosen from the orders at hand by their times alone, so that the made-up province and real records
+They are chosen from the orders by time alone, so that the fictional province and real records
 yield the same nine cases: within an order, between two, before the first, within two at once.
 """
 
@@ -19,7 +19,7 @@ TOGETHER = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Trip:
-    """An order that was taken in and ended: whose it is, and from when to when it ran."""
+    """A stored order that ended: its worker, its platform, and its time."""
 
     worker: str
     platform: str
@@ -31,7 +31,7 @@ class Trip:
 
 @dataclass(frozen=True)
 class Accident:
-    """What happened to one worker, and what the enquiry and the panel will find."""
+    """An accident of one worker, and what the enquiry and the panel will find."""
 
     title: str
     trip: Trip
@@ -44,14 +44,14 @@ class Accident:
 
 
 class TooFewCasesError(ValueError):
-    """The orders do not hold every kind of case."""
+    """The orders do not contain every kind of case."""
 
     def __init__(self, title: str) -> None:
-        super().__init__(f"the orders hold no case of the kind '{title}'; use a larger file")
+        super().__init__(f"The orders contain no case of the kind '{title}'; use a larger file.")
 
 
 def choose(trips: Iterable[Trip], last_day: date) -> list[Accident]:
-    """Nine accidents of nine workers, up to a day; raises TooFewCasesError."""
+    """Nine accidents of nine workers, until a day; raises TooFewCasesError."""
     days = _by_worker(trips, last_day)
     taken: set[str] = set()
     return [
@@ -75,13 +75,13 @@ def choose(trips: Iterable[Trip], last_day: date) -> list[Accident]:
 
 
 def _by_worker(trips: Iterable[Trip], last_day: date) -> dict[str, list[Trip]]:
-    found: dict[str, list[Trip]] = defaultdict(list)
+    by_worker: dict[str, list[Trip]] = defaultdict(list)
     for trip in trips:
         if trip.end_time.date() <= last_day:
-            found[trip.worker].append(trip)
-    for own in found.values():
-        own.sort(key=lambda trip: (trip.accept_time, trip.end_time, trip.order_no))
-    return dict(sorted(found.items()))
+            by_worker[trip.worker].append(trip)
+    for trips_of_worker in by_worker.values():
+        trips_of_worker.sort(key=lambda trip: (trip.accept_time, trip.end_time, trip.order_no))
+    return dict(sorted(by_worker.items()))
 
 
 def _overlapping(days: dict[str, list[Trip]], taken: set[str]) -> Accident:

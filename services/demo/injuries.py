@@ -1,4 +1,4 @@
-"""Claims, appraisals and benefits of the month's accidents, each step at its own desk."""
+"""Claims, appraisals and benefits of the month's accidents, step by step."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
 from oip.claims.v1 import claims_pb2, claims_pb2_grpc
 from oip.grading.v1 import grading_pb2, grading_pb2_grpc
 
+from services.demo.actors import Actors
 from services.demo.cases import Accident
-from services.demo.desks import Desks
 from services.kernel.periods import civil_day
 from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire
 
@@ -38,114 +38,116 @@ class Filed:
 
 
 async def file_claims(
-    desks: Desks, accidents: list[Accident], workers: Mapping[str, int], done: Progress
+    actors: Actors, accidents: list[Accident], workers: Mapping[str, int], done: Progress
 ) -> list[Filed]:
     """Report each accident, file the claim, add the documents, and accept it."""
-    return [await _file(desks, one, workers[one.trip.worker], done) for one in accidents]
+    return [
+        await _file(actors, accident, workers[accident.trip.worker], done) for accident in accidents
+    ]
 
 
-async def determine_claims(desks: Desks, filed: list[Filed], done: Progress) -> None:
-    """Determine each claim on the orders found and the documents added."""
-    claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
-    for number, one in enumerate(filed):
-        desks.turn_to(desks.calendar.at(*DETERMINED) + timedelta(minutes=20 * number))
-        claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=one.claim))
+async def determine_claims(actors: Actors, filed: list[Filed], done: Progress) -> None:
+    """Determine each claim from its orders and documents."""
+    claims = actors.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+    for number, case in enumerate(filed):
+        actors.set_clock(actors.calendar.at(*DETERMINED) + timedelta(minutes=20 * number))
+        claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=case.claim))
         if claim.state == claims_pb2.Claim.ACCEPTED:
             await claims.DetermineClaim(
                 claims_pb2.DetermineClaimRequest(
-                    request_id=desks.request_id("determine", one.claim),
-                    name=one.claim,
+                    request_id=actors.request_id("determine", case.claim),
+                    name=case.claim,
                     revision=claim.revision,
-                    enquiry=_enquiry(one.accident),
+                    enquiry=_enquiry(case.accident),
                 )
             )
         done()
 
 
-async def conclude_appraisals(desks: Desks, filed: list[Filed], done: Progress) -> None:
-    """Draw a panel for each appraisal that was opened, take its opinions, and conclude."""
-    grading = desks.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
-    desks.turn_to(desks.calendar.at(*PANEL))
+async def conclude_appraisals(actors: Actors, filed: list[Filed], done: Progress) -> None:
+    """Draw a panel for each open appraisal, record its opinions, and conclude."""
+    grading = actors.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
+    actors.set_clock(actors.calendar.at(*PANEL))
     for number, field in enumerate(SPECIALISTS, 1):
         await grading.RegisterSpecialist(
             grading_pb2.RegisterSpecialistRequest(
-                request_id=desks.request_id("specialist", number),
+                request_id=actors.request_id("specialist", number),
                 specialist_number=f"S{number:03d}",
                 field=field,
             )
         )
-    by_claim = {one.claim: one.accident for one in filed}
+    by_claim = {case.claim: case.accident for case in filed}
     opened = await grading.ListAppraisals(grading_pb2.ListAppraisalsRequest(page_size=1000))
     for appraisal in sorted(opened.appraisals, key=lambda appraisal: appraisal.name):
         accident = by_claim.get(appraisal.claim)
         if accident is not None:
-            await _appraise(desks, appraisal.name, accident)
+            await _appraise(actors, appraisal.name, accident)
         done()
 
 
-async def grant_expenses(desks: Desks, filed: list[Filed], done: Progress) -> None:
-    """Hand in the bill for treatment of every confirmed injury."""
-    desks.turn_to(desks.calendar.at(*BILLS))
-    claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
-    benefits = desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
-    for one in filed:
-        claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=one.claim))
+async def grant_expenses(actors: Actors, filed: list[Filed], done: Progress) -> None:
+    """Submit the bill for the treatment of every confirmed injury."""
+    actors.set_clock(actors.calendar.at(*BILLS))
+    claims = actors.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+    benefits = actors.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+    for case in filed:
+        claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=case.claim))
         confirmed = claim.determination.outcome == claims_pb2.Determination.CONFIRMED
-        if confirmed and one.accident.treatment_fen:
+        if confirmed and case.accident.treatment_fen:
             await benefits.GrantExpense(
                 benefits_pb2.GrantExpenseRequest(
-                    request_id=desks.request_id("treatment", one.claim),
-                    claim=one.claim,
+                    request_id=actors.request_id("treatment", case.claim),
+                    claim=case.claim,
                     kind=benefits_pb2.MEDICAL_BENEFIT,
-                    expense_date=date_to_wire(civil_day(one.accident.moment)),
-                    allowed_cost_fen=one.accident.treatment_fen,
+                    expense_date=date_to_wire(civil_day(case.accident.moment)),
+                    allowed_cost_fen=case.accident.treatment_fen,
                 )
             )
         done()
 
 
-async def _file(desks: Desks, accident: Accident, worker: int, done: Progress) -> Filed:
-    claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "worker_agent")
+async def _file(actors: Actors, accident: Accident, worker: int, done: Progress) -> Filed:
+    claims = actors.at(claims_pb2_grpc.ClaimServiceStub, "claims", "worker_agent")
     key = accident.title.replace(" ", "-")
     name = f"workers/{worker}"
-    desks.turn_to(accident.moment + timedelta(minutes=25))
+    actors.set_clock(accident.moment + timedelta(minutes=25))
     report = await claims.ReportAccident(
         claims_pb2.ReportAccidentRequest(
-            request_id=desks.request_id("report", key),
+            request_id=actors.request_id("report", key),
             worker=name,
             accident_time=moment_to_wire(accident.moment),
             place_of_injury=accident.trip.place,
             description="Collision at a crossing.",
         )
     )
-    desks.turn_to(accident.moment + timedelta(hours=20))
-    claim = await claims.CreateClaim(_claim_request(desks, accident, key, name, report.name))
+    actors.set_clock(accident.moment + timedelta(hours=20))
+    claim = await claims.CreateClaim(_claim_request(actors, accident, key, name, report.name))
     for kind, title in _documents(accident):
         await claims.AddEvidence(
             claims_pb2.AddEvidenceRequest(
-                request_id=desks.request_id("document", key, kind),
+                request_id=actors.request_id("document", key, kind),
                 claim=claim.name,
                 kind=enum_number(kind),
                 title=title,
                 content_hash=hashlib.sha256(f"{key} {title}".encode()).digest(),
             )
         )
-    desks.turn_to(accident.moment + timedelta(hours=44))
-    desk = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
-    await desk.AcceptClaim(
-        claims_pb2.AcceptClaimRequest(request_id=desks.request_id("accept", key), name=claim.name)
+    actors.set_clock(accident.moment + timedelta(hours=44))
+    adjudicator = actors.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+    await adjudicator.AcceptClaim(
+        claims_pb2.AcceptClaimRequest(request_id=actors.request_id("accept", key), name=claim.name)
     )
     done()
     return Filed(accident, claim.name)
 
 
 def _claim_request(
-    desks: Desks, accident: Accident, key: str, worker: str, report: str
+    actors: Actors, accident: Accident, key: str, worker: str, report: str
 ) -> claims_pb2.CreateClaimRequest:
     died = accident.moment + timedelta(hours=9)
     kin = claims_pb2.NEXT_OF_KIN if accident.fatal else claims_pb2.WORKER
     request = claims_pb2.CreateClaimRequest(
-        request_id=desks.request_id("claim", key),
+        request_id=actors.request_id("claim", key),
         accident_report=report,
         claimant_kind=kin,
         worker=worker,
@@ -180,16 +182,16 @@ def _survivors() -> list[claims_pb2.Survivor]:
 
 
 def _documents(accident: Accident) -> list[tuple[int, str]]:
-    found: list[tuple[int, str]] = [
+    documents: list[tuple[int, str]] = [
         (claims_pb2.Evidence.DIAGNOSIS, "diagnosis"),
         (claims_pb2.Evidence.TRAFFIC_CERTIFICATE, "certificate of the traffic police"),
     ]
     if accident.drunk:
-        found.append((claims_pb2.Evidence.INTOXICATION_REPORT, "blood test"))
+        documents.append((claims_pb2.Evidence.INTOXICATION_REPORT, "blood test"))
     if accident.fatal:
-        found.append((claims_pb2.Evidence.DEATH_CERTIFICATE, "death certificate"))
-        found.append((claims_pb2.Evidence.KINSHIP_PROOF, "household register"))
-    return found
+        documents.append((claims_pb2.Evidence.DEATH_CERTIFICATE, "death certificate"))
+        documents.append((claims_pb2.Evidence.KINSHIP_PROOF, "household register"))
+    return documents
 
 
 def _enquiry(accident: Accident) -> claims_pb2.DetermineClaimRequest.Enquiry:
@@ -202,16 +204,16 @@ def _enquiry(accident: Accident) -> claims_pb2.DetermineClaimRequest.Enquiry:
     )
 
 
-async def _appraise(desks: Desks, name: str, accident: Accident) -> None:
-    grading = desks.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
-    desks.turn_to(desks.calendar.at(*PANEL))
+async def _appraise(actors: Actors, name: str, accident: Accident) -> None:
+    grading = actors.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
+    actors.set_clock(actors.calendar.at(*PANEL))
     drawn = await grading.DrawPanel(
-        grading_pb2.DrawPanelRequest(request_id=desks.request_id("panel", name), name=name)
+        grading_pb2.DrawPanelRequest(request_id=actors.request_id("panel", name), name=name)
     )
     for specialist in drawn.panel:
         await grading.RecordOpinion(
             grading_pb2.RecordOpinionRequest(
-                request_id=desks.request_id("opinion", name, specialist.name),
+                request_id=actors.request_id("opinion", name, specialist.name),
                 name=name,
                 opinion=grading_pb2.Opinion(
                     specialist=specialist.name,
@@ -220,12 +222,12 @@ async def _appraise(desks: Desks, name: str, accident: Accident) -> None:
                 ),
             )
         )
-    desks.turn_to(desks.calendar.at(*CONCLUDED))
+    actors.set_clock(actors.calendar.at(*CONCLUDED))
     appraisal = await grading.GetAppraisal(grading_pb2.GetAppraisalRequest(name=name))
     if appraisal.state == grading_pb2.Appraisal.PANEL_DRAWN:
         await grading.ConcludeAppraisal(
             grading_pb2.ConcludeAppraisalRequest(
-                request_id=desks.request_id("conclude", name),
+                request_id=actors.request_id("conclude", name),
                 name=name,
                 revision=appraisal.revision,
             )

@@ -1,8 +1,8 @@
-"""A made-up province: platforms, workers and a month of orders, the same for the same seed.
+"""A fictional province: platforms, workers and a month of orders, determined by a seed.
 
-Between the sound orders stand the ones that real platforms send: resends, corrections, orders
-changed under the same revision, orders of a month that is assessed already, and rows that are
-wrong in each of the ways the order service refuses.
+Beside valid orders it has what real platforms send: resends, corrections, orders changed under the
+same revision, orders of a month that is already assessed, and rows with each fault that the order
+service refuses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TWO_PLATFORMS_EVERY = 20
 
 @dataclass(frozen=True)
 class Company:
-    """A platform company of the made-up province. Its credit code's check character is right."""
+    """A platform company of the fictional province. Its credit code has a valid check character."""
 
     credit_code: str
     display_name: str
@@ -56,7 +56,7 @@ COMPANIES = (
 
 @dataclass(frozen=True)
 class Person:
-    """A made-up worker: a citizen number with the right check character, and whom they work for."""
+    """A fictional worker: a citizen number with a valid check character, and the companies."""
 
     worker_number: str
     citizen_number: str
@@ -79,12 +79,12 @@ class Order:
     place: int
     reason: str = ""
     send_date: date = date.min
-    # Sent once, right, and of an order that has ended.
+    # Sent once, without fault, and of an order that has ended.
     plain: bool = False
 
 
 def person(index: int, seed: int) -> Person:
-    """The person with this number in the made-up province; any index gives another person."""
+    """The person with this number; each index gives another person."""
     rng = random.Random(f"person {seed} {index}")
     born = date(1966, 1, 1) + timedelta(days=rng.randrange(14_000))
     body = (
@@ -98,63 +98,61 @@ def person(index: int, seed: int) -> Person:
 
 
 def people(count: int, seed: int) -> list[Person]:
-    """So many people, all different."""
-    found: dict[str, Person] = {}
+    """This many persons with distinct worker numbers."""
+    by_number: dict[str, Person] = {}
     index = 0
-    while len(found) < count:
-        one = person(index, seed)
-        found.setdefault(one.worker_number, one)
+    while len(by_number) < count:
+        candidate = person(index, seed)
+        by_number.setdefault(candidate.worker_number, candidate)
         index += 1
-    return list(found.values())
+    return list(by_number.values())
 
 
 def orders(workers: list[Person], count: int, seed: int) -> Iterator[Order]:
-    """The month's orders with all that platforms send beside them; `count` are sound and new.
+    """The month's orders as platforms send them; `count` are valid and new, others are not.
 
-    Rows come in no particular order; `send_date` says on which day the platform sends each.
+    Rows are in no particular order; `send_date` is the day on which the platform sends each.
     """
     rng = random.Random(f"orders {seed}")
-    made = 0
+    order_count = 0
     shifts = _shifts(workers, rng)
-    while made < count:
-        one, start = next(shifts)
-        company = rng.choice(one.companies)
-        for order in _shift(one, company, start, rng):
-            if made == count:
+    while order_count < count:
+        worker, start = next(shifts)
+        company = rng.choice(worker.companies)
+        for order in _shift(worker, company, start, rng):
+            if order_count == count:
                 return
-            number = f"{COMPANIES[company].credit_code[-4:]}{made:09d}"
+            number = f"{COMPANIES[company].credit_code[-4:]}{order_count:09d}"
             yield from _as_sent(replace(order, order_no=number), rng)
-            made += 1
+            order_count += 1
 
 
 def _shifts(workers: list[Person], rng: random.Random) -> Iterator[tuple[Person, datetime]]:
-    """Shifts of all workers, over and over: who, and when it begins."""
+    """Shifts of all workers, again and again: the worker and the start."""
     while True:
-        for one in workers:
+        for worker in workers:
             day = MONTH.first_day + timedelta(days=rng.randrange(31))
-            yield one, first_moment(day) + timedelta(minutes=rng.randrange(5 * 60, 22 * 60))
+            yield worker, first_moment(day) + timedelta(minutes=rng.randrange(5 * 60, 22 * 60))
 
 
-def _shift(one: Person, company: int, start: datetime, rng: random.Random) -> Iterator[Order]:
-    """A few orders in a row; couriers often take one up before the last is handed over."""
-    made_by = COMPANIES[company]
+def _shift(worker: Person, company: int, start: datetime, rng: random.Random) -> Iterator[Order]:
+    """A few orders in a row; couriers often accept one before they deliver the previous one."""
+    industry, duration = COMPANIES[company].industry, COMPANIES[company].minutes
     moment = start
     for _ in range(rng.randint(2, 8)):
-        minutes = rng.randint(*made_by.minutes)
+        minutes = rng.randint(*duration)
         end = moment + timedelta(minutes=minutes, seconds=rng.randrange(60))
         state = CANCELLED if rng.random() < 0.02 else COMPLETED
         if end < MONTH.moments[1] + timedelta(days=1):
             place = int(rng.choices(PLACES, PLACE_WEIGHTS)[0])
-            yield Order(
-                company, "", 1, one.worker_number, made_by.industry, state, moment, end, place
-            )
-        overlap = made_by.industry == INSTANT_DELIVERY and rng.random() < 0.25
+            yield Order(company, "", 1, worker.worker_number, industry, state, moment, end, place)
+        overlap = industry == INSTANT_DELIVERY and rng.random() < 0.25
         gap = -rng.randint(2, 8) if overlap else rng.randint(1, 35)
         moment = max(end + timedelta(minutes=gap), moment + timedelta(minutes=1))
 
 
 def _as_sent(order: Order, rng: random.Random) -> Iterator[Order]:
-    """The order as its platform sends it: once as a rule, sometimes in revisions, or wrongly."""
+    """The order as its platform sends it: usually once, sometimes in revisions or with faults."""
     assert order.end_time is not None
     day = civil_day(order.end_time)
     sent = replace(order, send_date=day)
@@ -190,7 +188,7 @@ def _as_sent(order: Order, rng: random.Random) -> Iterator[Order]:
 
 
 def _wrong(order: Order, rng: random.Random) -> Order:
-    """A row that the order service has to refuse, in one of the ways it knows."""
+    """A row that the order service refuses, for one of its reasons."""
     assert order.end_time is not None
     bad = replace(order, plain=False, order_no=f"{order.order_no}X")
     return rng.choice(

@@ -1,6 +1,6 @@
-"""What a month is made of: platforms, people, and rows to send, day by day.
+"""The content of a month: platforms, workers, and the rows to send day by day.
 
-Either made up (province.py), or read from a file of real order records.
+It is either fictional (province.py) or read from a file of real order records.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from oip.type.v1 import type_pb2
 
-from services.client import load_mapping, read_orders
+from services.client.upload.mapping import load_mapping
+from services.client.upload.orders import read_orders
 from services.demo import province
 from services.demo.cases import Trip
 from services.demo.province import Company, Person
 from services.kernel.periods import Month, first_moment
 
-# As the order service takes them, but for the worker, who stands by the platform's own number.
+# The rows that the order service takes, but with the platform's number of the worker.
 SCHEMA = pa.schema(
     [
         ("platform", pa.string()),
@@ -38,7 +39,7 @@ SCHEMA = pa.schema(
         ("place_of_acceptance", pa.int32()),
         ("reason", pa.string()),
         ("file_row", pa.int64()),
-        # Sent once, right, and of an order that has ended.
+        # Sent once, without fault, and of an order that has ended.
         ("plain", pa.bool_()),
     ]
 )
@@ -54,12 +55,12 @@ TRIP_COLUMNS = [
 
 
 class ScenarioError(ValueError):
-    """The month cannot be lived as asked; says what to do."""
+    """The month cannot be simulated; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A month to live. `name` makes its request ids its own, `rows` has the columns of SCHEMA."""
+    """A month to simulate. Request ids start with `name`; `rows` has the columns of SCHEMA."""
 
     name: str
     companies: tuple[Company, ...]
@@ -70,7 +71,7 @@ class Scenario:
 
     @property
     def month(self) -> Month:
-        """The month that is lived through to its settlement: the first."""
+        """The first month, which is simulated through to its settlement."""
         return self.months[0]
 
     @property
@@ -80,7 +81,7 @@ class Scenario:
         return sorted(days)
 
     def trips(self) -> list[Trip]:
-        """The orders of workers all of whose rows are plain: what accidents happen in."""
+        """The orders of workers all of whose rows are plain; accidents happen in these."""
         plain = self.rows["plain"]
         unplain = pc.unique(self.rows.filter(pc.invert(plain))["worker_hint"])
         kept = self.rows.filter(pc.invert(pc.is_in(self.rows["worker_hint"], unplain)))
@@ -97,12 +98,12 @@ class Scenario:
         ]
 
 
-def made_up(order_count: int, worker_count: int, seed: int) -> Scenario:
-    """The made-up province with so many sound orders and workers."""
+def fictional(order_count: int, worker_count: int, seed: int) -> Scenario:
+    """The fictional province with this many valid orders and workers."""
     people = province.people(worker_count, seed)
     rows = _table(province.orders(people, order_count, seed))
     workers = {
-        company.credit_code: tuple(one for one in people if index in one.companies)
+        company.credit_code: tuple(person for person in people if index in person.companies)
         for index, company in enumerate(province.COMPANIES)
     }
     return Scenario(
@@ -116,9 +117,9 @@ def made_up(order_count: int, worker_count: int, seed: int) -> Scenario:
 
 
 def from_file(orders: Path, mapping: Path) -> Scenario:
-    """Real order records, read as the mapping says; raises a Problem that says what is wrong.
+    """Real order records, read with a mapping; raises a Problem that says what is wrong.
 
-    Every worker of the file is enrolled with a made-up citizen number.
+    Every worker of the file is enrolled with a fictional citizen number.
     """
     rules = load_mapping(mapping)
     by_platform = read_orders(orders, rules)
@@ -155,13 +156,13 @@ def file_name(orders: Path, mapping: Path) -> str:
 
 
 def _hints(rows: pa.Table) -> list[str]:
-    found: list[str] = pc.unique(rows["worker_hint"]).to_pylist()
-    return found
+    hints: list[str] = pc.unique(rows["worker_hint"]).to_pylist()
+    return hints
 
 
 def _company(code: str, industry: str) -> Company:
     number = type_pb2.Industry.Value(industry)
-    base = {one.industry: one.base_yuan for one in reversed(province.COMPANIES)}[number]
+    base = {company.industry: company.base_yuan for company in reversed(province.COMPANIES)}[number]
     return Company(code, f"Platform {code[-4:]}", number, base, "1.00", 1, (0, 0))
 
 
@@ -182,7 +183,7 @@ def _as_rows(code: str, table: pa.Table) -> pa.Table:
 
 
 def _civil(moments: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Moments as civil time of Shanghai, which has had no summer time since 1991."""
+    """Moments as civil time in Shanghai, which has had no daylight saving since 1991."""
     local = pc.add(moments, pa.scalar(8 * 3600 * 1_000_000, pa.duration("us")))
     return local.cast(pa.timestamp("us"))
 
@@ -225,6 +226,6 @@ def _batch(orders: list[province.Order], before: int) -> pa.RecordBatch:
     return pa.record_batch(columns, schema=SCHEMA)
 
 
-def sent_at(day: date) -> datetime:
-    """Two o'clock in the morning after a day, when platforms send what ended on it."""
+def send_time(day: date) -> datetime:
+    """Two o'clock on the morning after a day, when platforms send the orders that ended on it."""
     return first_moment(day + timedelta(days=1)) + timedelta(hours=2)

@@ -1,4 +1,4 @@
-"""The month's figures, asked of the services, in the form of `build/demo/summary.json`."""
+"""The figures of the month, read from the services, in the form of `build/demo/summary.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 from oip.type.v1 import type_pb2
 
-from services.demo.desks import Desks
+from services.demo.actors import Actors
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import enum_number, moment_from_wire, month_from_wire, month_to_wire
 
@@ -23,43 +23,44 @@ PAGE = 1000
 
 async def pages(call: Callable[[Any], Any], request: Any, rows: str) -> list[Any]:
     """All rows of a paged list."""
-    found: list[Any] = []
+    collected: list[Any] = []
     request.page_size = PAGE
     while True:
         answer = await call(request)
-        found.extend(getattr(answer, rows))
+        collected.extend(getattr(answer, rows))
         if not answer.next_page_token:
-            return found
+            return collected
         request.page_token = answer.next_page_token
 
 
 async def summarise(
-    desks: Desks,
+    actors: Actors,
     platforms: Iterable[str],
     batches: set[str],
     months: list[Month],
     month: Month | None,
 ) -> dict[str, Any]:
-    """Everything but the seconds.
+    """All figures but the seconds.
 
-    `batches` are the ids of the batches that the month has sent; `month` the one that was settled,
-    if one was.
+    `batches` are the ids of the batches of the month; `month` is the settled month, or None.
     """
     return {
-        "orders": await order_counts(desks, platforms, batches),
-        "premium_lines": await premium_lines(desks, months),
-        "claims": await _claims(desks),
-        "appraisals": await _appraisals(desks),
-        "awards": await _awards(desks),
-        "payments": await _payments(desks),
-        "ledger": await _ledger(desks),
-        "settlement": await _settlement(desks, month) if month else {},
+        "orders": await order_counts(actors, platforms, batches),
+        "premium_lines": await premium_lines(actors, months),
+        "claims": await _claims(actors),
+        "appraisals": await _appraisals(actors),
+        "awards": await _awards(actors),
+        "payments": await _payments(actors),
+        "ledger": await _ledger(actors),
+        "settlement": await _settlement(actors, month) if month else {},
     }
 
 
-async def order_counts(desks: Desks, platforms: Iterable[str], batches: set[str]) -> dict[str, Any]:
-    """What became of the rows of these batches, by outcome and by reason."""
-    orders = desks.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
+async def order_counts(
+    actors: Actors, platforms: Iterable[str], batches: set[str]
+) -> dict[str, Any]:
+    """The number of rows of these batches by outcome and by reason."""
+    orders = actors.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
     total: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     for platform in platforms:
@@ -77,19 +78,19 @@ async def order_counts(desks: Desks, platforms: Iterable[str], batches: set[str]
     return {name: total[name] for name in counts} | {"rejected": dict(sorted(rejected.items()))}
 
 
-async def premium_lines(desks: Desks, months: list[Month]) -> list[dict[str, Any]]:
+async def premium_lines(actors: Actors, months: list[Month]) -> list[dict[str, Any]]:
     """The lines of the bills of these months."""
-    premiums = desks.at(premiums_pb2_grpc.PremiumServiceStub, "premiums", "fund_officer")
+    premiums = actors.at(premiums_pb2_grpc.PremiumServiceStub, "premiums", "fund_officer")
     lines = []
     for month in months:
-        listed = premiums_pb2.ListPremiumBillsRequest(month=month_to_wire(month))
-        for bill in await pages(premiums.ListPremiumBills, listed, "bills"):
+        request = premiums_pb2.ListPremiumBillsRequest(month=month_to_wire(month))
+        for bill in await pages(premiums.ListPremiumBills, request, "bills"):
             whole = await premiums.GetPremiumBill(
                 premiums_pb2.GetPremiumBillRequest(name=bill.name)
             )
             lines += [
                 {
-                    "platform": line.platform,
+                    "platform": line.platform.removeprefix("platforms/"),
                     "pooling_area": line.pooling_area,
                     "industry": type_pb2.Industry.Name(line.industry),
                     "month": str(month_from_wire(line.month, "month")),
@@ -102,23 +103,23 @@ async def premium_lines(desks: Desks, months: list[Month]) -> list[dict[str, Any
     return sorted(lines, key=lambda line: [line[key] for key in keys])
 
 
-async def _claims(desks: Desks) -> list[dict[str, Any]]:
-    claims = desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
-    listed = await pages(claims.ListClaims, claims_pb2.ListClaimsRequest(), "claims")
-    found = []
-    for row in listed:
+async def _claims(actors: Actors) -> list[dict[str, Any]]:
+    claims = actors.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+    rows = await pages(claims.ListClaims, claims_pb2.ListClaimsRequest(), "claims")
+    figures = []
+    for row in rows:
         claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=row.name))
         findings = claim.determination.findings
         outcome = enum_number(claim.determination.outcome)
-        found.append(
+        figures.append(
             {
                 "name": claim.name,
                 "accident_time": moment_from_wire(claim.accident_time, "accident_time").isoformat(),
                 "outcome": claims_pb2.Determination.Outcome.Name(outcome),
                 "provisions": list(
                     dict.fromkeys(
-                        f"{one.provision.instrument} {one.provision.article}".strip()
-                        for one in findings
+                        f"{finding.provision.instrument} {finding.provision.article}".strip()
+                        for finding in findings
                     )
                 ),
                 "order_nos": sorted(
@@ -126,54 +127,54 @@ async def _claims(desks: Desks) -> list[dict[str, Any]]:
                 ),
             }
         )
-    return sorted(found, key=lambda claim: (claim["accident_time"], claim["name"]))
+    return sorted(figures, key=lambda claim: (claim["accident_time"], claim["name"]))
 
 
-async def _appraisals(desks: Desks) -> list[dict[str, Any]]:
-    grading = desks.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
-    listed = await pages(grading.ListAppraisals, grading_pb2.ListAppraisalsRequest(), "appraisals")
+async def _appraisals(actors: Actors) -> list[dict[str, Any]]:
+    grading = actors.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
+    rows = await pages(grading.ListAppraisals, grading_pb2.ListAppraisalsRequest(), "appraisals")
     return sorted(
         (
             {
-                "claim": one.claim,
-                "grade": one.grade,
-                "care_dependence": grading_pb2.CareDependence.Name(one.care_dependence),
+                "claim": row.claim,
+                "grade": row.grade,
+                "care_dependence": grading_pb2.CareDependence.Name(row.care_dependence),
             }
-            for one in listed
+            for row in rows
         ),
-        key=lambda one: (one["grade"], one["claim"]),
+        key=lambda figures: (figures["grade"], figures["claim"]),
     )
 
 
-async def _awards(desks: Desks) -> list[dict[str, Any]]:
-    benefits = desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
-    listed = await pages(benefits.ListAwards, benefits_pb2.ListAwardsRequest(), "awards")
+async def _awards(actors: Actors) -> list[dict[str, Any]]:
+    benefits = actors.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+    awards = await pages(benefits.ListAwards, benefits_pb2.ListAwardsRequest(), "awards")
     rows = [
         (
-            one.claim,
-            benefits_pb2.BenefitKind.Name(one.kind),
-            one.beneficiary,
+            award.claim,
+            benefits_pb2.BenefitKind.Name(award.kind),
+            award.beneficiary,
             {
-                "claim": one.claim,
-                "kind": benefits_pb2.BenefitKind.Name(one.kind),
-                "amount_fen": one.amount_fen,
-                "first_month": str(month_from_wire(one.first_month, "first_month")),
+                "claim": award.claim,
+                "kind": benefits_pb2.BenefitKind.Name(award.kind),
+                "amount_fen": award.amount_fen,
+                "first_month": str(month_from_wire(award.first_month, "first_month")),
             },
         )
-        for one in listed
+        for award in awards
     ]
     return [row[-1] for row in sorted(rows, key=lambda row: row[:3])]
 
 
-async def _payments(desks: Desks) -> dict[str, int]:
-    benefits = desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+async def _payments(actors: Actors) -> dict[str, int]:
+    benefits = actors.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
     request = benefits_pb2.ListPaymentInstructionsRequest()
-    listed = await pages(benefits.ListPaymentInstructions, request, "payment_instructions")
-    return {"count": len(listed), "sum_fen": sum(one.amount_fen for one in listed)}
+    rows = await pages(benefits.ListPaymentInstructions, request, "payment_instructions")
+    return {"count": len(rows), "sum_fen": sum(row.amount_fen for row in rows)}
 
 
-async def _ledger(desks: Desks) -> dict[str, int]:
-    fund = desks.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
+async def _ledger(actors: Actors) -> dict[str, int]:
+    fund = actors.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
     balance = await fund.GetTrialBalance(fund_pb2.GetTrialBalanceRequest())
     return {
         "transactions": balance.transaction_count,
@@ -182,8 +183,8 @@ async def _ledger(desks: Desks) -> dict[str, int]:
     }
 
 
-async def _settlement(desks: Desks, month: Month) -> dict[str, Any]:
-    fund = desks.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
+async def _settlement(actors: Actors, month: Month) -> dict[str, Any]:
+    fund = actors.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
     period = await fund.GetSettlementPeriod(
         fund_pb2.GetSettlementPeriodRequest(name=f"settlementPeriods/{month}")
     )

@@ -75,6 +75,7 @@ def text(column: Any, length_width: int) -> list[Piece]:
 
 
 def swapped(values: array[int]) -> bytes:
+    """The bytes of integers in the other byte order; the array itself is changed."""
     values.byteswap()
     return values.tobytes()
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from services.client.files import OrderFileUnreadable, read_file
-from tests.support.mutating import MUTATIONS, SEED, mutated
+from services.client.upload.order_files import OrderFileUnreadable, read_file
+from tests.support.killed_orders import until
+from tests.support.mutations import MUTATIONS, SEED, mutated
 from tests.support.order_files import MAPPING, orders_table
-from tests.support.order_lives import until
 
 BOMB_ROWS, BOMB_TEXT_BYTES = 200_000, 20_000
 ANSWER_SECONDS = 120
@@ -69,7 +69,7 @@ def test_a_file_that_was_changed_at_random_is_read_or_refused_and_breaks_nothing
     sys.stdout.write(f"OIP_SEED={SEED}\n")
     file = write(orders_table(50), tmp_path / f"orders.{kind}")
 
-    ended = python("tests.support.mutating", file, mapping)
+    ended = python("tests.support.mutations", file, mapping)
 
     assert ended.returncode == 0, ended.stderr
     outcomes = json.loads(ended.stdout)
@@ -97,7 +97,7 @@ def test_a_parquet_bomb_is_refused_before_it_fills_the_memory(
     file = write(bomb(), tmp_path / "bomb.parquet")
     assert file.stat().st_size < 20_000
 
-    assert "unfolds to more than fits the memory" in push(file, mapping)
+    assert "its content does not fit the memory" in push(file, mapping)
 
 
 def bomb() -> pa.Table:
@@ -131,7 +131,7 @@ async def test_a_reader_that_dies_is_one_sentence_for_the_client(
         await reading
     assert caught.value.sentence == (
         "The file orders.csv cannot be read as orders: "
-        f"the program that reads it was ended by {number.name}."
+        f"the program that reads it was stopped by {number.name}."
     )
 
 

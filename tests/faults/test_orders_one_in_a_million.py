@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 import pyarrow as pa
 import pytest
 
-from services.client.uploading import cut
+from services.client.upload.batches import split_into_batches
 from services.orderlog.columns import ROWS_MAX
 from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
 from tests.support.intake_load import Serving, orders, serving_orders
-from tests.support.order_lives import SWIFT, ask, enrol
-from tests.support.uploading import table_of
+from tests.support.killed_orders import SWIFT, ask, enrol
+from tests.support.uploads import table_of
 from tests.support.wrong_rows import KINDS, NAMES, wrong
 
 ROWS = 1_000_000
@@ -47,7 +47,7 @@ async def test_one_wrong_row_in_a_million_is_refused_alone_and_named(
     sound = orders(ROWS - 1, prefix=f"{kind:02d}")
     row = table_of([wrong(kind, place)])
     table = pa.concat_tables([sound.slice(0, place), row, sound.slice(place)])
-    batches = list(cut(table, f"million-{kind}", ROWS_MAX))
+    batches = list(split_into_batches(table, f"million-{kind}", ROWS_MAX))
 
     _, receipts = await serving.upload({SWIFT: batches})
 

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from services.__main__ import all_services
-from services.demo import cases, injuries, intake, money, scenario, show
+from services.demo import cases, injuries, intake, money, scenario, verification
+from services.demo.actors import Actors, Calendar
 from services.demo.cases import Accident
-from services.demo.desks import Calendar, Desks
 from services.demo.injuries import Filed
 from services.demo.scenario import Scenario
 from services.demo.summary import order_counts
@@ -31,7 +31,7 @@ class Province:
     """A province whose month can be lived step by step."""
 
     stack: Stack
-    desks: Desks
+    desks: Actors
     story: Scenario
     workers: dict[str, int]
     batches: set[str]
@@ -54,7 +54,7 @@ class Province:
 
     async def send_again(self) -> dict[str, int]:
         """The month's rows once more, under other batch ids; what became of them."""
-        again = Desks(
+        again = Actors(
             self.stack.addresses,
             self.stack.issuer,
             self.desks.clock,
@@ -70,7 +70,7 @@ class Province:
 
     async def verify(self) -> None:
         """All invariants hold, or a table says which does not."""
-        await show.verify(self.stack, Console())
+        await verification.verify(self.stack, Console())
 
     def accidents(self) -> list[Accident]:
         """The nine accidents of the month."""
@@ -95,11 +95,11 @@ class Province:
 
 @pytest.fixture(scope="module")
 async def province(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Province]:
-    story = scenario.made_up(ORDERS, WORKERS, SEED)
+    story = scenario.fictional(ORDERS, WORKERS, SEED)
     calendar = Calendar(story.month)
     clock = SetClock(calendar.at(1, 0))
     settings = Settings(state_dir=tmp_path_factory.mktemp("province"))
     async with stack(all_services(), settings, clock=clock, any_port=True) as running:
-        desks = Desks(running.addresses, running.issuer, clock, story.name, calendar)
+        desks = Actors(running.addresses, running.issuer, clock, story.name, calendar)
         yield Province(running, desks, story, {}, set())
         await desks.close()

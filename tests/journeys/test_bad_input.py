@@ -16,8 +16,8 @@ from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 
-from services.client import upload_orders
-from services.client.uploading import Batch, problem_of_batch
+from services.client.upload.batches import Batch
+from services.client.upload.stream import problem_of_batch, upload_orders
 from services.demo.province import COMPANIES
 from services.demo.summary import pages
 from services.kernel.periods import Month
@@ -51,7 +51,7 @@ async def _lived(province: Province) -> None:
 @pytest.fixture(autouse=True)
 async def _unchanged(province: Province) -> AsyncIterator[None]:
     """Nothing that a test of this file does may leave a trace."""
-    province.desks.turn_to(province.desks.calendar.at(20, 9))
+    province.desks.set_clock(province.desks.calendar.at(20, 9))
     before = await holdings(province)
     yield
     assert await holdings(province) == before
@@ -82,7 +82,7 @@ async def refused(call: Awaitable[Any]) -> RemoteProblem:
 
 async def oip(province: Province, *arguments: str) -> Result:
     """The command line against the running stack; its tokens follow the machine's clock."""
-    province.desks.turn_to(SystemClock().now())
+    province.desks.set_clock(SystemClock().now())
     return await command_line.oip(province.stack.settings.state_dir, *arguments)
 
 
@@ -189,7 +189,7 @@ async def test_a_revision_older_than_held(province: Province) -> None:
     orders = province.desks.at(
         orders_pb2_grpc.OrderServiceStub, "orders", "platform", platform=company.credit_code
     )
-    province.desks.turn_to(province.desks.calendar.at(28, 9, months_later=1))
+    province.desks.set_clock(province.desks.calendar.at(28, 9, months_later=1))
     content = _as_arrow(province, row | {"revision": 1, "place_of_acceptance": 442000})
 
     receipts = await upload_orders(orders, company.credit_code, [Batch("older", content, 1)])
@@ -200,11 +200,12 @@ async def test_a_revision_older_than_held(province: Province) -> None:
 
 
 def _as_arrow(province: Province, row: dict[str, Any]) -> bytes:
-    from services.client import cut, with_workers
+    from services.client.upload.batches import split_into_batches
+    from services.client.upload.workers import with_workers
     from services.demo.scenario import SCHEMA
 
     table = with_workers(pa.Table.from_pylist([row], SCHEMA), province.workers)
-    return next(cut(table, "older")).content
+    return next(split_into_batches(table, "older")).content
 
 
 async def test_a_month_that_is_still_open(province: Province) -> None:

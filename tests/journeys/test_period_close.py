@@ -37,14 +37,14 @@ async def test_a_month_is_closed_step_by_step(province: Province) -> None:
     approver = fund_of(province, "fund_approver", "chief-wu")
     wire = month_to_wire(JULY)
 
-    province.desks.turn_to(province.desks.calendar.at(30, 9))
+    province.desks.set_clock(province.desks.calendar.at(30, 9))
     early = await refusal(
         officer.ProposeSettlement(fund_pb2.ProposeSettlementRequest(request_id="early", month=wire))
     )
     assert early.code is grpc.StatusCode.FAILED_PRECONDITION
 
     await province.bill()
-    province.desks.turn_to(province.desks.calendar.at(28, 9, months_later=1))
+    province.desks.set_clock(province.desks.calendar.at(28, 9, months_later=1))
     proposed = await officer.ProposeSettlement(
         fund_pb2.ProposeSettlementRequest(request_id="propose", month=wire)
     )

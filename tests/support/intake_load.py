@@ -23,7 +23,8 @@ import pyarrow.csv
 from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
 
-from services.client.uploading import Batch, cut, upload_orders
+from services.client.upload.batches import Batch, split_into_batches
+from services.client.upload.stream import upload_orders
 from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import microseconds
 from services.runtime.base.clock import SystemClock
@@ -31,7 +32,7 @@ from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import CLIENT_OPTIONS, Channels
 from services.runtime.rpc.tokens import Issuer
 from tests.support.databases import Databases
-from tests.support.uploading import NINE
+from tests.support.uploads import NINE
 
 Done = TypeVar("Done")
 
@@ -85,7 +86,7 @@ def orders(count: int, *, first: int = 0, prefix: str = "25") -> pa.Table:
     ).cast(SCHEMA)
 
 
-def dirty(table: pa.Table, held: pa.Table) -> pa.Table:
+def dirty(table: pa.Table, known: pa.Table) -> pa.Table:
     """One row in a hundred made invalid, and one replaced by one that is held."""
     index = pa.array(range(table.num_rows), pa.int64())
     wrong = pc.equal(_remainder(index, 100), 17)
@@ -93,7 +94,7 @@ def dirty(table: pa.Table, held: pa.Table) -> pa.Table:
     table = table.set_column(8, "place_of_acceptance", place)
     again = pc.equal(_remainder(index, 100), 53)
     columns = [
-        pc.if_else(again, held[name].slice(0, table.num_rows), table[name])
+        pc.if_else(again, known[name].slice(0, table.num_rows), table[name])
         for name in table.column_names
     ]
     return pa.table(dict(zip(table.column_names, columns, strict=True))).cast(SCHEMA)
@@ -294,7 +295,9 @@ def split(table: pa.Table, run: str = "") -> dict[str, list[Batch]]:
     run = run or secrets.token_hex(4)
     quarter = table.num_rows // len(PLATFORMS)
     return {
-        platform: list(cut(table.slice(number * quarter, quarter), f"{run}-{number}"))
+        platform: list(
+            split_into_batches(table.slice(number * quarter, quarter), f"{run}-{number}")
+        )
         for number, platform in enumerate(PLATFORMS)
     }
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from tests.support.uploading import PEARL, SWIFT
+from tests.support.platforms import PEARL, SWIFT
 
 MAPPING = f"""
 industry = "RIDE_HAILING"

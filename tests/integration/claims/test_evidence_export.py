@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from services.client.evidence import verify_file
+from services.client.proofs.evidence import verify_file
 from services.runtime.base.clock import SystemClock
 from services.runtime.rpc.wire import moment_from_wire
 from tests.integration.claims.conftest import (
@@ -50,12 +50,12 @@ async def test_the_file_has_what_the_claim_rests_on_and_what_came_after(
 
     verified = verify_file(path.read_bytes())
     assert [one.record["revision"] for one in verified.proven] == [1, 2]
-    assert [one.said for one in verified.proven] == [
+    assert [one.unsigned for one in verified.proven] == [
         {"late": False, "named": True},
         {"late": True, "named": False},
     ]
     assert verified.proven[0].record["end_time"] == "2025-07-15T02:40:00+00:00"
-    assert verified.said == {
+    assert verified.unsigned == {
         "claim": claim.name,
         "accident_report": reported.name,
         "accident_time": "2025-07-15T02:20:00+00:00",
@@ -63,5 +63,5 @@ async def test_the_file_has_what_the_claim_rests_on_and_what_came_after(
     }
     assert "2 proofs written" in shown
     assert "Proven: 2 records" in checked
-    assert "Only said, not proven" in checked
+    assert "Stated, but not proven" in checked
     assert claim.name in checked

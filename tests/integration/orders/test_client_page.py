@@ -19,8 +19,8 @@ from services.runtime.service.stack import Stack
 from tests.support.authorities import Authority
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
-from tests.support.pushing import enrolment_and_orders
-from tests.support.uploading import SWIFT
+from tests.support.platforms import SWIFT
+from tests.support.upload_stack import enrolment_and_orders
 
 PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text(encoding="utf-8")
 
@@ -29,12 +29,12 @@ class Secure:
     """Channels over TLS, where `enrol_hints` expects a stack."""
 
     def __init__(self, running: Stack, credentials: grpc.ChannelCredentials) -> None:
-        self._context = context
+        self._running = running
         self._credentials = credentials
 
     def channels(self, subject: str, *roles: str, platform: str = "") -> Channels:
-        source = self._context.issuer.source(subject, roles, platform)
-        return Channels(self._context.addresses, source, self._credentials)
+        source = self._running.issuer.source(subject, roles, platform)
+        return Channels(self._running.addresses, source, self._credentials)
 
 
 async def run(program: Path, environment: dict[str, str]) -> str:

@@ -13,8 +13,8 @@ from services.runtime.base.settings import Settings
 from services.runtime.service.stack import Stack
 from tests.support.command_line import Result, oip
 from tests.support.databases import Databases
-from tests.support.pushing import enrolment_and_orders
-from tests.support.uploading import SWIFT
+from tests.support.platforms import SWIFT
+from tests.support.upload_stack import enrolment_and_orders
 
 YESTERDAY = today(SystemClock()) - timedelta(days=1)
 HEADER = "pooling_area,industry,order_count\n"
@@ -46,17 +46,17 @@ async def test_totals_are_declared_from_a_file_or_line_by_line(pair: Stack, tmp_
     assert "Declared 7 orders" in second.output
     assert "revision 2." in second.output
     assert "440600" not in second.output
-    assert f"Declared 0 orders of {YESTERDAY}, revision 3.\nAs many are held." in none.output
+    assert f"Declared 0 orders of {YESTERDAY}, revision 3.\nThe stored orders agree." in none.output
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("pooling_area,industry\n440100,RIDE_HAILING\n", "has no column order_count"),
-        (f"{HEADER}440100,TAXI,5\n", "line 2: 'TAXI' is no industry"),
-        (f"{HEADER}440100,RIDE_HAILING,5.5\n", "line 2: '5.5' is no count"),
-        (f"{HEADER}440100,RIDE_HAILING\n", "line 2: '' is no count"),
-        (HEADER + "440100,RIDE_HAILING,5\n" * 2, "line 3: 440100 RIDE_HAILING stands there"),
+        (f"{HEADER}440100,TAXI,5\n", "line 2: 'TAXI' is not an industry"),
+        (f"{HEADER}440100,RIDE_HAILING,5.5\n", "line 2: '5.5' is not a count"),
+        (f"{HEADER}440100,RIDE_HAILING\n", "line 2: '' is not a count"),
+        (HEADER + "440100,RIDE_HAILING,5\n" * 2, "line 3: 440100 RIDE_HAILING occurs twice"),
         (f"{HEADER}999999,RIDE_HAILING,5\n", "999999 is no pooling area of this province"),
         ("\xff\x00", "no column"),
     ],
@@ -77,14 +77,14 @@ async def test_a_file_that_cannot_be_is_refused_in_one_sentence(
 async def test_what_cannot_be_declared_is_refused_in_one_sentence(
     pair: Stack, tmp_path: Path
 ) -> None:
-    one = ("--line", "440100:RIDE_HAILING=5")
+    line = ("--line", "440100:RIDE_HAILING=5")
     refused = {
         "cannot be read": await declare(pair, "--lines", tmp_path / "none.csv"),
-        "is no day": await declare(pair, *one, day="yesterday"),
-        "declare a day from": await declare(pair, *one, day="2099-01-01"),
-        "add up to 5, not to 6": await declare(pair, *one, "--count", "6"),
-        "not both": await declare(pair, *one, "--lines", tmp_path / "none.csv"),
-        "Give --count 0": await declare(pair),
+        "is not a day": await declare(pair, *line, day="yesterday"),
+        "declare a day from": await declare(pair, *line, day="2099-01-01"),
+        "add up to 5, not to 6": await declare(pair, *line, "--count", "6"),
+        "not both": await declare(pair, *line, "--lines", tmp_path / "none.csv"),
+        "Pass --count 0": await declare(pair),
     }
 
     for words, result in refused.items():

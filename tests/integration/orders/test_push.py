@@ -13,15 +13,16 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from services.client import load_mapping, read_orders
+from services.client.upload.mapping import load_mapping
+from services.client.upload.orders import read_orders
 from services.runtime.base.settings import Settings
 from services.runtime.service.stack import Stack
 from tests.support.command_line import oip
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
 from tests.support.order_files import MAPPING, orders_table
-from tests.support.pushing import enrolment_and_orders
-from tests.support.uploading import PEARL, SWIFT
+from tests.support.platforms import PEARL, SWIFT
+from tests.support.upload_stack import enrolment_and_orders
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
 
@@ -76,7 +77,7 @@ async def test_a_file_is_pushed_with_each_refused_row_named(
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("orders.parquet", b"not parquet", "no parquet file"),
+        ("orders.parquet", b"not parquet", "not a valid parquet file"),
         ("orders.txt", b"", ".txt is none of"),
         ("orders.csv", b"order_no\n1\n", "column platform_hint is missing"),
         ("missing.csv", None, "cannot be read"),

@@ -20,17 +20,21 @@ from oip.enrolment.v1 import enrolment_pb2_grpc
 from oip.orders.v1 import orders_pb2_grpc
 
 from services.cli.push_files import State, rejected_path, state_path
-from services.client import Batch, cut, load_mapping, orders_of, upload_orders, with_workers
+from services.client.upload.batches import Batch, split_into_batches
+from services.client.upload.mapping import load_mapping
+from services.client.upload.orders import orders_of
+from services.client.upload.stream import upload_orders
+from services.client.upload.workers import with_workers
 from services.kernel.identifiers import credit_check
 from services.runtime.base.settings import Settings
 from services.runtime.service.stack import Stack
 from tests.support.command_line import Result, command, oip
 from tests.support.databases import Databases
 from tests.support.enrolling import citizen_number, enrol_hints
+from tests.support.killed_orders import until
 from tests.support.order_files import MAPPING
-from tests.support.order_lives import until
-from tests.support.pushing import enrolment_and_orders
-from tests.support.uploading import PEARL, SWIFT
+from tests.support.platforms import PEARL, SWIFT
+from tests.support.upload_stack import enrolment_and_orders
 
 MOMENT = pa.timestamp("us", tz="UTC")
 START_US = 1_357_095_600_000_000  # 2013-01-02 11:00 in Shanghai
@@ -215,8 +219,8 @@ async def test_a_batch_that_is_refused_as_a_whole_does_not_stop_the_file(desk: D
         )
     pieces = orders_of(file, read_as, SWIFT)
     orders = [with_workers(piece, {"w0": answer.workers[0]}) for piece in pieces]
-    (batch,) = cut(orders, f"{run}-{SWIFT}")
-    (other,) = cut([table.slice(1) for table in orders], "other")
+    (batch,) = split_into_batches(orders, f"{run}-{SWIFT}")
+    (other,) = split_into_batches([table.slice(1) for table in orders], "other")
     async with desk.stub(orders_pb2_grpc.OrderServiceStub, "orders") as stub:
         await upload_orders(stub, SWIFT, [Batch(batch.batch_id, other.content, 1)])
 

@@ -19,8 +19,8 @@ from tests.support.command_line import Result, oip
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
 from tests.support.order_files import MAPPING, orders_table
-from tests.support.pushing import enrolment_and_orders
-from tests.support.uploading import PEARL, SWIFT
+from tests.support.platforms import PEARL, SWIFT
+from tests.support.upload_stack import enrolment_and_orders
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,11 @@ async def test_two_sides_that_do_not_trust_each_other_are_one_sentence(
     ("options", "words"),
     [
         ({"--tls-certificate": "certificate.pem"}, "a certificate needs its key: give --tls-c"),
-        ({"--tls-authority": "mapping.toml"}, "mapping.toml holds no certificate in PEM"),
+        ({"--tls-authority": "mapping.toml"}, "mapping.toml has no certificate in PEM"),
         ({"--tls-authority": "nothing.pem"}, "nothing.pem cannot be read (No such file or dir"),
         (
             {"--tls-certificate": "certificate.pem", "--tls-key": "other-key.pem"},
-            "other-key.pem are no certificate and its key in PEM, without a password",
+            "other-key.pem are not a certificate and its key in PEM, without a password",
         ),
     ],
 )

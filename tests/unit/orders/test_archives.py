@@ -14,18 +14,22 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.client import archiving
-from services.client.archive import Archive, ArchiveBroken, check_folder
-from services.client.archive_proofs import prove_from
-from services.client.evidence import evidence_file, verify_file
-from services.client.sealing import opened, sealed
+from services.client.proofs import archive_writer
+from services.client.proofs.archive import check_folder
+from services.client.proofs.archive_proofs import prove_from
+from services.client.proofs.evidence import evidence_file, verify_file
 from services.kernel.periods import Month
 from services.orderlog import notes, tree
 from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import batch_name, log_entry
+from services.orderlog.leaves import hashes_of_table
+from services.orderlog.manifest import Archive, ArchiveBroken
+from services.orderlog.sealed_json import seal, unseal
 from services.orders.domain import archives
+from services.orders.domain.problems import MonthNotOver
 from services.runtime.rpc.wire import moment_to_wire, month_to_wire
-from tests.support.uploading import NINE, SWIFT, row, table_of
+from tests.support.platforms import SWIFT
+from tests.support.uploads import NINE, row, table_of
 
 AUGUST = Month(2025, 8)
 TAKEN = datetime(2025, 8, 10, tzinfo=UTC)
@@ -47,7 +51,7 @@ def parts_of(counts: list[int]) -> list[pb.GetOrderArchiveResponse]:
     tables = [rows_of(number, count) for number, count in enumerate(counts)]
     logged = []
     for number, table in enumerate(tables):
-        root = tree.root(archives.leaf_hashes(table, SWIFT))
+        root = tree.root(hashes_of_table(table, SWIFT))
         name, taken = batch_name(SWIFT, f"b{number}"), TAKEN + timedelta(seconds=number)
         logged.append((name, taken, table.num_rows, root))
     entries = [
@@ -91,14 +95,14 @@ def write(
         for part in parts:
             yield part
 
-    return asyncio.run(archiving.write_archive(stream(), folder, VERIFIER, on_rows))
+    return asyncio.run(archive_writer.write_archive(stream(), folder, VERIFIER, on_rows))
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row groups from 5 rows on, files from 10."""
-    monkeypatch.setattr(archiving, "GROUP_ROWS", 5)
-    monkeypatch.setattr(archiving, "FILE_ROWS", 10)
+    monkeypatch.setattr(archive_writer, "GROUP_ROWS", 5)
+    monkeypatch.setattr(archive_writer, "FILE_ROWS", 10)
 
 
 @pytest.mark.usefixtures("small")
@@ -137,7 +141,7 @@ def test_a_batch_never_lies_in_two_row_groups(tmp_path: Path) -> None:
 def test_the_writer_holds_a_row_group_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archiving, "GROUP_ROWS", 1000)
+    monkeypatch.setattr(archive_writer, "GROUP_ROWS", 1000)
     parts = parts_of([500] * 24)
     held: list[int] = []
     before = pa.total_allocated_bytes()
@@ -176,16 +180,16 @@ def test_a_month_is_over_an_hour_after_its_last_day_in_shanghai() -> None:
     settled = datetime(2025, 8, 31, 17, 0, tzinfo=UTC)
 
     archives.require_over(AUGUST, settled)
-    with pytest.raises(archives.MonthNotOver, match="2025-08-31T17:00"):
+    with pytest.raises(MonthNotOver, match="2025-08-31T17:00"):
         archives.require_over(AUGUST, settled - timedelta(microseconds=1))
 
 
 def test_a_sealed_file_is_read_in_one_form_only() -> None:
-    content = sealed({"format": "a", "value": 1})
+    content = seal({"format": "a", "value": 1})
 
-    assert opened(content, "a") == {"format": "a", "value": 1}
+    assert unseal(content, "a") == {"format": "a", "value": 1}
     for other in (content + b" ", content.replace(b"1", b"2", 1), b"[]", b"{}", b'"a"'):
         with pytest.raises(ValueError):  # noqa: PT011 - any of them
-            opened(other, "a")
+            unseal(other, "a")
     with pytest.raises(ValueError, match="not b"):
-        opened(content, "b")
+        unseal(content, "b")

@@ -1,0 +1,1 @@
+"""From a file of orders to receipts: mapping, formats, batches, upload."""

@@ -1,0 +1,55 @@
+"""Files changed at random. As a program: how the client reads so many mutations of a file.
+
+`python -m tests.support.mutating FILE MAPPING` prints how often each outcome was; OIP_SEED repeats
+a run. A mutation that breaks the program ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+
+from services.client.upload.columns import Unreadable
+from services.client.upload.file_reader import read_columns
+from services.client.upload.mapping import load_mapping
+from services.client.upload.order_files import OrderFileUnreadable
+from services.client.upload.orders import with_platforms
+
+SEED = int(os.environ.get("OIP_SEED", "20250701"))
+MUTATIONS = int(os.environ.get("OIP_MUTATIONS", "600"))
+
+
+def mutated(sound: bytes, chance: random.Random) -> bytes:
+    """One to eight bytes changed, and now and then the end cut off."""
+    content = bytearray(sound)
+    for _ in range(chance.randint(1, 8)):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    if chance.random() < 0.1:
+        del content[chance.randrange(len(content)) :]
+    return bytes(content)
+
+
+def main() -> None:
+    file, mapping = Path(sys.argv[1]), load_mapping(Path(sys.argv[2]))
+    chance, sound = random.Random(SEED), file.read_bytes()
+    changed = file.with_name(f"changed{file.suffix}")
+    outcomes: Counter[str] = Counter()
+    for _ in range(MUTATIONS):
+        changed.write_bytes(mutated(sound, chance))
+        try:
+            for piece in with_platforms(changed.name, read_columns(changed), mapping):
+                piece.validate(full=True)
+        except (Unreadable, OrderFileUnreadable) as refusal:
+            is_sentence = 0 < len(str(refusal)) < 500
+            outcomes["refused" if is_sentence else "said too much"] += 1
+        else:
+            outcomes["read"] += 1
+    sys.stdout.write(json.dumps(outcomes))
+
+
+if __name__ == "__main__":
+    main()
