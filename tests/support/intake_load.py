@@ -295,7 +295,9 @@ def split(table: pa.Table, run: str = "") -> dict[str, list[Batch]]:
     run = run or secrets.token_hex(4)
     quarter = table.num_rows // len(PLATFORMS)
     return {
-        platform: list(split_into_batches(table.slice(number * quarter, quarter), f"{run}-{number}"))
+        platform: list(
+            split_into_batches(table.slice(number * quarter, quarter), f"{run}-{number}")
+        )
         for number, platform in enumerate(PLATFORMS)
     }
 
