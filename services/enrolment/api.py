@@ -1,28 +1,39 @@
-"""Entrance for RPC: parse, open the transaction, call a command or a store question, format."""
+"""RPCs of enrolment: parse, call a command or a query in a transaction, format."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 
 from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
 
-from services.enrolment import commands, domain, store
-from services.enrolment.domain import Decision, DocumentKind, Row, Status
-from services.enrolment.store import Enrolment, HeldPlatform
+from services.enrolment.commands.enrolments import enrol_workers
+from services.enrolment.commands.platforms import register_platform
+from services.enrolment.domain.enrolments import (
+    NUMBERS_PER_LOOK_UP,
+    ROWS_PER_REQUEST,
+    SENTENCES,
+    EnrolmentRow,
+    RowOutcome,
+    Status,
+)
+from services.enrolment.domain.platforms import RegisteredPlatform, platform_name, platform_of
+from services.enrolment.domain.workers import DocumentKind, Worker, mask
+from services.enrolment.store import enrolments as enrolment_store
+from services.enrolment.store import platforms as platform_store
+from services.enrolment.store import workers as worker_store
 from services.kernel import names
 from services.kernel.problems import Malformed, NotFound
-from services.runtime.base.clock import today
 from services.runtime.rpc.access import caller
+from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import (
     Context,
     date_from_wire,
     date_to_wire,
     enum_number,
     moment_to_wire,
-    next_token,
-    page_of,
 )
 from services.runtime.service.context import ServiceContext
 from services.runtime.service.requests import change, read
@@ -39,13 +50,13 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
         self, request: enrolment_pb2.RegisterPlatformRequest, context: Context
     ) -> enrolment_pb2.Platform:
         """Register a platform company by its credit code."""
-        platform = domain.platform(
+        platform = platform_of(
             request.credit_code, request.display_name, map(int, request.industries)
         )
-        now = self._context.clock.now()
+        command = self._context.command()
 
         async def work(tx: Transaction) -> enrolment_pb2.Platform:
-            return _platform(await commands.register_platform(tx, platform, now))
+            return platform_to_wire(await register_platform(tx, platform, command))
 
         return await change(
             self._context, request, enrolment_pb2.Platform, work, resource=platform.name
@@ -58,10 +69,7 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
         (code,) = names.parse(request.name, "platforms")
 
         async def work(tx: Transaction) -> enrolment_pb2.Platform:
-            held = await store.get_platform(tx, code)
-            if held is None:
-                raise NotFound(name=request.name)
-            return _platform(held)
+            return platform_to_wire(await platform_store.get(tx, code))
 
         return await read(self._context, work)
 
@@ -69,15 +77,16 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
         self, request: enrolment_pb2.ListPlatformsRequest, context: Context
     ) -> enrolment_pb2.ListPlatformsResponse:
         """The platforms, by credit code."""
-        page = page_of(request)
-        after = page.after[0] if page.after else ""
+        page = page_of(request, str)
+        (after,) = page.after or ("",)
 
         async def work(tx: Transaction) -> enrolment_pb2.ListPlatformsResponse:
-            held = await store.list_platforms(tx, after, page.size)
-            full = len(held) == page.size
+            platforms = await platform_store.list_by_code(tx, after, page.size)
             return enrolment_pb2.ListPlatformsResponse(
-                platforms=[_platform(one) for one in held],
-                next_page_token=next_token([held[-1].platform.credit_code]) if full else "",
+                platforms=[platform_to_wire(registered) for registered in platforms],
+                next_page_token=page.next_token(
+                    platforms, lambda registered: (registered.platform.credit_code,)
+                ),
             )
 
         return await read(self._context, work)
@@ -86,36 +95,30 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
         self, request: enrolment_pb2.EnrolWorkersRequest, context: Context
     ) -> enrolment_pb2.EnrolWorkersResponse:
         """Enrol up to 5,000 workers of one platform."""
-        code = _own_platform(request.platform)
-        now = self._context.clock.now()
-        rows = _rows(request.rows, today(self._context.clock))
+        code = own_platform(request.platform)
+        command = self._context.command()
+        rows = rows_from_wire(request.rows, command.today)
 
         async def work(tx: Transaction) -> enrolment_pb2.EnrolWorkersResponse:
-            cipher = self._context.cipher
-            return _outcomes(await commands.enrol_workers(tx, cipher, code, rows, now))
+            return outcomes_to_wire(await enrol_workers(tx, code, rows, command))
 
-        return await change(
-            self._context,
-            request,
-            enrolment_pb2.EnrolWorkersResponse,
-            work,
-            resource=request.platform,
-        )
+        answer = enrolment_pb2.EnrolWorkersResponse
+        return await change(self._context, request, answer, work, resource=request.platform)
 
     async def LookUpWorkers(
         self, request: enrolment_pb2.LookUpWorkersRequest, context: Context
     ) -> enrolment_pb2.LookUpWorkersResponse:
         """The opaque ids of a platform's own worker numbers."""
-        code = _own_platform(request.platform)
+        code = own_platform(request.platform)
         numbers = list(request.worker_numbers)
-        if not 1 <= len(numbers) <= domain.NUMBERS_PER_LOOK_UP:
-            what = f"ask for 1 to {domain.NUMBERS_PER_LOOK_UP:,} numbers at a time"
+        if not 1 <= len(numbers) <= NUMBERS_PER_LOOK_UP:
+            what = f"send 1 to {NUMBERS_PER_LOOK_UP:,} numbers at a time"
             raise Malformed.of("worker_numbers", what)
 
         async def work(tx: Transaction) -> enrolment_pb2.LookUpWorkersResponse:
-            found = await store.look_up(tx, code, numbers)
+            enrolled = await enrolment_store.find_enrolled(tx, code, numbers)
             return enrolment_pb2.LookUpWorkersResponse(
-                workers=[found.get(number, 0) for number in numbers]
+                workers=[enrolled.worker_of_number.get(number, 0) for number in numbers]
             )
 
         return await read(self._context, work)
@@ -124,15 +127,10 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
         self, request: enrolment_pb2.GetWorkerRequest, context: Context
     ) -> enrolment_pb2.Worker:
         """One worker, with the platforms the caller may know of."""
-        (text,) = names.parse(request.name, "workers")
-        if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
-            raise NotFound(name=request.name)
+        worker_id = worker_id_of(request.name)
 
         async def work(tx: Transaction) -> enrolment_pb2.Worker:
-            enrolments = await store.enrolments_of(tx, int(text))
-            if not enrolments:
-                raise NotFound(name=request.name)
-            return self._worker(enrolments)
+            return worker_to_wire(await worker_store.get(tx, self._context.cipher, worker_id))
 
         return await read(self._context, work)
 
@@ -140,86 +138,108 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
         self, request: enrolment_pb2.ListWorkersRequest, context: Context
     ) -> enrolment_pb2.ListWorkersResponse:
         """The workers of a platform, by worker number."""
-        code = _own_platform(request.platform)
-        page = page_of(request)
-        after = page.after[0] if page.after else ""
+        code = own_platform(request.platform)
+        page = page_of(request, str)
+        (after,) = page.after or ("",)
+        cipher = self._context.cipher
 
         async def work(tx: Transaction) -> enrolment_pb2.ListWorkersResponse:
-            held = await store.list_enrolments(tx, code, after, page.size)
-            full = len(held) == page.size
+            workers = await worker_store.list_by_number(tx, cipher, code, after, page.size)
             return enrolment_pb2.ListWorkersResponse(
-                workers=[self._worker([enrolment]) for enrolment in held],
-                next_page_token=next_token([held[-1].worker_number]) if full else "",
+                workers=[worker_to_wire(worker) for worker in workers],
+                next_page_token=page.next_token(
+                    workers, lambda worker: (worker.enrolments[0].worker_number,)
+                ),
             )
 
         return await read(self._context, work)
 
-    def _worker(self, enrolments: Sequence[Enrolment]) -> enrolment_pb2.Worker:
-        cipher = self._context.cipher
-        first = enrolments[0]
-        number = commands.open_document_number(cipher, first)
-        return enrolment_pb2.Worker(
-            name=names.name("workers", first.worker),
-            masked_document_number=domain.mask(number),
-            enrolments=[
-                enrolment_pb2.Worker.Enrolment(
-                    platform=names.name("platforms", one.platform),
-                    worker_number=one.worker_number,
-                    enrol_date=date_to_wire(one.enrol_date),
-                )
-                for one in enrolments
-            ],
-        )
+
+# Parse
 
 
-def _own_platform(name: str) -> str:
+def own_platform(name: str) -> str:
+    """The credit code in a resource name; raises Forbidden for another platform than the caller."""
     (code,) = names.parse(name, "platforms", field="platform")
     caller().require_platform(code)
     return code
 
 
-def _rows(rows: Sequence[enrolment_pb2.EnrolWorkersRequest.Row], day: date) -> list[Row]:
-    if not 1 <= len(rows) <= domain.ROWS_PER_REQUEST:
-        raise Malformed.of("rows", f"send 1 to {domain.ROWS_PER_REQUEST:,} rows at a time")
+def worker_id_of(name: str) -> int:
+    """The id in a worker's name; raises NotFound for what no worker's id looks like."""
+    (text,) = names.parse(name, "workers")
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        raise NotFound(name=name)
+    return int(text)
+
+
+def rows_from_wire(
+    rows: Sequence[enrolment_pb2.EnrolWorkersRequest.Row], today: date
+) -> list[EnrolmentRow]:
+    """The rows of a request; one without a first day begins today."""
+    if not 1 <= len(rows) <= ROWS_PER_REQUEST:
+        raise Malformed.of("rows", f"send 1 to {ROWS_PER_REQUEST:,} rows at a time")
     return [
-        Row(
+        EnrolmentRow(
             worker_number=row.worker_number,
             document_kind=DocumentKind(row.document_kind or DocumentKind.CITIZEN_NUMBER.value),
             document_number=row.document_number.strip().upper(),
             phone=row.phone,
             enrol_date=date_from_wire(row.enrol_date, f"rows[{index}].enrol_date")
             if row.HasField("enrol_date")
-            else day,
+            else today,
         )
         for index, row in enumerate(rows)
     ]
 
 
-def _outcomes(decisions: Sequence[Decision]) -> enrolment_pb2.EnrolWorkersResponse:
-    created = sum(made.status is Status.CREATED for made in decisions)
-    exists = sum(made.status is Status.EXISTS for made in decisions)
+# Format
+
+
+def outcomes_to_wire(outcomes: Sequence[RowOutcome]) -> enrolment_pb2.EnrolWorkersResponse:
+    """The outcome of each row, and how many rows have which."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    accepted_count = counts[Status.CREATED] + counts[Status.EXISTS]
     return enrolment_pb2.EnrolWorkersResponse(
-        received_count=len(decisions),
-        created_count=created,
-        exists_count=exists,
-        rejected_count=len(decisions) - created - exists,
+        received_count=len(outcomes),
+        created_count=counts[Status.CREATED],
+        exists_count=counts[Status.EXISTS],
+        rejected_count=len(outcomes) - accepted_count,
         outcomes=[
             enrolment_pb2.EnrolWorkersResponse.Outcome(
-                index=made.index,
-                status=enum_number(made.status.value),
-                worker=made.worker,
-                text=domain.SENTENCES.get(made.status, ""),
+                index=outcome.index,
+                status=enum_number(outcome.status.value),
+                worker=outcome.worker,
+                text=SENTENCES.get(outcome.status, ""),
             )
-            for made in decisions
+            for outcome in outcomes
         ],
     )
 
 
-def _platform(held: HeldPlatform) -> enrolment_pb2.Platform:
+def worker_to_wire(worker: Worker) -> enrolment_pb2.Worker:
+    """A worker with a masked document number."""
+    return enrolment_pb2.Worker(
+        name=names.name("workers", worker.id),
+        masked_document_number=mask(worker.document_number),
+        enrolments=[
+            enrolment_pb2.Worker.Enrolment(
+                platform=platform_name(enrolment.platform),
+                worker_number=enrolment.worker_number,
+                enrol_date=date_to_wire(enrolment.enrol_date),
+            )
+            for enrolment in worker.enrolments
+        ],
+    )
+
+
+def platform_to_wire(registered: RegisteredPlatform) -> enrolment_pb2.Platform:
+    """A platform as registered."""
+    platform = registered.platform
     return enrolment_pb2.Platform(
-        name=held.platform.name,
-        display_name=held.platform.display_name,
-        industries=[enum_number(one) for one in held.platform.industries],
-        create_time=moment_to_wire(held.create_time),
-        revision=held.revision,
+        name=platform.name,
+        display_name=platform.display_name,
+        industries=[enum_number(industry.value) for industry in platform.industries],
+        create_time=moment_to_wire(registered.create_time),
+        revision=registered.revision,
     )

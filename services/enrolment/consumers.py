@@ -1,4 +1,4 @@
-"""Enrolment hears nobody: it is where the system begins."""
+"""Enrolment consumes no events: the system begins here."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from google.protobuf.message import Message
 
 from services.runtime.service.context import Handler
 
-HANDLERS: Mapping[str, Mapping[type[Message], Handler]] = {}
+HANDLERS: Mapping[type[Message], Handler] = {}

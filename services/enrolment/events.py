@@ -1,4 +1,4 @@
-"""What enrolment tells: domain values in, event messages out."""
+"""Events of enrolment: domain values in, event messages out."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from oip.enrolment.v1 import events_pb2
 
-from services.enrolment.domain import Platform
+from services.enrolment.domain.platforms import RegisteredPlatform, platform_name
 from services.runtime.rpc.wire import enum_number
 
 
-def platform_registered(platform: Platform, revision: int) -> events_pb2.PlatformRegistered:
+def platform_registered(registered: RegisteredPlatform) -> events_pb2.PlatformRegistered:
     """A platform was registered."""
+    platform = registered.platform
     return events_pb2.PlatformRegistered(
-        platform=platform.credit_code,
-        revision=revision,
-        industries=[enum_number(one) for one in platform.industries],
+        platform=platform.name,
+        revision=registered.revision,
+        industries=[enum_number(industry.value) for industry in platform.industries],
     )
 
 
 def workers_enrolled(platform: str, workers: Sequence[int]) -> events_pb2.WorkersEnrolled:
-    """Workers were enrolled with a platform."""
-    return events_pb2.WorkersEnrolled(platform=platform, workers=workers)
+    """Workers, by id, were enrolled with the platform of a credit code."""
+    return events_pb2.WorkersEnrolled(platform=platform_name(platform), workers=workers)

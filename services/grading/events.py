@@ -1,4 +1,4 @@
-"""What grading tells: domain values in, event messages out."""
+"""Events of grading: domain values in, event messages out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date
 
 from oip.grading.v1 import events_pb2
 
-from services.grading.domain.appraisal import Appraisal
+from services.grading.domain.appraisals import Appraisal
 from services.runtime.rpc.wire import date_to_wire, enum_number
 
 
@@ -26,7 +26,7 @@ def appraisal_concluded(appraisal: Appraisal) -> events_pb2.AppraisalConcluded:
 
 
 def appraisal_ended(appraisal: Appraisal, day: date) -> events_pb2.AppraisalEnded:
-    """An appraisal ended without a conclusion."""
+    """An appraisal ended on a day without a conclusion."""
     assert appraisal.cause is not None
     return events_pb2.AppraisalEnded(
         appraisal=appraisal.name,

@@ -1,4 +1,4 @@
-"""Codes that carry their own check: citizens, organisations, divisions.
+"""Codes with a check character or a fixed form: citizens, organisations, divisions.
 
 Sources: GB 11643-1999 (citizen identity number), GB 32100-2015 (unified social credit code),
 GB/T 2260 (administrative divisions).
@@ -15,7 +15,7 @@ _CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _CREDIT_WEIGHTS = tuple(pow(3, i, 31) for i in range(17))
 _DIVISION = re.compile(r"[1-9]\d{5}", re.ASCII)
 
-# The whole country, where a place is asked for.
+# The whole country, in the place of a division code.
 NATIONAL = "CN"
 
 

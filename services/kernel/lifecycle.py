@@ -1,4 +1,4 @@
-"""A lifecycle is a table: the program walks it, and the documentation is drawn from it."""
+"""Lifecycles as tables, which the program follows and the documentation shows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TransitionNotAllowed(Problem):
 
 @dataclass(frozen=True)
 class Lifecycle(Generic[State]):
-    """Which event leads from which state to which: `{"determine": {ACCEPTED: DETERMINED}}`."""
+    """The state after each event in each state: `{"determine": {ACCEPTED: DETERMINED}}`."""
 
     table: Mapping[str, Mapping[State, State]]
 

@@ -1,4 +1,4 @@
-"""Money is whole fen. A rate meets it in one place, which rounds once, half up."""
+"""Money in whole fen. Multiplication by a rate rounds once, half up, in one function."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Fen:
         return f"{Decimal(self.count) / FEN_PER_YUAN:,.2f}"
 
     def times(self, factor: Decimal | Fraction | int) -> Fen:
-        """This amount times a rate, rounded half up to the fen.
+        """This amount times a rate, rounded half up to whole fen.
 
         Half up means away from zero, so that a reversal is the exact negative of what it reverses.
         """
@@ -62,7 +62,7 @@ def total(amounts: Iterable[Fen]) -> Fen:
 
 
 def round_half_up(value: Decimal | Fraction) -> int:
-    """The nearest whole number, halves away from zero: the one rounding of the system."""
+    """The nearest whole number, halves away from zero; the only rounding of the system."""
     if isinstance(value, Decimal):
         return int(value.to_integral_value(ROUND_HALF_UP))
     doubled = abs(value) * 2
@@ -73,9 +73,9 @@ def round_half_up(value: Decimal | Fraction) -> int:
 def share(amount: Fen, weights: Sequence[Decimal | Fraction | int]) -> list[Fen]:
     """Split an amount in proportion to weights so that the parts sum to it exactly.
 
-    Each part is floored; the fen left over go to the largest fractions, ties to the earlier part
-    (largest remainder). A negative amount is split as its positive twin. All-zero or negative
-    weights raise ValueError.
+    Each part is rounded down; the remaining fen go to the largest fractions, ties to the earlier
+    part (largest remainder). A negative amount gives the negated parts of the positive amount.
+    All-zero or negative weights raise ValueError.
     """
     exact = [_fraction(weight) for weight in weights]
     whole = sum(exact, Fraction(0))
@@ -85,9 +85,9 @@ def share(amount: Fen, weights: Sequence[Decimal | Fraction | int]) -> list[Fen]
     sign = -1 if amount.count < 0 else 1
     parts = [abs(amount.count) * weight / whole for weight in exact]
     counts = [part.numerator // part.denominator for part in parts]
-    left = abs(amount.count) - sum(counts)
+    remaining = abs(amount.count) - sum(counts)
     by_fraction = sorted(range(len(parts)), key=lambda i: (counts[i] - parts[i], i))
-    for i in by_fraction[:left]:
+    for i in by_fraction[:remaining]:
         counts[i] += 1
     return [Fen(sign * count) for count in counts]
 

@@ -31,9 +31,9 @@ def parse(text: str, *collections: str, field: str = "name") -> tuple[str, ...]:
 
 
 def id_from(request_id: str, *parts: str) -> str:
-    """The id of what a request creates: 16 hexadecimal digits derived from the client's own id.
+    """The id of what a request creates: 16 hexadecimal digits derived from the request id.
 
-    The same request names the same resource however often it is sent, on any machine.
+    The same request gives the same id each time it is sent, on any machine.
     """
     digest = hashlib.sha256("\x00".join((request_id, *parts)).encode())
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Days and months as the scheme counts them: civil days of Asia/Shanghai, half-open spans."""
+"""Days and months of the scheme: civil days of Asia/Shanghai, half-open spans."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ class Month:
     def parse(cls, text: str) -> Month:
         """`Month.parse("2025-07")`; raises ValueError for anything else."""
         day = date.fromisoformat(f"{text}-01")
-        return cls(day.year, day.month)
+        month = cls(day.year, day.month)
+        # ISO 8601 has further forms, such as weeks.
+        if str(month) != text:
+            raise ValueError(f"{text!r} is not a month")
+        return month
 
     @property
     def first_day(self) -> date:
@@ -56,7 +60,7 @@ class Month:
         return first_moment(self.first_day), first_moment(self.plus(1).first_day)
 
     def plus(self, months: int) -> Month:
-        """The month so many months later (earlier if negative)."""
+        """The month `months` later, or earlier if negative."""
         index = self.year * MONTHS_PER_YEAR + self.month - 1 + months
         return Month(index // MONTHS_PER_YEAR, index % MONTHS_PER_YEAR + 1)
 
@@ -73,7 +77,7 @@ class Month:
 
 @dataclass(frozen=True)
 class Span:
-    """Days from `start` up to but not including `end`; without an end it goes on."""
+    """Days from `start` up to but not including `end`; without an end it is open."""
 
     start: date
     end: date | None = None

@@ -1,4 +1,4 @@
-"""What cannot be done has a kind, a reason and facts. An entrance turns it into a gRPC status."""
+"""Refusals: each has a kind, a reason and facts; an interceptor maps it to a gRPC status."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Kind(Enum):
 
     @property
     def code(self) -> str:
-        """The gRPC code. What is too large has that of overload, but another try does not help."""
+        """The gRPC code. TOO_LARGE shares that of OVERLOADED, but a repeat does not help."""
         return Kind.OVERLOADED.value if self is Kind.TOO_LARGE else self.value
 
 
 class Problem(Exception):  # noqa: N818 - a refusal is not an error of the program
-    """A refusal. Subclasses set `kind`, `reason` and `words`; instances carry the facts.
+    """A refusal. Subclasses set `kind`, `reason`, `message` and `message_zh`.
 
-    `words` is one English sentence that says what to do, `message_zh` the same in Chinese; both are
-    filled in with the facts. `field` names the request field that is wrong, if there is one.
+    `message` is one English sentence that says what to do, `message_zh` the same in Chinese; the
+    facts of the instance fill their placeholders. `field` names the wrong request field, if any.
     """
 
     kind: ClassVar[Kind]
@@ -38,19 +38,19 @@ class Problem(Exception):  # noqa: N818 - a refusal is not an error of the progr
     message_zh: ClassVar[str]
 
     def __init__(self, *, field: str = "", **facts: object) -> None:
-        """Keep the facts as text; they travel as the metadata of `google.rpc.ErrorInfo`."""
+        """Store the facts as text; they become the metadata of `google.rpc.ErrorInfo`."""
         self.field = field
         self.facts = {name: str(value) for name, value in facts.items()}
         super().__init__(self.sentence)
 
     @property
     def sentence(self) -> str:
-        """The sentence for people, in English."""
+        """The sentence for people in English."""
         return self.message.format_map(self.facts)
 
     @property
     def sentence_zh(self) -> str:
-        """The sentence for people, in Chinese."""
+        """The sentence for people in Chinese."""
         return self.message_zh.format_map(self.facts)
 
 
@@ -68,7 +68,7 @@ class Malformed(Problem):
 
 
 class NotFound(Problem):
-    """There is no such resource, or the caller may not know of it."""
+    """The resource does not exist, or the caller may not see it."""
 
     kind, reason = Kind.NOT_FOUND, "NOT_FOUND"
     message = "There is no {name}; check the name, or list what exists."

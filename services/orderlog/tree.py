@@ -15,7 +15,7 @@ HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
 
 # Complete subtrees by (level, position): level 0 are the leaves' hashes.
-Place = tuple[int, int]
+Position = tuple[int, int]
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -50,12 +50,12 @@ def root(hashes: Sequence[bytes]) -> bytes:
 
 def path(hashes: Sequence[bytes], index: int) -> list[bytes]:
     """The inclusion proof of one leaf (RFC 6962, 2.1.1)."""
-    found, level = [], list(hashes)
+    proof, level = [], list(hashes)
     while len(level) > 1:
         if index ^ 1 < len(level):
-            found.append(level[index ^ 1])
+            proof.append(level[index ^ 1])
         level, index = _above(level), index // 2
-    return found
+    return proof
 
 
 def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], top: bytes) -> bool:
@@ -67,8 +67,8 @@ def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], top:
         if index % 2 or index < last:
             if not waiting:
                 return False
-            beside = waiting.pop(0)
-            current = node_hash(beside, current) if index % 2 else node_hash(current, beside)
+            sibling = waiting.pop(0)
+            current = node_hash(sibling, current) if index % 2 else node_hash(current, sibling)
         index, last = index // 2, last // 2
     return not waiting and current == top
 
@@ -83,48 +83,43 @@ def _above(level: Sequence[bytes]) -> list[bytes]:
     return above
 
 
-def frontier_places(size: int) -> list[Place]:
-    """The complete subtrees that a log of this size consists of, largest first."""
-    return range_places(0, size)
-
-
-def range_places(start: int, end: int) -> list[Place]:
+def range_positions(start: int, end: int) -> list[Position]:
     """The complete subtrees that cover the leaves from `start` up to `end`, left to right.
 
     `start` is a multiple of the largest power of two that fits, as in all ranges of RFC 6962.
     """
-    places = []
+    positions = []
     while start < end:
         level = (end - start).bit_length() - 1
         if start:
             level = min(level, (start & -start).bit_length() - 1)
-        places.append((level, start >> level))
+        positions.append((level, start >> level))
         start += 1 << level
-    return places
+    return positions
 
 
-def append(frontier: Sequence[bytes], size: int, leaf: bytes) -> tuple[list[bytes], list[Place]]:
-    """Add a leaf hash to a log: the new frontier, and the places completed, leaf first.
+def append(frontier: Sequence[bytes], size: int, leaf: bytes) -> tuple[list[bytes], list[Position]]:
+    """Add a leaf hash to a log: the new frontier, and the positions completed, leaf first.
 
-    The hash of the k-th completed place is that of the leaf merged k times: `completed_hashes`.
+    The hash of the k-th completed position is the leaf merged k times: `completed_hashes`.
     """
-    hashes, places, position, level = list(frontier), [(0, size)], size, 0
+    hashes, completed, index, level = list(frontier), [(0, size)], size, 0
     current = leaf
-    while position % 2:
+    while index % 2:
         current = node_hash(hashes.pop(), current)
-        position, level = position // 2, level + 1
-        places.append((level, position))
-    return [*hashes, current], places
+        index, level = index // 2, level + 1
+        completed.append((level, index))
+    return [*hashes, current], completed
 
 
 def completed_hashes(
-    frontier: Sequence[bytes], places: Sequence[Place], leaf: bytes
+    frontier: Sequence[bytes], positions: Sequence[Position], leaf: bytes
 ) -> list[bytes]:
-    """The hashes of the places that `append` completed."""
-    found, left = [leaf], list(frontier)
-    for _ in places[1:]:
-        found.append(node_hash(left.pop(), found[-1]))
-    return found
+    """The hashes at the positions that `append` completed."""
+    hashes, left = [leaf], list(frontier)
+    for _ in positions[1:]:
+        hashes.append(node_hash(left.pop(), hashes[-1]))
+    return hashes
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
@@ -137,7 +132,7 @@ def fold(hashes: Sequence[bytes]) -> bytes:
     return current
 
 
-def log_path(index: int, size: int, node: Callable[[Place], bytes]) -> list[bytes]:
+def log_path(index: int, size: int, node: Callable[[Position], bytes]) -> list[bytes]:
     """The inclusion proof of a log's leaf from stored complete subtrees."""
     return [_range_hash(start, end, node) for start, end in path_ranges(index, 0, size)]
 
@@ -152,9 +147,9 @@ def path_ranges(index: int, start: int, end: int) -> list[tuple[int, int]]:
     return [*path_ranges(index, split, end), (start, split)]
 
 
-def consistency_path(first: int, second: int, node: Callable[[Place], bytes]) -> list[bytes]:
+def consistency_path(first: int, second: int, node: Callable[[Position], bytes]) -> list[bytes]:
     """The consistency proof between two sizes of a log (RFC 6962, 2.1.2)."""
-    return [_range_hash(*one, node) for one in consistency_ranges(first, second)]
+    return [_range_hash(start, end, node) for start, end in consistency_ranges(first, second)]
 
 
 def consistency_ranges(first: int, second: int) -> list[tuple[int, int]]:
@@ -189,25 +184,25 @@ def is_consistent(  # noqa: C901 - the steps of RFC 9162, 2.1.4.2, in their orde
         waiting.insert(0, first_root)
     if not waiting:
         return False
-    place, last = first - 1, second - 1
-    while place % 2:
-        place, last = place // 2, last // 2
+    index, last = first - 1, second - 1
+    while index % 2:
+        index, last = index // 2, last // 2
     old = new = waiting.pop(0)
-    for beside in waiting:
+    for sibling in waiting:
         if last == 0:
             return False
-        if place % 2 or place == last:
-            old, new = node_hash(beside, old), node_hash(beside, new)
-            while place % 2 == 0 and place:
-                place, last = place // 2, last // 2
+        if index % 2 or index == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while index % 2 == 0 and index:
+                index, last = index // 2, last // 2
         else:
-            new = node_hash(new, beside)
-        place, last = place // 2, last // 2
+            new = node_hash(new, sibling)
+        index, last = index // 2, last // 2
     return last == 0 and old == first_root and new == second_root
 
 
-def _range_hash(start: int, end: int, node: Callable[[Place], bytes]) -> bytes:
-    return fold([node(place) for place in range_places(start, end)])
+def _range_hash(start: int, end: int, node: Callable[[Position], bytes]) -> bytes:
+    return fold([node(position) for position in range_positions(start, end)])
 
 
 def _split(count: int) -> int:

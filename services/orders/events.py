@@ -1,4 +1,4 @@
-"""What orders tells: domain values in, event messages out."""
+"""The events that orders publishes: domain values in, messages out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 from oip.orders.v1 import events_pb2, orders_pb2
 
+from services.kernel import names
+from services.orders.domain.batches import Batch, Tally
 from services.orders.domain.gaps import Gap
-from services.orders.domain.judging import Tally
-from services.orders.domain.records import Batch
 from services.runtime.rpc.wire import date_to_wire, enum_number
 
 EPOCH_DAY = date(1970, 1, 1)
@@ -19,8 +19,8 @@ def order_batch_recorded(batch: Batch, tallies: Sequence[Tally]) -> events_pb2.O
     """A batch was committed."""
     return events_pb2.OrderBatchRecorded(
         order_batch=batch.name,
-        platform=batch.platform,
-        tallies=[tally(batch.platform, *one) for one in tallies],
+        platform=names.name("platforms", batch.platform),
+        tallies=[order_tally(batch.platform, *tally) for tally in tallies],
         created_count=batch.created_count,
         merkle_root=batch.root,
         log_index=batch.log_index,
@@ -32,19 +32,19 @@ def order_gap_found(
 ) -> events_pb2.OrderGapFound:
     """A day's declared and held orders were compared."""
     return events_pb2.OrderGapFound(
-        platform=platform,
+        platform=names.name("platforms", platform),
         service_date=date_to_wire(day),
         revision=revision,
-        gaps=[gap(platform, day, one) for one in gaps],
+        gaps=[order_gap(platform, day, gap) for gap in gaps],
     )
 
 
-def tally(
+def order_tally(
     platform: str, area: int, industry: int, day_number: int, order_count: int
 ) -> orders_pb2.OrderTally:
     """Orders that count; the day is counted from 1970-01-01."""
     return orders_pb2.OrderTally(
-        platform=platform,
+        platform=names.name("platforms", platform),
         pooling_area=str(area),
         industry=enum_number(industry),
         service_date=date_to_wire(EPOCH_DAY + timedelta(days=day_number)),
@@ -52,15 +52,15 @@ def tally(
     )
 
 
-def gap(platform: str, day: date, one: Gap) -> orders_pb2.OrderGap:
+def order_gap(platform: str, day: date, gap: Gap) -> orders_pb2.OrderGap:
     """One difference of a day."""
     return orders_pb2.OrderGap(
-        platform=platform,
+        platform=names.name("platforms", platform),
         service_date=date_to_wire(day),
-        pooling_area=str(one.pooling_area) if one.pooling_area else "",
-        industry=enum_number(one.industry),
-        declared_count=one.declared_count,
-        held_count=one.held_count,
-        late_count=one.late_count,
-        kind=enum_number(int(one.kind)),
+        pooling_area=str(gap.pooling_area) if gap.pooling_area else "",
+        industry=enum_number(gap.industry),
+        declared_count=gap.declared_count,
+        held_count=gap.held_count,
+        late_count=gap.late_count,
+        kind=enum_number(int(gap.kind)),
     )

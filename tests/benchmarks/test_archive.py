@@ -22,13 +22,15 @@ from services.client.upload.batches import split_into_batches
 from services.client.upload.stream import upload_orders
 from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import microseconds
-from services.orders.commands.signing import VERIFIER_FILE
+from services.orderlog.signer import VERIFIER_FILE
 from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from tests.support.bench import keep
 from tests.support.databases import Databases
 from tests.support.intake_load import AREAS, WORKERS, enrol_all
-from tests.support.uploading import SWIFT, OrderDesk, order_desk
+from tests.support.platforms import SWIFT
+from tests.support.stack_client import StackClient
+from tests.support.uploads import execute, orders_client
 
 ROWS = int(os.environ.get("OIP_BENCH_ARCHIVE_ROWS", "400000"))
 LATER = datetime(2025, 9, 1, 1, 0, tzinfo=UTC)
@@ -65,36 +67,36 @@ def month(count: int) -> pa.Table:
     return pa.table(columns, SCHEMA.names).cast(SCHEMA)
 
 
-async def filled(desk: OrderDesk, table: pa.Table) -> str:
+async def filled(client: StackClient, table: pa.Table) -> str:
     """A month's orders; the verifier key."""
-    await desk.execute("truncate orders.platform_worker")
-    await enrol_all(desk.running.settings.database_url)
-    stub = desk.at("platform", platform=SWIFT)
+    await execute(client, "truncate orders.platform_worker")
+    await enrol_all(client.stack.settings.database_url)
+    stub = client.orders("platform", platform=SWIFT)
     await upload_orders(stub, SWIFT, split_into_batches(table, "month"))
     for number in range(8):
-        await desk.execute(f"vacuum analyze orders.orders_{number}")
-    clock = desk.running.contexts["orders"].clock
+        await execute(client, f"vacuum analyze orders.orders_{number}")
+    clock = client.clock
     assert isinstance(clock, SetClock)
     clock.set(LATER)
-    path = desk.running.settings.state_dir / VERIFIER_FILE
+    path = client.stack.settings.state_dir / VERIFIER_FILE
     return path.read_text(encoding="ascii").strip()
 
 
 async def test_an_archived_order_is_small_and_proven_fast(
     stack: Settings, databases: Databases, tmp_path: Path
 ) -> None:
-    async with order_desk(stack, databases) as desk:
+    async with orders_client(stack, databases) as client:
         table = month(ROWS)
-        key = await filled(desk, table)
+        key = await filled(client, table)
         last = table["order_no"][-1].as_py()
         del table
-        ((held, indexes),) = await desk.execute(_SIZES)
+        ((table_bytes, indexes),) = await execute(client, _SIZES)
         asked = pb.GetOrderArchiveRequest(
             platform=f"platforms/{SWIFT}", month=type_pb2.Month(year=2025, month=8)
         )
         begin = time.perf_counter()
         archive = await write_archive(
-            desk.at("administrator").GetOrderArchive(asked, timeout=600),
+            client.orders("administrator").GetOrderArchive(asked, timeout=600),
             tmp_path,
             key,
         )
@@ -114,10 +116,10 @@ async def test_an_archived_order_is_small_and_proven_fast(
         f"a month of {ROWS:,} orders written as an archive, checked, and one order proven from it",
         {
             "rows": ROWS,
-            "table_bytes_per_order": held / ROWS,
+            "table_bytes_per_order": table_bytes / ROWS,
             "index_bytes_per_order": indexes / ROWS,
             "archive_bytes_per_order": kept,
-            "archive_vs_database": kept * ROWS / (held + indexes),
+            "archive_vs_database": kept * ROWS / (table_bytes + indexes),
             "archived_rows_per_second": ROWS / seconds,
             "verified_rows_per_second": ROWS / checking,
             "prove_seconds": proving,

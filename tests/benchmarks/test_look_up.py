@@ -67,7 +67,7 @@ async def test_look_up_stays_flat_while_intake_runs(stack: Settings, databases: 
     ):
         priority = answering.priority
         seconds, rate = await look(answering, url)
-    found, bare, empty = seconds["find"], seconds["select"], seconds["empty"]
+    find, bare, empty = seconds["find"], seconds["select"], seconds["empty"]
     keep(
         "look_up",
         f"a worker's orders at a moment among {HELD:,} while intake runs, beside the bare SELECT;"
@@ -79,15 +79,15 @@ async def test_look_up_stays_flat_while_intake_runs(stack: Settings, databases: 
             "one_replica_find_orders_p99_ms": share(alone["find"], 99) * 1000,
             "one_replica_rows_per_second": alone_rate,
             "one_replica_vs_select_p99": share(alone["find"], 99) / share(alone["select"], 99),
-            "find_orders_p50_ms": share(found, 50) * 1000,
-            "find_orders_p99_ms": share(found, 99) * 1000,
+            "find_orders_p50_ms": share(find, 50) * 1000,
+            "find_orders_p99_ms": share(find, 99) * 1000,
             "select_p50_ms": share(bare, 50) * 1000,
             "select_p99_ms": share(bare, 99) * 1000,
             "empty_call_p50_ms": share(empty, 50) * 1000,
             "empty_call_p99_ms": share(empty, 99) * 1000,
             "empty_call_vs_select_p99": share(empty, 99) / share(bare, 99),
-            "find_orders_vs_select_p50": share(found, 50) / share(bare, 50),
-            "find_orders_vs_select_p99": share(found, 99) / share(bare, 99),
+            "find_orders_vs_select_p50": share(find, 50) / share(bare, 50),
+            "find_orders_vs_select_p99": share(find, 99) / share(bare, 99),
             "early_rows_per_second": PART / early,
             "late_rows_per_second": PART / late,
             "late_vs_early_intake": early / late,
@@ -152,11 +152,11 @@ async def load(serving: Serving, prefix: str) -> AsyncIterator[None]:
 
 async def look(serving: Serving, url: str) -> tuple[dict[str, list[float]], float]:
     """Ask from a process of its own; the seconds of each side, and rows taken a second then."""
-    held, begin = await taken(url), time.perf_counter()
+    rows_before, begin = await taken(url), time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.support.looking",
+        "tests.support.lookup_latency",
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
         env={
@@ -175,7 +175,7 @@ async def look(serving: Serving, url: str) -> tuple[dict[str, list[float]], floa
         if process.returncode is None:
             process.kill()
     assert process.returncode == 0
-    rate = (await taken(url) - held) / (time.perf_counter() - begin)
+    rate = (await taken(url) - rows_before) / (time.perf_counter() - begin)
     return json.loads(answer), rate
 
 

@@ -1,4 +1,4 @@
-"""Who may call what: every method of every service, walked through the descriptors.
+"""Who may call what: every method of every service, by the descriptors.
 
 Each method has an access rule; with no token, with a wrong one, with a role it does not name, or as
 a platform without a credit code it is refused before its handler is reached.
@@ -38,12 +38,12 @@ Access = type_pb2.Access
 
 def proto_services() -> list[str]:
     """The full names of all services in the generated protos."""
-    found = []
+    names = []
     for module in pkgutil.walk_packages(oip.__path__, "oip."):
         if module.name.endswith("_pb2") and ".test." not in module.name:
             file = importlib.import_module(module.name).DESCRIPTOR
-            found += [service.full_name for service in file.services_by_name.values()]
-    return sorted(found)
+            names += [service.full_name for service in file.services_by_name.values()]
+    return sorted(names)
 
 
 METHODS: list[MethodDescriptor] = [
@@ -52,7 +52,7 @@ METHODS: list[MethodDescriptor] = [
 IDS = [method.full_name.removeprefix("oip.") for method in METHODS]
 
 
-def test_every_service_of_the_protos_is_walked() -> None:
+def test_every_service_of_the_protos_is_covered() -> None:
     assert len(proto_services()) == len(NAMES) + 1
     assert len(METHODS) > 40
 
@@ -95,7 +95,7 @@ def test_no_method_is_left_without_a_rule() -> None:
 async def everything(
     stack: Settings, databases: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stack]:
-    """All seven services on a database of their own."""
+    """All seven services on one database."""
     settings = stack.model_copy(
         update={
             "database_url": await databases.fresh(*NAMES),
@@ -103,8 +103,8 @@ async def everything(
             "pool_size": 4,
         }
     )
-    async with running_stack(all_services(), settings, any_port=True, grace=1) as made:
-        yield made
+    async with running_stack(all_services(), settings, any_port=True, grace=1) as running:
+        yield running
 
 
 def grpc_code(number: int) -> str:
@@ -113,7 +113,7 @@ def grpc_code(number: int) -> str:
 
 
 class Caller:
-    """Calls any method of any service, if not told otherwise with an empty request."""
+    """Calls any method of any service, by default with an empty request."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -162,22 +162,22 @@ class Caller:
 
 @pytest.fixture(scope="module")
 async def call(everything: Stack) -> AsyncIterator[Caller]:
-    made = Caller(everything)
-    yield made
-    await made.close()
+    caller = Caller(everything)
+    yield caller
+    await caller.close()
 
 
-def served(method: MethodDescriptor) -> list[str]:
+def services_with(method: MethodDescriptor) -> list[str]:
     """The services that serve a method: its own, or all of them for OperationsService."""
     package = method.containing_service.full_name.split(".")[1]
     return list(NAMES) if package == "operations" else [package]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=IDS)
-async def test_no_token_and_a_token_that_does_not_hold_are_refused(
+async def test_no_token_and_an_invalid_token_are_refused(
     call: Caller, method: MethodDescriptor
 ) -> None:
-    for service in served(method):
+    for service in services_with(method):
         assert await call.refusal(service, method, None) == "UNAUTHENTICATED UNAUTHENTICATED"
         assert await call.refusal(service, method, "a.b.c") == "UNAUTHENTICATED UNAUTHENTICATED"
 
@@ -190,16 +190,18 @@ async def test_exactly_the_roles_of_the_rule_pass(
     assert rule is not None
     allowed = {role_name(role) for role in rule.roles}
     code = "91350100M000100Y43"
-    for service in served(method):
+    for service in services_with(method):
         for role in role_names():
             platform = code if role == "platform" else ""
             token = everything.issuer.issue("someone", [role], platform)
-            told = await call.refusal(service, method, token)
+            answer = await call.refusal(service, method, token)
             if role in allowed:
-                assert told != "PERMISSION_DENIED FORBIDDEN", role
-                assert not told.startswith(("UNAUTHENTICATED", "INTERNAL", "UNIMPLEMENTED")), told
+                assert answer != "PERMISSION_DENIED FORBIDDEN", role
+                assert not answer.startswith(("UNAUTHENTICATED", "INTERNAL", "UNIMPLEMENTED")), (
+                    answer
+                )
             else:
-                assert told == "PERMISSION_DENIED FORBIDDEN", (role, told)
+                assert answer == "PERMISSION_DENIED FORBIDDEN", (role, answer)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=IDS)
@@ -207,7 +209,7 @@ async def test_a_platform_token_without_a_platform_is_refused(
     call: Caller, everything: Stack, method: MethodDescriptor
 ) -> None:
     token = everything.issuer.issue("someone", ["platform"])
-    for service in served(method):
+    for service in services_with(method):
         assert await call.refusal(service, method, token) == "PERMISSION_DENIED FORBIDDEN"
 
 
@@ -226,7 +228,7 @@ async def test_an_expired_token_is_refused(call: Caller, everything: Stack) -> N
 
 
 OTHER = "91110108MA01ABCD2H"
-# What names look like where the field alone does not tell.
+# Names of the other platform, for fields of any collection.
 OTHERS_NAMES = {
     "GetPlatform.name": f"platforms/{OTHER}",
     "GetOrderBatch.name": f"platforms/{OTHER}/orderBatches/b1",
@@ -241,14 +243,14 @@ OTHERS_NAMES = {
 def of_another(method: MethodDescriptor) -> Any:
     """A request that names another platform's records; None if the method names none."""
     request: Any = message_factory.GetMessageClass(method.input_type)()
-    named = False
+    is_named = False
     for field in method.input_type.fields:
-        wanted = OTHERS_NAMES.get(f"{method.name}.{field.name}")
+        name = OTHERS_NAMES.get(f"{method.name}.{field.name}")
         if field.name == "platform":
-            wanted = f"platforms/{OTHER}"
-        if wanted is not None:
-            setattr(request, field.name, wanted)
-            named = True
+            name = f"platforms/{OTHER}"
+        if name is not None:
+            setattr(request, field.name, name)
+            is_named = True
         elif field.name in {"request_id", "batch_id"}:
             setattr(request, field.name, "r1")
         elif field.name.endswith("_size") and field.name != "page_size":
@@ -259,7 +261,7 @@ def of_another(method: MethodDescriptor) -> Any:
                 part.year, part.month = 2025, 7
             elif field.message_type.name == "Date":
                 part.year, part.month, part.day = 2025, 7, 1
-    return request if named else None
+    return request if is_named else None
 
 
 NAMING = [method for method in METHODS if of_another(method) is not None]
@@ -274,8 +276,8 @@ async def test_a_platform_that_names_another_one_is_refused(
     call: Caller, everything: Stack, method: MethodDescriptor
 ) -> None:
     token = everything.issuer.issue("waimai", ["platform"], "91350100M000100Y43")
-    (service,) = served(method)
+    (service,) = services_with(method)
 
-    told = await call.refusal(service, method, token, of_another(method))
+    answer = await call.refusal(service, method, token, of_another(method))
 
-    assert told.startswith(("PERMISSION_DENIED", "NOT_FOUND")), told
+    assert answer.startswith(("PERMISSION_DENIED", "NOT_FOUND")), answer

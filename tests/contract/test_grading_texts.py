@@ -1,4 +1,4 @@
-"""What grading tells, and how a conclusion reads: compared whole."""
+"""The events of grading, and how a conclusion reads: compared whole."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ from google.protobuf import text_format
 from services.cli.explain import Language, lines
 from services.grading import events
 from services.grading.domain import procedure
-from services.grading.domain.appraisal import (
-    Appraisal,
-    CareItem,
-    Impairment,
-    Injury,
-    Opinion,
-    Specialist,
-)
-from services.grading.domain.law import law_on
-from services.grading.domain.panel import draw_panel
+from services.grading.domain.appraisals import Appraisal, Cause, Injury
+from services.grading.domain.care import CareItem
+from services.grading.domain.grades import Impairment
+from services.grading.domain.law import law_in
+from services.grading.domain.panels import Opinion, Specialist, draw_panel
 from services.grading.domain.times import Days
 from services.runtime.base.holidays import work_calendar
 from services.runtime.rpc.wire import findings_to_wire
@@ -29,14 +24,16 @@ DAY = date(2025, 9, 1)
 INJURY = Injury("claims/c1", 2, appraisable=True, accident_date=date(2025, 7, 10))
 
 
-def test_a_conclusion_is_told_as_before() -> None:
+def test_a_conclusion_is_published_as_before() -> None:
     message = events.appraisal_concluded(a_conclusion())
 
     check_golden("grading/appraisal_concluded.txtpb", text_format.MessageToString(message))
 
 
-def test_an_end_without_a_conclusion_is_told_as_before() -> None:
-    message = events.appraisal_ended(procedure.withdraw(an_appraisal()), DAY)
+def test_an_end_without_a_conclusion_is_published_as_before() -> None:
+    message = events.appraisal_ended(
+        procedure.end(an_appraisal(), Cause.DETERMINATION_WITHDRAWN), DAY
+    )
 
     check_golden("grading/appraisal_ended.txtpb", text_format.MessageToString(message))
 
@@ -53,28 +50,26 @@ def test_a_conclusion_reads_as_before() -> None:
 
 
 def an_appraisal() -> Appraisal:
-    return procedure.open_first("a1", INJURY, DAY, datetime(2025, 9, 1, tzinfo=UTC), days())
+    return procedure.open_first("a1", INJURY, datetime(2025, 9, 1, tzinfo=UTC), days())
 
 
 def a_conclusion() -> Appraisal:
-    """A thigh bone nailed, a kneecap fixed, an old eye injury; one of three finds it graver."""
+    """A thigh bone nailed, a kneecap fixed, an old eye injury; one of three grades it worse."""
     pool = [Specialist(f"s{n}", f"A{n}", "orthopaedics", provincial=False) for n in range(4)]
-    panel, finding = draw_panel(pool, 3, {"specialists/s3"}, Random(1), days().law)
+    panel, finding = draw_panel(pool, 3, {"specialists/s3"}, days().law, DAY, random=Random(1))
     drawn = procedure.draw_panel(an_appraisal(), finding, DAY)
     old_eye = Impairment("LA0601", pre_existing=True, grade_of_injury_alone=10)
-    found = [
+    views = [
         (Impairment("LA0901"), Impairment("LA0904"), old_eye),
         (Impairment("LA0901"), Impairment("SCAR", measure="5.5")),
         (Impairment("LA0801"), Impairment("LA0802")),
     ]
     opinions = [
         Opinion(member.name, items, frozenset({CareItem.MOVING_ABOUT}))
-        for member, items in zip(panel, found, strict=True)
+        for member, items in zip(panel, views, strict=True)
     ]
-    return procedure.conclude(
-        drawn, 2, injury=INJURY, panel=panel, opinions=opinions, day=DAY, days=days()
-    )
+    return procedure.conclude(drawn, 2, injury=INJURY, panel=panel, opinions=opinions, days=days())
 
 
 def days() -> Days:
-    return Days(law_on(DAY, "440100"), work_calendar())
+    return Days(law_in("440100"), DAY, work_calendar())

@@ -18,13 +18,13 @@ PACKAGE = Path(next(iter(oip.__path__)))
 
 def files() -> list[FileDescriptor]:
     pool = descriptor_pool.Default()
-    found = []
+    descriptors = []
     for path in sorted(PACKAGE.rglob("*_pb2.py")):
         module = path.relative_to(PACKAGE.parent).with_suffix("")
         importlib.import_module(".".join(module.parts))
         proto = str(module).removesuffix("_pb2") + ".proto"
-        found.append(pool.FindFileByName(proto))
-    return found
+        descriptors.append(pool.FindFileByName(proto))
+    return descriptors
 
 
 def promises() -> Iterator[str]:

@@ -17,9 +17,9 @@ import pyarrow.parquet
 import pytest
 
 from services.client.upload.order_files import OrderFileUnreadable, read_file
-from tests.support.mutating import MUTATIONS, SEED, mutated
+from tests.support.killed_orders import until
+from tests.support.mutations import MUTATIONS, SEED, mutated
 from tests.support.order_files import MAPPING, orders_table
-from tests.support.order_lives import until
 
 BOMB_ROWS, BOMB_TEXT_BYTES = 200_000, 20_000
 ANSWER_SECONDS = 120
@@ -69,7 +69,7 @@ def test_a_file_that_was_changed_at_random_is_read_or_refused_and_breaks_nothing
     sys.stdout.write(f"OIP_SEED={SEED}\n")
     file = write(orders_table(50), tmp_path / f"orders.{kind}")
 
-    ended = python("tests.support.mutating", file, mapping)
+    ended = python("tests.support.mutations", file, mapping)
 
     assert ended.returncode == 0, ended.stderr
     outcomes = json.loads(ended.stdout)

@@ -20,7 +20,7 @@ from services.runtime.base.settings import Settings
 from services.runtime.embedded import PostgresServer
 from services.runtime.storage.migrate import migrate
 from tests.support.intake_load import Serving, serving_orders
-from tests.support.order_lives import SWIFT, Lives, ask, enrol, until
+from tests.support.killed_orders import SWIFT, Lives, ask, enrol, until
 
 SEED = int(os.environ.get("OIP_SEED", "20250701"))
 ROUNDS = 3

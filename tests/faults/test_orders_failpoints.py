@@ -23,20 +23,20 @@ from services.runtime.events.envelope import Envelope
 from services.runtime.events.jetstream import connect
 from tests.support.databases import Databases
 from tests.support.intake_load import WORKERS, Serving, serving_orders
-from tests.support.order_lives import SWIFT, Lives, ask, enrol, until
+from tests.support.killed_orders import SWIFT, Lives, ask, enrol, until
 
-SERVICES = Path(failpoints.__file__).resolve().parents[1]
+SERVICES = Path(failpoints.__file__).resolve().parents[2]
 DEATH_SECONDS = 30
 # An event that was not acknowledged comes again after JetStream's own wait.
 REDELIVERY_SECONDS = 60
-_PLACE = re.compile(r'failpoint\("([a-z_.]+)"\)')
+_FAILPOINT = re.compile(r'failpoint\("([a-z_.]+)"\)')
 
 
-def places(*folders: str) -> list[str]:
+def failpoints_in(*folders: str) -> list[str]:
     """The failpoints that the code of these folders passes."""
     files = [file for folder in folders for file in sorted((SERVICES / folder).rglob("*.py"))]
-    found = [place for file in files for place in _PLACE.findall(file.read_text("utf-8"))]
-    return sorted(set(found))
+    names = [name for file in files for name in _FAILPOINT.findall(file.read_text("utf-8"))]
+    return sorted(set(names))
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,10 @@ async def lives(stack: Settings, databases: Databases) -> Lives:
     return lives
 
 
-async def told_of_a_worker(lives: Lives, _serving: Serving) -> Callable[[Serving], Awaitable[None]]:
-    """Enrolment tells of a worker; the next life must know it."""
+async def worker_enrolled(lives: Lives, _serving: Serving) -> Callable[[Serving], Awaitable[None]]:
+    """Enrolment publishes a worker; the next life must know it."""
     worker = WORKERS + 1 + secrets.randbelow(1_000_000)
-    event = events_pb2.WorkersEnrolled(platform=SWIFT, workers=[worker])
+    event = events_pb2.WorkersEnrolled(platform=f"platforms/{SWIFT}", workers=[worker])
     envelope = Envelope(
         "enrolment", secrets.token_hex(6), 1, event.DESCRIPTOR.full_name, event.SerializeToString()
     )
@@ -67,12 +67,12 @@ async def told_of_a_worker(lives: Lives, _serving: Serving) -> Callable[[Serving
         statement = "select count(*) from orders.platform_worker where worker = %s"
         return await ask(lives.url, statement, worker) == [(1,)]
 
-    async def is_heard_once(_serving: Serving) -> None:
+    async def is_consumed_once(_serving: Serving) -> None:
         await until(is_known, REDELIVERY_SECONDS)
         statement = "select count(*) from orders.inbox where epoch = %s"
         assert await ask(lives.url, statement, envelope.epoch) == [(1,)]
 
-    return is_heard_once
+    return is_consumed_once
 
 
 async def totals_declared(lives: Lives, serving: Serving) -> Callable[[Serving], Awaitable[None]]:
@@ -85,7 +85,7 @@ async def totals_declared(lives: Lives, serving: Serving) -> Callable[[Serving],
         order_count=3,
         tallies=[
             pb.OrderTally(
-                platform=SWIFT,
+                platform=f"platforms/{SWIFT}",
                 pooling_area="440100",
                 industry=type_pb2.RIDE_HAILING,
                 service_date=day,
@@ -123,7 +123,7 @@ async def batches_sent(lives: Lives, serving: Serving) -> Callable[[Serving], Aw
 PROVOKED = {
     "orders": batches_sent,
     "relay": batches_sent,
-    "bus": told_of_a_worker,
+    "bus": worker_enrolled,
     "requests": totals_declared,
 }
 
@@ -131,13 +131,13 @@ PROVOKED = {
 def test_every_failpoint_of_the_code_is_registered_and_every_registered_one_is_in_the_code() -> (
     None
 ):
-    assert places("") == sorted(failpoints.NAMES)
+    assert failpoints_in("") == sorted(failpoints.NAMES)
     assert {"orders.before_copy", "orders.before_commit", "orders.after_commit"} <= set(
-        places("orders")
+        failpoints_in("orders")
     )
 
 
-@pytest.mark.parametrize("place", places("orders", "runtime"))
+@pytest.mark.parametrize("place", failpoints_in("orders", "runtime"))
 async def test_a_service_killed_at_a_failpoint_loses_and_doubles_nothing(
     lives: Lives, place: str
 ) -> None:
@@ -155,25 +155,25 @@ async def test_a_service_killed_at_a_failpoint_loses_and_doubles_nothing(
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def no_worker_process_is_left() -> AsyncIterator[None]:
-    """Worker processes of a killed service see their stream end, and end too."""
-    before = set(worker_processes())
+async def no_reader_process_is_left() -> AsyncIterator[None]:
+    """Reader processes of a killed service see their stream end, and end too."""
+    before = set(reader_processes())
     yield
 
     async def are_gone() -> bool:
-        return not set(worker_processes()) - before
+        return not set(reader_processes()) - before
 
     await until(are_gone)
 
 
-def worker_processes() -> list[int]:
-    found = []
+def reader_processes() -> list[int]:
+    pids = []
     for entry in Path("/proc").iterdir():
         try:
-            is_worker = b"services.orders.commands.worker" in (entry / "cmdline").read_bytes()
-            is_orphan = is_worker and "\nPPid:\t1\n" in (entry / "status").read_text("ascii")
+            is_reader = b"services.orders.reader.process" in (entry / "cmdline").read_bytes()
+            is_orphan = is_reader and "\nPPid:\t1\n" in (entry / "status").read_text("ascii")
         except OSError:
             continue
         if is_orphan:
-            found.append(int(entry.name))
-    return found
+            pids.append(int(entry.name))
+    return pids

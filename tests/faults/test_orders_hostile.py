@@ -28,10 +28,11 @@ from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import CLIENT_OPTIONS
 from tests.support.databases import Databases
 from tests.support.intake_load import Serving, serving_orders
-from tests.support.mutating import MUTATIONS, SEED, mutated
-from tests.support.order_lives import ask, enrol, until
+from tests.support.killed_orders import ask, enrol, until
+from tests.support.mutations import MUTATIONS, SEED, mutated
+from tests.support.platforms import SWIFT
 from tests.support.raw_upload import packed, send_raw
-from tests.support.uploading import SWIFT, as_arrow, as_rows, ipc, problem_in, row, table_of
+from tests.support.uploads import as_arrow, as_rows, ipc, problem_in, row, table_of
 
 KIB, MIB = 1 << 10, 1 << 20
 SILENT_STREAMS, CONNECTIONS, SILENT_SECONDS = 100, 4, 10

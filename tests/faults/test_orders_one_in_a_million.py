@@ -12,8 +12,8 @@ from services.orderlog.columns import ROWS_MAX
 from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
 from tests.support.intake_load import Serving, orders, serving_orders
-from tests.support.order_lives import SWIFT, ask, enrol
-from tests.support.uploading import table_of
+from tests.support.killed_orders import SWIFT, ask, enrol
+from tests.support.uploads import table_of
 from tests.support.wrong_rows import KINDS, NAMES, wrong
 
 ROWS = 1_000_000

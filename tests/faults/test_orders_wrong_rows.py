@@ -13,17 +13,18 @@ from oip.orders.v1 import orders_pb2 as pb
 
 from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
+from tests.support.platforms import SWIFT
 from tests.support.raw_upload import packed, raw_upload, refused_upload
-from tests.support.uploading import (
-    SWIFT,
-    OrderDesk,
+from tests.support.stack_client import StackClient
+from tests.support.uploads import (
     as_arrow,
     as_rows,
-    broken_invariants,
-    order_desk,
+    orders_client,
     problem_in,
     row,
     table_of,
+    upload_one,
+    violations,
 )
 from tests.support.wrong_rows import KINDS, NAMES, wrong
 
@@ -39,12 +40,12 @@ WARM = [row("warm"), row("stranger", worker=999)]
 
 
 @pytest.fixture(scope="module")
-async def desk(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
-    """One desk for the file, whose books are right after all of it."""
-    async with order_desk(stack, databases) as desk:
-        await desk.receipt(as_rows("warm", WARM))
-        yield desk
-        assert await broken_invariants(desk) == []
+async def client(stack: Settings, databases: Databases) -> AsyncIterator[StackClient]:
+    """One client for the file, whose books are right after all of it."""
+    async with orders_client(stack, databases) as client:
+        await upload_one(client, as_rows("warm", WARM))
+        yield client
+        assert await violations(client) == []
 
 
 def sum_of_outcomes(receipt: pb.OrderBatch) -> int:
@@ -56,67 +57,67 @@ def sum_of_outcomes(receipt: pb.OrderBatch) -> int:
     )
 
 
-async def listed(desk: OrderDesk, receipt: pb.OrderBatch) -> list[pb.OrderRejection]:
+async def listed(client: StackClient, receipt: pb.OrderBatch) -> list[pb.OrderRejection]:
     """Every rejection of a batch, page by page."""
-    stub, token, found = desk.at("fund_officer"), "", list[pb.OrderRejection]()
+    stub, token, rejections = client.orders("fund_officer"), "", list[pb.OrderRejection]()
     while True:
         page = await stub.ListOrderRejections(
             pb.ListOrderRejectionsRequest(
                 order_batch=receipt.name, page_size=1000, page_token=token
             )
         )
-        found += page.rejections
+        rejections += page.rejections
         token = page.next_page_token
         if not token:
-            return found
+            return rejections
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=NAMES)
 async def test_ten_thousand_wrong_rows_are_each_named_in_an_answer_of_bounded_size(
-    desk: OrderDesk, kind: int
+    client: StackClient, kind: int
 ) -> None:
     rows = [wrong(kind, number) for number in range(MANY)]
     name = f"many-{kind}"
     batch = as_arrow(name, table_of(rows)) if kind in AS_ARROW else as_rows(name, rows)
 
-    receipt = await desk.receipt(batch)
+    receipt = await upload_one(client, batch)
 
     assert receipt.received_count == MANY == sum_of_outcomes(receipt)
     assert receipt.rejected_count == MANY
     assert len(receipt.rejections) == INLINE_MAX
     assert receipt.ByteSize() < ANSWER_BYTES_MAX
-    rejections = await listed(desk, receipt)
+    rejections = await listed(client, receipt)
     assert [one.index for one in rejections] == list(range(MANY))
     assert {one.status for one in rejections} == {kind}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=NAMES)
-async def test_one_wrong_row_of_many_is_refused_alone(desk: OrderDesk, kind: int) -> None:
+async def test_one_wrong_row_of_many_is_refused_alone(client: StackClient, kind: int) -> None:
     rows = [row(f"one-{kind}-{number}") for number in range(3000)]
     rows[1717] = wrong(kind, 1717)
 
-    receipt = await desk.receipt(as_rows(f"one-{kind}", rows))
+    receipt = await upload_one(client, as_rows(f"one-{kind}", rows))
 
     assert (receipt.created_count, receipt.rejected_count) == (2999, 1)
     assert [(one.index, one.status) for one in receipt.rejections] == [(1717, kind)]
 
 
 async def test_every_kind_of_wrong_row_in_one_batch_is_counted_by_its_kind(
-    desk: OrderDesk,
+    client: StackClient,
 ) -> None:
     held = [row(f"mixed-held-{number}", revision=2) for number in range(3)]
-    await desk.receipt(as_rows("mixed-held", held))
+    await upload_one(client, as_rows("mixed-held", held))
     rows = [row(f"mixed-{number}") for number in range(100)]
     rows += [wrong(kind, number) for number in range(200) for kind in KINDS]
     rows += [rows[0], row("mixed-1", worker=2), held[0]]
     rows += [row("mixed-held-1", revision=2, worker=2), row("mixed-held-2", revision=1)]
 
-    receipt = await desk.receipt(as_rows("mixed", rows))
+    receipt = await upload_one(client, as_rows("mixed", rows))
 
     assert receipt.received_count == len(rows) == sum_of_outcomes(receipt)
     assert (receipt.created_count, receipt.exists_count, receipt.conflict_count) == (100, 2, 2)
-    found = Counter(one.status for one in await listed(desk, receipt))
-    assert found == dict.fromkeys(KINDS, 200) | {
+    by_status = Counter(one.status for one in await listed(client, receipt))
+    assert by_status == dict.fromkeys(KINDS, 200) | {
         S.CONFLICT_IN_BATCH: 1,
         S.REVISION_OLDER_THAN_HELD: 1,
         S.EXISTS_WITH_DIFFERENT_CONTENT: 1,
@@ -124,7 +125,7 @@ async def test_every_kind_of_wrong_row_in_one_batch_is_counted_by_its_kind(
 
 
 async def test_bytes_that_are_no_message_get_one_fixed_text_that_repeats_nothing(
-    desk: OrderDesk,
+    client: StackClient,
 ) -> None:
     texts = set()
     for content in (
@@ -134,7 +135,7 @@ async def test_bytes_that_are_no_message_get_one_fixed_text_that_repeats_nothing
         b"\x0a\xffmarker",  # a length beyond the end
         deep(300),
     ):
-        error = await refused_upload(desk, content)
+        error = await refused_upload(client, content)
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
         texts.add(error.details())
 
@@ -143,9 +144,9 @@ async def test_bytes_that_are_no_message_get_one_fixed_text_that_repeats_nothing
 
 
 async def test_rows_that_are_no_message_cost_their_batch_and_get_one_fixed_text(
-    desk: OrderDesk,
+    client: StackClient,
 ) -> None:
-    await desk.receipt(as_rows("warm", WARM))
+    await upload_one(client, as_rows("warm", WARM))
     workers = children()
     contents = (
         b"\xff\xff\xff",
@@ -157,39 +158,43 @@ async def test_rows_that_are_no_message_cost_their_batch_and_get_one_fixed_text(
     )
     broken = [of_rows(f"broken-{number}", content) for number, content in enumerate(contents)]
 
-    *answers, after = await raw_upload(desk, *broken, as_rows("warm", WARM).SerializeToString())
+    *answers, after = await raw_upload(client, *broken, as_rows("warm", WARM).SerializeToString())
 
-    told = {problem_in(answer.problem) for answer in answers}
-    ((code, reason, text),) = told
+    problems = {problem_in(answer.problem) for answer in answers}
+    ((code, reason, text),) = problems
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BATCH_UNREADABLE")
     assert "marker" not in text
     assert after.WhichOneof("outcome") == "receipt"
     assert workers <= children()
 
 
-async def test_rows_in_pieces_are_one_batch(desk: OrderDesk) -> None:
+async def test_rows_in_pieces_are_one_batch(client: StackClient) -> None:
     halves = [[row(f"piece-{half}-{number}") for number in range(3)] for half in range(2)]
     one, other = (as_rows("pieces", half).rows.SerializeToString() for half in halves)
     message = of_rows("pieces", one) + packed(3, other)
 
-    (taken,) = await raw_upload(desk, message)
+    (taken,) = await raw_upload(client, message)
 
-    assert taken.receipt == await desk.receipt(as_rows("pieces", halves[0] + halves[1]))
+    assert taken.receipt == await upload_one(client, as_rows("pieces", halves[0] + halves[1]))
     assert taken.receipt.created_count == 6
 
 
 async def test_the_same_rows_in_another_librarys_writing_are_the_same_batch(
-    desk: OrderDesk,
+    client: StackClient,
 ) -> None:
     batch = as_rows("library", [row(f"library-{number}", reason="雨") for number in range(3)])
-    first = await desk.receipt(batch)
+    first = await upload_one(client, batch)
     rows = [one.SerializeToString() for one in batch.rows.rows]
     # A field's default may be written, and a number longer than it has to be.
     rows[1] += b"\x38\x00" + b"\x10\x81\x00"
 
-    (again,) = await raw_upload(desk, of_rows("library", b"".join(packed(1, one) for one in rows)))
+    (again,) = await raw_upload(
+        client, of_rows("library", b"".join(packed(1, one) for one in rows))
+    )
     rows[1] += b"\x10\x02"
-    (other,) = await raw_upload(desk, of_rows("library", b"".join(packed(1, one) for one in rows)))
+    (other,) = await raw_upload(
+        client, of_rows("library", b"".join(packed(1, one) for one in rows))
+    )
 
     assert again.receipt == first
     assert problem_in(other.problem)[1] == "BATCH_ID_REUSED"
@@ -203,10 +208,10 @@ def of_rows(name: str, rows: bytes) -> bytes:
 
 def children() -> set[int]:
     """The processes that this one has started."""
-    found: set[int] = set()
+    pids: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        found |= set(map(int, (task / "children").read_text(encoding="ascii").split()))
-    return found
+        pids |= set(map(int, (task / "children").read_text(encoding="ascii").split()))
+    return pids
 
 
 def deep(levels: int) -> bytes:
@@ -214,20 +219,20 @@ def deep(levels: int) -> bytes:
     return b"\xa3\x06" * levels + b"\xa4\x06" * levels
 
 
-async def test_fields_that_nobody_knows_are_passed_over(desk: OrderDesk) -> None:
+async def test_fields_that_nobody_knows_are_passed_over(client: StackClient) -> None:
     known = as_rows("unknown-field", [row("unknown-field")]).SerializeToString()
 
-    (taken,) = await raw_upload(desk, known + packed(2000, b"from a later version"))
+    (taken,) = await raw_upload(client, known + packed(2000, b"from a later version"))
 
     assert taken.receipt.created_count == 1
 
 
 @pytest.mark.parametrize("changes", [{"industry": 2**31 - 1}, {"industry": -1}, {"state": -5}])
 async def test_an_enum_value_that_nobody_knows_costs_its_row_alone(
-    desk: OrderDesk, changes: dict[str, int]
+    client: StackClient, changes: dict[str, int]
 ) -> None:
     name = f"enum-{abs(next(iter(changes.values())))}"
-    receipt = await desk.receipt(as_rows(name, [row(name), row(f"{name}-x", **changes)]))
+    receipt = await upload_one(client, as_rows(name, [row(name), row(f"{name}-x", **changes)]))
 
     assert (receipt.created_count, receipt.rejected_count) == (1, 1)
 
@@ -251,10 +256,10 @@ async def test_an_enum_value_that_nobody_knows_costs_its_row_alone(
     ids=["empty", "no content", "no rows", "no arrow", "both", "bad id", "long id", "no platform"],
 )
 async def test_a_batch_without_its_parts_is_malformed_and_the_stream_goes_on(
-    desk: OrderDesk, request_: Any
+    client: StackClient, request_: Any
 ) -> None:
     warm = as_rows("warm", WARM).SerializeToString()
-    answer, after = await raw_upload(desk, request_.SerializeToString(), warm)
+    answer, after = await raw_upload(client, request_.SerializeToString(), warm)
 
     code, _, text = problem_in(answer.problem)
     assert code is grpc.StatusCode.INVALID_ARGUMENT

@@ -22,7 +22,8 @@ from oip.type.v1 import type_pb2
 from services.kernel.periods import civil_day
 from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
-from tests.support.uploading import NINE, OrderDesk, as_rows, broken_invariants, order_desk, row
+from tests.support.stack_client import StackClient
+from tests.support.uploads import NINE, as_rows, enrol, orders_client, row, upload, violations
 
 EXAMPLES = 25
 AREAS = {440100: "440100", 440606: "440600"}
@@ -47,8 +48,8 @@ class Sent:
 
 
 @dataclass
-class Held:
-    """What is held of a platform: the revisions of each order."""
+class HeldOrders:
+    """The orders held of a platform: the revisions of each."""
 
     orders: dict[str, dict[int, Row]] = field(default_factory=dict)
 
@@ -57,38 +58,38 @@ class Held:
         before = {order_no: dict(revisions) for order_no, revisions in self.orders.items()}
         return [self._take(one, before.get(one["order_no"], {})) for one in rows]
 
-    def _take(self, one: Row, before: dict[int, Row]) -> Any:
-        revision = one["revision"]
+    def _take(self, sent: Row, before: dict[int, Row]) -> Any:
+        revision = sent["revision"]
         if revision < 1:
             return S.BAD_REVISION
-        if one["place_of_acceptance"] == ELSEWHERE:
+        if sent["place_of_acceptance"] == ELSEWHERE:
             return S.UNKNOWN_PLACE
         if revision in before:
-            return EXISTS if before[revision] == one else S.EXISTS_WITH_DIFFERENT_CONTENT
+            return EXISTS if before[revision] == sent else S.EXISTS_WITH_DIFFERENT_CONTENT
         if before and revision < max(before):
             return S.REVISION_OLDER_THAN_HELD
-        revisions = self.orders.setdefault(one["order_no"], {})
+        revisions = self.orders.setdefault(sent["order_no"], {})
         if revision in revisions:
-            return EXISTS if revisions[revision] == one else S.CONFLICT_IN_BATCH
-        revisions[revision] = one
+            return EXISTS if revisions[revision] == sent else S.CONFLICT_IN_BATCH
+        revisions[revision] = sent
         return CREATED
 
     def tallies(self) -> Counter[tuple[str, int, str]]:
         """The orders that count in their latest revision, by area, industry and service date."""
-        found: Counter[tuple[str, int, str]] = Counter()
+        tallies: Counter[tuple[str, int, str]] = Counter()
         for revisions in self.orders.values():
             latest = revisions[max(revisions)]
             if latest["state"] in COUNTING:
                 ended = EPOCH + timedelta(microseconds=latest["end_time_us"])
                 area = AREAS[latest["place_of_acceptance"]]
-                found[area, latest["industry"], civil_day(ended).isoformat()] += 1
-        return found
+                tallies[area, latest["industry"], civil_day(ended).isoformat()] += 1
+        return tallies
 
 
 @pytest.fixture(scope="module")
-async def desk(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
-    async with order_desk(stack, databases) as desk:
-        yield desk
+async def client(stack: Settings, databases: Databases) -> AsyncIterator[StackClient]:
+    async with orders_client(stack, databases) as client:
+        yield client
 
 
 @st.composite
@@ -131,30 +132,30 @@ def batches(draw: st.DrawFn) -> list[Sent]:
 )
 @given(sent=st.tuples(batches(), batches()))
 def test_receipts_and_tallies_are_those_of_a_dictionary(
-    desk: OrderDesk, sent: tuple[list[Sent], list[Sent]]
+    client: StackClient, sent: tuple[list[Sent], list[Sent]]
 ) -> None:
     loop = asyncio.get_event_loop_policy().get_event_loop()
-    loop.run_until_complete(_check(desk, sent))
+    loop.run_until_complete(_check(client, sent))
 
 
-async def _check(desk: OrderDesk, sent: Sequence[list[Sent]]) -> None:
+async def _check(client: StackClient, sent: Sequence[list[Sent]]) -> None:
     names = [f"PLATFORM{next(NUMBERS):010d}" for _ in sent]
     for platform in names:
-        await desk.enrol(1, 2, platform=platform)
+        await enrol(client, 1, 2, platform=platform)
     await asyncio.gather(
-        *(_platform(desk, platform, own) for platform, own in zip(names, sent, strict=True))
+        *(_platform(client, platform, own) for platform, own in zip(names, sent, strict=True))
     )
-    assert await broken_invariants(desk) == []
+    assert await violations(client) == []
 
 
-async def _platform(desk: OrderDesk, platform: str, sent: Sequence[Sent]) -> None:
+async def _platform(client: StackClient, platform: str, sent: Sequence[Sent]) -> None:
     """Send all on two streams at once; each receipt is what the dictionary says."""
     streams = [
         [as_rows(one.batch_id, one.rows, platform) for one in sent if one.stream == number]
         for number in range(2)
     ]
     answers = await asyncio.gather(
-        *(desk.upload(*stream, platform=platform) for stream in streams if stream)
+        *(upload(client, *stream, platform=platform) for stream in streams if stream)
     )
     receipts = dict[int, pb.OrderBatch]()
     for answer in itertools.chain(*answers):
@@ -164,11 +165,11 @@ async def _platform(desk: OrderDesk, platform: str, sent: Sequence[Sent]) -> Non
     content = {one.batch_id: one.rows for one in sent}
     assert sorted(receipts) == list(range(len(content)))
 
-    held = Held()
+    orders = HeldOrders()
     for _, receipt in sorted(receipts.items()):
         own = content[receipt.name.rpartition("/")[2]]
-        _compare(receipt, held.take(own))
-    assert await _tallies(desk, platform) == held.tallies()
+        _compare(receipt, orders.take(own))
+    assert await _tallies(client, platform) == orders.tallies()
 
 
 def _compare(receipt: pb.OrderBatch, outcomes: list[Any]) -> None:
@@ -194,13 +195,13 @@ def _compare(receipt: pb.OrderBatch, outcomes: list[Any]) -> None:
     assert by_reason == Counter(one for one in refused if one not in CONFLICTS)
 
 
-async def _tallies(desk: OrderDesk, platform: str) -> Counter[tuple[str, int, str]]:
-    found: Counter[tuple[str, int, str]] = Counter()
+async def _tallies(client: StackClient, platform: str) -> Counter[tuple[str, int, str]]:
+    tallies: Counter[tuple[str, int, str]] = Counter()
     for month in (6, 7):
-        answer = await desk.at("platform", platform=platform).ListOrderTallies(
+        answer = await client.orders("platform", platform=platform).ListOrderTallies(
             pb.ListOrderTalliesRequest(month=type_pb2.Month(year=2025, month=month), page_size=1000)
         )
         for one in answer.tallies:
             day = f"{one.service_date.year}-{one.service_date.month:02d}-{one.service_date.day:02d}"
-            found[one.pooling_area, one.industry, day] += one.order_count
-    return found
+            tallies[one.pooling_area, one.industry, day] += one.order_count
+    return tallies

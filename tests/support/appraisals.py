@@ -1,4 +1,4 @@
-"""What tests of grading do again and again."""
+"""Events, requests and steps that tests of grading share."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-import grpc
-import pytest
 from google.type import date_pb2
 from oip.claims.v1 import claims_pb2
 from oip.claims.v1 import events_pb2 as claim_events
 from oip.grading.v1 import events_pb2, grading_pb2
-from sqlalchemy import text
 
-from services.runtime.rpc.client import problem_of
+from tests.support.stack_client import StackClient, refused
 
 CLAIM = "claims/c1"
 State = grading_pb2.Appraisal
 
 
-def a_date(text_: str) -> date_pb2.Date:
+def a_date(text: str) -> date_pb2.Date:
     """`2025-09-01` as a message."""
-    year, month, day = text_.split("-")
+    year, month, day = text.split("-")
     return date_pb2.Date(year=int(year), month=int(month), day=int(day))
 
 
@@ -96,27 +93,20 @@ async def appraise(
 
 
 async def in_states(stub: Any, *states: int) -> list[grading_pb2.Appraisal]:
-    """The claim's appraisals by due date, as soon as they are in these states."""
+    """The claim's appraisals by due date, once they are in these states."""
     for _ in range(200):
-        listed = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest(claim=CLAIM))
-        if [one.state for one in listed.appraisals] == list(states):
-            return list(listed.appraisals)
+        answer = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest(claim=CLAIM))
+        if [appraisal.state for appraisal in answer.appraisals] == list(states):
+            return list(answer.appraisals)
         await asyncio.sleep(0.05)
-    raise AssertionError([State.State.Name(one.state) for one in listed.appraisals])
+    raise AssertionError([State.State.Name(one.state) for one in answer.appraisals])
 
 
-async def told(grading: Any) -> list[events_pb2.AppraisalConcluded]:
-    """The conclusions told so far."""
-    async with grading.context.database.begin() as tx:
-        rows = await tx.execute(
-            text("select payload from outbox where subject = :subject order by id"),
-            {"subject": events_pb2.AppraisalConcluded.DESCRIPTOR.full_name},
-        )
-        return [events_pb2.AppraisalConcluded.FromString(bytes(row.payload)) for row in rows]
+async def published_conclusions(client: StackClient) -> list[events_pb2.AppraisalConcluded]:
+    """The conclusions published so far."""
+    return await client.published("grading", events_pb2.AppraisalConcluded)
 
 
 async def reason(call: Awaitable[Any]) -> str:
     """The reason with which a call is refused."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return problem_of(caught.value).reason
+    return (await refused(call)).reason

@@ -1,4 +1,4 @@
-"""Certificate authorities of a test's own."""
+"""Certificate authorities for tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HERE = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate authority of a test's own."""
+    """A certificate authority."""
 
     key: Key
     certificate: x509.Certificate
@@ -40,13 +40,13 @@ class Authority:
         """A key and a certificate for this machine."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-        made = _certificate(name, self.certificate.subject, key.public_key(), self.key)
+        certificate = _certificate(name, self.certificate.subject, key.public_key(), self.key)
         private = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        return private, made.public_bytes(serialization.Encoding.PEM)
+        return private, certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _certificate(

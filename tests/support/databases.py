@@ -1,4 +1,4 @@
-"""Fresh databases for tests, each a copy of one that was migrated once."""
+"""New databases for tests, copied from templates that are migrated once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Databases:
         return make_url(self._url).set(database=name).render_as_string(hide_password=False)
 
     async def _begin_epochs(self, url: str, services: Sequence[str]) -> None:
-        """Copies of one database must not publish under the same numbers."""
+        """Give each copy its own epoch: copies must not publish under the same numbers."""
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             for service in services:
                 await connection.execute(

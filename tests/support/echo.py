@@ -1,4 +1,4 @@
-"""A service of a method of each streaming kind, built without a proto file of its own.
+"""A service with a method of each streaming kind, built without a proto file.
 
 It exists so that the runtime's server and channels can be tested without any service of the scheme.
 """
@@ -22,11 +22,11 @@ UNRULED = "oip.test.v1.UnruledService"
 CAP_SECONDS = 5
 
 _KINDS = {
-    "Say": (False, False),
-    "SayOnce": (False, False),
-    "Tell": (False, True),
-    "Hear": (True, False),
-    "Talk": (True, True),
+    "Echo": (False, False),
+    "EchoOnce": (False, False),
+    "EchoTwice": (False, True),
+    "EchoAll": (True, False),
+    "EchoEach": (True, True),
 }
 
 
@@ -52,7 +52,7 @@ def _build() -> None:
                 rule.roles.extend([type_pb2.Access.PLATFORM, type_pb2.Access.ADJUDICATOR])
                 rule.scope = type_pb2.Access.OWN_PLATFORM
                 rule.max_deadline_seconds = CAP_SECONDS
-                rule.idempotent = method_name != "SayOnce"
+                rule.idempotent = method_name != "EchoOnce"
     descriptor_pool.Default().Add(file)
 
 
@@ -60,14 +60,14 @@ _build()
 
 
 class EchoApi:
-    """Answers with what `behave` makes of each text; by default who said it and what."""
+    """Answers each text with the result of `behave`; by default with the caller and the text."""
 
     def __init__(self, behave: Callable[[str], Awaitable[str]] | None = None) -> None:
-        self.behave = behave or self._plain
+        self.behave = behave or self._with_caller
         self.seconds_left: float | None = None
         self.call_count = 0
 
-    async def _plain(self, text: str) -> str:
+    async def _with_caller(self, text: str) -> str:
         return f"{caller().subject}: {text}"
 
     async def _answer(self, request: Text) -> Text:
@@ -75,30 +75,30 @@ class EchoApi:
         self.seconds_left = seconds_left()
         return Text(value=await self.behave(request.value))
 
-    async def say(self, request: Text, _context: Any) -> Text:
+    async def echo(self, request: Text, _context: Any) -> Text:
         return await self._answer(request)
 
-    async def tell(self, request: Text, _context: Any) -> AsyncIterator[Text]:
+    async def echo_twice(self, request: Text, _context: Any) -> AsyncIterator[Text]:
         yield await self._answer(request)
         await asyncio.sleep(0)
         yield await self._answer(request)
 
-    async def hear(self, requests: AsyncIterator[Text], _context: Any) -> Text:
-        heard = [request.value async for request in requests]
-        return await self._answer(Text(value=" ".join(heard)))
+    async def echo_all(self, requests: AsyncIterator[Text], _context: Any) -> Text:
+        texts = [request.value async for request in requests]
+        return await self._answer(Text(value=" ".join(texts)))
 
-    async def talk(self, requests: AsyncIterator[Text], _context: Any) -> AsyncIterator[Text]:
+    async def echo_each(self, requests: AsyncIterator[Text], _context: Any) -> AsyncIterator[Text]:
         async for request in requests:
             yield await self._answer(request)
 
 
 def add_echo_to_server(api: EchoApi, server: grpc.aio.Server, service: str = SERVICE) -> None:
     build: dict[str, tuple[Any, Any]] = {
-        "Say": (grpc.unary_unary_rpc_method_handler, api.say),
-        "SayOnce": (grpc.unary_unary_rpc_method_handler, api.say),
-        "Tell": (grpc.unary_stream_rpc_method_handler, api.tell),
-        "Hear": (grpc.stream_unary_rpc_method_handler, api.hear),
-        "Talk": (grpc.stream_stream_rpc_method_handler, api.talk),
+        "Echo": (grpc.unary_unary_rpc_method_handler, api.echo),
+        "EchoOnce": (grpc.unary_unary_rpc_method_handler, api.echo),
+        "EchoTwice": (grpc.unary_stream_rpc_method_handler, api.echo_twice),
+        "EchoAll": (grpc.stream_unary_rpc_method_handler, api.echo_all),
+        "EchoEach": (grpc.stream_stream_rpc_method_handler, api.echo_each),
     }
     handlers: dict[str, Any] = {
         name: make(
@@ -113,7 +113,7 @@ def add_echo_to_server(api: EchoApi, server: grpc.aio.Server, service: str = SER
 
 
 class EchoStub:
-    """As the generator would write it; `raw` sends bytes as they are."""
+    """A stub as the generator would write it; `raw` sends bytes without serialising them."""
 
     def __init__(self, channel: grpc.aio.Channel, *, raw: bool = False) -> None:
         def path(name: str) -> str:
@@ -123,8 +123,8 @@ class EchoStub:
             "request_serializer": bytes if raw else Text.SerializeToString,
             "response_deserializer": Text.FromString,
         }
-        self.Say: Any = channel.unary_unary(path("Say"), **ways)
-        self.SayOnce: Any = channel.unary_unary(path("SayOnce"), **ways)
-        self.Tell: Any = channel.unary_stream(path("Tell"), **ways)
-        self.Hear: Any = channel.stream_unary(path("Hear"), **ways)
-        self.Talk: Any = channel.stream_stream(path("Talk"), **ways)
+        self.Echo: Any = channel.unary_unary(path("Echo"), **ways)
+        self.EchoOnce: Any = channel.unary_unary(path("EchoOnce"), **ways)
+        self.EchoTwice: Any = channel.unary_stream(path("EchoTwice"), **ways)
+        self.EchoAll: Any = channel.stream_unary(path("EchoAll"), **ways)
+        self.EchoEach: Any = channel.stream_stream(path("EchoEach"), **ways)

@@ -1,4 +1,4 @@
-"""An echo served with the runtime's own server, and calls to it without the runtime's channels."""
+"""The echo service on the runtime's server, and calls to it without the runtime's channels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOON = datetime(2025, 7, 1, 4, tzinfo=UTC)
 ISSUER = Issuer(OKPKey.generate_key("Ed25519", auto_kid=True), SetClock(NOON))
 ADJUDICATOR = ISSUER.issue("li", ["adjudicator"])
 STRANGER = ISSUER.issue("wang", ["appraiser"])
-KINDS = ["Say", "Tell", "Hear", "Talk"]
+KINDS = ["Echo", "EchoTwice", "EchoAll", "EchoEach"]
 
 
 class EchoServer:
@@ -47,11 +47,15 @@ async def send(
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     ways: dict[str, Any] = {"timeout": seconds, "metadata": metadata}
     requests = [Text(value=text) for text in texts]
-    if kind == "Say":
-        return [(await stub.Say(requests[0], **ways)).value]
-    if kind == "Hear":
-        return [(await stub.Hear(iter(requests), **ways)).value]
-    call = stub.Tell(requests[0], **ways) if kind == "Tell" else stub.Talk(iter(requests), **ways)
+    if kind == "Echo":
+        return [(await stub.Echo(requests[0], **ways)).value]
+    if kind == "EchoAll":
+        return [(await stub.EchoAll(iter(requests), **ways)).value]
+    call = (
+        stub.EchoTwice(requests[0], **ways)
+        if kind == "EchoTwice"
+        else stub.EchoEach(iter(requests), **ways)
+    )
     return [answer.value async for answer in call]
 
 

@@ -1,4 +1,4 @@
-"""Platforms and made-up workers for files of orders."""
+"""Platforms and fictional workers for files of orders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS_PER_REQUEST = 5000
 
 
 def citizen_number(number: int) -> str:
-    """The made-up citizen number of a person, with a right check character."""
+    """The fictional citizen number of a person, with a correct check character."""
     year, month, day = 1965 + number % 40, 1 + number // 40 % 12, 1 + number // 480 % 28
     body = f"440101{year}{month:02d}{day:02d}{number // 13440 % 1000:03d}"
     return body + citizen_check(body)
@@ -24,9 +24,8 @@ def citizen_number(number: int) -> str:
 
 async def enrol_hints(stack: Stack, platform: str, hints: Iterable[str]) -> None:
     """Register a platform and enrol these workers with it."""
-    kind = pb.EnrolWorkersRequest.Row
     rows = [
-        kind(worker_number=hint, document_number=citizen_number(number))
+        pb.EnrolWorkersRequest.Row(worker_number=hint, document_number=citizen_number(number))
         for number, hint in enumerate(sorted(set(hints)))
     ]
     administrator = stack.channels("test", "administrator")

@@ -32,7 +32,7 @@ from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import CLIENT_OPTIONS, Channels
 from services.runtime.rpc.tokens import Issuer
 from tests.support.databases import Databases
-from tests.support.uploading import NINE
+from tests.support.uploads import NINE
 
 Done = TypeVar("Done")
 
@@ -86,7 +86,7 @@ def orders(count: int, *, first: int = 0, prefix: str = "25") -> pa.Table:
     ).cast(SCHEMA)
 
 
-def dirty(table: pa.Table, held: pa.Table) -> pa.Table:
+def dirty(table: pa.Table, known: pa.Table) -> pa.Table:
     """One row in a hundred made invalid, and one replaced by one that is held."""
     index = pa.array(range(table.num_rows), pa.int64())
     wrong = pc.equal(_remainder(index, 100), 17)
@@ -94,7 +94,7 @@ def dirty(table: pa.Table, held: pa.Table) -> pa.Table:
     table = table.set_column(8, "place_of_acceptance", place)
     again = pc.equal(_remainder(index, 100), 53)
     columns = [
-        pc.if_else(again, held[name].slice(0, table.num_rows), table[name])
+        pc.if_else(again, known[name].slice(0, table.num_rows), table[name])
         for name in table.column_names
     ]
     return pa.table(dict(zip(table.column_names, columns, strict=True))).cast(SCHEMA)

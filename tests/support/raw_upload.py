@@ -8,7 +8,8 @@ import grpc
 import pytest
 from oip.orders.v1 import orders_pb2 as pb
 
-from tests.support.uploading import SWIFT, OrderDesk
+from tests.support.platforms import SWIFT
+from tests.support.stack_client import StackClient
 
 PATH = "/oip.orders.v1.OrderService/UploadOrders"
 CALL_SECONDS = 30
@@ -27,16 +28,16 @@ def _varint(number: int) -> bytes:
     return written + bytes((number,))
 
 
-async def raw_upload(desk: OrderDesk, *messages: bytes, **options: Any) -> list[Any]:
-    """Send messages to a desk's service; all answers."""
-    token = desk.running.issuer.issue("test", ["platform"], SWIFT)
-    return await send_raw(desk.running.addresses["orders"], token, *messages, **options)
+async def raw_upload(client: StackClient, *messages: bytes, **options: Any) -> list[Any]:
+    """Send messages to a client's service; all answers."""
+    token = client.stack.issuer.issue("test", ["platform"], SWIFT)
+    return await send_raw(client.stack.addresses["orders"], token, *messages, **options)
 
 
-async def refused_upload(desk: OrderDesk, *messages: bytes, **options: Any) -> Any:
+async def refused_upload(client: StackClient, *messages: bytes, **options: Any) -> Any:
     """Send messages that are expected to end the stream; its error."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await raw_upload(desk, *messages, **options)
+        await raw_upload(client, *messages, **options)
     return caught.value
 
 

@@ -38,7 +38,7 @@ NINE_IN_SHANGHAI = 1  # hour in UTC
 
 
 class StackClient:
-    """A running stack as those see it who call it, publish to it and look into its rows."""
+    """A client of a running stack: it calls, publishes, and reads rows."""
 
     def __init__(self, running: Stack, clock: SetClock, services: Iterable[Service]) -> None:
         self.stack = running
@@ -164,7 +164,7 @@ class StackClient:
     async def broken(self, service: str) -> list[str]:
         """The codes of the invariants of a service that do not hold."""
         async with self.database(service).begin() as tx:
-            checks = await self.services[service].verify(tx, self.context(service))
+            checks = await self.services[service].checks(tx, self.context(service))
         return [check.invariant for check in checks if not check.holds]
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
-"""An embedded stack as a process of its own, so that a test can stop or kill it.
+"""An embedded stack as a separate process that a test can stop or kill.
 
-Prints one JSON line with its URLs when it is up, then waits to be ended.
+Prints one JSON line with its URLs once it runs, then waits for a signal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from services.runtime.embedded import CannotStartError, StateInUseError, embedde
 
 
 async def main() -> None:
-    """Start, tell, wait."""
+    """Start, print the URLs, wait."""
     async with embedded(Settings()) as settings:
         urls = {"database_url": settings.database_url, "nats_url": settings.nats_url}
         sys.stdout.write(json.dumps(urls) + "\n")

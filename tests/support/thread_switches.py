@@ -1,4 +1,4 @@
-"""How often gRPC's own threads wake for calls: a program of its own tells."""
+"""Counts how often gRPC's threads wake for calls; runs as a separate program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def switches() -> int:
     for thread in Path("/proc/self/task").iterdir():
         if (thread / "comm").read_text(encoding="ascii").strip() == "event_engine":
             lines = (thread / "status").read_text(encoding="ascii").splitlines()
-            (line,) = (one for one in lines if one.startswith("voluntary_ctxt_switches"))
+            (line,) = (text for text in lines if text.startswith("voluntary_ctxt_switches"))
             count += int(line.split()[1])
     return count
 

@@ -1,4 +1,4 @@
-"""Two services small enough to see through: `toy` rings bells, `echo` hears them."""
+"""Two services small enough to see through: `toy` rings bells, `echo` counts the rings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BellTuned = MESSAGES["BellTuned"]
 
 
 async def ring(tx: Transaction, name: str, now: datetime) -> int:
-    """Ring a bell once more and tell of it; how often it has rung."""
+    """Ring a bell once more and publish it; how often it has rung."""
     result = await tx.execute(
         text(
             "insert into bell (name, platform, rings) values (:name, 'P', 1)"
@@ -57,8 +57,8 @@ async def ring(tx: Transaction, name: str, now: datetime) -> int:
     return rings
 
 
-async def hear(tx: Transaction, event: Any, _now: datetime) -> None:
-    """Count a ring. A bell called `poison` cannot be heard, one called `shy` not yet."""
+async def on_bell_rang(tx: Transaction, event: Any, _context: object) -> None:
+    """Count a ring. The bell `poison` always fails, the bell `shy` unless TOY_BRAVE is set."""
     if event.name == "poison":
         raise ZeroDivisionError
     if event.name == "shy" and not os.environ.get("TOY_BRAVE"):
@@ -73,7 +73,7 @@ async def hear(tx: Transaction, event: Any, _now: datetime) -> None:
     )
 
 
-HANDLERS: Handlers = {"toy": {BellRang: hear}}
+HANDLERS: Handlers = {BellRang: on_bell_rang}
 
 
 def replay_from(database: Database) -> Replay:
@@ -81,8 +81,8 @@ def replay_from(database: Database) -> Replay:
 
     async def replay(producer: str, epoch: str, from_seq: int) -> AsyncIterator[Envelope]:
         async with database.begin() as tx:
-            found = await outbox.read_from(tx, producer, epoch, from_seq)
-        for envelope in found:
+            envelopes = await outbox.read_from(tx, producer, epoch, from_seq)
+        for envelope in envelopes:
             yield envelope
 
     return replay
@@ -96,7 +96,7 @@ async def rings(database: Database) -> dict[str, int]:
 
 
 async def echoes(database: Database) -> dict[str, int]:
-    """How often each bell was heard."""
+    """How many rings of each bell were counted."""
     async with database.begin() as tx:
-        rows = await tx.execute(text("select name, count as heard from echo"))
-        return {row.name: row.heard for row in rows}
+        rows = await tx.execute(text("select name, count as ring_count from echo"))
+        return {row.name: row.ring_count for row in rows}

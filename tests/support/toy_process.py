@@ -1,6 +1,6 @@
-"""Both toy services as a process of their own, so that a test can kill it.
+"""Both toy services as one process that a test can kill.
 
-The URLs of the two databases and of NATS stand in the environment.
+The environment gives the URLs of the two databases and of NATS.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
-from services.runtime.events import jetstream as buses
+from services.runtime.events import jetstream
 from services.runtime.events.listener import Listener
 from services.runtime.events.outbox import Relay
 from services.runtime.storage.database import Database
@@ -19,15 +19,16 @@ from tests.support import toy
 
 
 async def main() -> None:
-    """Relay and hear until ended."""
+    """Publish and consume until ended."""
     toys = Database(os.environ["TOY_URL"], "toy", pool_size=4)
     echoes = Database(os.environ["ECHO_URL"], "echo", pool_size=4)
-    bus = await buses.connect(Settings(), "toy")
+    bus = await jetstream.connect(Settings(), "toy")
     await bus.declare_stream("toy")
     listener = Listener(
         echoes,
         bus,
         handlers=toy.HANDLERS,
+        command=str,
         replay=toy.replay_from(toys),
         clock=SystemClock(),
         wake=asyncio.Event(),

@@ -7,7 +7,7 @@ from typing import Any
 
 from oip.orders.v1 import orders_pb2 as pb
 
-from tests.support.uploading import NINE, row
+from tests.support.uploads import NINE, row
 
 S = pb.OrderRejection
 # Beside any clock that a test runs by.

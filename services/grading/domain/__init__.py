@@ -1,1 +1,1 @@
-"""Rules of grading: the grade ladder, several injuries, care dependence, panels, time limits."""
+"""Rules of grading: grades, care dependence, panels, time limits, the procedure."""

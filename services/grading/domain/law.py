@@ -1,16 +1,13 @@
-"""The parameters and provisions that grading applies."""
+"""The provisions and parameters that grading applies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
-from functools import cache
 from pathlib import Path
-from typing import Any
 
+from services.kernel.identifiers import NATIONAL
 from services.kernel.law import Provision, Tag
-from services.kernel.parameters import NATIONAL, Parameter, Value, load_folder
+from services.kernel.lawbook import Law, load_law
+from services.kernel.parameters import Value
 
 STANDARD = "GB/T 16180-2014"
 REGULATION = "工伤保险条例"
@@ -26,44 +23,15 @@ RE_APPRAISAL = Provision(REGULATION, "第二十六条", Tag.COMMON)
 REVIEW = Provision(REGULATION, "第二十八条", Tag.COMMON)
 ABSENCE = Provision(REGULATION, "第四十二条", Tag.COMMON)
 
+LAW = load_law(Path(__file__).resolve().parents[1] / "parameters")
 
-@dataclass(frozen=True)
-class Law:
-    """The parameters as they stand on a day in a place.
 
-    `day` is the day on which the panel or the committee acts: the standard and the time limits in
-    force then apply. `where` is the pooling area of the claim.
-    """
-
-    parameters: Mapping[str, Parameter]
-    day: date
-    where: str = NATIONAL
-
-    def value(self, name: str) -> Value:
-        """A parameter's value; raises ParameterNotFound."""
-        return self.parameters[name].on(self.day, self.where or NATIONAL)
-
-    def count(self, name: str) -> int:
-        """A parameter that is a whole number."""
-        return int(self.value(name).decimal)
-
-    def table(self, name: str) -> Mapping[str, Any]:
-        """A parameter that is a table."""
-        found: Mapping[str, Any] = self.value(name).value
-        return found
+def law_in(pooling_area: str) -> Law:
+    """The law of a claim's pooling area (division code); of the country if it has none."""
+    return LAW.at(pooling_area or NATIONAL)
 
 
 def provision_of(value: Value) -> Provision:
-    """The provision that a value comes from, where the instrument changed and the rule did not."""
+    """The provision of a value whose rule stayed while the instrument changed."""
     instrument, _, article = value.source.partition(" ")
     return Provision(instrument, article, value.tag)
-
-
-@cache
-def _parameters() -> Mapping[str, Parameter]:
-    return load_folder(Path(__file__).parent.parent / "parameters")
-
-
-def law_on(day: date, where: str = NATIONAL) -> Law:
-    """The law of grading on a day in a place."""
-    return Law(_parameters(), day, where)

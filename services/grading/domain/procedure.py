@@ -1,4 +1,4 @@
-"""The steps of an appraisal: each takes it as it is and gives it as it is afterwards."""
+"""The procedure of an appraisal: each step takes the appraisal before it and returns the next."""
 
 from __future__ import annotations
 
@@ -6,39 +6,37 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from services.grading.domain import panel as panels
-from services.grading.domain import times
-from services.grading.domain.appraisal import (
+from services.grading.domain import panels, times
+from services.grading.domain.appraisals import (
     LIFECYCLE,
-    AbsenceRecorded,
-    AlreadyExtended,
     Appraisal,
-    AppraisalChanged,
-    AppraisalDeferred,
     Cause,
     Injury,
     InjuryKind,
-    Level,
-    Opinion,
-    Specialist,
     State,
 )
 from services.grading.domain.law import ABSENCE, STABLE, provision_of
+from services.grading.domain.panels import Opinion, Specialist
+from services.grading.domain.problems import (
+    AbsenceRecorded,
+    AlreadyExtended,
+    AppraisalChanged,
+    AppraisalDeferred,
+)
 from services.grading.domain.times import Days
 from services.kernel.law import Finding, Outcome, facts
 from services.kernel.problems import Malformed
+from services.kernel.scheme import AppraisalLevel
 
 
-def open_first(
-    appraisal_id: str, injury: Injury, day: date, now: datetime, days: Days
-) -> Appraisal:
-    """The first appraisal of a confirmed injury; its time limit runs from this day."""
+def open_first(appraisal_id: str, injury: Injury, now: datetime, days: Days) -> Appraisal:
+    """The first appraisal of a confirmed injury; its time limit runs from today."""
     return Appraisal(
         id=appraisal_id,
         claim=injury.claim,
-        level=Level.FIRST,
+        level=AppraisalLevel.FIRST,
         state=State.OPENED,
-        due_date=times.conclusion_due(day, days),
+        due_date=times.conclusion_due(days.day, days),
         create_time=now,
     )
 
@@ -46,21 +44,21 @@ def open_first(
 def open_next(
     appraisal_id: str,
     previous: Appraisal,
-    level: Level,
+    level: AppraisalLevel,
     *,
-    asked: date,
-    received: date | None,
+    application_date: date,
+    receive_date: date | None,
     now: datetime,
     days: Days,
 ) -> Appraisal:
-    """A re-appraisal or a review; raises what stands against it."""
-    finding = times.check_follows(previous, level, asked, received, days)
+    """A re-appraisal or a review; raises as `times.require_may_follow` does."""
+    finding = times.require_may_follow(previous, level, application_date, receive_date, days)
     return Appraisal(
         id=appraisal_id,
         claim=previous.claim,
         level=level,
         state=State.OPENED,
-        due_date=times.conclusion_due(asked, days),
+        due_date=times.conclusion_due(application_date, days),
         create_time=now,
         previous=previous.name,
         findings=(finding,),
@@ -68,7 +66,7 @@ def open_next(
 
 
 def draw_panel(appraisal: Appraisal, finding: Finding, day: date) -> Appraisal:
-    """A panel was drawn. Raises AppraisalDeferred before the day it was deferred to."""
+    """Draw the panel, explained by `finding`; raises AppraisalDeferred before a deferral ends."""
     state = LIFECYCLE.after(appraisal.state, "draw_panel")
     if appraisal.not_before is not None and day < appraisal.not_before:
         raise AppraisalDeferred(until=appraisal.not_before)
@@ -81,7 +79,7 @@ def draw_panel(appraisal: Appraisal, finding: Finding, day: date) -> Appraisal:
 
 
 def record_opinion(appraisal: Appraisal) -> Appraisal:
-    """A member of the panel gave an opinion."""
+    """Record an opinion of a member of the panel."""
     return _changed(appraisal, state=LIFECYCLE.after(appraisal.state, "record_opinion"))
 
 
@@ -92,24 +90,24 @@ def conclude(
     injury: Injury,
     panel: Sequence[Specialist],
     opinions: Sequence[Opinion],
-    day: date,
     days: Days,
 ) -> Appraisal:
     """The committee concludes on its panel's opinions.
 
-    `read_revision` is the revision that it has read; raises AppraisalChanged for another one, and
-    OpinionsMissing.
+    `read_revision` is the revision that the committee has read. Raises AppraisalChanged if there is
+    a newer one, and OpinionsMissing.
     """
     state = LIFECYCLE.after(appraisal.state, "conclude")
     if read_revision != appraisal.revision:
-        raise AppraisalChanged(field="revision", held=appraisal.revision, read=read_revision)
-    decision = panels.decide(panel, opinions, appraisal.level, days.law)
+        raise AppraisalChanged(field="revision", current=appraisal.revision, read=read_revision)
+    day = days.day
+    decision = panels.decide(panel, opinions, appraisal.level, days.law, day)
     further = [times.on_time(appraisal.due_date, day, days), times.service(day, days)]
     if injury.accident_date is not None:
-        stable = times.stability(injury.accident_date, decision.heals, day, days.law)
+        stable = times.stability(injury.accident_date, decision.heals, day, days)
         further += [stable] if stable is not None else []
-    if appraisal.level is Level.REVIEW:
-        further.append(times.effect(day, days.law))
+    if appraisal.level is AppraisalLevel.REVIEW:
+        further.append(times.effect(day, days))
     return _changed(
         appraisal,
         state=state,
@@ -126,23 +124,25 @@ def defer(
     until: date,
     kind: InjuryKind | None,
     accident: date | None,
-    day: date,
     days: Days,
 ) -> Appraisal:
-    """Not yet stable: a later day, from which the time limit runs anew [assumed]."""
+    """Wait for a stable condition until a later day, when the time limit restarts [assumed].
+
+    Raises Malformed for a day that is not later, and DeferralTooShort.
+    """
     state = LIFECYCLE.after(appraisal.state, "defer")
-    if until <= day:
-        raise Malformed.of("until_date", f"write a day after {day}")
-    times.check_deferral(until, kind, accident, days.law)
+    if until <= days.day:
+        raise Malformed.of("until_date", f"write a day after {days.day}")
+    times.require_stable(until, kind, accident, days)
     due = times.conclusion_due(until, days)
     finding = Finding(
         STABLE,
         Outcome.NOT_MET,
         f"The condition is not stable; the appraisal waits until {until}, its limit is {due}.",
         f"伤情尚未相对稳定, 鉴定延期至 {until}, 办理期限至 {due}。",
-        inputs=facts(defer_date=day, injury_kind=kind.name.lower() if kind else "not given"),
+        inputs=facts(defer_date=days.day, injury_kind=kind.name.lower() if kind else "not given"),
         outputs=facts(not_before_date=until, due_date=due),
-        parameters=(days.law.value("conclusion_days").version,),
+        parameters=(days.value("conclusion_days").version,),
     )
     return _changed(
         appraisal,
@@ -154,12 +154,12 @@ def defer(
 
 
 def extend(appraisal: Appraisal, days: Days) -> Appraisal:
-    """A complex case gets more time, once."""
+    """Extend the time limit of a complex case, once; raises AlreadyExtended."""
     state = LIFECYCLE.after(appraisal.state, "extend")
     if appraisal.extended:
         raise AlreadyExtended(due=appraisal.due_date)
     due = times.extended_due(appraisal.due_date, days)
-    value = days.law.value("conclusion_extension_days")
+    value = days.value("conclusion_extension_days")
     finding = Finding(
         provision_of(value),
         Outcome.CALCULATED,
@@ -179,16 +179,20 @@ def extend(appraisal: Appraisal, days: Days) -> Appraisal:
 
 
 def record_absence(
-    appraisal: Appraisal, examination: date, day: date, days: Days, *, excused: bool
+    appraisal: Appraisal, examination: date, days: Days, *, excused: bool
 ) -> Appraisal:
-    """The worker did not come; so many absences without a reason end the procedure."""
+    """Record that the worker missed an examination; enough absences without a reason end it.
+
+    Raises AbsenceRecorded, and Malformed for a day in the future.
+    """
     state = LIFECYCLE.after(appraisal.state, "record_absence")
-    if examination > day:
-        raise Malformed.of("examination_date", f"write the day of the examination, {day} at most")
+    if examination > days.day:
+        what = f"write the day of the examination, {days.day} or earlier"
+        raise Malformed.of("examination_date", what)
     missed = ("examination_date", str(examination))
-    if any(one.provision == ABSENCE and missed in one.inputs for one in appraisal.findings):
+    if any(past.provision == ABSENCE and missed in past.inputs for past in appraisal.findings):
         raise AbsenceRecorded(field="examination_date", examination=examination)
-    value = days.law.value("absences")
+    value = days.value("absences")
     count = appraisal.absence_count + (0 if excused else 1)
     over = count >= int(value.decimal)
     reason = "with" if excused else "without"
@@ -203,21 +207,21 @@ def record_absence(
         outputs=facts(absence_count=count),
         parameters=(value.version,),
     )
-    counted = _changed(
+    recorded = _changed(
         appraisal, state=state, absence_count=count, findings=(*appraisal.findings, finding)
     )
-    return (
-        replace(_end(counted, Cause.WORKER_ABSENT), revision=counted.revision) if over else counted
-    )
+    if not over:
+        return recorded
+    return replace(end(recorded, Cause.WORKER_ABSENT), revision=recorded.revision)
 
 
-def withdraw(appraisal: Appraisal) -> Appraisal:
-    """There is nothing to appraise any more, because the determination was withdrawn."""
-    return _end(appraisal, Cause.DETERMINATION_WITHDRAWN)
+def end(appraisal: Appraisal, cause: Cause) -> Appraisal:
+    """End the appraisal without a conclusion."""
+    return _changed(appraisal, state=LIFECYCLE.after(appraisal.state, "end"), cause=cause)
 
 
 def reopen(appraisal: Appraisal, day: date, days: Days) -> Appraisal:
-    """An appraisal that ended goes on; absences and the time limit begin anew."""
+    """Reopen an appraisal that ended; absences and the time limit restart on `day`."""
     return _changed(
         appraisal,
         state=LIFECYCLE.after(appraisal.state, "reopen"),
@@ -229,13 +233,9 @@ def reopen(appraisal: Appraisal, day: date, days: Days) -> Appraisal:
     )
 
 
-def tell_again(appraisal: Appraisal) -> Appraisal:
-    """A conclusion that stands is told once more, under a new revision."""
+def republish(appraisal: Appraisal) -> Appraisal:
+    """Give an unchanged conclusion a new revision, so that consumers take it again."""
     return _changed(appraisal)
-
-
-def _end(appraisal: Appraisal, cause: Cause) -> Appraisal:
-    return _changed(appraisal, state=LIFECYCLE.after(appraisal.state, "end"), cause=cause)
 
 
 def _changed(appraisal: Appraisal, **changes: object) -> Appraisal:

@@ -1,4 +1,4 @@
-"""Days of an appraisal: time limits, when it can be asked for again, when an injury is stable."""
+"""Days of an appraisal: time limits, when another one may follow, when an injury is stable."""
 
 from __future__ import annotations
 
@@ -6,39 +6,51 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from services.grading.domain.appraisal import (
-    Appraisal,
+from services.grading.domain.appraisals import Appraisal, InjuryKind, State
+from services.grading.domain.law import RE_APPRAISAL, REVIEW, STABLE, provision_of
+from services.grading.domain.problems import (
     DeferralTooShort,
-    InjuryKind,
-    Level,
     LevelWrong,
     ReAppraisalFinal,
     ReAppraisalTooLate,
     ReviewTooEarly,
-    State,
-    listed,
 )
-from services.grading.domain.law import RE_APPRAISAL, REVIEW, STABLE, Law, provision_of
 from services.kernel.law import Finding, Outcome, facts
+from services.kernel.lawbook import Law
+from services.kernel.parameters import Value
 from services.kernel.periods import Month, birthday
 from services.kernel.problems import Malformed
+from services.kernel.scheme import AppraisalLevel
 from services.kernel.workdays import WorkCalendar
 
 
 @dataclass(frozen=True)
 class Days:
-    """The law and the working-day calendar that days are counted by."""
+    """How days are counted: by the law of a place as in force on `day`, and by working days.
+
+    `day` is the day on which the panel or the committee acts.
+    """
 
     law: Law
+    day: date
     calendar: WorkCalendar
 
-    def after(self, day: date, parameter: str) -> date:
-        """So many calendar days later; day 1 is the day after, the last one a working day."""
-        return self.calendar.next_working(day + timedelta(days=self.law.count(parameter)))
+    def value(self, parameter: str) -> Value:
+        """A parameter's value in force."""
+        return self.law.on(parameter, self.day)
+
+    def after(self, start: date, parameter: str) -> date:
+        """The last day of a time limit of calendar days.
+
+        Day 1 is the day after `start`; a limit that ends on a rest day ends on the next working
+        day.
+        """
+        days = self.law.count(parameter, self.day)
+        return self.calendar.next_working(start + timedelta(days=days))
 
 
 def conclusion_due(start: date, days: Days) -> date:
-    """The last day for the conclusion of an appraisal opened, or to go on, on `start`."""
+    """The last day for the conclusion of an appraisal that opens or resumes on `start`."""
     return days.after(start, "conclusion_days")
 
 
@@ -48,9 +60,9 @@ def extended_due(due: date, days: Days) -> date:
 
 
 def on_time(due: date, concluded: date, days: Days) -> Finding:
-    """Whether the conclusion came within its time limit. A late one is valid all the same."""
+    """Whether the conclusion came within its time limit; a late one is valid all the same."""
     late = concluded > due
-    value = days.law.value("conclusion_days")
+    value = days.value("conclusion_days")
     return Finding(
         provision_of(value),
         Outcome.NOT_MET if late else Outcome.MET,
@@ -62,8 +74,8 @@ def on_time(due: date, concluded: date, days: Days) -> Finding:
 
 
 def service(concluded: date, days: Days) -> Finding:
-    """Until when the conclusion is served on worker and platform; days to object run from then."""
-    value = days.law.value("conclusion_service_days")
+    """The last day to serve the conclusion on worker and platform."""
+    value = days.value("conclusion_service_days")
     last = days.after(concluded, "conclusion_service_days")
     return Finding(
         provision_of(value),
@@ -76,23 +88,23 @@ def service(concluded: date, days: Days) -> Finding:
     )
 
 
-def stable_from(accident: date, heals: Iterable[str], law: Law) -> date:
+def stable_from(accident: date, heals: Iterable[str], days: Days) -> date:
     """The day from which the slowest of these kinds of injury is usually stable."""
-    table = law.table("deferral_months")
+    table = days.law.table("deferral_months", days.day)
     months = max((int(table[kind]) for kind in heals), default=0)
     return months_after(accident, months)
 
 
-def stability(accident: date, heals: Iterable[str], concluded: date, law: Law) -> Finding | None:
+def stability(accident: date, heals: Iterable[str], concluded: date, days: Days) -> Finding | None:
     """Whether the usual healing time has passed; None if the injuries have none.
 
-    The usual time does not bind the committee, which sees the person: an earlier conclusion is
-    left to its judgement and marked.
+    The usual time does not bind the committee, which examines the person: an earlier conclusion is
+    valid, and its finding is marked for a person to review.
     """
     kinds = sorted(heals)
     if not kinds:
         return None
-    first = stable_from(accident, kinds, law)
+    first = stable_from(accident, kinds, days)
     early = concluded < first
     if early:
         text = f"The usual healing time ends on {first}; the committee found the state stable."
@@ -105,80 +117,88 @@ def stability(accident: date, heals: Iterable[str], concluded: date, law: Law) -
         Outcome.UNCLEAR if early else Outcome.MET,
         text,
         text_zh,
-        inputs=facts(accident_date=accident, heals=listed(kinds), conclude_date=concluded),
+        inputs=facts(accident_date=accident, heals=", ".join(kinds), conclude_date=concluded),
         outputs=facts(stable_date=first),
-        parameters=(law.value("deferral_months").version,),
+        parameters=(days.value("deferral_months").version,),
     )
 
 
-def check_deferral(until: date, kind: InjuryKind | None, accident: date | None, law: Law) -> None:
-    """Refuse a deferral to a day before the injury is usually stable."""
+def require_stable(until: date, kind: InjuryKind | None, accident: date | None, days: Days) -> None:
+    """Refuse a deferral to a day before the injury is usually stable; raises DeferralTooShort."""
     if kind is None or accident is None:
         return
     name = kind.name.lower()
-    first = stable_from(accident, [name], law)
+    first = stable_from(accident, [name], days)
     if until < first:
         raise DeferralTooShort(
             field="until_date",
             injury=name.replace("_", " "),
-            months=law.table("deferral_months")[name],
+            months=days.law.table("deferral_months", days.day)[name],
             earliest=first,
         )
 
 
-def re_appraisal_last_day(received: date, days: Days) -> date:
-    """The last day to ask for a re-appraisal of a conclusion received on a day."""
-    return days.after(received, "re_appraisal_days")
+def re_appraisal_last_day(receive_date: date, days: Days) -> date:
+    """The last day to apply for a re-appraisal of a conclusion received on a day."""
+    return days.after(receive_date, "re_appraisal_days")
 
 
-def review_first_day(concluded: date, law: Law) -> date:
-    """The first day on which a review appraisal may be asked for."""
-    return birthday(concluded, law.count("review_years"))
+def review_first_day(concluded: date, days: Days) -> date:
+    """The first day to apply for a review appraisal."""
+    return birthday(concluded, days.law.count("review_years", days.day))
 
 
-def check_follows(
-    previous: Appraisal, level: Level, asked: date, received: date | None, days: Days
+def require_may_follow(
+    previous: Appraisal,
+    level: AppraisalLevel,
+    application_date: date,
+    receive_date: date | None,
+    days: Days,
 ) -> Finding:
-    """Whether an appraisal of this level may follow; raises what stands against it."""
-    if previous.state is not State.CONCLUDED or level is Level.FIRST:
+    """Refuse an appraisal of this level that may not follow; the finding says why it may.
+
+    Raises LevelWrong, ReviewTooEarly, ReAppraisalFinal, ReAppraisalTooLate, and Malformed for a
+    day before the conclusion.
+    """
+    if previous.state is not State.CONCLUDED or level is AppraisalLevel.FIRST:
         raise LevelWrong(field="level", level=level.name, previous=previous.name)
     concluded = previous.conclude_date
     assert concluded is not None
-    for field, day in (("application_date", asked), ("receive_date", received)):
+    for field, day in (("application_date", application_date), ("receive_date", receive_date)):
         if day is not None and day < concluded:
-            raise Malformed.of(field, f"write a day from the conclusion on, {concluded}")
-    review = review_first_day(concluded, days.law)
-    if level is Level.REVIEW:
-        if asked < review:
+            raise Malformed.of(field, f"write {concluded}, the day of the conclusion, or later")
+    review = review_first_day(concluded, days)
+    if level is AppraisalLevel.REVIEW:
+        if application_date < review:
             raise ReviewTooEarly(first=review)
         return Finding(
             REVIEW,
             Outcome.MET,
-            f"Asked for on {asked}, a year or more after the conclusion of {concluded}.",
-            f"于 {asked} 申请, 距 {concluded} 的结论已满一年。",
-            inputs=facts(conclude_date=concluded, application_date=asked),
+            f"Asked for on {application_date}, a year or more after the conclusion of {concluded}.",
+            f"于 {application_date} 申请, 距 {concluded} 的结论已满一年。",
+            inputs=facts(conclude_date=concluded, application_date=application_date),
             outputs=facts(first_day=review),
-            parameters=(days.law.value("review_years").version,),
+            parameters=(days.value("review_years").version,),
         )
-    if previous.level is Level.RE_APPRAISAL:
+    if previous.level is AppraisalLevel.RE_APPRAISAL:
         raise ReAppraisalFinal(review=review)
-    last = re_appraisal_last_day(received or concluded, days)
-    if asked > last:
+    last = re_appraisal_last_day(receive_date or concluded, days)
+    if application_date > last:
         raise ReAppraisalTooLate(last=last, review=review)
     return Finding(
         RE_APPRAISAL,
         Outcome.MET,
-        f"Asked for on {asked}, within the time limit of {last}.",
-        f"于 {asked} 申请, 未超过期限 {last}。",
-        inputs=facts(receive_date=received or concluded, application_date=asked),
+        f"Asked for on {application_date}, within the time limit of {last}.",
+        f"于 {application_date} 申请, 未超过期限 {last}。",
+        inputs=facts(receive_date=receive_date or concluded, application_date=application_date),
         outputs=facts(last_day=last),
-        parameters=(days.law.value("re_appraisal_days").version,),
+        parameters=(days.value("re_appraisal_days").version,),
     )
 
 
-def effect(concluded: date, law: Law) -> Finding:
-    """From which month on a review's grade counts; one-off sums are neither repeated nor taken."""
-    month = Month.of(concluded).plus(law.count("effect_months"))
+def effect(concluded: date, days: Days) -> Finding:
+    """The first month in which a review's grade counts; one-off sums are not paid again."""
+    month = Month.of(concluded).plus(days.law.count("effect_months", days.day))
     return Finding(
         REVIEW,
         Outcome.CALCULATED,
@@ -186,11 +206,11 @@ def effect(concluded: date, law: Law) -> Finding:
         f"新等级自 {month} 起适用; 一次性待遇不再重复支付, 也不追回。",
         inputs=facts(conclude_date=concluded),
         outputs=facts(first_month=month),
-        parameters=(law.value("effect_months").version,),
+        parameters=(days.value("effect_months").version,),
     )
 
 
 def months_after(day: date, months: int) -> date:
-    """The same day so many months later, or the last day of that month if it has no such day."""
+    """The same day `months` later, or the last day of that month if it has no such day."""
     month = Month.of(day).plus(months)
     return min(month.last_day, month.first_day + timedelta(days=day.day - 1))

@@ -1,117 +1,82 @@
-"""What was heard of claims, and their appraisals."""
+"""Appraisals, and the encrypted notes on why one was deferred or extended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
-from services.grading.domain.appraisal import (
-    Appraisal,
-    CareDependence,
-    Cause,
-    Injury,
-    Level,
-    State,
-)
-from services.grading.store.tables import appraisals, injuries, notes
+from services.grading.domain.appraisals import Appraisal, Cause, State, appraisal_name
+from services.grading.store.tables import appraisals, notes
+from services.kernel.problems import NotFound
+from services.kernel.scheme import AppraisalLevel, CareDependence
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
 
-async def lock_injury(tx: Transaction, claim: str) -> Injury:
-    """What is held of a claim, locked; a claim not heard of yet gets revision 0."""
-    first = {"claim": claim, "revision": 0, "appraisable": False, "pooling_area": ""}
-    await tx.execute(insert(injuries).values(first).on_conflict_do_nothing())
-    statement = sa.select(injuries).where(injuries.c.claim == claim).with_for_update()
-    return _injury((await tx.execute(statement)).one())
-
-
-async def get_injury(tx: Transaction, claim: str) -> Injury | None:
-    """What is held of a claim; None if nothing was heard."""
-    statement = sa.select(injuries).where(injuries.c.claim == claim)
-    row = (await tx.execute(statement)).one_or_none()
-    return None if row is None else _injury(row)
-
-
-async def update_injury(tx: Transaction, injury: Injury) -> None:
-    """Keep what was heard of a claim."""
-    await tx.execute(
-        sa.update(injuries)
-        .where(injuries.c.claim == injury.claim)
-        .values(
-            revision=injury.revision,
-            appraisable=injury.appraisable,
-            accident_date=injury.accident_date,
-            pooling_area=injury.pooling_area,
-        )
-    )
-
-
-async def insert_appraisal(tx: Transaction, appraisal: Appraisal) -> None:
+async def insert(tx: Transaction, appraisal: Appraisal) -> None:
     """Add an appraisal."""
-    await tx.execute(sa.insert(appraisals).values(_row(appraisal)))
+    await tx.execute(sa.insert(appraisals).values(_values(appraisal)))
 
 
-async def update_appraisal(tx: Transaction, appraisal: Appraisal) -> None:
-    """Keep an appraisal as it is now; the caller holds its lock."""
+async def update(tx: Transaction, appraisal: Appraisal) -> None:
+    """Save a newer revision of an appraisal; the caller holds its lock."""
     result = await tx.execute(
         sa.update(appraisals)
         .where(appraisals.c.id == appraisal.id, appraisals.c.revision < appraisal.revision)
-        .values(_row(appraisal))
+        .values(_values(appraisal))
     )
     assert result.rowcount == 1
 
 
-async def get_appraisal(tx: Transaction, appraisal_id: str) -> Appraisal | None:
-    """One appraisal."""
-    statement = sa.select(appraisals).where(appraisals.c.id == appraisal_id)
-    row = (await tx.execute(statement)).one_or_none()
-    return None if row is None else _appraisal(row)
+async def get(tx: Transaction, appraisal_id: str) -> Appraisal:
+    """The appraisal with an id; raises NotFound."""
+    return await _get(tx, appraisal_id, sa.select(appraisals))
 
 
-async def lock_appraisal(tx: Transaction, appraisal_id: str) -> Appraisal | None:
-    """One appraisal, locked."""
-    statement = sa.select(appraisals).where(appraisals.c.id == appraisal_id).with_for_update()
-    row = (await tx.execute(statement)).one_or_none()
-    return None if row is None else _appraisal(row)
+async def lock(tx: Transaction, appraisal_id: str) -> Appraisal:
+    """The appraisal with an id, locked; raises NotFound."""
+    return await _get(tx, appraisal_id, sa.select(appraisals).with_for_update())
 
 
 async def lock_newest(tx: Transaction, claim: str, state: State | None = None) -> Appraisal | None:
-    """The newest appraisal of a claim, or the newest in a state, locked."""
-    wanted = [appraisals.c.state == state.name] if state else []
+    """The newest appraisal of a claim, or the newest in a state, locked; None without any."""
     statement = (
         sa.select(appraisals)
-        .where(appraisals.c.claim == claim, *wanted)
+        .where(appraisals.c.claim == claim)
         .order_by(appraisals.c.create_time.desc(), appraisals.c.id.desc())
         .limit(1)
         .with_for_update()
     )
+    if state is not None:
+        statement = statement.where(appraisals.c.state == state.name)
     row = (await tx.execute(statement)).one_or_none()
     return None if row is None else _appraisal(row)
 
 
-async def list_appraisals(
+async def list_by_due_date(
     tx: Transaction,
-    states: Iterable[State],
+    states: Sequence[State],
     claim: str,
-    after: tuple[date, str] | None,
+    after: tuple[date, str] | tuple[()],
     size: int,
 ) -> list[Appraisal]:
-    """Appraisals by due date."""
+    """At most `size` appraisals by due date and id, from the one behind `after` on.
+
+    Without states, and with an empty claim, all appraisals count.
+    """
     statement = sa.select(appraisals)
-    wanted = [state.name for state in states]
-    if wanted:
-        statement = statement.where(appraisals.c.state.in_(wanted))
+    if states:
+        statement = statement.where(appraisals.c.state.in_([state.name for state in states]))
     if claim:
         statement = statement.where(appraisals.c.claim == claim)
-    if after is not None:
+    if after:
+        due_date, appraisal_id = after
         key = sa.tuple_(appraisals.c.due_date, appraisals.c.id)
-        statement = statement.where(key > sa.tuple_(sa.literal(after[0]), sa.literal(after[1])))
+        statement = statement.where(key > sa.tuple_(sa.literal(due_date), sa.literal(appraisal_id)))
     statement = statement.order_by(appraisals.c.due_date, appraisals.c.id).limit(size)
     return [_appraisal(row) for row in await tx.execute(statement)]
 
@@ -119,7 +84,7 @@ async def list_appraisals(
 async def insert_note(
     tx: Transaction, cipher: ColumnCipher, appraisal: Appraisal, note: str, now: datetime
 ) -> None:
-    """Keep why the appraisal was changed to its present revision."""
+    """Add the reason for the appraisal's present revision."""
     row = {
         "appraisal": appraisal.id,
         "revision": appraisal.revision,
@@ -129,7 +94,16 @@ async def insert_note(
     await tx.execute(sa.insert(notes).values(row))
 
 
-def _row(appraisal: Appraisal) -> dict[str, Any]:
+async def _get(
+    tx: Transaction, appraisal_id: str, statement: sa.Select[tuple[Any, ...]]
+) -> Appraisal:
+    row = (await tx.execute(statement.where(appraisals.c.id == appraisal_id))).one_or_none()
+    if row is None:
+        raise NotFound(name=appraisal_name(appraisal_id))
+    return _appraisal(row)
+
+
+def _values(appraisal: Appraisal) -> dict[str, Any]:
     care = appraisal.care_dependence
     return {
         "id": appraisal.id,
@@ -156,7 +130,7 @@ def _appraisal(row: sa.Row[Any]) -> Appraisal:
     return Appraisal(
         id=row.id,
         claim=row.claim,
-        level=Level[row.level],
+        level=AppraisalLevel[row.level],
         state=State[row.state],
         due_date=row.due_date,
         create_time=row.create_time,
@@ -172,7 +146,3 @@ def _appraisal(row: sa.Row[Any]) -> Appraisal:
         cause=Cause[row.cause] if row.cause else None,
         revision=row.revision,
     )
-
-
-def _injury(row: sa.Row[Any]) -> Injury:
-    return Injury(row.claim, row.revision, row.appraisable, row.accident_date, row.pooling_area)

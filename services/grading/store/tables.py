@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.grading.domain.appraisal import OPEN_STATES
+from services.grading.domain.appraisals import OPEN_STATES
 
 metadata = sa.MetaData(schema="grading")
 
-# What was heard of each claim; the newest revision counts.
+# The injury of each claim as last determined.
 injuries = sa.Table(
     "injury",
     metadata,
@@ -85,7 +85,7 @@ opinions = sa.Table(
     ),
 )
 
-# Why an appraisal was deferred or extended, in the committee's words.
+# The reason for which an appraisal was deferred or extended; encrypted.
 notes = sa.Table(
     "note",
     metadata,

@@ -1,7 +1,7 @@
-"""Changes of orders: take a batch, freeze a worker's records, declare a day's totals.
+"""Changes of orders and the answers that take more than a query.
 
-`intake` takes batches with the help of `workers` (processes that run `worker`), `enrolled` (who is
-enrolled with whom) and `signing` (the key of the logs). `evidence` proves;
-`verifying` and `walking` compare everything held with everything else. Nothing is imported here, so
-that a worker process loads no more than it needs.
+`intake` accepts batches: `preparation` has a reader process validate them, `batches` records them
+in one transaction. `gaps` declares and compares totals, `freezes` keeps a worker's records,
+`enrolments` follows enrolment, `proofs` and `archives` answer from the log, `log_key` holds the key
+of the logs.
 """

@@ -1,6 +1,6 @@
-"""What an order record is, which rows are refused, how records are hashed and counted.
+"""What an order record is, which rows are refused, how records are hashed, counted and compared.
 
-`columns` reads a batch into columns, `checks` gives each row its status, `encoding` writes rows as
-bytes for hashing and for COPY, `merkle` builds trees and proofs, `judging` does all of it for one
-batch, `gaps` compares declared with held totals, `records` picks the revision that counts.
+`row_rules` refuses rows over whole columns, `prepared_batches` does everything about a batch that
+needs no database, `resolutions` decides about rows that may be held already, `logs` knows a
+platform's log, `orders` picks the revision that decides, `gaps` compares declared with held totals.
 """

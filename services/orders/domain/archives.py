@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from services.kernel.periods import Month
-from services.kernel.problems import Kind, Problem
 from services.orderlog.columns import SCHEMA
+from services.orders.domain.problems import MonthNotOver
 
-# Rows of a message: a row has at most 64 + 200 characters of text, so 2,000 stay below 4 MiB.
+# A row has at most 64 + 200 characters of text, so 2,000 rows stay below 4 MiB.
 ROWS_PER_MESSAGE = 2_000
-# A batch is committed within its stream's longest deadline: after it, a month gets no more batches.
-SETTLED_AFTER = timedelta(hours=1)
+# A batch is committed within its stream's longest deadline; after it a month gets no more batches.
+LAST_COMMIT_AFTER = timedelta(hours=1)
 
 # Moments come as Unix microseconds.
 _CSV_TYPES = {
@@ -23,27 +23,11 @@ _CSV_TYPES = {
 }
 
 
-class MonthNotOver(Problem):
-    """Batches may still be added to the month."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_NOT_OVER"
-    message = "Batches can still be added to {month}; archive it after {settled_time}."
-    message_zh = "{month} 仍可能有新批次; 请在 {settled_time} 之后归档。"
-
-
-class NothingToArchive(Problem):
-    """The platform sent no batch in the month."""
-
-    kind, reason = Kind.NOT_FOUND, "NOTHING_TO_ARCHIVE"
-    message = "No batch of {platform} was taken in {month}; check the platform and the month."
-    message_zh = "{platform} 在 {month} 没有批次; 请核对平台和月份。"
-
-
 def require_over(month: Month, now: datetime) -> None:
     """Raise MonthNotOver while a batch of the month may be on its way."""
-    settled = month.moments[1] + SETTLED_AFTER
-    if now < settled:
-        raise MonthNotOver(month=str(month), settled_time=settled.isoformat())
+    closed = month.moments[1] + LAST_COMMIT_AFTER
+    if now < closed:
+        raise MonthNotOver(month=str(month), settled_time=closed.isoformat())
 
 
 def from_csv(content: bytes) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Completeness: what a platform declares for a day against what is held."""
+"""Completeness: the totals a platform declares for a day against the orders held."""
 
 from __future__ import annotations
 
@@ -8,39 +8,17 @@ from datetime import date
 from enum import IntEnum
 
 from services.kernel.periods import civil_day
-from services.kernel.problems import Kind, Malformed, Problem
+from services.kernel.problems import Malformed
 from services.orderlog.entries import moment
-from services.orders.domain.checks import INDUSTRIES, Rules
+from services.orders.domain.problems import (
+    TotalsAreaUnknown,
+    TotalsDayOutside,
+    TotalsIndustryUnknown,
+)
+from services.orders.domain.row_rules import INDUSTRIES, Rules
 
 # (pooling area, industry)
 Line = tuple[int, int]
-
-
-class TotalsDayOutside(Problem):
-    """Totals are of a day of the scheme that has begun."""
-
-    kind, reason = Kind.MALFORMED, "TOTALS_DAY_OUTSIDE"
-    message = "No totals can be declared for {day}; declare a day from {first} to {last}."
-    message_zh = "不能申报 {day} 的订单总数; 可申报 {first} 至 {last} 的日期。"
-
-
-class TotalsAreaUnknown(Problem):
-    """Totals are of pooling areas of the province served."""
-
-    kind, reason = Kind.MALFORMED, "TOTALS_AREA_UNKNOWN"
-    message = "{pooling_area} is no pooling area of this province; declare by these: {choices}."
-    message_zh = "{pooling_area} 不是本省统筹地区; 可申报: {choices}。"
-
-
-class TotalsIndustryUnknown(Problem):
-    """Totals are of the scheme's industries."""
-
-    kind, reason = Kind.MALFORMED, "TOTALS_INDUSTRY_UNKNOWN"
-    message = (
-        "Industry {industry} is none of the scheme's; declare ride-hailing (1), instant delivery "
-        "(2) or same-city freight (3)."
-    )
-    message_zh = "行业 {industry} 不在保障范围内; 可申报: 出行(1)、即时配送(2)、同城货运(3)。"
 
 
 class GapKind(IntEnum):
@@ -66,10 +44,10 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Held:
-    """What is held for a line of a day, and how many of these came late.
+class HeldOrders:
+    """The orders held for a line of a day, and how many of them arrived late.
 
-    Late is what came more than a day after the day itself, or after its totals had been declared.
+    Late means more than a day after the day itself, or after its totals were declared.
     """
 
     order_count: int
@@ -79,36 +57,38 @@ class Held:
 SILENCE = Gap(0, 0, 0, 0, 0, GapKind.SILENCE)
 
 
-def differences(declared: Mapping[Line, int] | None, held: Mapping[Line, Held]) -> list[Gap]:
-    """What is to be said of a day that is over; `declared` is None if nobody declared it."""
+def differences(
+    declared: Mapping[Line, int] | None, orders: Mapping[Line, HeldOrders]
+) -> list[Gap]:
+    """The differences of a day that is over; `declared` is None if the day was not declared."""
     if declared is not None:
-        return compare(declared, held)
+        return compare(declared, orders)
     return [
-        Gap(*line, 0, have.order_count, have.late_count, GapKind.UNDECLARED)
-        for line, have in sorted(held.items())
-        if have.order_count
+        Gap(*line, 0, own.order_count, own.late_count, GapKind.UNDECLARED)
+        for line, own in sorted(orders.items())
+        if own.order_count
     ] or [SILENCE]
 
 
-def compare(declared: Mapping[Line, int], held: Mapping[Line, Held]) -> list[Gap]:
+def compare(declared: Mapping[Line, int], orders: Mapping[Line, HeldOrders]) -> list[Gap]:
     """The differences of a day that was declared."""
-    found = []
-    for line in sorted({*declared, *held}):
-        told, have = declared.get(line, 0), held.get(line, Held(0, 0))
-        if told > have.order_count:
+    gaps = []
+    for line in sorted({*declared, *orders}):
+        declared_count, own = declared.get(line, 0), orders.get(line, HeldOrders(0, 0))
+        if declared_count > own.order_count:
             kind = GapKind.MISSING
-        elif told < have.order_count:
+        elif declared_count < own.order_count:
             kind = GapKind.SURPLUS
-        elif have.order_count and have.late_count:
+        elif own.order_count and own.late_count:
             kind = GapKind.LATE_ARRIVALS
         else:
             continue
-        found.append(Gap(*line, told, have.order_count, have.late_count, kind))
-    return found
+        gaps.append(Gap(*line, declared_count, own.order_count, own.late_count, kind))
+    return gaps
 
 
 def require_sum(order_count: int, lines: Mapping[Line, int]) -> None:
-    """Refuse totals whose lines do not add up."""
+    """Refuse totals whose lines do not add up to them."""
     if order_count < 0 or any(count < 0 for count in lines.values()):
         raise Malformed.of("order_count", "write a count of 0 or more")
     if sum(lines.values()) != order_count:

@@ -1,6 +1,6 @@
-"""Tables of orders, and one function per question or change.
+"""Tables of orders, and one function for each query or change.
 
-`intake` is what taking a batch needs, under the role that may COPY; `records` answers for orders
-and batches; `log` for the Merkle log; `recounts` for verifying; `totals` for completeness;
-`enrolled` keeps who is enrolled.
+`intake` and `staging` write batches under the role that may COPY, `batches` keeps their receipts,
+`orders` answers for order records, `logs` for the Merkle log, `totals`, `tallies` and `gaps` for
+completeness, `freezes` and `enrolments` for their tables; `invariants` serves `oip verify`.
 """

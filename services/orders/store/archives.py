@@ -1,4 +1,4 @@
-"""What an archive is made of: the batches of a month by their log index, and their rows in bulk."""
+"""The parts of an archive: the batches of a month by log index, and their rows in bulk."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from services.runtime.storage.database import Transaction, as_database_error, driver_of
 
-# In the order of domain.columns.SCHEMA. Numbers of batches follow the log only roughly, so the rows
-# are put into the order in which the batches are named.
-_ROWS = """
+# In the order of orderlog.columns.SCHEMA. Batch numbers follow the log only roughly, so the rows
+# follow the order in which the batches are given.
+_ROWS_SQL = """
 copy (
     select order_no, revision, worker, industry, state,
         (extract(epoch from accept_time) * 1000000)::bigint,
@@ -64,7 +64,7 @@ async def rows_of(tx: Transaction, batch_numbers: Sequence[int]) -> bytes:
     with as_database_error(driver):
         async with (
             driver.cursor() as cursor,
-            cursor.copy(_ROWS, {"numbers": list(batch_numbers)}) as source,
+            cursor.copy(_ROWS_SQL, {"numbers": list(batch_numbers)}) as source,
         ):
             async for part in source:
                 content += part

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -126,11 +128,11 @@ order_logs = sa.Table(
     sa.Column("platform", _CODE, primary_key=True),
     sa.Column("log_size", sa.BigInteger, nullable=False),
     sa.Column("frontier", sa.LargeBinary, nullable=False),
-    sa.Column("has_headless", sa.Boolean, nullable=False),
+    sa.Column("misses_first_revisions", sa.Boolean, nullable=False),
 )
 
-headless_orders = sa.Table(
-    "headless_order",
+orders_missing_first_revision = sa.Table(
+    "order_missing_first_revision",
     metadata,
     sa.Column("platform", _CODE, primary_key=True),
     sa.Column("order_no", _CODE, primary_key=True),
@@ -144,3 +146,8 @@ log_nodes = sa.Table(
     sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("hash", sa.LargeBinary, nullable=False),
 )
+
+
+def sql_list(numbers: Iterable[int]) -> str:
+    """Numbers of an enum as a list in SQL: `(2, 3)`."""
+    return f"({', '.join(str(int(number)) for number in numbers)})"

@@ -1,1 +1,1 @@
-"""What every other part of the runtime stands on: settings, clock, log, tasks."""
+"""Settings, clock, log and tasks: the room that every other room of the runtime may use."""

@@ -1,4 +1,4 @@
-"""The time. It is handed to whoever needs it, so that tests and the demo can set it."""
+"""The clock. Code gets it as an argument, so that tests and the demo can set the time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.kernel.periods import civil_day
 
 
 class Clock(Protocol):
-    """Tells the moment."""
+    """Gives the current moment."""
 
     def now(self) -> datetime:
         """The moment, in UTC."""
@@ -21,11 +21,11 @@ class SystemClock:
 
     def now(self) -> datetime:
         """The moment, in UTC."""
-        return datetime.now(UTC)  # noqa: TID251 - the one place that asks the machine
+        return datetime.now(UTC)  # noqa: TID251 - the one place that reads the machine's clock
 
 
 class SetClock:
-    """A clock that stands still until it is set: simulated time for tests and the demo."""
+    """A clock that stands still until it is set; simulated time for tests and the demo."""
 
     def __init__(self, moment: datetime) -> None:
         self._moment = _aware(moment)

@@ -1,8 +1,8 @@
-"""Named places where a test makes the program die, fail or wait; nothing in normal life.
+"""Named places where a test makes the program die, fail or wait; without effect in production.
 
-`OIP_FAILPOINT=relay.after_publish:kill` makes the process kill itself the first time it comes
-there; `:raise` raises, `:sleep` waits `OIP_FAILPOINT_SECONDS` (default 1). `NAMES` is the list
-that the crash tests walk through, so a new place has to be entered here.
+`OIP_FAILPOINT=relay.after_publish:kill` makes the process kill itself when it first reaches that
+place; `:raise` raises, `:sleep` waits `OIP_FAILPOINT_SECONDS` (default 1). The crash tests iterate
+over `NAMES`, so every place is listed there.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ NAMES = (
     "relay.after_number",  # events have their numbers, none is published
     "relay.after_publish",  # published, not marked as sent
     "relay.after_mark",  # marked as sent
-    "bus.before_commit",  # an event is handled, not committed
-    "bus.after_commit",  # committed, not acknowledged
-    "orders.before_copy",  # a batch is judged, nothing is written
+    "listener.before_commit",  # an event is handled, not committed
+    "listener.after_commit",  # committed, not acknowledged
+    "orders.before_copy",  # a batch is validated, nothing is written
     "orders.before_commit",  # rows and log are written, not committed
     "orders.after_commit",  # committed, the platform has no receipt yet
 )
@@ -31,12 +31,16 @@ class FailpointError(Exception):
 
 
 async def failpoint(name: str) -> None:
-    """Do what the environment asks for at this place; normally nothing."""
-    wanted = os.environ.get(VARIABLE)
-    if not wanted:
+    """Do what the environment says for this place; normally nothing.
+
+    Raises ValueError for a place that is not in NAMES, once a failpoint is set.
+    """
+    setting = os.environ.get(VARIABLE)
+    if not setting:
         return
-    assert name in NAMES, f"enter {name} in failpoints.NAMES"
-    place, _, action = wanted.partition(":")
+    if name not in NAMES:
+        raise ValueError(f"add {name} to failpoints.NAMES")
+    place, _, action = setting.partition(":")
     if place == name:
         await _act(name, action)
 

@@ -1,7 +1,7 @@
 """Logs: one JSON object a line on stderr; a constant event with fields, no personal data.
 
-`configure` is called once, before grpc is imported: configuring logging later can deadlock with
-grpc's own threads.
+Call `configure` once, before grpc is imported: configuring logging later can deadlock with the
+threads of grpc.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ def configure(*, quiet: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    # The client logs every lost connection with a trace; the bus counts and names them instead.
+    # The client logs every lost connection with a trace; jetstream.py logs their names.
     logging.getLogger("nats").setLevel(logging.CRITICAL)
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """A logger whose lines carry the name of the part that writes them."""
+    """A logger that adds the name of the writing part to its lines."""
     bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=name)
     return bound

@@ -10,23 +10,23 @@ OWNER_ONLY = 0o600
 
 
 def write_once(path: Path, content: bytes) -> None:
-    """Write a secret; whoever comes second keeps the first one's."""
-    beside = write_beside(path, content)
+    """Write a secret unless the file exists; of two writers at once the first one wins."""
+    draft = write_draft(path, content)
     try:
-        path.hardlink_to(beside)
+        path.hardlink_to(draft)
     except FileExistsError:
         return
     finally:
-        beside.unlink()
+        draft.unlink()
 
 
-def write_beside(path: Path, content: bytes) -> Path:
-    """Write a draft beside a file, on disk when this returns; its path."""
+def write_draft(path: Path, content: bytes) -> Path:
+    """Write a draft into the folder of a file and return its path; synced to disk by then."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    return beside
+    return draft

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Environment(Enum):
-    """Where the system runs. Development makes its own keys and shows more of itself."""
+    """Where the system runs. Development makes its own keys and serves reflection."""
 
     DEV = "dev"
     PRODUCTION = "production"
@@ -18,8 +18,8 @@ class Environment(Enum):
 class Settings(BaseSettings):
     """What may differ from one deployment to another.
 
-    Without `database_url` or `nats_url` a server from the wheels is started for the one that is
-    missing (services/runtime/embedded). Files default to places below `state_dir`.
+    Without `database_url` or `nats_url` the server of the wheel is started in its place
+    (services/runtime/embedded). Files default to places below `state_dir`.
     """
 
     model_config = SettingsConfigDict(
@@ -43,10 +43,10 @@ class Settings(BaseSettings):
     pool_size: int = 8
 
     nats_url: str = ""
-    # Where the server's monitoring answers; default: port 8222 of the first server's host.
+    # The URL of the server's monitoring; default: port 8222 of the first server's host.
     nats_monitor_url: str = ""
     nats_replicas: int = 1
-    # A user's credentials (JWT and seed), where the server wants more than what the URL says.
+    # A user's credentials (JWT and seed), for servers that need more than the URL holds.
     nats_credentials_file: Path | None = None
 
     enrolment_address: str = "127.0.0.1:51001"
@@ -57,18 +57,15 @@ class Settings(BaseSettings):
     benefits_address: str = "127.0.0.1:51006"
     fund_address: str = "127.0.0.1:51007"
 
-    # The host to listen on, where it is not the one that others call.
+    # The host to listen on, if it differs from the host that others call.
     listen_host: str = ""
 
-    # Keys of encrypted columns and of the blind index (crypto.py).
+    # Keys of encrypted columns and of the blind index (storage/crypto.py).
     keys_file: Path | None = None
-    # The private key (PEM) that signs the heads of order logs; the same for all replicas. Required
-    # by orders in production, made below `state_dir` in development.
-    order_log_key_file: Path | None = None
-    # Public keys that tokens are checked against, and the private one that development signs with.
+    # The public keys that verify tokens, and the private key that signs them in development.
     jwks_file: Path | None = None
     signing_key_file: Path | None = None
-    # The token this process calls other services with; an orchestrator writes and renews it.
+    # The token of this process for calls to other services; an orchestrator writes and renews it.
     token_file: Path | None = None
     # Transport security of the gRPC servers; all three together mean mutual TLS.
     tls_certificate_file: Path | None = None
@@ -77,8 +74,8 @@ class Settings(BaseSettings):
 
     def database_of(self, service: str) -> str:
         """The database URL of a service: its own, or the common one."""
-        own: str = getattr(self, f"{service}_database_url", "")
-        return own or self.database_url
+        url: str = getattr(self, f"{service}_database_url", "")
+        return url or self.database_url
 
     @property
     def addresses(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""ServiceContext several tasks side by side, and ending them for certain.
+"""Running several tasks together, and cancelling tasks until they have ended.
 
-`asyncio.wait_for` of Python 3.11 swallows a cancellation that comes at the same moment as what it
-waits for, and libraries use it. A task is therefore cancelled again until it has ended.
+`asyncio.wait_for` of Python 3.11 swallows a cancellation that arrives together with the result it
+waits for, and libraries use it. A task is therefore cancelled repeatedly until it has ended.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-AGAIN_SECONDS = 1.0
+RECANCEL_SECONDS = 1.0
 
 
-async def side_by_side(works: Iterable[tuple[str, Coroutine[Any, Any, object]]]) -> None:
-    """Run named pieces of work until one of them fails, or until cancelled; then end them all."""
+async def run_together(works: Iterable[tuple[str, Coroutine[Any, Any, object]]]) -> None:
+    """Run named coroutines until one of them fails or this one is cancelled; then end them all."""
     tasks = [asyncio.create_task(work, name=name) for name, work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -25,16 +25,16 @@ async def side_by_side(works: Iterable[tuple[str, Coroutine[Any, Any, object]]])
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they have ended; a cancellation of our own waits for that."""
-    left = set(tasks)
+    """Cancel tasks until they have ended; the caller's own cancellation is raised afterwards."""
+    running = set(tasks)
     cancelled: asyncio.CancelledError | None = None
-    while left:
-        for task in left:
+    while running:
+        for task in running:
             task.cancel()
         try:
-            _, left = await asyncio.wait(left, timeout=AGAIN_SECONDS)
+            _, running = await asyncio.wait(running, timeout=RECANCEL_SECONDS)
         except asyncio.CancelledError as error:
             cancelled = error
-            left = {task for task in left if not task.done()}
+            running = {task for task in running if not task.done()}
     if cancelled is not None:
         raise cancelled

@@ -1,10 +1,10 @@
-"""A real PostgreSQL and a real nats-server from their wheels, below the state folder.
+"""A real PostgreSQL and a real nats-server from their wheels, in the state folder.
 
     async with embedded(Settings()) as settings: ...
 
-starts what no URL was set for, and stops it at the end. The servers listen on the loopback
-interface only, each with a password of its own. They do not outlive this process, even if it is
-killed; what an earlier, killed run left behind is stopped first.
+starts each server whose URL is not set, and stops it at the end. The servers listen on the loopback
+interface only, each with its own password. They do not outlive this process, even if it is killed;
+servers left by an earlier, killed run are stopped first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = structlog.get_logger(part="embedded")
 
 
 class ServerEndedError(RuntimeError):
-    """An embedded server has ended by itself."""
+    """An embedded server has ended unexpectedly."""
 
     def __init__(self, log_file: Path) -> None:
         super().__init__(
@@ -49,10 +49,10 @@ class ServerEndedError(RuntimeError):
 
 @asynccontextmanager
 async def embedded(settings: Settings) -> AsyncIterator[Settings]:
-    """Start the servers that are not set, and give the settings with their URLs filled in.
+    """Start each server whose URL is not set; yields the settings with all URLs.
 
     Raises StateInUseError if another stack runs on the same folder, CannotStartError if a server
-    does not come up; both say what to do in one sentence.
+    does not start; both say in one sentence what to do.
     """
     if settings.database_url and settings.nats_url:
         yield settings
@@ -79,7 +79,7 @@ async def embedded(settings: Settings) -> AsyncIterator[Settings]:
 
 @asynccontextmanager
 async def _ended_with(servers: Sequence[PostgresServer | NatsServer]) -> AsyncIterator[None]:
-    """End the block with ServerEndedError when a server ends by itself."""
+    """End the block with ServerEndedError if a server ends unexpectedly."""
     owner = asyncio.current_task()
     ended: list[PostgresServer | NatsServer] = []
 
@@ -105,9 +105,9 @@ async def _ended_with(servers: Sequence[PostgresServer | NatsServer]) -> AsyncIt
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the task in good order, unless whoever runs us has a handler of their own.
+    """Let SIGTERM cancel the task, unless the caller has installed a handler.
 
-    SIGINT does so by itself under `asyncio.run`.
+    For SIGINT, `asyncio.run` does the same.
     """
     task = asyncio.current_task()
     if task is None or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -116,7 +116,7 @@ def _ended_by_sigterm() -> Iterator[None]:
     loop = asyncio.get_running_loop()
     try:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    except (RuntimeError, ValueError):  # not the main thread: the starter ends us another way
+    except (RuntimeError, ValueError):  # not the main thread: no signal handlers here
         yield
         return
     try:

@@ -1,8 +1,9 @@
 """Becomes a server process: `confine.py MODE DEATH_SIGNAL PARENT PROGRAM ARGUMENT…`.
 
-PostgreSQL refuses to run as root. For root, MODE is `namespace` (a user namespace in which we are
-nobody, while files stay root's: nothing has to change hands, and folders closed to others work) or
-`nobody` (really become nobody). With `none` it stays who it is. Needs the standard library only.
+PostgreSQL refuses to run as root. For root, MODE is `namespace` (a user namespace in which the
+process is nobody while files stay root's, so that no file changes its owner and private folders
+work) or `nobody` (change to the user nobody). With `none` the user stays the same. This script
+needs the standard library only.
 """
 
 import ctypes
@@ -16,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def become(mode: str) -> None:
-    """Take the identity that the mode asks for; raises OSError if the kernel refuses."""
+    """Take the identity of the mode; raises OSError if the kernel refuses."""
     if mode == "namespace":
         user, group = os.geteuid(), os.getegid()
         _call("unshare", CLONE_NEWUSER)
@@ -36,19 +37,19 @@ def _call(name: str, *arguments: int) -> None:
 
 
 def main() -> None:
-    """Change identity, tie our life to the parent's, and become the program."""
+    """Change the identity, end with the parent, and execute the program."""
     mode, death_signal, parent, *command = sys.argv[1:]
     become(mode)
     _call("prctl", PR_SET_PDEATHSIG, int(death_signal))
     if os.getppid() != int(parent):
-        sys.exit("the starter has ended")
+        sys.exit("the parent has ended")
     if command[0] == "probe":
         probe(Path(command[1]), command[2])
-    os.execv(command[0], command)  # noqa: S606 - the starter chose the program
+    os.execv(command[0], command)  # noqa: S606 - the parent chose the program
 
 
 def probe(folder: Path, program: str) -> None:
-    """Try what a server will need under this identity: write to a folder, run a program."""
+    """Test this identity: exit 0 if it can write to the folder and run the program."""
     trial = folder / ".trial"
     trial.write_bytes(b"")
     trial.unlink()

@@ -1,4 +1,4 @@
-"""The state folder: one stack at a time."""
+"""The lock on the state folder: one stack at a time."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class StateInUseError(RuntimeError):
 
 @contextmanager
 def locked(state_dir: Path) -> Iterator[Path]:
-    """Hold the folder for this process; the kernel lets go of it when the process ends."""
+    """Lock the folder for this process; the kernel releases the lock when the process ends."""
     folder = state_dir.resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise CannotStartError(
-            f"cannot write to {folder} ({error.strerror}); set OIP_STATE_DIR to a folder of yours"
+            f"cannot write to {folder} ({error.strerror}); set OIP_STATE_DIR to another folder"
         ) from error
     try:
         try:

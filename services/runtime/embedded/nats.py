@@ -1,4 +1,4 @@
-"""The nats-server of the wheel, with JetStream in a store of our own."""
+"""The nats-server of the wheel, with JetStream in the state folder."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class NatsServer:
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The URL for clients."""
         return f"nats://{USER}:{self._password}@127.0.0.1:{self.port}"
 
     @property
     def monitor_url(self) -> str:
-        """Where the monitoring answers."""
+        """The URL of the monitoring."""
         return f"http://127.0.0.1:{self.monitor_port}"
 
     @property
@@ -75,17 +75,18 @@ class NatsServer:
 
     @property
     def log_file(self) -> Path:
-        """Where it writes its log."""
+        """The log file."""
         return self._log
 
     @property
     def pid(self) -> int:
         """The server's process id."""
-        assert self._process is not None, "the server is not running"
+        if self._process is None:
+            raise RuntimeError("the server is not running")
         return self._process.pid
 
     async def start(self) -> str:
-        """Start it; after `kill` on the ports it had before, so that clients find it again."""
+        """Start it; after `kill` on the same ports, so that clients reconnect."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if left := await stop_leftovers(self._folder, "nats-server"):
             log.warning("leftovers_stopped", processes=left)
@@ -100,13 +101,13 @@ class NatsServer:
         )
 
     async def stop(self) -> None:
-        """Stop it in good order."""
+        """Stop it with a clean shutdown."""
         if self._process is not None:
             await stop(self._process, STOP)
             self._process = None
 
     async def kill(self) -> None:
-        """End it without warning, as a crash would; for tests."""
+        """Kill it, as a crash would; for tests."""
         if self._process is not None:
             self._process.kill()
             await wait(self._process, 5)
@@ -155,13 +156,13 @@ class NatsServer:
 
 
 def binary() -> Path:
-    """The program: beside the interpreter, or on the path."""
-    beside = Path(sys.executable).parent / "nats-server"
-    if beside.exists():
-        return beside
-    found = shutil.which("nats-server")
-    if found is None:
+    """The program: next to the interpreter, or on the path."""
+    installed = Path(sys.executable).parent / "nats-server"
+    if installed.exists():
+        return installed
+    on_path = shutil.which("nats-server")
+    if on_path is None:
         raise CannotStartError(
             "nats-server is not installed; run `make setup`, or set OIP_NATS_URL to a server"
         )
-    return Path(found)
+    return Path(on_path)

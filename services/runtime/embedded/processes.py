@@ -1,4 +1,4 @@
-"""Starting, finding and stopping server processes that must not outlive us."""
+"""Starting, finding and stopping server processes that must not outlive this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORCE_SECONDS = 5.0
 
 
 class CannotStartError(RuntimeError):
-    """A server does not come up; the sentence says what to do."""
+    """A server does not start; the sentence says what to do."""
 
 
 def start(
@@ -30,7 +30,7 @@ def start(
     confinement: str = "none",
     folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own, so that Ctrl-C reaches only us.
+    """Start a server in a new session, so that Ctrl-C does not reach it.
 
     The kernel sends it `death_signal` when this thread ends; call it on the main thread.
     """
@@ -50,7 +50,7 @@ def start(
 async def stop(
     process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals, float]]
 ) -> None:
-    """Stop a child: each signal in turn, each with seconds to take effect, then SIGKILL."""
+    """Stop a child: send each signal and wait its seconds, then send SIGKILL."""
     for number, seconds in steps:
         if process.poll() is not None:
             return
@@ -62,7 +62,7 @@ async def stop(
 
 
 async def finish(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether a child did its work within so many seconds; it does not go on after this."""
+    """Whether a child succeeded within `seconds`; it is killed if it still runs then."""
     try:
         return await wait(process, seconds) and process.returncode == 0
     finally:
@@ -72,7 +72,7 @@ async def finish(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 async def wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether a child ended within so many seconds."""
+    """Whether a child ended within `seconds`."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while process.poll() is None:
@@ -83,28 +83,28 @@ async def wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 async def stop_leftovers(folder: Path, program: str) -> int:
-    """Stop the servers that a killed run left on a data folder; how many processes there were.
+    """Stop the servers that a killed run left on a data folder; returns how many processes.
 
-    They are known by their program and by the folder they run in, never by a stored number alone,
-    which may belong to another process by now. Workers whose server is gone end by themselves, so
-    only the servers are asked to; whatever remains is made to.
+    They are identified by program and working folder, not by a stored process id, which may be
+    reused. Worker processes end with their server, so only servers get SIGINT; what remains is
+    forced.
     """
-    left = _running_in(folder, program)
-    for pid in left:
+    leftovers = _running_in(folder, program)
+    for pid in leftovers:
         if _is_server(pid):
             _signal(pid, signal.SIGINT)
-    if await _gone(folder, program, STOP_SECONDS):
-        return len(left)
+    if await _have_ended(folder, program, STOP_SECONDS):
+        return len(leftovers)
     for number in (signal.SIGQUIT, signal.SIGKILL):
         for pid in _running_in(folder, program):
             _signal(pid, number)
-        if await _gone(folder, program, FORCE_SECONDS):
+        if await _have_ended(folder, program, FORCE_SECONDS):
             break
-    return len(left)
+    return len(leftovers)
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -118,10 +118,10 @@ def tail(log_file: Path) -> str:
     return ""
 
 
-async def _gone(folder: Path, program: str, seconds: float) -> bool:
+async def _have_ended(folder: Path, program: str, seconds: float) -> bool:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    while _running_in(folder, program):  # not our children: there is no signal of their end
+    while _running_in(folder, program):  # not our children: no signal reports their end
         if loop.time() > end:
             return False
         await asyncio.sleep(0.05)
@@ -134,24 +134,24 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _is_server(pid: int) -> bool:
-    """Whether this is a server and not one of PostgreSQL's workers, which rename themselves."""
+    """Whether this is a server and not a PostgreSQL worker, which changes its title."""
     with contextlib.suppress(OSError):
-        started_as = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
-        return started_as.startswith(b"/")
+        title = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+        return title.startswith(b"/")
     return False
 
 
 def _running_in(folder: Path, program: str) -> list[int]:
-    """The processes of a program whose working folder is the data folder, oldest first."""
-    found = []
+    """The processes of a program whose working folder is the data folder, by process id."""
+    pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         try:
-            here = (entry / "cwd").readlink() == folder
+            is_here = (entry / "cwd").readlink() == folder
             name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:  # ended meanwhile, or of another user
+        except OSError:  # it has ended, or belongs to another user
             continue
-        if here and name.startswith(program[:15]):
-            found.append(int(entry.name))
-    return sorted(found)
+        if is_here and name.startswith(program[:15]):
+            pids.append(int(entry.name))
+    return sorted(pids)

@@ -1,9 +1,9 @@
-"""Run once after a service's database was restored from a backup, before the service starts.
+"""Begins a new epoch: run once after a database was restored from a backup, before its service.
 
     python -m services.runtime.events.begin_epoch claims
 
-Numbers that the service gave out after the backup are lost with it. It begins a new epoch, so that
-no number ever stands for two events; listeners then find the new epoch by themselves.
+The restored database does not know the numbers assigned after the backup. In a new epoch no number
+can identify two events; listeners find the new epoch through Replay.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ EPOCH_BYTES = 6
 
 
 async def begin_epochs(settings: Settings, services: Iterable[str]) -> dict[str, str]:
-    """Begin a new epoch for each service; the epochs by service."""
-    begun = {}
+    """Begin a new epoch for each service; returns the epochs by service."""
+    epochs = {}
     for service in services:
         database = Database(settings.database_of(service), service, pool_size=1)
         epoch = secrets.token_hex(EPOCH_BYTES)
         async with database.begin() as tx:
             await outbox.begin_epoch(tx, epoch)
         await database.close()
-        begun[service] = epoch
-    return begun
+        epochs[service] = epoch
+    return epochs
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     if missing:
         sys.exit("Set OIP_DATABASE_URL to the database that was restored.")
     for service, epoch in asyncio.run(begin_epochs(settings, services)).items():
-        logs.logger("restored").info("epoch_begun", service=service, epoch=epoch)
+        logs.logger("begin_epoch").info("epoch_begun", service=service, epoch=epoch)
 
 
 if __name__ == "__main__":

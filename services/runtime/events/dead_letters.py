@@ -1,4 +1,4 @@
-"""Events that a service could not handle: kept, shown, and handled again when a person says so."""
+"""Events that a service could not handle: stored, listed, and retried by an administrator."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class DeadLetter:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Its place in a list, oldest first."""
+        """Its sort key in a list, oldest first."""
         envelope = self.envelope
         return self.create_time, envelope.producer, envelope.epoch, envelope.pub_seq
 
 
 async def insert(tx: Transaction, envelope: Envelope, error: str, now: datetime) -> None:
-    """Keep an event that failed; one that is there already stays as it is."""
+    """Store an event that failed; a dead letter that exists stays unchanged."""
     await tx.execute(
         text(
             "insert into dead_letter"
@@ -56,33 +56,33 @@ async def insert(tx: Transaction, envelope: Envelope, error: str, now: datetime)
     )
 
 
-async def list_letters(
+async def list_dead_letters(
     tx: Transaction,
     *,
     size: int,
     after: tuple[Any, ...] = (),
     include_resolved: bool = False,
 ) -> list[DeadLetter]:
-    """A page of dead letters, oldest first, after the place of the last one of the page before."""
+    """A page of dead letters, oldest first; `after` is the key of the last one before it."""
     where = ["true" if include_resolved else "resolve_time is null"]
-    place: dict[str, object] = {}
+    key: dict[str, object] = {}
     if after:
         where.append(
             "(create_time, producer, epoch, pub_seq) > (:create_time, :producer, :epoch, :pub_seq)"
         )
-        place = dict(zip(("create_time", "producer", "epoch", "pub_seq"), after, strict=True))
+        key = dict(zip(("create_time", "producer", "epoch", "pub_seq"), after, strict=True))
     rows = await tx.execute(
         text(
             f"select {_COLUMNS} from dead_letter where {' and '.join(where)}"  # noqa: S608 - constants
             " order by create_time, producer, epoch, pub_seq limit :size"
         ),
-        {**place, "size": size},
+        {**key, "size": size},
     )
-    return [_letter(row) for row in rows]
+    return [_dead_letter(row) for row in rows]
 
 
 async def find(tx: Transaction, producer: str, epoch: str, pub_seq: int) -> DeadLetter | None:
-    """One dead letter, locked so that two people do not retry it at once."""
+    """A dead letter, locked so that it is not retried twice at once."""
     row = (
         await tx.execute(
             text(
@@ -92,7 +92,7 @@ async def find(tx: Transaction, producer: str, epoch: str, pub_seq: int) -> Dead
             {"producer": producer, "epoch": epoch, "pub_seq": pub_seq},
         )
     ).first()
-    return None if row is None else _letter(row)
+    return None if row is None else _dead_letter(row)
 
 
 async def resolve(tx: Transaction, envelope: Envelope, now: datetime) -> None:
@@ -112,11 +112,11 @@ async def resolve(tx: Transaction, envelope: Envelope, now: datetime) -> None:
 
 
 async def open_count(tx: Transaction) -> int:
-    """Dead letters that nobody has resolved."""
+    """The number of dead letters that are not resolved."""
     result = await tx.execute(text("select count(*) from dead_letter where resolve_time is null"))
     return int(result.scalar_one())
 
 
-def _letter(row: Row[tuple[object, ...]]) -> DeadLetter:
+def _dead_letter(row: Row[tuple[object, ...]]) -> DeadLetter:
     envelope = Envelope(row.producer, row.epoch, row.pub_seq, row.subject, bytes(row.payload))
     return DeadLetter(envelope, row.error, row.create_time, row.resolve_time)

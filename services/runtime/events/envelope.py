@@ -1,4 +1,4 @@
-"""An event on its way: what it says and its place in its producer's sequence."""
+"""An event in transit: its message and its place in the producer's sequence."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Envelope:
 
     @property
     def message_id(self) -> str:
-        """What JetStream deduplicates by."""
+        """The id by which JetStream deduplicates."""
         return f"{self.producer}:{self.epoch}:{self.pub_seq}"
 
     @property
     def name(self) -> str:
-        """`{producer}-{epoch}-{pub_seq}`: how people name the event."""
+        """`{producer}-{epoch}-{pub_seq}`: the name of the event for people."""
         return f"{self.producer}-{self.epoch}-{self.pub_seq}"
 
     @property
     def content_hash(self) -> bytes:
-        """SHA-256 of what the event says; both sides of a delivery compare it."""
+        """SHA-256 of subject and payload; both sides of a delivery compare it."""
         return hashlib.sha256(self.subject.encode() + b"\x00" + self.payload).digest()
 
 

@@ -1,7 +1,7 @@
-"""What a service has consumed: a row in the transaction of the effect makes an event count once.
+"""The events a service has consumed: a row in the transaction of the effect makes each count once.
 
-Every event of a producer we consume gets a row, also those that nobody here handles, so that the
-rows of a producer are 1..n and anything missing shows as a gap.
+Every event of a consumed producer gets a row, even if the service has no handler for it. The rows
+of a producer are therefore 1..n, and a missing event shows as a gap.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from services.runtime.storage.database import Transaction
 
 
 async def is_first(tx: Transaction, envelope: Envelope, now: datetime) -> bool:
-    """Record an event; False if it was recorded before, and then nothing may be done again."""
+    """Record an event; False if it was recorded before and must not take effect again."""
     result = await tx.execute(
         text(
             "insert into inbox (producer, epoch, pub_seq, subject, content_hash, consume_time)"
@@ -37,7 +37,7 @@ async def is_first(tx: Transaction, envelope: Envelope, now: datetime) -> bool:
 
 @dataclass(frozen=True)
 class Consumed:
-    """What was consumed of one producer in one epoch; without a gap both numbers are equal."""
+    """The events consumed of one producer in one epoch; without a gap both numbers are equal."""
 
     producer: str
     epoch: str
@@ -46,7 +46,7 @@ class Consumed:
 
 
 async def list_consumed(tx: Transaction) -> list[Consumed]:
-    """What this service has consumed, a row per producer and epoch."""
+    """The events this service has consumed, a row per producer and epoch."""
     rows = await tx.execute(
         text(
             "select producer, epoch, event_count, max_seq from ("
@@ -60,7 +60,7 @@ async def list_consumed(tx: Transaction) -> list[Consumed]:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a producer's sequence is whole, and the highest number consumed beyond."""
+    """The number up to which a producer's sequence is complete, and the highest number consumed."""
 
     epoch: str
     whole_seq: int
@@ -68,14 +68,14 @@ class Progress:
 
     @property
     def has_gap(self) -> bool:
-        """Whether something is missing before the highest number consumed."""
+        """Whether an event is missing below the highest number consumed."""
         return self.whole_seq < self.max_seq
 
 
 async def progress(tx: Transaction, producer: str) -> list[Progress]:
-    """How far each epoch of a producer is consumed, in the order the epochs first came.
+    """How far each epoch of a producer is consumed, in the order of the first event of each.
 
-    The place up to which nothing is missing is kept, so that the cost follows what is new.
+    The number up to which nothing is missing is stored, so that the cost depends on new events.
     """
     epochs = await tx.execute(
         text(
@@ -113,10 +113,10 @@ async def fingerprint(tx: Transaction, producer: str, epoch: str, up_to: int) ->
 
 
 async def _advance(tx: Transaction, producer: str, epoch: str, whole_seq: int) -> Progress:
-    """Move the mark over what has become whole.
+    """Move the mark to the end of the complete part of the sequence.
 
-    Numbers are distinct, so the place at which a row stands beyond the mark equals its number
-    exactly as long as nothing is missing before it.
+    Numbers are distinct, so counting the rows beyond the mark gives the number of a row exactly as
+    long as no row before it is missing.
     """
     row = (
         await tx.execute(

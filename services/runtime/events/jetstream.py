@@ -1,8 +1,7 @@
-"""The connection to NATS JetStream, which carries events and keeps none of them for us.
+"""The connection to NATS JetStream, which transports events; the outbox is their record.
 
-Rules N1 to N14: JetStream may lose, double or reorder, and the inbox and `Replay` put that right.
-What it has acknowledged it should still have after a power cut, hence the check of
-`sync_interval: always`.
+JetStream may lose, duplicate or reorder events; the inbox and `Replay` correct that. It should
+still have what it acknowledged after a power cut, hence the check of `sync_interval: always`.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from services.runtime.events.envelope import Envelope, stream_of, subjects_of
 
 R = TypeVar("R")
 
-# Half-dead connections are noticed within ping interval x (outstanding + 1) = 15 s.
+# A half-open connection is detected within ping interval x (outstanding + 1) = 15 s.
 PING_SECONDS = 5
 PINGS_OUTSTANDING_MAX = 2
 CONNECT_SECONDS = 5
@@ -50,7 +49,7 @@ API_PATIENCE_SECONDS = 45
 ACK_SECONDS = 2
 
 STREAM_BYTES_MAX = 1 << 30
-# The outbox keeps everything; the stream only has to outlive a listener's absence.
+# The outbox keeps everything; the stream only has to bridge the absence of a listener.
 STREAM_AGE_SECONDS = 14 * 24 * 3600
 DUPLICATE_WINDOW_SECONDS = 600
 ACK_WAIT_SECONDS = 30
@@ -68,9 +67,9 @@ log = structlog.get_logger(part="bus")
 class NotSyncedError(RuntimeError):
     """The NATS server may forget messages that it has acknowledged."""
 
-    def __init__(self, monitor: str, found: str) -> None:
+    def __init__(self, monitor: str, fault: str) -> None:
         super().__init__(
-            f"the NATS server at {monitor} {found}, so a power cut could lose events it has "
+            f"the NATS server at {monitor} {fault}, so a power cut could lose events it has "
             "acknowledged; write `jetstream { sync_interval: always }` into its configuration "
             "and restart it"
         )
@@ -86,11 +85,11 @@ class Bus:
         self.closing = False
 
     async def declare_stream(self, producer: str) -> None:
-        """Create or correct a producer's stream; every user of a stream may call this."""
+        """Create a producer's stream or correct its configuration; idempotent."""
         await patiently(lambda: self._declare_stream(producer))
 
     async def declare_consumer(self, producer: str, listener: str) -> None:
-        """Create or correct the durable consumer named after the listener."""
+        """Create the durable consumer of a listener, which is named after it; idempotent."""
         await self.declare_stream(producer)
         config = ConsumerConfig(
             durable_name=listener,
@@ -103,7 +102,7 @@ class Bus:
         await patiently(lambda: self.js.add_consumer(stream_of(producer), config))
 
     async def publish(self, envelope: Envelope) -> None:
-        """Publish and wait until it is stored. A timeout means unknown: publish it again."""
+        """Publish and wait until it is stored. After a timeout the outcome is unknown."""
         headers = {
             ID_HEADER: envelope.message_id,
             PRODUCER_HEADER: envelope.producer,
@@ -119,22 +118,22 @@ class Bus:
                 headers=headers,
             )
         except nats.js.errors.NoStreamResponseError:
-            # The store was emptied under us; the relay publishes again after this failure.
+            # The store was emptied while we ran; the relay publishes again after this failure.
             await self._declare_stream(envelope.producer)
             raise
 
     async def pending_count(self, producer: str, listener: str) -> int:
-        """Events of a producer that a listener has yet to acknowledge, as JetStream sees it."""
-        found = await self.js.consumer_info(stream_of(producer), listener)
-        return (found.num_pending or 0) + (found.num_ack_pending or 0)
+        """The number of a producer's events that a listener has not acknowledged yet."""
+        consumer = await self.js.consumer_info(stream_of(producer), listener)
+        return (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
 
     async def undelivered_count(self, producer: str, listener: str) -> int:
-        """Events of a producer that a listener was not given yet, as JetStream sees it."""
-        found = await self.js.consumer_info(stream_of(producer), listener)
-        return found.num_pending or 0
+        """The number of a producer's events that were not delivered to a listener yet."""
+        consumer = await self.js.consumer_info(stream_of(producer), listener)
+        return consumer.num_pending or 0
 
     async def reconnect(self) -> None:
-        """Drop a connection that no longer answers; the client then opens another."""
+        """Drop a connection that no longer answers; the client then opens a new one."""
         await self.client.force_reconnect()
 
     async def close(self) -> None:
@@ -144,26 +143,26 @@ class Bus:
             await self.client.drain()
 
     async def _declare_stream(self, producer: str) -> None:
-        wanted = _stream(producer, self._replicas)
+        config = _stream_config(producer, self._replicas)
         try:
-            found = await self.js.stream_info(wanted.name or "")
+            stream = await self.js.stream_info(config.name or "")
         except nats.js.errors.NotFoundError:
-            await self.js.add_stream(wanted)
+            await self.js.add_stream(config)
             return
         if any(
-            getattr(found.config, field) != getattr(wanted, field)
+            getattr(stream.config, field) != getattr(config, field)
             for field in ("subjects", "max_bytes", "max_age", "duplicate_window", "num_replicas")
         ):
-            await self.js.update_stream(wanted)
+            await self.js.update_stream(config)
 
 
 async def backlog(
     subscription: JetStreamContext.PullSubscription, first: Msg, most: int
 ) -> list[Msg]:
-    """What waits behind a message at the server, `most` of it, at once.
+    """The messages that wait behind `first` on the server, at most `most`, without waiting.
 
-    Without a heartbeat, which the client would also send in questions without a time: the server
-    refuses those, and what the client has collected by then is lost until it is delivered again.
+    The fetch has no heartbeat: the client would also send it in requests without a timeout, which
+    the server refuses, and the messages fetched so far would be lost until their redelivery.
     """
     waiting = min(first.metadata.num_pending, most)
     if not waiting:
@@ -175,7 +174,7 @@ async def backlog(
 
 
 def read_envelope(message: Msg) -> Envelope | None:
-    """The event in a message; None for a message that no outbox has sent."""
+    """The event in a message; None if the message does not come from an outbox."""
     headers = message.headers or {}
     seq = headers.get(SEQ_HEADER, "")
     if not seq.isdecimal() or int(seq) < 1 or not headers.get(EPOCH_HEADER):
@@ -186,12 +185,12 @@ def read_envelope(message: Msg) -> Envelope | None:
     return Envelope(producer, headers[EPOCH_HEADER], int(seq), message.subject, message.data)
 
 
-def _stream(producer: str, replicas: int) -> StreamConfig:
+def _stream_config(producer: str, replicas: int) -> StreamConfig:
     return StreamConfig(
         name=stream_of(producer),
         subjects=[subjects_of(producer)],
         retention=RetentionPolicy.LIMITS,
-        # The default would delete what nobody has read yet.
+        # The default policy would delete events that were not consumed yet.
         discard=DiscardPolicy.NEW,
         storage=StorageType.FILE,
         max_bytes=STREAM_BYTES_MAX,
@@ -206,10 +205,11 @@ def _stream(producer: str, replicas: int) -> StreamConfig:
 async def connect(
     settings: Settings, name: str, on_closed: Callable[[], None] | None = None
 ) -> Bus:
-    """Connect, and refuse a server that may forget what it acknowledges.
+    """Connect; raises NotSyncedError for a server that may lose what it has acknowledged.
 
-    The client reconnects for ever. Should it be closed all the same, `on_closed` is called; without
-    one the process ends itself, because a service that consumes nothing must not look alive.
+    The client reconnects without limit. If its connection is closed nevertheless, `on_closed` is
+    called; by default the process ends, because a service that cannot
+    consume must not look alive.
     """
     await check_sync(settings)
     bus: Bus | None = None
@@ -247,21 +247,21 @@ async def connect(
 
 
 async def check_sync(settings: Settings) -> None:
-    """Ask every server's monitoring whether it syncs always; raises NotSyncedError."""
+    """Require `sync_interval: always` of every server by its monitoring; raises NotSyncedError."""
     for monitor in _monitors(settings):
-        ask = functools.partial(asyncio.to_thread, _jetstream_config, monitor)
+        request = functools.partial(asyncio.to_thread, _jetstream_config, monitor)
         try:
-            found = await patiently(ask)
+            config = await patiently(request)
         except OSError as error:
             raise NotSyncedError(
-                monitor, f"does not say how it syncs ({error}); set OIP_NATS_MONITOR_URL"
+                monitor, f"does not report how it syncs ({error}); set OIP_NATS_MONITOR_URL"
             ) from error
-        if "sync_always" not in found:
+        if "sync_always" not in config:
             raise NotSyncedError(monitor, "does not sync every write to disk")
 
 
 async def patiently(work: Callable[[], Awaitable[R]]) -> R:
-    """Repeat a call for 45 seconds while JetStream does not answer, as it may after a restart."""
+    """Repeat a call for up to 45 seconds while JetStream does not answer, as after a restart."""
     loop = asyncio.get_running_loop()
     end = loop.time() + API_PATIENCE_SECONDS
     pause = 0.1

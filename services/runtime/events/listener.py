@@ -1,9 +1,9 @@
-"""Consumes the events of other services: each counts once, in whatever order they come.
+"""Consumes the events of other services: each takes effect once, in any order of arrival.
 
-An event, its inbox row, its effect and its audit row commit together, and only then is it
-acknowledged. What fails comes again later, because what it builds on may still be on its way; after
-the fifth time it becomes a dead letter. What JetStream lost shows as a gap in the numbers
-and is asked for from the producer itself.
+The inbox row, the effect and the audit row of an event commit together; the acknowledgement follows
+the commit. An event that fails is redelivered later, because an event it depends on may still be in
+transit; after the fifth delivery it becomes a dead letter. An event that JetStream lost shows as a
+gap in the numbers, and the listener requests it from the producer by Replay.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import nats.errors
@@ -25,7 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from services.kernel.problems import Kind, NotFound, Problem
 from services.runtime.base.clock import Clock
 from services.runtime.base.failpoints import failpoint
-from services.runtime.base.tasks import side_by_side
+from services.runtime.base.tasks import run_together
 from services.runtime.events import dead_letters, inbox
 from services.runtime.events.dead_letters import DeadLetter
 from services.runtime.events.envelope import Envelope, producer_of, stream_of
@@ -39,18 +40,18 @@ from services.runtime.events.jetstream import (
 from services.runtime.storage import audit
 from services.runtime.storage.database import Database, Transaction, retrying
 
-# The last argument is the command context, which the service makes for an actor.
+# The last argument is the command context that `command` returns for the producer.
 Handler: TypeAlias = Callable[[Transaction, Any, Any], Awaitable[None]]
 Handlers: TypeAlias = Mapping[type[Message], Handler]
 Replay: TypeAlias = Callable[[str, str, int], AsyncIterator[Envelope]]
 
 FETCH_COUNT = 32
-# Events of a backlog share a transaction, a few at a time: locks are held for milliseconds.
+# Events of a backlog share transactions, which stay short: locks last for milliseconds.
 GROUP_COUNT = 16
 FETCH_SECONDS = 4.0
 SILENCES_MAX = 3
 DELIVERIES_MAX = 5
-# Before the second, third … delivery. Time enough for a gap to be found and closed meanwhile.
+# Before the second, third … delivery; long enough to detect and repair a gap meanwhile.
 RETRY_SECONDS = (0.5, 2.0, 10.0, 40.0)
 REPAIR_SECONDS = 30.0
 GAP_SECONDS = 3.0
@@ -58,11 +59,18 @@ GAP_SECONDS = 3.0
 log = structlog.get_logger(part="listener")
 
 
+class ForeignEnvelopeError(RuntimeError):
+    """A producer replayed an event of another producer."""
+
+    def __init__(self, producer: str, other: str) -> None:
+        super().__init__(f"{producer} replayed an event of {other}")
+
+
 class Listener:
     """Consumes events for one service.
 
-    `replay(producer, epoch, from_seq)` asks a producer for its events; `command(actor)` gives the
-    context in which a handler runs.
+    `replay(producer, epoch, from_seq)` requests events from their producer; `command(actor)` gives
+    the context in which a handler runs.
     """
 
     def __init__(
@@ -94,51 +102,53 @@ class Listener:
         self._retry_seconds = retry_seconds
         self._repair_seconds = repair_seconds
         self._gap_seconds = gap_seconds
-        # Of replayed events: how often each has failed, and when first.
+        # For each replayed event that failed: how often, and when for the first time.
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def run(self) -> None:
-        """Consume and repair until cancelled; without handlers, just wait."""
-        works: list[tuple[str, Coroutine[Any, Any, object]]] = [("wait", asyncio.Event().wait())]
+        """Consume and repair until cancelled; without handlers, wait."""
+        coroutines: list[tuple[str, Coroutine[Any, Any, object]]] = [
+            ("wait", asyncio.Event().wait())
+        ]
         for producer in self._producers:
-            works.append((f"consume {producer}", self._consume(producer)))
-            works.append((f"repair {producer}", self._repair(producer)))
-        await side_by_side(works)
+            coroutines.append((f"consume {producer}", self._consume(producer)))
+            coroutines.append((f"repair {producer}", self._repair(producer)))
+        await run_together(coroutines)
 
     async def is_idle(self) -> bool:
-        """Whether nothing that JetStream carries for this service is waiting."""
+        """Whether JetStream has no event that this service has not acknowledged."""
         for producer in self._producers:
             if await self._bus.pending_count(producer, self.service):
                 return False
         return True
 
     async def receive(self, envelope: Envelope) -> bool:
-        """Let one event take effect; False if it had before. Raises what the handler raises."""
+        """Apply one event; False if it was applied before. Raises what the handler raises."""
         return await self.receive_all([envelope]) == 1
 
     async def receive_all(self, batch: Sequence[Envelope]) -> int:
-        """Let events take effect in one transaction, all or none; how many had not before."""
+        """Apply events in one transaction, all or none; returns how many are new."""
 
         async def work() -> int:
-            first = 0
+            new_count = 0
             async with self._database.begin() as tx:
                 now = self._clock.now()
                 for envelope in batch:
                     if await inbox.is_first(tx, envelope, now):
                         await self._handle(tx, envelope)
-                        first += 1
-                await failpoint("bus.before_commit")
-            return first
+                        new_count += 1
+                await failpoint("listener.before_commit")
+            return new_count
 
-        gained = await retrying(work) if batch else 0
-        if gained:
+        new_count = await retrying(work) if batch else 0
+        if new_count:
             self._wake.set()
         for envelope in batch:
             self._failures.pop(envelope.message_id, None)
-        return gained
+        return new_count
 
     async def to_dead_letter(self, envelope: Envelope, error: BaseException) -> None:
-        """Keep an event that cannot be handled as a dead letter, and count it as consumed."""
+        """Store an event that cannot be handled as a dead letter, and record it as consumed."""
         async with self._database.begin() as tx:
             now = self._clock.now()
             if await inbox.is_first(tx, envelope, now):
@@ -153,37 +163,37 @@ class Listener:
         )
 
     async def retry(self, tx: Transaction, producer: str, epoch: str, pub_seq: int) -> DeadLetter:
-        """Handle a dead letter once more; it is resolved if the handler does not raise."""
-        letter = await dead_letters.find(tx, producer, epoch, pub_seq)
-        if letter is None:
+        """Handle a dead letter once more, and mark it as resolved if the handler succeeds."""
+        dead_letter = await dead_letters.find(tx, producer, epoch, pub_seq)
+        if dead_letter is None:
             raise NotFound(name=f"deadLetters/{producer}-{epoch}-{pub_seq}")
-        if letter.resolve_time is not None:
-            return letter
+        if dead_letter.resolve_time is not None:
+            return dead_letter
         now = self._clock.now()
-        await dead_letters.resolve(tx, letter.envelope, now)
-        await self._handle(tx, letter.envelope)
-        return DeadLetter(letter.envelope, letter.error, letter.create_time, now)
+        await dead_letters.resolve(tx, dead_letter.envelope, now)
+        await self._handle(tx, dead_letter.envelope)
+        return replace(dead_letter, resolve_time=now)
 
     async def repair(self, producer: str) -> int:
-        """Ask the producer for what is missing and for what is newer; the events gained."""
+        """Request missing and newer events from the producer; returns how many are new."""
         async with self._database.begin() as tx:
-            known = await inbox.progress(tx, producer)
-        gained = 0
-        for epoch in known[:-1]:
+            epochs = await inbox.progress(tx, producer)
+        new_count = 0
+        for epoch in epochs[:-1]:
             if epoch.has_gap:
-                gained += await self._replay_from(producer, epoch.epoch, epoch.whole_seq + 1)
-        if known:
-            newest = known[-1]
-            gained += await self._replay_from(producer, newest.epoch, newest.whole_seq + 1)
+                new_count += await self._replay_from(producer, epoch.epoch, epoch.whole_seq + 1)
+        if epochs:
+            newest = epochs[-1]
+            new_count += await self._replay_from(producer, newest.epoch, newest.whole_seq + 1)
         else:
-            gained += await self._replay_from(producer, "", 1)
-        return gained
+            new_count += await self._replay_from(producer, "", 1)
+        return new_count
 
     async def _handle(self, tx: Transaction, envelope: Envelope) -> None:
-        handled = self._handlers.get(envelope.subject)
-        if handled is None or producer_of(envelope.subject) != envelope.producer:
+        entry = self._handlers.get(envelope.subject)
+        if entry is None or producer_of(envelope.subject) != envelope.producer:
             return
-        message, handler = handled
+        message, handler = entry
         actor = f"services/{envelope.producer}"
         await handler(tx, message.FromString(envelope.payload), self._command(actor))
         await audit.append(
@@ -215,7 +225,7 @@ class Listener:
     async def _fetch_while_it_answers(
         self, subscription: JetStreamContext.PullSubscription
     ) -> None:
-        """Take what comes. Returns when the consumer is gone or the server stays silent."""
+        """Consume messages; returns if the consumer was deleted or the server stays silent."""
         silences = 0
         while silences < SILENCES_MAX:
             try:
@@ -250,7 +260,7 @@ class Listener:
             keep.cancel()
 
     async def _take(self, messages: Sequence[Msg]) -> None:
-        """Take a group in one transaction; if one of them fails, each on its own."""
+        """Apply a group in one transaction; if one event fails, apply each in its own."""
         events: list[tuple[Msg, Envelope]] = []
         for message in messages:
             envelope = read_envelope(message)
@@ -261,14 +271,14 @@ class Listener:
                 events.append((message, envelope))
         try:
             await self.receive_all([envelope for _, envelope in events])
-        except Exception as error:  # noqa: BLE001 - any failure of a handler is handled here
+        except Exception as error:  # noqa: BLE001 - any failure of a handler ends here
             if len(events) == 1:
                 await self._fail(*events[0], error)
                 return
             for message, _ in events:
                 await self._take([message])
             return
-        await failpoint("bus.after_commit")
+        await failpoint("listener.after_commit")
         await asyncio.gather(
             *(_answer(message.ack_sync(timeout=ACK_SECONDS)) for message, _ in events)
         )
@@ -283,11 +293,13 @@ class Listener:
             error=type(error).__name__,
             delivered=delivered,
         )
-        if delivered >= DELIVERIES_MAX and not is_ours(error):
+        if delivered >= DELIVERIES_MAX and not is_outage(error):
             try:
                 await self.to_dead_letter(envelope, error)
-            except Exception as worse:  # noqa: BLE001 - it comes again and is dead-lettered then
-                log.warning("not_dead_lettered", envelope=envelope.name, error=type(worse).__name__)
+            except Exception as failure:  # noqa: BLE001 - the next delivery writes the dead letter
+                log.warning(
+                    "not_dead_lettered", envelope=envelope.name, error=type(failure).__name__
+                )
             else:
                 await _answer(message.term())
                 return
@@ -295,30 +307,30 @@ class Listener:
         await _answer(message.nak(delay=pause))
 
     async def _repair(self, producer: str) -> None:
-        """At the start, every half minute, and when a gap stays open for some seconds."""
+        """Repair at the start, every half minute, and when a gap stays open for some seconds."""
         loop = asyncio.get_running_loop()
         due = loop.time()
-        gap: tuple[str, int] | None = None
+        previous_gap: tuple[str, int] | None = None
         while True:
             try:
-                found = await self._find_gap(producer)
+                gap = await self._find_gap(producer)
                 is_due = loop.time() >= due and not await self._is_behind(producer)
-                if is_due or (found is not None and found == gap):
+                if is_due or (gap is not None and gap == previous_gap):
                     due = loop.time() + self._repair_seconds
                     await self._repair_and_log(producer)
-                    found = None
-                gap = found
-            except Exception as error:  # noqa: BLE001 - the producer may be away; there is a next time
+                    gap = None
+                previous_gap = gap
+            except Exception as error:  # noqa: BLE001 - the producer may be down; the next round repairs
                 log.info("repair_failed", service=self.service, error=type(error).__name__)
             await asyncio.sleep(self._gap_seconds)
 
     async def _repair_and_log(self, producer: str) -> None:
-        gained = await self.repair(producer)
-        if gained:
-            log.warning("gap_repaired", service=self.service, producer=producer, events=gained)
+        new_count = await self.repair(producer)
+        if new_count:
+            log.warning("gap_repaired", service=self.service, producer=producer, events=new_count)
 
     async def _is_behind(self, producer: str) -> bool:
-        """Whether JetStream still has events for us, so that asking for newer ones is idle."""
+        """Whether JetStream still has events to deliver, so that a replay would bring nothing."""
         try:
             return await self._bus.undelivered_count(producer, self.service) > 0
         except (nats.errors.Error, TimeoutError):
@@ -332,30 +344,31 @@ class Listener:
         return None
 
     async def _replay_from(self, producer: str, epoch: str, from_seq: int) -> int:
-        gained = 0
+        new_count = 0
         group: list[Envelope] = []
         async for envelope in self._replay(producer, epoch, from_seq):
-            assert envelope.producer == producer, envelope.producer
+            if envelope.producer != producer:
+                raise ForeignEnvelopeError(producer, envelope.producer)
             group.append(envelope)
             if len(group) == GROUP_COUNT:
-                gained += await self._take_replayed(group)
+                new_count += await self._take_replayed(group)
                 group = []
-        return gained + await self._take_replayed(group)
+        return new_count + await self._take_replayed(group)
 
     async def _take_replayed(self, group: Sequence[Envelope]) -> int:
         try:
             return await self.receive_all(group)
-        except Exception as error:  # noqa: BLE001 - the rest may still be handled
+        except Exception as error:  # noqa: BLE001 - the other events may still succeed
             if len(group) == 1:
                 await self._fail_replayed(group[0], error)
                 return 0
-        gained = 0
+        new_count = 0
         for envelope in group:
-            gained += await self._take_replayed([envelope])
-        return gained
+            new_count += await self._take_replayed([envelope])
+        return new_count
 
     async def _fail_replayed(self, envelope: Envelope, error: Exception) -> None:
-        if is_ours(error):
+        if is_outage(error):
             raise error
         now = asyncio.get_running_loop().time()
         failures, since = self._failures.get(envelope.message_id, (0, now))
@@ -373,8 +386,8 @@ class Listener:
             await self.to_dead_letter(envelope, error)
 
 
-def is_ours(error: BaseException) -> bool:
-    """Whether an event failed for want of a connection or of room, which no event can help."""
+def is_outage(error: BaseException) -> bool:
+    """Whether an event failed for lack of a connection or of capacity, not by its content."""
     if isinstance(error, Problem):
         return error.kind is Kind.OVERLOADED
     if isinstance(error, DBAPIError):
@@ -383,7 +396,7 @@ def is_ours(error: BaseException) -> bool:
 
 
 async def _keep_waiting(waiting: list[Msg]) -> None:
-    """Tell JetStream that what was fetched is still being worked on."""
+    """Report to JetStream that the fetched messages are still in progress."""
     while True:
         await asyncio.sleep(ACK_WAIT_SECONDS / 3)
         for message in list(waiting):
@@ -391,7 +404,7 @@ async def _keep_waiting(waiting: list[Msg]) -> None:
 
 
 async def _answer(answer: Awaitable[object]) -> None:
-    """Send an acknowledgement; one that is lost only brings the event again."""
+    """Send an acknowledgement; if it is lost, the event is redelivered."""
     try:
         await answer
     except (nats.errors.Error, TimeoutError) as error:

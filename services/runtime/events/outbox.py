@@ -1,8 +1,8 @@
 """The events a service publishes, written in the transaction of the change they report.
 
-`add` writes a row. The relay gives rows their place in the sequence (`pub_seq`: dense, from 1, in
-commit order), publishes them and marks them sent. A number is committed before its event is
-published, so that after a crash the same event goes out under the same number.
+`add` writes a row. The relay numbers rows (`pub_seq`: dense, from 1, in commit order), publishes
+them and marks them as sent. A number is committed before its event is published, so that after a
+crash the same event is published under the same number.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from services.runtime.storage.database import Database, Transaction
 # Below the server's limit for a message (1 MiB), with room for headers.
 PAYLOAD_BYTES_MAX = 1_000_000
 BATCH_COUNT = 200
-# The event in this process wakes the relay; it looks by itself for what other processes wrote,
-# often while there is something to do and less often when nothing has come for a while.
+# An asyncio event wakes the relay for changes of this process; it polls for those of other
+# processes, less often after an idle period.
 POLL_SECONDS = 0.1
 IDLE_POLL_SECONDS = 0.5
 IDLE_AFTER_SECONDS = 3.0
-# Half of the session's idle limit, so that the relay never loses its lock while publishing.
+# Half of the idle limit of a session, so that the relay does not lose its lock while publishing.
 ROUND_SECONDS = 7
 PAUSE_SECONDS_MAX = 5
 
@@ -58,7 +58,7 @@ async def add(tx: Transaction, message: Message, now: datetime) -> None:
 
 @dataclass(frozen=True)
 class Published:
-    """How far a service has published: epoch, rows written, the highest number given out."""
+    """How far a service has published: epoch, rows written, the highest number assigned."""
 
     epoch: str
     written_count: int
@@ -84,24 +84,26 @@ async def published(tx: Transaction) -> Published:
 async def read_from(
     tx: Transaction, producer: str, epoch: str, from_seq: int, limit: int = 500
 ) -> list[Envelope]:
-    """Numbered events from a place in the sequence on, in order; for Replay, page by page.
+    """Numbered events from a number on, in order, at most `limit`; Replay reads page by page.
 
-    An empty `epoch` means the current one, and an epoch this database does not know the first. At
-    the end of an epoch the next one follows, so that nobody misses that there is a newer one.
+    An empty `epoch` means the current one; an unknown `epoch` means the first. The next epoch
+    follows the end of an epoch, so that listeners learn of newer epochs.
     """
-    found: list[Envelope] = []
-    for known, start in await _epochs_from(tx, epoch, from_seq):
+    envelopes: list[Envelope] = []
+    for known_epoch, start in await _epochs_from(tx, epoch, from_seq):
         rows = await tx.execute(
             text(
                 "select pub_seq, subject, payload from outbox"
                 " where epoch = :epoch and pub_seq >= :start order by pub_seq limit :limit"
             ),
-            {"epoch": known, "start": start, "limit": limit - len(found)},
+            {"epoch": known_epoch, "start": start, "limit": limit - len(envelopes)},
         )
-        found += [Envelope(producer, known, row.pub_seq, row.subject, row.payload) for row in rows]
-        if len(found) >= limit:
+        envelopes += [
+            Envelope(producer, known_epoch, row.pub_seq, row.subject, row.payload) for row in rows
+        ]
+        if len(envelopes) >= limit:
             break
-    return found
+    return envelopes
 
 
 async def fingerprint(tx: Transaction, epoch: str, up_to: int) -> bytes | None:
@@ -126,7 +128,7 @@ async def fingerprint(tx: Transaction, epoch: str, up_to: int) -> bytes | None:
 async def begin_epoch(tx: Transaction, epoch: str) -> None:
     """Begin a new sequence; needed once after the database was restored from a backup.
 
-    Numbers given out after the backup are lost with it, and must not be given to other events.
+    The numbers assigned after the backup are unknown here and must not be assigned to other events.
     """
     await tx.execute(
         text(
@@ -138,7 +140,7 @@ async def begin_epoch(tx: Transaction, epoch: str) -> None:
 
 
 class Relay:
-    """Publishes a service's outbox. Of several replicas one at a time does so."""
+    """Publishes a service's outbox; of several replicas, one at a time."""
 
     def __init__(
         self, database: Database, publish: Publish, clock: Clock, wake: asyncio.Event
@@ -149,7 +151,7 @@ class Relay:
         self._wake = wake
 
     async def run(self) -> None:
-        """Publish whatever comes, until cancelled. Failures are logged and tried again."""
+        """Publish events until cancelled. Failures are logged and retried."""
         loop = asyncio.get_running_loop()
         pause, busy_at = 0.0, loop.time()
         while True:
@@ -158,7 +160,7 @@ class Relay:
                 while await self.once():
                     busy_at = loop.time()
                 pause = 0.0
-            except Exception as error:  # noqa: BLE001 - whatever it is, the events have to go out
+            except Exception as error:  # noqa: BLE001 - after any error the events still have to be published
                 pause = min(PAUSE_SECONDS_MAX, pause * 2 or 0.5)
                 log.warning(
                     "relay_failed",
@@ -175,7 +177,7 @@ class Relay:
                     await self._wake.wait()
 
     async def once(self) -> int:
-        """Publish one batch and return how many events it had; 0 also if another relay is on."""
+        """Publish one batch; returns how many events, 0 also if another relay has the lock."""
         async with self._database.begin() as tx:
             if not await _has_unsent(tx):
                 return 0
@@ -225,7 +227,7 @@ async def _is_only_relay(tx: Transaction, service: str) -> bool:
 
 
 async def _number(tx: Transaction, service: str) -> list[Envelope]:
-    """Number what has none, in the order it became visible; return what is to be sent, in order."""
+    """Number new events in the order they became visible; returns the events to send, in order."""
     counter = (
         await tx.execute(
             text(

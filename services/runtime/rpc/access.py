@@ -1,7 +1,7 @@
-"""Who calls, and what a method allows: the access option of the protos, read and enforced.
+"""The caller of an RPC, and the access rule of a method: the access option of the protos.
 
-Deny by default: a method without the option `oip.type.v1.access` is served to nobody, and a server
-that has one refuses to start.
+Access is denied by default: a server refuses to start with a method that lacks the option
+`oip.type.v1.access`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 EVERYTHING = "*"
 DEFAULT_DEADLINE_SECONDS = 30
 
-# Probes have no token, and the answer tells nothing but that the port is served.
+# Probes have no token; the response reveals only that the port is served.
 OPEN_SERVICES = frozenset({"grpc.health.v1.Health"})
-# Served in development alone; shows the protos, which are public anyhow.
+# Served in development alone; shows the protos, which are public.
 REFLECTION_SERVICES = frozenset(
     {"grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 )
 
 
 class Unauthenticated(Problem):
-    """The call carries no token, or one that does not hold."""
+    """The call carries no token, or one that is not valid."""
 
     kind, reason = Kind.UNAUTHENTICATED, "UNAUTHENTICATED"
     message = "The call is not signed in: {what}; send `authorization: Bearer <token>`."
@@ -42,7 +42,7 @@ class Unauthenticated(Problem):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is calling: a subject, roles as numbers of `Access.Role`, a platform's credit code."""
+    """A caller: subject, roles as numbers of `Access.Role`, credit code of its platform."""
 
     subject: str
     roles: frozenset[int]
@@ -84,7 +84,7 @@ def caller_name() -> str:
 
 
 def set_caller(who: Caller) -> None:
-    """Make `who` the caller for the rest of this task, which is one RPC."""
+    """Set the caller of this task, which is one RPC."""
     _caller.set(who)
 
 
@@ -118,14 +118,14 @@ def rule_of(path: str) -> type_pb2.Access | None:
     _, _, rest = path.partition("/")
     service, _, method = rest.partition("/")
     try:
-        found: MethodDescriptor = describe(service).methods_by_name[method]
+        descriptor: MethodDescriptor = describe(service).methods_by_name[method]
     except KeyError:
         return None
-    return rule_in(found)
+    return rule_in(descriptor)
 
 
 def rule_in(method: MethodDescriptor) -> type_pb2.Access | None:
-    """The access rule of a method's descriptor; None if it has none or one that is not whole."""
+    """The access rule of a method's descriptor; None if it is missing or incomplete."""
     options = method.GetOptions()
     if not options.HasExtension(type_pb2.access):
         return None
@@ -143,7 +143,7 @@ def deadline_cap(rule: type_pb2.Access | None) -> int:
 
 
 def unruled_methods(services: Iterable[str]) -> list[str]:
-    """The methods of these services that have no access rule: a reason not to start."""
+    """The methods of these services without an access rule; a server does not start with one."""
     return [
         method.full_name
         for service in services
@@ -152,7 +152,7 @@ def unruled_methods(services: Iterable[str]) -> list[str]:
     ]
 
 
-def check(rule: type_pb2.Access | None, who: Caller) -> None:
+def require_allowed(rule: type_pb2.Access | None, who: Caller) -> None:
     """Raise Forbidden unless the rule names one of the caller's roles."""
     if rule is None or not who.roles.intersection(rule.roles):
         needed = ", ".join(role_name(role) for role in rule.roles) if rule else "nobody"

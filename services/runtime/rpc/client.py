@@ -1,9 +1,8 @@
 """Calls to other services: long-lived channels, a token and a deadline on each call, few retries.
 
-A stub made here is an ordinary generated stub over a channel that adds what every call needs. Only
-methods that the protos mark idempotent are repeated, only when the answer is UNAVAILABLE or
-RESOURCE_EXHAUSTED, and only while the channel's budget of repeats lasts: a peer in trouble must
-not get more calls because it is in trouble.
+A stub is an ordinary generated stub over a channel that adds token and deadline. Only methods that
+the protos mark as idempotent are retried, only after UNAVAILABLE or RESOURCE_EXHAUSTED, and only
+within the retry budget of the channel, so that retries do not overload a failing service.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Stub = TypeVar("Stub")
 
 TRIES_MAX = 3
 FIRST_WAIT_SECONDS = 0.2
-# A call gets less than its caller has left, so that the caller can still answer.
+# A nested call ends this much before the deadline of its caller, which can then still respond.
 HANDOVER_SECONDS = 0.1
 BUDGET_MAX = 10.0
 BUDGET_PER_CALL = 0.1
@@ -35,7 +34,7 @@ CLIENT_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
-    # Without this one a dead peer is noticed after a minute, whatever keepalive says.
+    # Without this option a dead peer is detected only after a minute, despite keepalive.
     ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
@@ -48,7 +47,7 @@ _DETAILS_KEY = "grpc-status-details-bin"
 
 
 class RemoteProblem(Exception):  # noqa: N818 - a refusal is not an error of the program
-    """What another service answered instead of doing it, for code and for people."""
+    """The refusal of another service, for programs and for people."""
 
     def __init__(
         self,
@@ -107,14 +106,14 @@ class Channels:
         token_source: Callable[[], str],
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        """`addresses` gives `host:port` by service; `token_source` a valid token each time.
+        """`addresses` has `host:port` by service; `token_source` returns a valid token.
 
-        An address is looked up at the first call, so that it may become known later.
+        An address is looked up at the first call, so that it may be added later.
         """
         self._addresses = addresses
         self._token = token_source
         self._credentials = credentials
-        self._open: dict[str, _CarefulChannel] = {}
+        self._open: dict[str, _AuthorisedChannel] = {}
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -122,20 +121,20 @@ class Channels:
         return self._addresses
 
     def stub(self, stub_class: Callable[[grpc.aio.Channel], Stub], service: str) -> Stub:
-        """A stub of the service whose calls carry a token and a deadline and repeat with care.
+        """A stub of the service whose calls carry a token and a deadline.
 
-        A call without a time-out gets the longest that its method allows.
+        A call without a timeout gets the longest deadline that its method allows.
         """
         return stub_class(cast("grpc.aio.Channel", self._channel(service)))
 
-    def _channel(self, service: str) -> _CarefulChannel:
+    def _channel(self, service: str) -> _AuthorisedChannel:
         if service not in self._open:
             address = self._addresses[service]
             if self._credentials is None:
                 channel = grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS)
             else:
                 channel = grpc.aio.secure_channel(address, self._credentials, CLIENT_OPTIONS)
-            self._open[service] = _CarefulChannel(channel, self._token)
+            self._open[service] = _AuthorisedChannel(channel, self._token)
         return self._open[service]
 
     async def close(self) -> None:
@@ -145,8 +144,8 @@ class Channels:
             await channel.inner.close()
 
 
-class _CarefulChannel:
-    """Stands where a stub expects a channel."""
+class _AuthorisedChannel:
+    """A channel for stubs that adds token, deadline and retries to each call."""
 
     def __init__(self, inner: grpc.aio.Channel, token: Callable[[], str]) -> None:
         self.inner = inner
@@ -157,7 +156,7 @@ class _CarefulChannel:
         call = self.inner.unary_unary(method, *args, **kwargs)
         idempotent = bool((rule := rule_of(method)) and rule.idempotent)
 
-        async def careful(
+        async def call_with_retries(
             request: Any,
             *,
             timeout: float | None = None,  # noqa: ASYNC109 - gRPC's own parameter
@@ -168,12 +167,13 @@ class _CarefulChannel:
             for attempt in range(1, TRIES_MAX + 1):
                 try:
                     left = max(0.0, end - loop.time())
-                    signed = (*metadata, *self._signed())
-                    answer = await call(request, timeout=left, metadata=signed)
+                    answer = await call(
+                        request, timeout=left, metadata=(*metadata, *self._authorization())
+                    )
                 except grpc.aio.AioRpcError as error:
                     wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-                    repeat = idempotent and attempt < TRIES_MAX and error.code() in _RETRIED
-                    if not repeat or loop.time() + wait >= end or not self._spend():
+                    may_retry = idempotent and attempt < TRIES_MAX and error.code() in _RETRIED
+                    if not may_retry or loop.time() + wait >= end or not self._take_retry():
                         raise
                     await asyncio.sleep(wait)
                 else:
@@ -181,36 +181,36 @@ class _CarefulChannel:
                     return answer
             return None
 
-        return careful
+        return call_with_retries
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._signing(method, self.inner.unary_stream(method, *args, **kwargs))
+        return self._with_token(method, self.inner.unary_stream(method, *args, **kwargs))
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._signing(method, self.inner.stream_unary(method, *args, **kwargs))
+        return self._with_token(method, self.inner.stream_unary(method, *args, **kwargs))
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._signing(method, self.inner.stream_stream(method, *args, **kwargs))
+        return self._with_token(method, self.inner.stream_stream(method, *args, **kwargs))
 
-    def _signing(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Streams are not repeated here: only who reads them knows how far they came."""
+    def _with_token(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Streams are not retried: only their reader knows how far they came."""
 
-        def signed(
+        def call_with_token(
             request: Any = None,
             *,
             timeout: float | None = None,
             metadata: Iterable[tuple[str, str]] = (),
         ) -> Any:
             seconds = _allowed(method, timeout)
-            return call(request, timeout=seconds, metadata=(*metadata, *self._signed()))
+            return call(request, timeout=seconds, metadata=(*metadata, *self._authorization()))
 
-        return signed
+        return call_with_token
 
-    def _signed(self) -> tuple[tuple[str, str], ...]:
+    def _authorization(self) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {self._token()}"),)
 
-    def _spend(self) -> bool:
-        """Take one repeat from the budget; False if there is none left."""
+    def _take_retry(self) -> bool:
+        """Take one retry from the budget; False if it is used up."""
         if self._budget < 1:
             return False
         self._budget -= 1
@@ -218,7 +218,7 @@ class _CarefulChannel:
 
 
 def _allowed(method: str, timeout: float | None) -> float:
-    """The time a call may take: as asked, within the method's cap and the caller's own deadline."""
+    """The seconds a call may take: its timeout, the method's cap or the caller's deadline."""
     seconds = float(deadline_cap(rule_of(method)))
     if timeout is not None:
         seconds = min(seconds, timeout)

@@ -1,8 +1,8 @@
-"""What went wrong, as a google.rpc.Status: the one place where exceptions become answers.
+"""Maps exceptions to google.rpc.Status; the only place that does.
 
-A Problem keeps its reason, facts and sentences. The database and other services being away or
-busy have answers of their own, because a caller has to repeat the call with the same request id.
-Everything else is INTERNAL with a fixed text and goes to the log in full.
+A Problem keeps its reason, facts and sentences. An unavailable or overloaded database or service
+has a separate status, because the caller has to repeat the call with the same request id.
+Everything else is INTERNAL with a fixed text and is logged in full.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ FACT_COUNT_MAX = 8
 INTERNAL_TEXT = "Something went wrong inside the service; it has been logged. Try again later."
 INTERNAL_TEXT_ZH = "服务内部出错, 已记录日志; 请稍后再试。"
 
-# PostgreSQL's SQLSTATE (appendix A of its manual) of what is worth another try.
+# SQLSTATEs (PostgreSQL manual, appendix A) after which a repeat may succeed.
 _RACED = frozenset({"40001", "40P01", "55P03"})
 _BUSY = frozenset({"57014", "53100", "53200", "53300", "53400"})
-_AWAY = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
+_UNAVAILABLE = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
 
 
 class Raced(Problem):
-    """Somebody else changed the same thing at the same time."""
+    """Another call changed the same record at the same time."""
 
     kind, reason = Kind.RACED, "RACED"
     message = "Another change got in between; repeat the call with the same request id."
@@ -42,7 +42,7 @@ class Raced(Problem):
 
 
 class Unreadable(Problem):
-    """The request is not a message of the method's kind."""
+    """The request is not a message of the method's type."""
 
     kind, reason = Kind.MALFORMED, "UNREADABLE"
     message = "The request cannot be read; send the message that the proto names for this method."
@@ -50,7 +50,7 @@ class Unreadable(Problem):
 
 
 def status_of(error: BaseException, service: str) -> status_pb2.Status:
-    """The answer to an exception that came out of a handler of `service`."""
+    """The status for an exception that a handler of `service` raised."""
     problem = as_problem(error, service)
     if problem is not None:
         return _status_of_problem(problem, service)
@@ -67,7 +67,7 @@ def status_of(error: BaseException, service: str) -> status_pb2.Status:
 
 
 def as_problem(error: BaseException, service: str) -> Problem | None:
-    """The refusal that an exception stands for; None if it is a fault."""
+    """The refusal behind an exception; None if the exception is a fault."""
     if isinstance(error, Problem):
         return error
     state = sqlstate(error)
@@ -75,14 +75,14 @@ def as_problem(error: BaseException, service: str) -> Problem | None:
         return Raced()
     if state in _BUSY:
         return Overloaded(service=service)
-    # PostgreSQL's text holds every character but this one, and psycopg says so before it asks.
+    # PostgreSQL's text holds every character but NUL, which psycopg refuses before it sends.
     if isinstance(error, exc.DataError) and "NUL" in str(error.orig):
         return Unreadable(field="request")
     return None
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database, or another service, could not be reached: the outcome is unknown."""
+    """Whether the database or another service was unreachable: the outcome is unknown."""
     if isinstance(error, grpc.aio.AioRpcError):
         return error.code() in {
             grpc.StatusCode.UNAVAILABLE,
@@ -92,35 +92,35 @@ def is_unavailable(error: BaseException) -> bool:
     if not isinstance(error, exc.DBAPIError):
         return False
     state = sqlstate(error)
-    if error.connection_invalidated or state in _AWAY or state.startswith("08"):
+    if error.connection_invalidated or state in _UNAVAILABLE or state.startswith("08"):
         return True
-    # psycopg gives no SQLSTATE when the server did not answer at all.
+    # psycopg has no SQLSTATE if the server did not answer.
     return isinstance(error, exc.OperationalError) and not state
 
 
 def log_fields(error: BaseException) -> dict[str, Any]:
-    """What a log line says of a fault: its trace in full, but no text of the database.
+    """The log fields of a fault: its full trace, without the texts of the database.
 
-    That text quotes the values of the row.
+    Those texts quote the values of the row.
     """
-    behind = _database_error_behind(error)
-    if behind is None:
+    database_error = _database_error_in(error)
+    if database_error is None:
         return {"exc_info": error}
-    diagnosis = getattr(behind.orig, "diag", None)
+    diagnosis = getattr(database_error.orig, "diag", None)
     return {
-        "error": type(behind.orig).__name__,
-        "sqlstate": sqlstate(behind),
+        "error": type(database_error.orig).__name__,
+        "sqlstate": sqlstate(database_error),
         "constraint": getattr(diagnosis, "constraint_name", None) or "",
         "trace": "".join(traceback.format_tb(error.__traceback__)),
     }
 
 
-def _database_error_behind(error: BaseException) -> exc.DBAPIError | None:
-    """The database's error that this one is, or that a printed trace would show with it."""
-    shown: BaseException | None = error
-    while shown is not None and not isinstance(shown, exc.DBAPIError):
-        shown = shown.__cause__ or shown.__context__
-    return shown
+def _database_error_in(error: BaseException) -> exc.DBAPIError | None:
+    """The first database error in an exception's chain, which a printed trace would show."""
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, exc.DBAPIError):
+        link = link.__cause__ or link.__context__
+    return link
 
 
 def _status_of_problem(problem: Problem, service: str) -> status_pb2.Status:
@@ -165,7 +165,7 @@ def _status(
 
 
 def _short(text: str, byte_count: int = TEXT_BYTES_MAX) -> str:
-    """The text, cut to so many bytes of UTF-8 without cutting a character."""
+    """The text, truncated to `byte_count` bytes of UTF-8 at a character boundary."""
     return text.encode()[:byte_count].decode(errors="ignore")
 
 

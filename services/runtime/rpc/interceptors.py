@@ -1,7 +1,8 @@
-"""What stands between the wire and a handler: errors, access, deadlines; in this order.
+"""The interceptors of every server: errors, access, deadlines, from the outermost inwards.
 
-Each is a context around the handler, so that the four streaming kinds need one piece of code. The
-outermost also wraps the deserialiser: gRPC would send an exception's class and text to the caller.
+Each is a context manager around the handler, so that one implementation serves the four streaming
+kinds. The outermost also wraps the deserialiser, because gRPC would send the class and text of its
+exceptions to the caller.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 log = logger("rpc")
 
-# gRPC rounds `grpc-timeout` up, to ten seconds in an hour: a caller that asks for the whole cap
-# seems to ask for a little more.
+# gRPC rounds `grpc-timeout` up, by up to ten seconds in an hour: a deadline equal to the cap
+# arrives slightly above it.
 DEADLINE_SLACK_SECONDS = 1.0
 DEADLINE_SLACK_SHARE = 0.01
 
@@ -60,12 +61,12 @@ class DeadlineTooLong(Problem):
     message_zh = "请求超时时间过长; 请设置不超过 {most_seconds} 秒的超时。"
 
 
-class _Unread:
-    """Stands for a message that could not be deserialised, until a handler asks for it."""
+class _Unreadable:
+    """Placeholder for a message that could not be deserialised, until a handler reads it."""
 
 
 class _Interceptor(grpc.aio.ServerInterceptor):
-    """Wraps a method's handler at its first call and keeps it: handlers do not change."""
+    """Wraps a method's handler at its first call and caches it: handlers do not change."""
 
     def __init__(self) -> None:
         self._wrapped: dict[str, Handler] = {}
@@ -73,7 +74,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
-        """The handler, wrapped. A method that nobody serves has none: UNIMPLEMENTED."""
+        """The handler, wrapped; None for an unknown method, which gRPC answers UNIMPLEMENTED."""
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
@@ -90,7 +91,7 @@ class ErrorInterceptor(_Interceptor):
     """Outermost: every exception leaves as a google.rpc.Status with a fixed text."""
 
     def __init__(self, service: str) -> None:
-        """The service's name is the domain of the errors it answers with."""
+        """`service` is the domain of the errors in its responses."""
         super().__init__()
         self._service = service
 
@@ -105,7 +106,7 @@ class ErrorInterceptor(_Interceptor):
                 _log_answer(method, began)
             except grpc.aio.AbortError:
                 raise
-            except Exception as error:  # noqa: BLE001 - the one place that answers for all of them
+            except Exception as error:  # noqa: BLE001 - the one place that maps every exception
                 _log(error, method, self._service)
                 status = rpc_status.to_status(status_of(error, self._service))
                 await context.abort_with_status(status)
@@ -117,12 +118,12 @@ class AccessInterceptor(_Interceptor):
     """Checks the token and the method's access rule; sets the caller."""
 
     def __init__(self, verifier: Verifier) -> None:
-        """Trust the tokens that this verifier holds true."""
+        """Accept the tokens that this verifier accepts."""
         super().__init__()
         self._verifier = verifier
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        """Wrap the handler unless its service is one of the few that are open."""
+        """Wrap the handler unless its service is open to callers without a token."""
         if method.split("/")[1] in access.OPEN_SERVICES | access.REFLECTION_SERVICES:
             return handler
 
@@ -131,7 +132,7 @@ class AccessInterceptor(_Interceptor):
         @asynccontextmanager
         async def permitted(context: Context) -> AsyncIterator[None]:
             who = self._verifier.verify(_bearer(context))
-            access.check(rule, who)
+            access.require_allowed(rule, who)
             access.set_caller(who)
             yield
 
@@ -144,7 +145,7 @@ class DeadlineInterceptor(_Interceptor):
     exempt: ClassVar = access.OPEN_SERVICES | access.REFLECTION_SERVICES
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        """Wrap the handler; a health watch and reflection may last."""
+        """Wrap the handler; health watches and reflection may last longer."""
         exempt = method.split("/")[1] in self.exempt
         cap = access.deadline_cap(access.rule_of(method))
 
@@ -173,7 +174,7 @@ def _bearer(context: Context) -> str:
 
 
 def _log_answer(method: str, began: float) -> None:
-    """Who was answered: reads of personal data have to be traceable too."""
+    """Log the caller of each answered call, because reads of personal data must be traceable."""
     if method.split("/")[1] not in access.OPEN_SERVICES:
         seconds = round(asyncio.get_running_loop().time() - began, 4)
         log.info("call_answered", method=method, subject=access.caller_name(), seconds=seconds)
@@ -189,7 +190,7 @@ def _log(error: Exception, method: str, service: str) -> None:
         log.error("call_failed", method=method, **log_fields(error))
 
 
-def _same(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
@@ -197,8 +198,8 @@ def _surround(
     handler: Handler,
     around: Around,
     *,
-    read: Callable[[Any], Any] = _same,
-    take: Callable[[Any], Any] = _same,
+    read: Callable[[Any], Any] = _unchanged,
+    take: Callable[[Any], Any] = _unchanged,
 ) -> Handler:
     """A handler of the same streaming kind whose behaviour runs inside `around`.
 
@@ -214,7 +215,7 @@ def _surround(
     async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
         async with around(context):
             answers = behaviour(take(request), context)
-            if inspect.isawaitable(answers):  # the handler writes to the context by itself
+            if inspect.isawaitable(answers):  # the handler writes to the context directly
                 await answers
                 return
             async with aclosing(answers):
@@ -240,7 +241,7 @@ def _kind(handler: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def _kind_of_reading(handler: Handler) -> Callable[[Any], Any]:
-    """Refuses what could not be read; innermost, so that it says so to no stranger."""
+    """Refuses unreadable messages; innermost, so that only authorised callers learn of it."""
     return _readable_stream if handler.request_streaming else _readable
 
 
@@ -248,14 +249,14 @@ def _reading(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     def read(raw: bytes) -> Any:
         try:
             return deserializer(raw)
-        except Exception:  # noqa: BLE001 - whatever a library raises on bad bytes
-            return _Unread()
+        except Exception:  # noqa: BLE001 - any exception of a library on bad bytes
+            return _Unreadable()
 
     return read
 
 
 def _readable(request: Any) -> Any:
-    if isinstance(request, _Unread):
+    if isinstance(request, _Unreadable):
         raise Unreadable(field="request")
     return request
 

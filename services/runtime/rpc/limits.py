@@ -1,4 +1,4 @@
-"""What bounds a call: the size of its messages, and the time that is left of it."""
+"""The limits of a call: the size of its messages and its deadline."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _deadline: ContextVar[float] = ContextVar("deadline")
 
 
 def set_seconds_left(seconds: float) -> None:
-    """Remember the deadline of the RPC being handled."""
+    """Set the deadline of the RPC being handled."""
     _deadline.set(asyncio.get_running_loop().time() + seconds)
 
 
 def seconds_left() -> float | None:
-    """What is left of the deadline of the RPC being handled; None outside of one."""
+    """The seconds left until the deadline of the RPC being handled; None outside of one."""
     moment = _deadline.get(None)
     return None if moment is None else moment - asyncio.get_running_loop().time()

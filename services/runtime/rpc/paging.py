@@ -1,7 +1,7 @@
-"""Pages of a list: how many rows, after which key, and the token that leads to the next page.
+"""Pages of a list: the page size, the key after which a page starts, the token of the next page.
 
-A token carries the key of the last row, typed, and a hash of the query it belongs to. A token of
-another list, another filter or another making is refused as MALFORMED; it never reaches SQL.
+A token carries the key of the last row and a hash of its query. A token of another list or filter,
+or one that was not created here, is refused as MALFORMED and never reaches SQL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from services.kernel.problems import Malformed
 
 PAGE_SIZE = 100
 PAGE_SIZE_MAX = 1000
-# A key of any list here fits easily; what is longer was not made here.
+# Longer than the token of any list.
 TOKEN_LENGTH_MAX = 2048
 INTEGER_MAX = 2**63 - 1
 QUERY_HASH_LENGTH = 12
@@ -39,12 +39,12 @@ class PagedRequest(Protocol):
 
     @property
     def page_token(self) -> str:
-        """From the answer before; empty for the first page."""
+        """From the previous response; empty for the first page."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a list: its size and the key of the last row of the page before, if any."""
+    """A page of a list: its size and the key of the last row of the previous page, if any."""
 
     size: int
     after: tuple[Any, ...] = ()
@@ -69,7 +69,7 @@ class Page:
 
 
 def page_of(request: PagedRequest, *kinds: type) -> Page:
-    """The page a list request asks for; `kinds` are the types of the list's key, in order.
+    """The page of a list request; `kinds` are the types of the list's key, in order.
 
     Kinds are str, int, date, datetime and Month. Raises Malformed for a negative size and for a
     token that does not belong to this query.
@@ -84,8 +84,9 @@ def page_of(request: PagedRequest, *kinds: type) -> Page:
 
 
 def _query_hash(request: PagedRequest) -> str:
-    """A hash over the request without its paging."""
-    assert isinstance(request, Message)
+    """A hash over the request without its paging fields."""
+    if not isinstance(request, Message):
+        raise TypeError(type(request).__name__)
     query = type(request)()
     query.CopyFrom(request)
     query.ClearField("page_size")
@@ -102,12 +103,12 @@ def _key(token: str, query: str, kinds: Sequence[type]) -> tuple[Any, ...]:
             return tuple(_read(value, kind) for value, kind in zip(values, kinds, strict=True))
     except (binascii.Error, UnicodeError, ValueError, RecursionError):
         pass
-    what = "send the token of the page before, unchanged, with the same filters"
+    what = "send the token of the previous page, unchanged, with the same filters"
     raise Malformed.of("page_token", what)
 
 
 def _values(token: str) -> list[str]:
-    """What `token` wrote; raises ValueError for anything else."""
+    """The values in a token: query hash, then key; raises ValueError for other texts."""
     if len(token) > TOKEN_LENGTH_MAX:
         raise ValueError(len(token))
     text = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
@@ -127,6 +128,8 @@ def _read(value: object, kind: type) -> Any:
     """A key value as its kind; raises ValueError."""
     if not isinstance(value, str) or "\x00" in value:
         raise ValueError(value)
+    # A lone surrogate passes JSON and is not UTF-8; UnicodeEncodeError is a ValueError.
+    value.encode()
     if kind is int:
         number = int(value)
         if abs(number) > INTEGER_MAX:

@@ -1,7 +1,7 @@
 """The gRPC server of a service: its options, health, reflection, and how it stops.
 
-All channel and server options stand in this module and in `channels.py` for clients. gRPC ignores
-an option it does not know without a word, so each has a test of its effect.
+The server options are defined here, the channel options in `client.py`. gRPC silently ignores an
+option it does not know, so a test covers the effect of each.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_concurrent_streams", 100),
-    # The default answers clients that ping more than twice in five minutes with GOAWAY.
+    # The default closes connections of clients that ping more than twice in five minutes.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 60_000),
@@ -48,22 +48,22 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     # Old connections end, so that a new replica gets its share of the callers.
     ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
     ("grpc.max_connection_age_grace_ms", 10 * 60 * 1000),
-    # Two processes must not share a port unseen.
+    # Two processes must not share a port.
     ("grpc.so_reuseport", 0),
 )
 
 
-class MethodWithoutAccessRule(Exception):  # noqa: N818 - says what is wrong with the proto
-    """A served method has no access option: the server does not start."""
+class MethodWithoutAccessRule(Exception):  # noqa: N818 - it names a fault of the proto
+    """A served method has no access option; the server does not start."""
 
 
 class AddressTakenError(RuntimeError):
-    """Another process listens where this service should."""
+    """Another process listens on the address of this service."""
 
     def __init__(self, service: str, address: str) -> None:
         super().__init__(
-            f"The {service} service cannot listen on {address}; stop what listens there, "
-            f"or set OIP_{service.upper()}_ADDRESS to another place."
+            f"The {service} service cannot listen on {address}; stop the process that listens "
+            f"there, or set OIP_{service.upper()}_ADDRESS to another address."
         )
 
 
@@ -96,13 +96,13 @@ class RpcServer:
 
     @property
     def registrar(self) -> grpc.aio.Server:
-        """What the generated `add_...Servicer_to_server` functions take."""
+        """The argument for the generated `add_...Servicer_to_server` functions."""
         return cast("grpc.aio.Server", _Registrar(self._grpc, self._served.append))
 
     async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
-        """Listen on `host:port` and say the port; port 0 takes a free one.
+        """Listen on `host:port` and return the port; port 0 takes a free one.
 
-        Raises MethodWithoutAccessRule if any served method has no rule of access, and
+        Raises MethodWithoutAccessRule if a served method has no access rule, and
         AddressTakenError if the port is not free.
         """
         unruled = unruled_methods(name for name in self._served if name not in OPEN_SERVICES)
@@ -124,7 +124,7 @@ class RpcServer:
         return port
 
     async def set_serving(self, *, serving: bool) -> None:
-        """Tell the health service's clients whether to send calls here."""
+        """Publish in the health service whether clients should send calls here."""
         answer = health_pb2.HealthCheckResponse
         state = answer.SERVING if serving else answer.NOT_SERVING
         for name in ("", *self._served):
@@ -137,26 +137,26 @@ class RpcServer:
 
 
 class _Registrar:
-    """Passes handlers on to the server and remembers which services they belong to."""
+    """Passes handlers to the server and records the names of their services."""
 
     def __init__(self, server: grpc.aio.Server, served: Callable[[str], None]) -> None:
         self._server = server
         self._served = served
 
     def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        kept = tuple(handlers)
-        for handler in kept:
+        added = tuple(handlers)
+        for handler in added:
             self._served(cast("grpc.ServiceRpcHandler", handler).service_name())
-        self._server.add_generic_rpc_handlers(kept)
+        self._server.add_generic_rpc_handlers(added)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Any) -> None:
         self._server.add_registered_method_handlers(service_name, method_handlers)
 
 
 async def watch_loop(servers: Iterable[RpcServer], limit: float = LAG_LIMIT_SECONDS) -> None:
-    """Turn health to NOT_SERVING while the event loop is stuck, and back when it runs again.
+    """Set health to NOT_SERVING while the event loop is blocked, and back to SERVING afterwards.
 
-    Keepalive cannot see a stuck loop: gRPC's core answers pings by itself.
+    Keepalive does not detect a blocked loop, because gRPC's core answers pings itself.
     """
     loop = asyncio.get_running_loop()
     watched, serving = list(servers), True

@@ -1,8 +1,8 @@
-"""Tokens: JWTs checked against a set of public keys; and an issuer for development.
+"""Tokens: JWTs verified with a set of public keys; and an issuer for development.
 
-The algorithms are pinned to Ed25519 and ES256, so that neither `none` nor a shared secret can be
-smuggled in by the token's header. In production the keys are those of the province's identity
-provider, given as a JWKS file; in development an issuer makes its own key at first start.
+The algorithms are pinned to Ed25519 and ES256, so that the header of a token can select neither
+`none` nor a shared secret. In production the keys are those of the province's identity provider,
+read from a JWKS file; in development an issuer creates its own key at the first start.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ ISSUER_ALGORITHM = "Ed25519"
 LONGEST_LIFETIME = timedelta(hours=12)
 SERVICE_LIFETIME = timedelta(minutes=10)
 LEEWAY_SECONDS = 30
-REMEMBERED_TOKENS = 1024
+VERIFIED_TOKENS_MAX = 1024
 
 
 class Verifier:
-    """Checks a token's signature, audience and lifetime, and says who the caller is."""
+    """Checks a token's signature, audience and lifetime, and returns its caller."""
 
     def __init__(self, keys: KeySet, clock: Clock) -> None:
         """Trust these public keys; expiry follows the clock."""
         self._keys = keys
         self._clock = clock
-        self._remembered: dict[str, tuple[int, Caller]] = {}
+        self._verified: dict[str, tuple[int, Caller]] = {}
 
     @classmethod
     def from_file(cls, path: Path, clock: Clock) -> Verifier:
@@ -48,18 +48,18 @@ class Verifier:
         return cls(KeySet.import_key_set(json.loads(path.read_text(encoding="utf-8"))), clock)
 
     def verify(self, token: str) -> Caller:
-        """The caller a token stands for; raises Unauthenticated, which says what is wrong."""
+        """The caller named by a token; raises Unauthenticated with what is wrong."""
         now = int(self._clock.now().timestamp())
-        # Checking a signature costs more than the rest of a small call, so a token that held
-        # once is believed until it expires. A clock set back finds its `nbf` unchecked again,
-        # which can only happen to simulated time.
-        expires, known = self._remembered.get(token, (0, None))
+        # Verifying a signature costs more than the rest of a small call, so a valid token is cached
+        # until it expires. Its `nbf` is not checked again if the clock is set back, which happens
+        # in simulated time only.
+        expires, known = self._verified.get(token, (0, None))
         if known is not None and now < expires:
             return known
         expires, who = self._check(token, now)
-        if len(self._remembered) >= REMEMBERED_TOKENS:
-            self._remembered.clear()
-        self._remembered[token] = (expires, who)
+        if len(self._verified) >= VERIFIED_TOKENS_MAX:
+            self._verified.clear()
+        self._verified[token] = (expires, who)
         return who
 
     def _check(self, token: str, now: int) -> tuple[int, Caller]:
@@ -76,7 +76,7 @@ class Verifier:
         except ExpiredTokenError:
             raise Unauthenticated(what="the token has expired") from None
         except (JoseError, ValueError, TypeError) as error:
-            what = f"the token does not hold ({type(error).__name__})"
+            what = f"the token is not valid ({type(error).__name__})"
             raise Unauthenticated(what=what) from None
         return int(claims["exp"]), _caller_of(claims)
 
@@ -92,7 +92,7 @@ def _caller_of(claims: dict[str, Any]) -> Caller:
 
 
 class Issuer:
-    """Issues tokens with a key of its own, kept under the state folder. Development only."""
+    """Issues tokens with its own key, stored in the state folder. Development only."""
 
     def __init__(self, key: OKPKey, clock: Clock) -> None:
         """Sign with this key; `iat` and `exp` follow the clock."""
@@ -101,9 +101,9 @@ class Issuer:
 
     @classmethod
     def at(cls, key_path: Path, jwks_path: Path, clock: Clock) -> Issuer:
-        """The issuer whose key lies at `key_path`; makes it (mode 0600) at first start.
+        """The issuer whose key is in `key_path`; creates it (mode 0600) at the first start.
 
-        `jwks_path` gets the public key, so that servers of other processes find it.
+        The public key is written to `jwks_path` for servers in other processes.
         """
         if not key_path.exists():
             key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
@@ -116,7 +116,7 @@ class Issuer:
 
     @property
     def public_key(self) -> OKPKey:
-        """What the tokens are checked against."""
+        """The key that verifies the tokens."""
         return OKPKey.import_key(self._key.as_dict(private=False))
 
     def issue(
@@ -155,25 +155,25 @@ class Issuer:
         platform: str = "",
         lifetime: timedelta = SERVICE_LIFETIME,
     ) -> Callable[[], str]:
-        """A callable that gives a valid token each time, issuing a new one at half of its life."""
+        """A callable that returns a valid token, renewed after half of its lifetime."""
         names = tuple(roles)
-        kept = ""
+        current = ""
         renew_at = self._clock.now()
 
         def token() -> str:
-            nonlocal kept, renew_at
+            nonlocal current, renew_at
             now = self._clock.now()
-            # A simulated clock may be set back: then the token kept lies in the future.
-            if not kept or now >= renew_at or now < renew_at - lifetime / 2:
-                kept = self.issue(subject, names, platform, lifetime)
+            # A simulated clock may be set back: then the current token is not valid yet.
+            if not current or now >= renew_at or now < renew_at - lifetime / 2:
+                current = self.issue(subject, names, platform, lifetime)
                 renew_at = now + lifetime / 2
-            return kept
+            return current
 
         return token
 
 
 def file_source(path: Path) -> Callable[[], str]:
-    """A callable that reads the token from a file each time, as an orchestrator rotates it."""
+    """A callable that reads the token from a file that an orchestrator rotates."""
 
     def token() -> str:
         return path.read_text(encoding="utf-8").strip()

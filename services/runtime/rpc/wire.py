@@ -1,17 +1,13 @@
-"""Values as messages carry them, both ways; and the tokens of paged lists.
+"""Values as messages carry them, both ways.
 
-What comes in is checked here, so that commands meet only whole values: a field that cannot be read
-is refused as Malformed with its name and what to write instead.
+Incoming fields are checked here, so that commands get only complete values: a field that cannot be
+read raises Malformed with its name and what to write instead.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,22 +22,20 @@ from services.kernel.problems import Malformed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-PAGE_SIZE = 100
-PAGE_SIZE_MAX = 1000
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 # Far beyond any sum of the scheme, and sums of a million such amounts still fit 63 bits.
 FEN_MAX = 9_000_000_000_000
 
-# What a handler gets beside its request; the handlers of this project do not touch it.
+# The second argument of a gRPC handler, which the handlers of this project do not use.
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 def fen_from_wire(count: int, field: str, *, signed: bool = False) -> Fen:
-    """An amount in fen; refuses a negative one unless `signed`, and one beyond any real sum."""
+    """An amount in fen; refuses negative amounts unless `signed`, and more than FEN_MAX."""
     if count < 0 and not signed:
         raise Malformed.of(field, "write an amount of 0 fen or more")
     if abs(count) > FEN_MAX:
-        raise Malformed.of(field, "the amount is larger than the scheme can hold")
+        raise Malformed.of(field, "the amount is larger than the scheme supports")
     return Fen(count)
 
 
@@ -51,7 +45,7 @@ def fen_to_wire(amount: Fen) -> int:
 
 
 def enum_number(value: int) -> Any:
-    """A number of ours as a protobuf enum takes it; the stubs want a type of their own."""
+    """A number as a protobuf enum, whose type in the stubs is not int."""
     return value
 
 
@@ -61,7 +55,7 @@ def date_to_wire(day: date) -> date_pb2.Date:
 
 
 def date_from_wire(message: date_pb2.Date, field: str) -> date:
-    """A whole civil day; refuses one with a part missing or outside 1900 to 2200."""
+    """A civil day; refuses days with a part missing or outside 1900 to 2200."""
     try:
         day = date(message.year, message.month, message.day)
     except ValueError:
@@ -72,14 +66,14 @@ def date_from_wire(message: date_pb2.Date, field: str) -> date:
 
 
 def moment_to_wire(moment: datetime) -> Timestamp:
-    """An aware moment as a Timestamp; microseconds are kept."""
+    """An aware moment as a Timestamp, with microseconds."""
     message = Timestamp()
     message.FromDatetime(moment)
     return message
 
 
 def moment_from_wire(message: Timestamp, field: str) -> datetime:
-    """A moment in UTC; refuses a missing one (1970-01-01T00:00:00Z counts as missing)."""
+    """A moment in UTC; refuses a missing moment, as which 1970-01-01T00:00:00Z counts."""
     if not message.seconds and not message.nanos:
         raise Malformed.of(field, "write a moment, for example 2025-07-01T08:30:00Z")
     nanos_ok = 0 <= message.nanos < 1_000_000_000
@@ -100,7 +94,7 @@ def month_to_wire(month: Month) -> type_pb2.Month:
 
 
 def month_from_wire(message: type_pb2.Month, field: str) -> Month:
-    """A month; refuses a missing one and one outside 1900 to 2200."""
+    """A month; refuses missing months and months outside 1900 to 2200."""
     try:
         month = Month(message.year, message.month)
     except ValueError:
@@ -118,7 +112,7 @@ def provision_to_wire(provision: Provision) -> type_pb2.Provision:
 
 
 def finding_to_wire(finding: Finding) -> type_pb2.Finding:
-    """A finding with all it stands on."""
+    """A finding with its provision, facts and parameters."""
     return type_pb2.Finding(
         provision=provision_to_wire(finding.provision),
         outcome=type_pb2.Finding.Outcome.Value(finding.outcome.name),
@@ -147,7 +141,7 @@ def findings_to_wire(findings: Iterable[Finding]) -> list[type_pb2.Finding]:
 
 
 def findings_to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Findings as a JSONB column holds them."""
+    """Findings in the form of a JSONB column."""
     return [
         {
             "provision": [
@@ -178,7 +172,7 @@ def findings_to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def findings_from_json(rows: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    """The findings that `findings_to_json` wrote."""
+    """The findings in what `findings_to_json` returned."""
     return tuple(_finding_from_json(row) for row in rows)
 
 
@@ -204,54 +198,3 @@ def _finding_from_json(row: Mapping[str, Any]) -> Finding:
         ),
         arithmetic=row["arithmetic"],
     )
-
-
-class PagedRequest(Protocol):
-    """Any list request."""
-
-    @property
-    def page_size(self) -> int:
-        """At most this many; 0 means 100."""
-
-    @property
-    def page_token(self) -> str:
-        """From the answer before; empty for the first page."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of a list: how many rows, and the key of the last row of the page before."""
-
-    size: int
-    after: tuple[str, ...] = ()
-
-    @property
-    def is_first(self) -> bool:
-        """Whether the list starts here."""
-        return not self.after
-
-
-def page_of(request: PagedRequest) -> Page:
-    """The page a list request asks for; refuses a negative size and a token not of our making."""
-    if request.page_size < 0:
-        raise Malformed.of("page_size", f"write 1 to {PAGE_SIZE_MAX}, or 0 for {PAGE_SIZE}")
-    size = min(request.page_size or PAGE_SIZE, PAGE_SIZE_MAX)
-    return Page(size, _after(request.page_token))
-
-
-def next_token(values: Iterable[object]) -> str:
-    """The token of the page that follows the row with this key."""
-    text = json.dumps([str(value) for value in values], ensure_ascii=False, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _after(token: str) -> tuple[str, ...]:
-    if not token:
-        return ()
-    try:
-        values = json.loads(base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True))
-    except (binascii.Error, UnicodeError, ValueError):
-        values = None
-    if not isinstance(values, list) or not values or not all(isinstance(v, str) for v in values):
-        raise Malformed.of("page_token", "send the token of the page before, unchanged")
-    return tuple(values)

@@ -1,4 +1,4 @@
-"""The file `running.json` in the state folder: where the services listen, for the command line."""
+"""The file `running.json` in the state folder: the services' addresses, for the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RUNNING_FILE = "running.json"
 
 @contextmanager
 def publish_addresses(state_dir: Path, addresses: Mapping[str, str]) -> Iterator[None]:
-    """Say in the state folder where the services listen (mode 0600), as long as they do."""
+    """Write the services' addresses into the state folder (mode 0600) while the block runs."""
     path = state_dir / RUNNING_FILE
     draft = path.with_suffix(f".{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -27,7 +27,7 @@ def publish_addresses(state_dir: Path, addresses: Mapping[str, str]) -> Iterator
 
 
 def published_addresses(state_dir: Path) -> dict[str, str]:
-    """Where the stack of a state folder listens; empty if none runs there."""
+    """The addresses of the stack that runs on a state folder; empty if none runs."""
     try:
         content = json.loads((state_dir / RUNNING_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:

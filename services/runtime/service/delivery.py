@@ -1,4 +1,4 @@
-"""Whether what was published has been consumed, asked of all services over gRPC."""
+"""Whether all published events have been consumed, by GetDelivery of all services."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ async def wait_until_delivered(
 ) -> None:
     """Wait until every event that was written has been consumed by all its consumers.
 
-    Raises TimeoutError that says who is behind. The token of `channels` needs one of the roles
-    service, fund_officer or administrator. Dead letters count as consumed: look at `oip verify`.
+    Raises TimeoutError with the services that are behind. The token of `channels` needs one of the
+    roles service, fund_officer or administrator. Dead letters count as consumed; `oip verify` shows
+    them.
     """
     names = list(services)
     loop = asyncio.get_running_loop()
@@ -28,12 +29,12 @@ async def wait_until_delivered(
         answers = await deliveries(channels, names)
         behind = missing(answers)
         now = [answers[name].SerializeToString(deterministic=True) for name in names]
-        # Services are asked one after the other; only a second look that finds nothing moved
-        # shows that none was still acting on what another had published.
+        # Services answer one after the other; only a second, equal round shows that none of them
+        # was still handling an event of another.
         if not behind and now == before:
             return
         if loop.time() > end:
-            raise TimeoutError("; ".join(behind) or "events keep coming")
+            raise TimeoutError("; ".join(behind) or "new events keep arriving")
         before = now
         await asyncio.sleep(POLL_SECONDS)
 
@@ -51,7 +52,7 @@ async def deliveries(
 
 
 def missing(deliveries: Mapping[str, operations_pb2.Delivery]) -> list[str]:
-    """A sentence for each service that is behind; none if all that was published is consumed."""
+    """A sentence for each service that is behind; none if all published events are consumed."""
     sentences = []
     for name, delivery in deliveries.items():
         waiting = delivery.written_count - delivery.published_seq

@@ -1,4 +1,4 @@
-"""What every service offers to those who run the system: delivery, dead letters, self-checks."""
+"""OperationsService, which every service serves: delivery, dead letters, self-checks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ from services.runtime.events.envelope import Envelope
 from services.runtime.rpc.error_status import is_unavailable
 from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import Context, moment_to_wire
-from services.runtime.service.context import Check, Invariant, Service, ServiceContext
+from services.runtime.service.context import (
+    Check,
+    Invariant,
+    Service,
+    ServiceContext,
+    require_each_once,
+)
 from services.runtime.service.requests import change, read
 from services.runtime.storage import audit
 from services.runtime.storage.database import Transaction, retrying, sqlstate
@@ -33,7 +39,7 @@ LONGEST_SEQ = 18
 
 
 class DeadLetterFailsAgain(Problem):
-    """The event could not be handled this time either."""
+    """The retry of a dead letter failed as well."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "DEAD_LETTER_FAILS_AGAIN"
     message = "{name} failed again ({error}); see the service's log, correct the cause, then retry."
@@ -52,7 +58,7 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
     async def Replay(
         self, request: operations_pb2.ReplayRequest, context: Context
     ) -> AsyncIterator[operations_pb2.EventEnvelope]:
-        """Every event from a sequence on, page by page, so that no transaction stays open."""
+        """Every event from a number on, page by page, so that no transaction stays open."""
         if request.from_seq < 1:
             raise Malformed.of("from_seq", "sequences start at 1")
         epoch, from_seq = request.epoch, request.from_seq
@@ -70,7 +76,7 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
     async def GetDelivery(
         self, request: operations_pb2.GetDeliveryRequest, context: Context
     ) -> operations_pb2.Delivery:
-        """How far we published, and how far we consumed each producer."""
+        """How far the service has published, and how far it has consumed each producer."""
         async with self._context.database.begin() as tx:
             return await delivery(tx, self._service.producers)
 
@@ -81,30 +87,30 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
         page = page_of(request, datetime, str, str, int)
 
         async def work(tx: Transaction) -> list[DeadLetter]:
-            return await dead_letters.list_letters(
+            return await dead_letters.list_dead_letters(
                 tx,
                 size=page.size,
                 after=page.after,
                 include_resolved=request.include_resolved,
             )
 
-        letters = await read(self._context, work)
+        rows = await read(self._context, work)
         return operations_pb2.ListDeadLettersResponse(
-            dead_letters=[letter_to_wire(letter) for letter in letters],
-            next_page_token=page.next_token(letters, lambda letter: letter.key),
+            dead_letters=[dead_letter_to_wire(row) for row in rows],
+            next_page_token=page.next_token(rows, lambda row: row.key),
         )
 
     async def RetryDeadLetter(
         self, request: operations_pb2.RetryDeadLetterRequest, context: Context
     ) -> operations_pb2.DeadLetter:
-        """Handle it once more, and resolve it, in one transaction."""
-        producer, epoch, pub_seq = _event_named(request.name)
+        """Handle a dead letter once more and resolve it, in one transaction."""
+        producer, epoch, pub_seq = _parse_dead_letter_name(request.name)
 
         async def work(tx: Transaction) -> operations_pb2.DeadLetter:
             if await dead_letters.find(tx, producer, epoch, pub_seq) is None:
                 raise NotFound(name=request.name)
             try:
-                letter = await self._retry(tx, producer, epoch, pub_seq)
+                dead_letter = await self._retry(tx, producer, epoch, pub_seq)
             except Exception as error:
                 if is_unavailable(error) or sqlstate(error):
                     raise
@@ -112,7 +118,7 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
                     "dead_letter_fails_again", name=request.name, error=type(error).__name__
                 )
                 raise DeadLetterFailsAgain(name=request.name, error=type(error).__name__) from error
-            return letter_to_wire(letter)
+            return dead_letter_to_wire(dead_letter)
 
         answer = operations_pb2.DeadLetter
         return await change(self._context, request, answer, work, resource=request.name)
@@ -123,10 +129,13 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
         """The invariants of every service, then those of this one."""
 
         async def work(tx: Transaction) -> list[Check]:
-            return [*await common_checks(tx), *await self._service.verify(tx, self._context)]
+            return [
+                *await common_checks(tx, self._context.service),
+                *await self._service.checks(tx, self._context),
+            ]
 
         async def attempt() -> list[Check]:
-            # All questions see the same moment, and change nothing.
+            # All checks read one snapshot and change nothing.
             database = self._context.database
             async with database.begin(serializable=True, seconds=VERIFY_SECONDS) as tx:
                 await tx.execute(sa.text("set transaction read only"))
@@ -137,12 +146,12 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
 
 
 async def delivery(tx: Transaction, producers: Sequence[str]) -> operations_pb2.Delivery:
-    """How far this service has published and consumed; a producer never consumed has zeros."""
+    """How far this service has published and consumed; zeros for producers not consumed yet."""
     published = await outbox.published(tx)
     waiting = await _count(
         tx, "select count(*) from outbox where send_time is null and pub_seq is null"
     )
-    # Consumed is read after published: at rest that order finds no event in between.
+    # Consumed is read after published, so that a service at rest reports equal numbers.
     consumed = await inbox.list_consumed(tx)
     message = operations_pb2.Delivery(
         epoch=published.epoch,
@@ -166,7 +175,7 @@ async def delivery(tx: Transaction, producers: Sequence[str]) -> operations_pb2.
 PUBLISHED_DENSE = Invariant("I6-published", "the sequence of published events is 1 to n, no gap")
 CONSUMED_DENSE = Invariant("I6-consumed", "each producer's events are consumed 1 to n, each once")
 NO_DEAD_LETTERS = Invariant("I6-dead-letters", "no event waits as a dead letter")
-AUDIT_CHAIN = Invariant("I10-chain", "the audit chain fits from the first row to the newest")
+AUDIT_CHAIN = Invariant("I10-chain", "the audit chain is intact from the first row to the newest")
 CHANGES_AUDITED = Invariant("I10-changes", "every change that was requested has its audit row")
 # What holds in every service; `oip verify` re-computes them before the service's own.
 COMMON_INVARIANTS = (
@@ -178,30 +187,33 @@ COMMON_INVARIANTS = (
 )
 
 
-async def common_checks(tx: Transaction) -> list[Check]:
+async def common_checks(tx: Transaction, service: str) -> list[Check]:
     """The invariants that hold in every service, re-computed from its rows."""
-    return [
+    checks = [
         await _published_is_dense(tx),
         await _consumed_is_dense(tx),
         NO_DEAD_LETTERS.check(await dead_letters.open_count(tx), "open dead letters"),
         await _chain_holds(tx),
         await _changes_are_audited(tx),
     ]
+    require_each_once(service, COMMON_INVARIANTS, checks)
+    return checks
 
 
 async def _published_is_dense(tx: Transaction) -> Check:
     rows = await tx.execute(
         sa.text(
-            "select epoch, next_seq - 1 as given, count(pub_seq) as held,"
+            "select epoch, next_seq - 1 as assigned, count(pub_seq) as event_count,"
             " coalesce(max(pub_seq), 0) as highest"
             " from outbox_counter left join outbox using (epoch)"
             " group by epoch, next_seq order by epoch"
         )
     )
     counted = rows.all()
-    bad = [row for row in counted if not row.given == row.held == row.highest]
+    bad = [row for row in counted if not row.assigned == row.event_count == row.highest]
     detail = "; ".join(
-        f"epoch {row.epoch}: {row.held} events, highest {row.highest}, given out {row.given}"
+        f"epoch {row.epoch}: {row.event_count} events, highest {row.highest},"
+        f" assigned {row.assigned}"
         for row in bad or counted
     )
     return PUBLISHED_DENSE.result(holds=not bad, detail=detail)
@@ -255,16 +267,16 @@ def envelope_from_wire(message: operations_pb2.EventEnvelope) -> Envelope:
     )
 
 
-def letter_to_wire(letter: DeadLetter) -> operations_pb2.DeadLetter:
+def dead_letter_to_wire(dead_letter: DeadLetter) -> operations_pb2.DeadLetter:
     """A dead letter as a message."""
     message = operations_pb2.DeadLetter(
-        name=letter.name,
-        event=envelope_to_wire(letter.envelope),
-        error=letter.error,
-        create_time=moment_to_wire(letter.create_time),
+        name=dead_letter.name,
+        event=envelope_to_wire(dead_letter.envelope),
+        error=dead_letter.error,
+        create_time=moment_to_wire(dead_letter.create_time),
     )
-    if letter.resolve_time is not None:
-        message.resolve_time.CopyFrom(moment_to_wire(letter.resolve_time))
+    if dead_letter.resolve_time is not None:
+        message.resolve_time.CopyFrom(moment_to_wire(dead_letter.resolve_time))
     return message
 
 
@@ -275,7 +287,7 @@ def check_to_wire(check: Check) -> operations_pb2.VerifyResponse.Check:
     )
 
 
-def _event_named(name: str) -> tuple[str, str, int]:
+def _parse_dead_letter_name(name: str) -> tuple[str, str, int]:
     """Producer, epoch and sequence in `deadLetters/{producer}-{epoch}-{pub_seq}`."""
     (key,) = names.parse(name, "deadLetters")
     producer, _, rest = key.partition("-")

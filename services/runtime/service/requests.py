@@ -1,8 +1,7 @@
 """One request is one transaction, and one request id is one change, however often it is sent.
 
-Every crash leaves some commits whose outcome nobody was told (reliability rule M2). A client that
-got no answer sends the same request with the same id: it gets the first answer if there was one,
-and the change is made if there was none.
+After a crash a client may not know whether its change was committed. It sends the same request with
+the same id: if the change was committed, it gets the stored response, otherwise the change is made.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class RequestIdReused(Problem):
     """The id was used before for a request with other content."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "REQUEST_ID_REUSED"
-    message = "Request id {request_id} was used before with other content; make a new id."
+    message = "Request id {request_id} was used before with other content; use a new id."
     message_zh = "请求编号 {request_id} 已用于内容不同的请求; 请使用新的编号。"
 
 
@@ -59,11 +58,10 @@ async def change(
 ) -> A:
     """Do `work` in one transaction scoped to the caller's platform, once for its `request_id`.
 
-    A repeat with the same content gets the stored answer without work; with other content it is
+    A repeat with the same content gets the stored response without `work`; with other content it is
     refused as REQUEST_ID_REUSED. The audit row names the caller, the request and `resource`, which
-    may be read off the answer. `serializable` is for money: the whole transaction runs again when
-    PostgreSQL cannot put it in an order with others (rule P2), so `work` must not keep anything
-    from one run to the next.
+    may be computed from the answer. `serializable` is for money: after a serialisation failure the
+    whole transaction is repeated, so `work` must not keep state from one run to the next.
     """
     idempotent = IdempotentRequest(context, request, answer)
 
@@ -84,8 +82,8 @@ async def change(
     try:
         return await (retrying(attempt) if serializable else attempt())
     except (IntegrityError, Problem):
-        # The same request may have come twice at once: then this one failed because the other
-        # one won, and the answer is the winner's.
+        # If the same request arrived twice at once, this one failed because the other one was
+        # committed first; the response is the one stored by the other.
         async with context.database.begin(idempotent.platform) as tx:
             stored = await idempotent.stored(tx)
         if stored is None:
@@ -94,10 +92,10 @@ async def change(
 
 
 async def stored_response(context: ServiceContext, request: Message, answer: type[A]) -> A | None:
-    """The first answer to a request that was made before; None if it was not.
+    """The stored response to a request that was made before; None for a new request.
 
-    For requests that ask other services before their transaction opens: a repeat must not need
-    them. Raises RequestIdReused as `change` does.
+    For requests that call other services before their transaction opens: a repeat must not depend
+    on them. Raises RequestIdReused as `change` does.
     """
     idempotent = IdempotentRequest(context, request, answer)
     async with context.database.begin(idempotent.platform) as tx:
@@ -116,24 +114,24 @@ async def change_after(
 ) -> A:
     """Like `change`, for a request that needs answers of other services.
 
-    `ask` runs before the transaction opens and is passed over for a repeat, which must not need
-    the others; `work` gets what it returned.
+    `ask` calls them before the transaction opens; `work` gets its result. A repeat gets the stored
+    response without `ask`, because it must not depend on other services.
     """
     stored = await stored_response(context, request, answer)
     if stored is not None:
         return stored
-    asked = await ask()
+    answers = await ask()
 
     async def work_with_answers(tx: Transaction) -> A:
-        return await work(tx, asked)
+        return await work(tx, answers)
 
     return await change(context, request, answer, work_with_answers, resource=resource)
 
 
 async def read(context: ServiceContext, work: Callable[[Transaction], Awaitable[R]]) -> R:
-    """Do `work`, which changes nothing, on what the caller's platform may see, or everything.
+    """Do `work`, which only reads, on the rows that the caller may see.
 
-    Once more if the connection turns out to have died while nobody used it.
+    It is repeated once if its connection had died in the pool.
     """
     try:
         return await _read_once(context, work)
@@ -149,7 +147,7 @@ async def _read_once(context: ServiceContext, work: Callable[[Transaction], Awai
 
 
 def content_hash(request: Message) -> bytes:
-    """SHA-256 over the request's kind and its deterministic serialisation."""
+    """SHA-256 over the request's type and its deterministic serialisation."""
     digest = hashlib.sha256(request.DESCRIPTOR.full_name.encode())
     digest.update(b"\x00")
     digest.update(request.SerializeToString(deterministic=True))
@@ -157,7 +155,7 @@ def content_hash(request: Message) -> bytes:
 
 
 class IdempotentRequest(Generic[A]):
-    """A request as the command table knows it: whose, which id, which content."""
+    """A request by the key of the command table: platform, request id and content hash."""
 
     def __init__(self, context: ServiceContext, request: Message, answer: type[A]) -> None:
         self._context = context
@@ -167,11 +165,11 @@ class IdempotentRequest(Generic[A]):
         self.platform = caller().scope
         self._request_id: str = getattr(request, "request_id", "")
         if not _REQUEST_ID.fullmatch(self._request_id):
-            what = "make an id of your own for this request, 1 to 128 letters, digits or . _ : / -"
+            what = "write a new id of 1 to 128 letters, digits or . _ : / - for this request"
             raise Malformed.of("request_id", what)
 
     async def stored(self, tx: Transaction) -> A | None:
-        """The first answer, if there was one; raises RequestIdReused for other content."""
+        """The stored response, if there is one; raises RequestIdReused for other content."""
         key = {"platform": self.platform, "request_id": self._request_id}
         row = (await tx.execute(_STORED, key)).one_or_none()
         if row is None:
@@ -181,7 +179,7 @@ class IdempotentRequest(Generic[A]):
         return self._answer.FromString(row.response)
 
     async def store(self, tx: Transaction, result: A, resource: str) -> None:
-        """Keep the answer and the audit row, in the transaction of the change."""
+        """Store the response and the audit row, in the transaction of the change."""
         now = self._context.clock.now()
         row = {
             "platform": self.platform,

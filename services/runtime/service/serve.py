@@ -1,8 +1,8 @@
-"""Runs a service: database, relay, listeners, gRPC server; starts them, watches them, stops them.
+"""Runs a service: starts, watches and stops its database, relay, listener and gRPC server.
 
-One service a process in production (`run`), all of them on one event loop in development and tests
-(`serving_all`). A part that fails ends the process: a service that consumes or publishes nothing
-must not look alive, and its orchestrator starts it again.
+Production runs one service per process (`run`), development and tests run all of them on one event
+loop (`serving_all`). If a part fails, the process ends and its orchestrator restarts it: a service
+that does not consume or publish must not look alive.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from services.runtime.storage.database import Database
 log = logger("serve")
 
 GRACE_SECONDS = 10.0
-# After the grace the process ends, whatever still hangs.
+# After the grace period the process ends even if something still hangs.
 WATCHDOG_SECONDS = GRACE_SECONDS + 5
 ROLLBACK_SECONDS = 3.0
 ROLLBACK_CHECK_SECONDS = 0.02
@@ -64,23 +64,23 @@ class HostContext:
     on_crash: OnCrash
 
     def token_source(self, service: str) -> Callable[[], str]:
-        """Tokens for the calls of a service: issued here in development, else read from a file."""
+        """Tokens for the calls of a service: issued in development, else read from a file."""
         if self.settings.token_file is not None:
             return file_source(self.settings.token_file)
         if self.issuer is None:
-            message = "set OIP_TOKEN_FILE to the file with this service's token"
+            message = "set OIP_TOKEN_FILE to the file with the token of this service"
             raise ValueError(message)
         return self.issuer.source(f"services/{service}", ["service"])
 
 
 class ServiceHost:
-    """One service with all its parts. Opened, started, stopped; each for all services in turn."""
+    """One service with all its parts; opened, started and stopped together with the others."""
 
-    def __init__(self, service: Service, host: HostContext) -> None:
-        settings = host.settings
+    def __init__(self, service: Service, host_context: HostContext) -> None:
+        settings = host_context.settings
         self.service = service
         self.address = ""
-        self._host = host
+        self._host_context = host_context
         self._tasks: list[asyncio.Task[None]] = []
         database = Database(
             settings.database_of(service.name), service.name, pool_size=settings.pool_size
@@ -88,44 +88,47 @@ class ServiceHost:
         self.context = ServiceContext(
             service=service.name,
             database=database,
-            clock=host.clock,
+            clock=host_context.clock,
             cipher=_cipher(settings),
             channels=Channels(
-                host.addresses, host.token_source(service.name), _client_credentials(settings)
+                host_context.addresses,
+                host_context.token_source(service.name),
+                _client_credentials(settings),
             ),
             province=settings.province,
             state_dir=settings.state_dir,
             makes_keys=settings.environment is Environment.DEV,
-            order_log_key_file=settings.order_log_key_file,
         )
         self._listener = Listener(
             database,
-            host.bus,
+            host_context.bus,
             handlers=service.handlers,
             command=self.context.command,
             replay=self._replay,
-            clock=host.clock,
+            clock=host_context.clock,
             wake=self.context.wake,
         )
-        self._relay = Relay(database, host.bus.publish, host.clock, self.context.wake)
+        self._relay = Relay(
+            database, host_context.bus.publish, host_context.clock, self.context.wake
+        )
         reflect = settings.environment is Environment.DEV
-        self.server = RpcServer(service.name, host.verifier, reflect=reflect)
+        self.server = RpcServer(service.name, host_context.verifier, reflect=reflect)
         service.register(self.server.registrar, self.context)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(
             OperationsApi(service, self.context, self._listener.retry), self.server.registrar
         )
 
     async def open(self, address: str) -> None:
-        """Check the database, then listen; from here on calls are answered."""
+        """Check the database, then listen and answer calls."""
         await self.context.database.check()
-        await self._host.bus.declare_stream(self.service.name)
+        await self._host_context.bus.declare_stream(self.service.name)
         host, _, port = address.rpartition(":")
-        listen = self._host.settings.listen_host or host
-        taken = await self.server.start(
-            f"{listen}:{port}", _server_credentials(self._host.settings)
+        listen = self._host_context.settings.listen_host or host
+        bound_port = await self.server.start(
+            f"{listen}:{port}", _server_credentials(self._host_context.settings)
         )
-        self.address = f"{host}:{taken}"
-        self._host.addresses[self.service.name] = self.address
+        self.address = f"{host}:{bound_port}"
+        self._host_context.addresses[self.service.name] = self.address
 
     def start(self) -> None:
         """Publish and consume."""
@@ -137,21 +140,21 @@ class ServiceHost:
             self._start_part("background", self.service.background(self.context))
 
     async def stop_consuming(self) -> None:
-        """Send no more callers here, and take no more events; what is half done rolls back."""
+        """Report NOT_SERVING and stop the listener; events in progress roll back."""
         await self.server.set_serving(serving=False)
         await end_tasks(task for task in self._tasks if task.get_name().endswith("listener"))
 
     async def close(self, grace: float) -> None:
-        """Let running calls finish, then close everything."""
+        """Let running calls finish for `grace` seconds, then close everything."""
         await self.server.stop(grace)
         await end_tasks(self._tasks)
         await self.context.closing.aclose()
         await self.context.channels.close()
-        await self._last_transactions()
+        await self._wait_for_rollbacks()
         await self.context.database.close()
 
-    async def _last_transactions(self) -> None:
-        """Calls that were cut off still roll back, shielded; wait for them, not for ever."""
+    async def _wait_for_rollbacks(self) -> None:
+        """Wait a bounded time for calls that were ended to roll back."""
         loop = asyncio.get_running_loop()
         end = loop.time() + ROLLBACK_SECONDS
         while self.context.database.checked_out_count and loop.time() < end:  # noqa: ASYNC110 - the pool sends no signal
@@ -159,7 +162,9 @@ class ServiceHost:
 
     def _start_part(self, part: str, work: Coroutine[Any, Any, None]) -> None:
         name = f"{self.service.name} {part}"
-        self._tasks.append(_watched(asyncio.create_task(work, name=name), self._host.on_crash))
+        self._tasks.append(
+            _watched(asyncio.create_task(work, name=name), self._host_context.on_crash)
+        )
 
     async def _replay(self, producer: str, epoch: str, from_seq: int) -> AsyncIterator[Envelope]:
         stub = self.context.channels.stub(operations_pb2_grpc.OperationsServiceStub, producer)
@@ -191,37 +196,39 @@ async def serving_all(
     grace: float = GRACE_SECONDS,
     on_crash: OnCrash | None = None,
 ) -> AsyncIterator[dict[str, ServiceContext]]:
-    """Run services on this event loop while the block runs, each with a server of its own.
+    """Run services on this event loop while the block runs, each with a gRPC server.
 
-    `addresses` says where each listens (default: the settings); port 0 takes a free port. Every
-    service listens before any of them consumes, so that all addresses are known to all.
+    Each listens on its address in `addresses` (default: the settings); port 0 takes a free port.
+    All services listen before any of them consumes, so that each knows the addresses of all.
     """
     issuer, verifier = _tokens(settings, clock)
     known = settings.addresses
-    host = HostContext(settings, clock, bus, verifier, issuer, known, on_crash or _end_process)
-    served: list[ServiceHost] = []
+    host_context = HostContext(
+        settings, clock, bus, verifier, issuer, known, on_crash or _end_process
+    )
+    hosts: list[ServiceHost] = []
     lag: asyncio.Task[None] | None = None
     try:
         for service in services:
-            one = ServiceHost(service, host)
-            served.append(one)
-            await one.open((addresses or known)[service.name])
-        for one in served:
-            one.start()
-        watch = watch_loop([one.server for one in served])
-        lag = _watched(asyncio.create_task(watch, name="loop lag"), host.on_crash)
-        log.info("serving", addresses={one.service.name: one.address for one in served})
-        yield {one.service.name: one.context for one in served}
+            host = ServiceHost(service, host_context)
+            hosts.append(host)
+            await host.open((addresses or known)[service.name])
+        for host in hosts:
+            host.start()
+        watch = watch_loop([host.server for host in hosts])
+        lag = _watched(asyncio.create_task(watch, name="loop lag"), host_context.on_crash)
+        log.info("serving", addresses={host.service.name: host.address for host in hosts})
+        yield {host.service.name: host.context for host in hosts}
     finally:
         if lag is not None:
             await end_tasks([lag])
-        await asyncio.gather(*(one.stop_consuming() for one in served))
-        await asyncio.gather(*(one.close(grace) for one in served))
-        log.info("stopped", services=[one.service.name for one in served])
+        await asyncio.gather(*(host.stop_consuming() for host in hosts))
+        await asyncio.gather(*(host.close(grace) for host in hosts))
+        log.info("stopped", services=[host.service.name for host in hosts])
 
 
 def run(service: Service) -> None:
-    """The entry of a service's process: serve until SIGTERM or SIGINT, then stop in order."""
+    """The main function of a service: serve until SIGTERM or SIGINT, then shut down."""
     settings = Settings()
     logs.configure(quiet=settings.quiet)
     if not settings.database_of(service.name) or not settings.nats_url:
@@ -254,9 +261,9 @@ async def _run(service: Service, settings: Settings) -> int:
 
 
 def keep_what_is_loaded() -> None:
-    """Have the garbage collector pass over what is there when a process begins to serve.
+    """Exclude the objects loaded at the start from garbage collection.
 
-    Looking through it all held up every call for 100 ms, again and again.
+    Each full collection over them delayed all calls by 100 ms.
     """
     gc.collect()
     gc.freeze()
@@ -272,7 +279,7 @@ def stop_signal() -> asyncio.Event:
 
 
 def arm_watchdog(seconds: float = WATCHDOG_SECONDS) -> threading.Timer:
-    """End the process after so many seconds, even if the event loop hangs."""
+    """End the process after `seconds`, even if the event loop hangs."""
 
     def end() -> None:
         log.error("stop_took_too_long", seconds=seconds)
@@ -285,12 +292,12 @@ def arm_watchdog(seconds: float = WATCHDOG_SECONDS) -> threading.Timer:
 
 
 def _watched(task: asyncio.Task[None], on_crash: OnCrash) -> asyncio.Task[None]:
-    """Tell of a task that ends by itself: each is meant to run until it is cancelled."""
+    """Report a task that ends before it is cancelled: each should run until then."""
 
     def ended(done: asyncio.Task[None]) -> None:
         if done.cancelled():
             return
-        error = done.exception() or RuntimeError("the task ended without being asked to")
+        error = done.exception() or RuntimeError("the task ended before it was cancelled")
         log.error("part_crashed", part=done.get_name(), exc_info=error)
         on_crash(done.get_name(), error)
 
@@ -316,13 +323,13 @@ def _cipher(settings: Settings) -> ColumnCipher:
 
 
 def _server_credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """TLS if a certificate is set; with an authority clients need one of its certificates."""
+    """TLS if a certificate is set; mutual TLS if an authority is set too."""
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
-    pair = (settings.tls_key_file.read_bytes(), settings.tls_certificate_file.read_bytes())
+    key_pair = (settings.tls_key_file.read_bytes(), settings.tls_certificate_file.read_bytes())
     authority = settings.tls_client_authority_file
     return grpc.ssl_server_credentials(
-        [pair],
+        [key_pair],
         root_certificates=authority.read_bytes() if authority else None,
         require_client_auth=authority is not None,
     )

@@ -1,6 +1,6 @@
 """Everything in one process: the servers from their wheels, all schemas, all services.
 
-This is what `python -m services`, the demonstration and the whole-system tests stand on.
+`python -m services`, the demonstration and the whole-system tests use it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from services.runtime.storage.migrate import migrate
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack that runs: its settings with the servers' URLs, addresses, services, an issuer."""
+    """A running stack: settings with the servers' URLs, contexts by service, a token issuer."""
 
     settings: Settings
     clock: Clock
@@ -37,7 +37,7 @@ class Stack:
     @property
     def addresses(self) -> Mapping[str, str]:
         """`host:port` by service."""
-        return {name: one.channels.addresses[name] for name, one in self.contexts.items()}
+        return {name: each.channels.addresses[name] for name, each in self.contexts.items()}
 
     def channels(self, subject: str, *roles: str, platform: str = "") -> Channels:
         """Channels to all services with tokens of this subject; close them after use."""
@@ -63,29 +63,29 @@ async def stack(
     on_crash: OnCrash | None = None,
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> AsyncIterator[Stack]:
-    """Start the servers that no URL is set for, migrate, serve; stop all of it in reverse.
+    """Start servers without a URL, migrate, serve; stop everything in reverse order.
 
-    `any_port` takes free ports instead of those of the settings. `on_stage` gets what comes
-    next, for people who wait.
+    `any_port` takes free ports instead of those of the settings. `on_stage` gets the name of each
+    stage that begins, for a progress display.
     """
-    wanted = tuple(services)
+    declared = tuple(services)
     clock = clock or SystemClock()
-    addresses = {one.name: "127.0.0.1:0" for one in wanted} if any_port else None
+    addresses = {service.name: "127.0.0.1:0" for service in declared} if any_port else None
     on_stage("servers")
     async with embedded(settings) as filled:
         on_stage("schemas")
-        for one in wanted:
-            await _migrate(filled.database_of(one.name), one.name)
+        for service in declared:
+            await _migrate(filled.database_of(service.name), service.name)
         on_stage("services")
         bus = await connect(filled, "stack")
         try:
             async with serving_all(
-                wanted, filled, clock, bus, addresses=addresses, grace=grace, on_crash=on_crash
+                declared, filled, clock, bus, addresses=addresses, grace=grace, on_crash=on_crash
             ) as contexts:
                 issuer = Issuer.at(filled.signing_key_path, filled.jwks_path, clock)
-                made = Stack(filled, clock, contexts, issuer)
-                with publish_addresses(filled.state_dir, made.addresses):
-                    yield made
+                running = Stack(filled, clock, contexts, issuer)
+                with publish_addresses(filled.state_dir, running.addresses):
+                    yield running
         finally:
             await bus.close()
 

@@ -1,14 +1,14 @@
-"""Who changed what and when: rows that nobody can change, each bound to the one before by a hash.
+"""Who changed what and when, in rows that cannot be changed and that form a hash chain.
 
 `append` writes a row in the transaction of the change: no audit row, no change. Within a second
-`link` gives committed rows their place in the chain: the hash of a row is
-SHA-256(hash before || number || SHA-256 of its fields), so a row that is edited, removed, added or
-moved shows at the first number that no longer fits. Cutting off the end shows against a head kept
-elsewhere.
+`link` appends committed rows to the chain: the hash of a row is
+SHA-256(previous hash || number || SHA-256 of its fields). A row that is edited, removed, added or
+moved breaks the chain at the first number that no longer matches. A truncated chain is detected by
+comparison with a head stored elsewhere.
 
-Linking is a step of its own because a chain has one end: linked inside the changes, they would
-wait for each other from there to their commits, and a long serializable run would fail whenever
-anything else had been recorded meanwhile.
+Linking is a separate step because a chain has one end. Inside the changes, every change would hold
+a lock on that end until its commit, and a long serializable transaction would fail whenever another
+change had been recorded meanwhile.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """The chain walked from its first row.
+class ChainCheck:
+    """The result of re-computing the chain from its first row.
 
-    `row_count` rows were found good, `first_bad_seq` is where it first breaks, and
-    `unlinked_count` rows are too new to have a place yet.
+    `row_count` rows are correct, `first_bad_seq` is the first number that does not match, and
+    `unlinked_count` rows are not linked yet.
     """
 
     row_count: int
@@ -57,7 +57,7 @@ class Walk:
 
     @property
     def holds(self) -> bool:
-        """Whether every row fits to the one before it."""
+        """Whether every row matches the one before it."""
         return self.first_bad_seq is None
 
 
@@ -70,7 +70,7 @@ async def append(
     resource: str,
     request_hash: bytes = b"",
 ) -> None:
-    """Record a change in its own transaction."""
+    """Record a change, in the transaction of the change."""
     await tx.execute(
         text(
             "insert into audit (time, actor, action, resource, request_hash)"
@@ -87,7 +87,7 @@ async def append(
 
 
 async def link(tx: Transaction) -> int:
-    """Bind committed rows to the chain, oldest first; how many there were, at most 1,000."""
+    """Append committed rows to the chain, oldest first, at most 1,000; returns how many."""
     row = (await tx.execute(text("select seq, hash from audit_head for update"))).one()
     end = Head(row.seq, bytes(row.hash))
     rows = (
@@ -126,27 +126,27 @@ async def link(tx: Transaction) -> int:
 
 
 async def keep_linking(database: Database) -> None:
-    """Link what is committed, twice a second, until cancelled. One task a process is enough."""
+    """Link committed rows twice a second, until cancelled. One task per process is enough."""
     while True:
         pause = LINK_SECONDS
         try:
             async with database.begin() as tx:
                 if await _has_unlinked(tx) and await link(tx) == LINK_COUNT:
                     pause = 0.0
-        except Exception as error:  # noqa: BLE001 - the rows wait; the next round links them
+        except Exception as error:  # noqa: BLE001 - the rows stay; the next round links them
             log.warning("link_failed", service=database.service, error=type(error).__name__)
             pause = PAUSE_SECONDS
         await asyncio.sleep(pause)
 
 
 async def head(tx: Transaction) -> Head:
-    """The newest link; given out, it proves later that nothing before it was changed or cut."""
+    """The newest link; a copy stored elsewhere proves that nothing before it changed since."""
     row = (await tx.execute(text("select seq, hash from audit_head"))).one()
     return Head(row.seq, bytes(row.hash))
 
 
-async def verify(tx: Transaction) -> Walk:
-    """Walk the chain from its first row, hash every row anew, and compare."""
+async def verify(tx: Transaction) -> ChainCheck:
+    """Re-compute every hash of the chain from the first row on, and compare."""
     expected = await head(tx)
     unlinked = await tx.execute(text("select count(*) from audit where seq is null"))
     unlinked_count = int(unlinked.scalar_one())
@@ -156,12 +156,12 @@ async def verify(tx: Transaction) -> Walk:
             before, end = end, _next(end, row)
             stored = (row.seq, bytes(row.prev_hash), bytes(row.hash))
             if stored != (end.seq, before.hash, end.hash):
-                return Walk(before.seq, expected, end.seq, unlinked_count)
+                return ChainCheck(before.seq, expected, end.seq, unlinked_count)
     beyond = await tx.execute(
         text("select exists (select from audit where seq > :seq)"), {"seq": expected.seq}
     )
     is_whole = end == expected and not beyond.scalar_one()
-    return Walk(end.seq, expected, None if is_whole else end.seq + 1, unlinked_count)
+    return ChainCheck(end.seq, expected, None if is_whole else end.seq + 1, unlinked_count)
 
 
 async def _page(tx: Transaction, after: int, last: int) -> Sequence[Row[Any]]:
@@ -181,14 +181,14 @@ async def _has_unlinked(tx: Transaction) -> bool:
 
 
 def _next(end: Head, row: Row[Any]) -> Head:
-    """The link that a row becomes after this end of the chain."""
+    """The link of a row that follows this end of the chain."""
     seq = end.seq + 1
     hashed = hashlib.sha256(end.hash + seq.to_bytes(8, "big") + _content(row)).digest()
     return Head(seq, hashed)
 
 
 def _content(row: Row[Any]) -> bytes:
-    """SHA-256 of the fields, each with its length before it, the time in microseconds of UTC."""
+    """SHA-256 of the fields, each prefixed by its length; the time in UTC with microseconds."""
     moment = row.time.astimezone(UTC).isoformat(timespec="microseconds")
     texts = (moment, row.actor, row.action, row.resource)
     fields = (*(part.encode() for part in texts), bytes(row.request_hash))

@@ -1,9 +1,9 @@
-"""Encryption of single columns, and an index that finds a value without showing it.
+"""Encryption of single columns, and a blind index that finds a value without decrypting it.
 
-AES-256-GCM with a random nonce; the key's id stands beside each value, and the context (table,
-column and row) is bound to it, so that a value copied to another row does not open. New values use
-the newest key, older keys still open what they closed. The blind index is HMAC-SHA-256 under a
-key of its own, because a bare hash of an identity number can be guessed.
+AES-256-GCM with a random nonce. Each value carries the id of its key, and its context (table,
+column and row) is authenticated, so that a value copied to another row cannot be decrypted. New
+values use the newest key; older keys still decrypt the values they encrypted. The blind index is
+HMAC-SHA-256 under a separate key, because a plain hash of an identity number can be guessed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.runtime.base.secret_files import write_beside, write_once
+from services.runtime.base.secret_files import write_draft, write_once
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -28,16 +28,16 @@ FORMAT = 1
 
 
 class KeyFileError(RuntimeError):
-    """There is no key file where one is needed."""
+    """A key file is needed and missing."""
 
 
-class ClosedValueError(ValueError):
+class DecryptionError(ValueError):
     """A value was changed, belongs to another row, or its key is not in the key file."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Encryption keys by id, which of them closes new values, and the key of the blind index."""
+    """Encryption keys by id, the id of the newest, and the key of the blind index."""
 
     encryption: Mapping[str, bytes]
     newest: str
@@ -45,7 +45,7 @@ class Keys:
 
 
 class ColumnCipher:
-    """Closes and opens the values of encrypted columns."""
+    """Encrypts and decrypts the values of encrypted columns."""
 
     def __init__(self, keys: Keys) -> None:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.encryption.items()}
@@ -53,37 +53,39 @@ class ColumnCipher:
         self._index = keys.index
 
     def encrypt(self, text: str, context: str) -> bytes:
-        """The closed value: format, key id, nonce, ciphertext. `context` names table and row."""
+        """Format, key id, nonce and ciphertext in one value. `context` names table and row."""
         header = bytes((FORMAT, len(self._newest))) + self._newest.encode("ascii")
         nonce = secrets.token_bytes(NONCE_BYTES)
-        bound = header + context.encode()
-        return header + nonce + self._ciphers[self._newest].encrypt(nonce, text.encode(), bound)
+        associated = header + context.encode()
+        ciphertext = self._ciphers[self._newest].encrypt(nonce, text.encode(), associated)
+        return header + nonce + ciphertext
 
     def decrypt(self, value: bytes, context: str) -> str:
-        """The text of a closed value; raises ClosedValueError."""
+        """The text of an encrypted value; raises DecryptionError."""
         key_id = self.key_id(value)
         start = 2 + len(key_id)
         if key_id not in self._ciphers:
-            raise ClosedValueError(f"the key {key_id!r} is not in the key file; add it again")
-        nonce, closed = value[start : start + NONCE_BYTES], value[start + NONCE_BYTES :]
+            raise DecryptionError(f"the key {key_id!r} is not in the key file; add it again")
+        nonce, ciphertext = value[start : start + NONCE_BYTES], value[start + NONCE_BYTES :]
         try:
-            opened = self._ciphers[key_id].decrypt(nonce, closed, value[:start] + context.encode())
+            associated = value[:start] + context.encode()
+            text = self._ciphers[key_id].decrypt(nonce, ciphertext, associated)
         except (InvalidTag, ValueError) as error:
-            raise ClosedValueError("the value was changed or belongs to another row") from error
-        return opened.decode()
+            raise DecryptionError("the value was changed or belongs to another row") from error
+        return text.decode()
 
     def key_id(self, value: bytes) -> str:
-        """Which key closed a value, for finding rows to close anew after a rotation."""
+        """The id of the key that encrypted a value; finds rows to re-encrypt after a rotation."""
         if len(value) < 2 or value[0] != FORMAT:
-            raise ClosedValueError("the value is not in the format of encrypted columns")
+            raise DecryptionError("the value is not in the format of encrypted columns")
         return value[2 : 2 + value[1]].decode("ascii", "replace")
 
     def is_current(self, value: bytes) -> bool:
-        """Whether the newest key closed the value."""
+        """Whether the newest key encrypted the value."""
         return self.key_id(value) == self._newest
 
     def blind_index(self, text: str) -> bytes:
-        """32 bytes that are equal for equal texts and say nothing about them."""
+        """32 bytes that are equal for equal texts and reveal nothing else about them."""
         return hmac.new(self._index, text.encode(), hashlib.sha256).digest()
 
 
@@ -110,12 +112,12 @@ def load_or_make_keys(path: Path) -> Keys:
 
 
 def rotate(path: Path) -> str:
-    """Add a new encryption key to a key file and return its id; from now on it closes values."""
+    """Add a new encryption key to a key file and return its id; it encrypts new values."""
     content = json.loads(path.read_text(encoding="ascii"))
     key = _new_key(f"k{len(content['encryption']) + 1}")
     content["encryption"].append(key)
-    beside = write_beside(path, _as_file(content))
-    beside.replace(path)
+    draft = write_draft(path, _as_file(content))
+    draft.replace(path)
     return key["id"]
 
 

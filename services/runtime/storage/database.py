@@ -1,7 +1,7 @@
 """Transactions on a service's own schema, under its own role, with every wait bounded.
 
-Rules P1 to P14 of the reliability notes: a fixed pool, time limits in each session, no transaction
-that outlives its caller, and a refusal to run on a database that may forget a commit.
+The pool has a fixed size, each session has time limits, no transaction outlives its caller, and a
+database that may lose a confirmed commit is refused.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ SESSION = {
     "timezone": "UTC",
 }
 _SCOPE = "select set_config('oip.platform', %(platform)s, true)"
-_LIFT = (
+_SET_TIME_LIMITS = (
     "select set_config(name, %(limit)s, true) from pg_settings"
     " where name in ('statement_timeout', 'transaction_timeout')"
 )
-# Of sessions for questions. They are small and go by keys, often to tables of many partitions, so
-# that planning each anew costs more than the answer.
+# Of sessions that only read. Their queries are small and use keys, often on tables with many
+# partitions, where planning each query costs more than running it.
 READ_ONLY = {
     "oip.platform": EVERYTHING,
     "default_transaction_read_only": "on",
@@ -67,7 +67,7 @@ log = structlog.get_logger(part="database")
 
 
 class Overloaded(Problem):
-    """More work has come than the service takes at a time."""
+    """The service has more work than it accepts at a time."""
 
     kind, reason = Kind.OVERLOADED, "OVERLOADED"
     message = "The {service} service is busy; wait a moment and send the same request again."
@@ -75,7 +75,7 @@ class Overloaded(Problem):
 
 
 class RecordBusy(Problem):
-    """Another change holds the same record."""
+    """Another transaction has locked the same record."""
 
     kind, reason = Kind.RACED, "RECORD_BUSY"
     message = "Another change to the same record is under way; send the same request again."
@@ -121,11 +121,11 @@ class Database:
         """A transaction that sees one platform's rows, or everything.
 
         It commits when the block ends and rolls back when the block raises; both happen even if
-        the caller is cancelled meanwhile. `seconds` lifts the time limits for a long piece of
-        work. Raises Overloaded if no connection is free within two seconds.
+        the caller is cancelled meanwhile. `seconds` raises the time limits for a long
+        transaction. Raises Overloaded if no connection is free within two seconds.
         """
-        lifted = () if seconds is None else ((_LIFT, {"limit": f"{seconds}s"}),)
-        connection = await self._open(platform, *lifted, serializable=serializable)
+        time_limits = () if seconds is None else ((_SET_TIME_LIMITS, {"limit": f"{seconds}s"}),)
+        connection = await self._open(platform, *time_limits, serializable=serializable)
         with self._problems():
             try:
                 yield connection
@@ -136,11 +136,11 @@ class Database:
 
     @asynccontextmanager
     async def read(self, platform: str = EVERYTHING) -> AsyncIterator[Transaction]:
-        """For questions about one platform's rows, or everything; each sees what is committed.
+        """For queries on one platform's rows, or on all; each sees what is committed.
 
-        Questions about everything go to sessions made for them, which can change nothing and need
-        no transaction around: that would take two more trips to the server. A connection that
-        died in the pool shows at the first question; asked again, it goes to a new one.
+        Queries on all rows use read-only sessions without a transaction, which saves two round
+        trips to the server. If a connection died in the pool, the first query raises an error with
+        `connection_invalidated`; a repeat gets a new connection.
         """
         if platform != EVERYTHING:
             async with self.begin(platform) as tx:
@@ -153,13 +153,13 @@ class Database:
             except BaseException:
                 await _finish(_end(connection, commit=False))
                 raise
-            # There is nothing to end, so nothing to wait for.
+            # There is no transaction to end, so nothing to wait for.
             await connection.close()
 
     async def check(self, patience_seconds: float = 30.0) -> None:
-        """Connect, waiting for a server that is starting; raises NotDurableError, or what it says.
+        """Connect, and wait for a server that is starting; servers may start after services.
 
-        Servers and services of one machine start in any order.
+        Raises NotDurableError, or the server's own error.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + patience_seconds
@@ -189,10 +189,10 @@ class Database:
     async def _open(
         self, platform: str, *first: tuple[str, dict[str, str]], serializable: bool = False
     ) -> AsyncConnection:
-        """A connection with a transaction begun and scoped, and `first` done, all in one trip.
+        """A connection with a scoped transaction in which `first` has run, in one round trip.
 
-        That trip also shows whether the connection died in the pool. Nothing has been done by
-        then, so the next one is taken, until all that may have been there are tried.
+        The trip also shows whether the connection died in the pool. Nothing has been done by then,
+        so the next connection is tried, until all that the pool may hold were tried.
         """
         for tries_left in reversed(range(self._pool_size + 1)):
             connection = await self._connect(self._engine)
@@ -226,7 +226,7 @@ class Database:
 
     @contextmanager
     def _problems(self) -> Iterator[None]:
-        """Raise the problem that a caller can understand in place of the database's error."""
+        """Raise a Problem in place of a database error that the caller can act on."""
         try:
             yield
         except Exception as error:
@@ -237,29 +237,30 @@ class Database:
 
 
 async def driver_of(tx: Transaction) -> psycopg.AsyncConnection[Any]:
-    """The driver's own connection, for COPY, pipelines and what is asked millions of times.
+    """The driver's own connection, for COPY, pipelines and the most frequent queries.
 
     Use it within `as_database_error`.
     """
     driver: psycopg.AsyncConnection[Any] | None = (await tx.get_raw_connection()).driver_connection
-    assert driver is not None
+    if driver is None:
+        raise RuntimeError("the connection was given back to the pool")
     return driver
 
 
 @contextmanager
 def as_database_error(driver: psycopg.AsyncConnection[Any]) -> Iterator[None]:
-    """Raise the driver's errors in the form in which the rest of the program knows them."""
+    """Raise the driver's errors as SQLAlchemy does, which the rest of the program expects."""
     try:
         yield
     except psycopg.Error as error:
-        lost = driver.closed
-        raise OperationalError(None, None, error, connection_invalidated=lost) from error
+        closed = driver.closed
+        raise OperationalError(None, None, error, connection_invalidated=closed) from error
 
 
 async def retrying(work: Callable[[], Awaitable[R]]) -> R:
-    """Run a whole transaction again when PostgreSQL refuses its order or finds a deadlock.
+    """Repeat a whole transaction after a serialisation failure or a deadlock.
 
-    At most five times, with a growing random pause. `work` opens the transaction itself.
+    At most five runs, with a growing random pause. `work` opens the transaction itself.
     """
     for attempt in range(1, RETRY_COUNT_MAX + 1):
         try:
@@ -269,17 +270,17 @@ async def retrying(work: Callable[[], Awaitable[R]]) -> R:
                 raise
             log.info("transaction_repeated", attempt=attempt, sqlstate=sqlstate(error))
         pause = RETRY_FIRST_SECONDS * 2**attempt
-        await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads, hides nothing
+        await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
     raise AssertionError("the last attempt returns or raises")
 
 
 def sqlstate(error: BaseException) -> str:
-    """PostgreSQL's code of an error, or nothing."""
+    """The SQLSTATE of an error; empty if it has none."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
 
 
 def as_psycopg(url: str) -> URL:
-    """A PostgreSQL URL in the form SQLAlchemy wants for psycopg."""
+    """A PostgreSQL URL in the form that SQLAlchemy needs for psycopg."""
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
@@ -291,7 +292,7 @@ def _engine(url: str, service: str, session: Mapping[str, str], **options: Any) 
         # Errors are logged, and values may be those of a person.
         hide_parameters=True,
         pool_timeout=POOL_WAIT_SECONDS,
-        # The connection used last is the one whose caches, here and in the server, are warm.
+        # The most recently used connection has the warmest caches, here and in the server.
         pool_use_lifo=True,
         pool_recycle=RECYCLE_SECONDS,
         connect_args={
@@ -305,7 +306,7 @@ def _engine(url: str, service: str, session: Mapping[str, str], **options: Any) 
 
 
 def _check_session(connection: Any, _record: object) -> None:
-    """Refuse a session whose commits may be lost; set what only newer servers know."""
+    """Refuse a session whose commits may be lost; set the limit that only newer servers have."""
     cursor = connection.cursor()
     try:
         cursor.execute(
@@ -325,7 +326,7 @@ def _check_session(connection: Any, _record: object) -> None:
 
 
 async def _end(connection: AsyncConnection, *, commit: bool) -> None:
-    """Commit or roll back, and give the connection back; one that does not answer is dropped."""
+    """Commit or roll back and return the connection; drop it if the server does not answer."""
     try:
         async with asyncio.timeout(END_SECONDS):
             if commit:
@@ -342,7 +343,7 @@ async def _end(connection: AsyncConnection, *, commit: bool) -> None:
 
 
 async def _finish(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end whatever happens to the caller; cancellation is passed on afterwards."""
+    """Run to the end even if the caller is cancelled; raise the cancellation afterwards."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -357,13 +358,13 @@ async def _finish(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _may_be_starting(error: OperationalError) -> bool:
-    """Whether waiting may help: no server answers, or it says that it is starting up.
+    """Whether waiting may help: no server answers, or it reports that it is starting up.
 
-    The driver gives no code for a refused connection, only the server's words, which begin with
+    For a refused connection the driver has no code, only the server's text, which begins with
     FATAL.
     """
-    words = str(error.orig)
-    return "FATAL" not in words or "starting up" in words or "shutting down" in words
+    message = str(error.orig)
+    return "FATAL" not in message or "starting up" in message or "shutting down" in message
 
 
 def _as_problem(error: BaseException, service: str) -> Problem | None:

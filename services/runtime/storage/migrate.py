@@ -2,11 +2,11 @@
 
 Each service has one schema, one role `oip_<service>` without login, and one branch of migrations in
 `services/<service>/migrations/versions`. All migrations of a service run in one transaction under
-a lock, so that several processes may start at once and a failed run leaves nothing.
+a lock, so that several processes may start at once and a failed run changes nothing.
 
-In a migration, tables belong to whoever migrates and the service's role gets exactly what is
-granted: `allow("orders", "SELECT", "INSERT")`. Never grant a partition: reading a partition
-directly would pass by row-level security.
+Tables belong to the user who migrates; the service's role has only what a migration grants:
+`allow("orders", "SELECT", "INSERT")`. Never grant a partition: reading a partition directly would
+bypass row-level security.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from services.runtime.base.settings import Settings
 from services.runtime.storage.database import as_psycopg
 from services.runtime.storage.tables import APPEND_ONLY, GRANTS, TABLES
 
-SERVICES = Path(__file__).resolve().parent.parent
+SERVICES = Path(__file__).resolve().parents[2]
 ENVIRONMENT = Path(__file__).resolve().parent / "alembic"
 LOCK_WAIT = "120s"
 
@@ -43,18 +43,18 @@ def services_with_migrations(root: Path = SERVICES) -> list[str]:
 
 
 async def migrate(url: str, services: Iterable[str], root: Path = SERVICES) -> None:
-    """Bring the services' schemas in one database up to date."""
+    """Bring the services' schemas in one database up to date, in a thread."""
     await asyncio.to_thread(migrate_now, url, list(services), root)
 
 
 async def migrate_all(settings: Settings) -> None:
-    """Bring every service's schema up to date, each in the database it is set to."""
+    """Bring every service's schema up to date, each in the database of its settings."""
     for service in services_with_migrations():
         await migrate(settings.database_of(service), [service])
 
 
 def migrate_now(url: str, services: Iterable[str], root: Path = SERVICES) -> None:
-    """The same, waiting for it."""
+    """Bring the services' schemas in one database up to date; blocks."""
     engine = sa.create_engine(
         as_psycopg(url),
         poolclass=sa.NullPool,
@@ -67,7 +67,8 @@ def migrate_now(url: str, services: Iterable[str], root: Path = SERVICES) -> Non
 
 
 def _migrate_one(connection: Connection, service: str, versions: Path) -> None:
-    assert service.isidentifier(), service
+    if not service.isidentifier():
+        raise ValueError(f"{service!r} is not the name of a service")
     connection.execute(sa.text(f"set local lock_timeout = '{LOCK_WAIT}'"))
     connection.execute(
         sa.text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"),
@@ -85,7 +86,7 @@ def _migrate_one(connection: Connection, service: str, versions: Path) -> None:
     log.info("migrated", service=service)
 
 
-# Roles belong to the whole server: two databases may be migrated at once, hence the exceptions.
+# Roles belong to the whole server: two databases may be migrated at once, so the role may exist.
 _SCHEMA_AND_ROLE = """
 do $$
 begin
@@ -108,7 +109,7 @@ $$
 
 
 def create_runtime_tables() -> None:
-    """Create what delivery, idempotence and audit need; a service's first migration calls this."""
+    """Create the tables of delivery, idempotence and audit; first migrations call this."""
     for statement in TABLES:
         op.execute(statement)
     for table in APPEND_ONLY:
@@ -120,8 +121,8 @@ def create_runtime_tables() -> None:
 
 def enable_platform_isolation(table: str, column: str = "platform") -> None:
     """Show a transaction only the rows of the platform it was opened for (row-level security)."""
-    wanted = "current_setting('oip.platform', true)"
-    condition = f"{wanted} = '*' or {column} = {wanted}"
+    scope = "current_setting('oip.platform', true)"
+    condition = f"{scope} = '*' or {column} = {scope}"
     op.execute(f"alter table {table} enable row level security")
     op.execute(f"alter table {table} force row level security")
     op.execute(f"create policy platform on {table} using ({condition}) with check ({condition})")
@@ -133,13 +134,13 @@ def allow(table: str, *privileges: str, role: str | None = None) -> None:
 
 
 def append_only(table: str) -> None:
-    """Let the service read and add rows of a table, and nobody change or remove one."""
+    """Let the service read and insert rows of a table; nobody may change or remove them."""
     forbid_change(table)
     allow(table, "SELECT", "INSERT")
 
 
 def forbid_change(table: str) -> None:
-    """Refuse UPDATE, DELETE and TRUNCATE of a table, to its owner too."""
+    """Refuse UPDATE, DELETE and TRUNCATE of a table, even to its owner."""
     op.execute(f"revoke update, delete, truncate on {table} from {_role()}")
     op.execute(
         f"create trigger append_only before update or delete or truncate on {table}"
@@ -157,7 +158,7 @@ def main() -> None:
     settings = Settings()
     logs.configure(quiet=settings.quiet)
     if not (settings.database_url or settings.enrolment_database_url):
-        raise SystemExit("Set OIP_DATABASE_URL to the database that is to be migrated.")
+        raise SystemExit("Set OIP_DATABASE_URL to the database to migrate.")
     asyncio.run(migrate_all(settings))
 
 

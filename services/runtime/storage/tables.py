@@ -1,4 +1,4 @@
-"""The tables that every service has in its own schema beside those of its domain."""
+"""The tables of the runtime, which every service has in its own schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TABLES = (
     end
     $$
     """,
-    # What we publish. Rows get their place in the sequence from the relay, in commit order.
+    # Events to publish. The relay numbers the rows in commit order.
     """
     create table outbox (
         id bigint generated always as identity primary key,
@@ -31,7 +31,7 @@ TABLES = (
     create index outbox_unsent on outbox (epoch, pub_seq)
         where pub_seq is not null and send_time is null
     """,
-    # One row an epoch; the last one counts. A database restored from a backup begins a new one.
+    # A row per epoch; the last one is current. A database restored from a backup begins a new one.
     """
     create table outbox_counter (
         position integer primary key,
@@ -43,7 +43,7 @@ TABLES = (
     insert into outbox_counter (position, epoch)
         values (1, substr(replace(gen_random_uuid()::text, '-', ''), 1, 12))
     """,
-    # What we consumed: the one guarantee that an event counts once.
+    # Events consumed: the primary key makes each event count once.
     """
     create table inbox (
         producer text not null,
@@ -55,7 +55,7 @@ TABLES = (
         primary key (producer, epoch, pub_seq)
     )
     """,
-    # Up to here nothing is missing, so that looking for gaps need not start at 1 each time.
+    # The number up to which nothing is missing, so that the search for gaps need not start at 1.
     """
     create table inbox_mark (
         producer text not null,
@@ -64,7 +64,7 @@ TABLES = (
         primary key (producer, epoch)
     )
     """,
-    # Events we could not handle; the inbox row exists, the effect does not.
+    # Events that could not be handled: the inbox row exists, the effect does not.
     """
     create table dead_letter (
         producer text not null,
@@ -79,7 +79,7 @@ TABLES = (
     )
     """,
     "create index dead_letter_open on dead_letter (create_time) where resolve_time is null",
-    # Requests already answered: the same id gets the same answer.
+    # Responses by request id: a repeated request gets the stored response.
     """
     create table command (
         platform text not null,
@@ -91,7 +91,7 @@ TABLES = (
         primary key (platform, request_id)
     )
     """,
-    # Rows are linked into the chain shortly after their transaction; see audit.py.
+    # Rows join the hash chain shortly after their transaction; see audit.py.
     """
     create table audit (
         id bigint generated always as identity primary key,
@@ -128,7 +128,7 @@ TABLES = (
     create trigger append_only before delete or truncate on audit
         for each statement execute function refuse_change()
     """,
-    # The newest link of the chain; whoever links holds its row lock.
+    # The newest link of the chain; linking locks this row.
     """
     create table audit_head (
         single boolean primary key default true check (single),

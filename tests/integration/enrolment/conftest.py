@@ -9,17 +9,16 @@ import pytest
 from services.enrolment.__main__ import SERVICE
 from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
-from services.runtime.service.stack import Stack, stack
 from tests.support.databases import Databases
+from tests.support.stack_client import StackClient, stack_client
 
 
 @pytest.fixture
-async def alone(stack_settings: Settings, clock: SetClock) -> AsyncIterator[Stack]:
-    """The service with a database of the test's own."""
-    async with stack([SERVICE], stack_settings, clock=clock, any_port=True) as running:
-        yield running
-
-
-@pytest.fixture
-async def stack_settings(stack: Settings, databases: Databases) -> Settings:
-    return stack.model_copy(update={"database_url": await databases.fresh("enrolment")})
+async def client(
+    stack: Settings, databases: Databases, clock: SetClock
+) -> AsyncIterator[StackClient]:
+    """The service, with a new database for each test."""
+    database_url = await databases.fresh("enrolment")
+    settings = stack.model_copy(update={"database_url": database_url})
+    async with stack_client([SERVICE], settings, clock) as client:
+        yield client

@@ -1,35 +1,33 @@
-"""From a confirmed claim to a told conclusion, over gRPC and the bus."""
+"""From a confirmed claim to a published conclusion, over gRPC and the bus."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import sqlalchemy as sa
 from google.type import date_pb2
 from oip.grading.v1 import grading_pb2
-from sqlalchemy import text
 
 from services.cli.explain import Language, chains_of, lines
-from services.grading import store
-from services.grading.__main__ import verify
-from services.runtime.rpc.client import Channels
+from services.grading.invariants import INVARIANTS, verify
+from services.grading.store import tables
 from tests.support.appraisals import (
     State,
     an_opinion,
     appraise,
     determined,
     in_states,
+    published_conclusions,
     reason,
     register,
-    told,
 )
+from tests.support.stack_client import StackClient
 
 
-async def test_a_confirmed_injury_is_appraised_and_told(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_a_confirmed_injury_is_appraised_and_published(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 5)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
 
     concluded = await appraise(stub, opened.name)
@@ -45,15 +43,15 @@ async def test_a_confirmed_injury_is_appraised_and_told(grading: Any) -> None:
         "4.1.5",
     }
     assert all(finding.text and finding.text_zh for finding in concluded.findings)
-    (event,) = await told(grading)
+    (event,) = await published_conclusions(client)
     assert (event.claim, event.grade, event.revision) == ("claims/c1", 8, concluded.revision)
     assert event.conclude_date == date_pb2.Date(year=2025, month=9, day=1)
 
 
-async def test_a_repeated_request_draws_no_second_panel(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_a_repeated_request_draws_no_second_panel(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 9)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     request = grading_pb2.DrawPanelRequest(request_id="draw", name=opened.name, panel_size=5)
 
@@ -65,10 +63,10 @@ async def test_a_repeated_request_draws_no_second_panel(grading: Any) -> None:
     assert await reason(stub.DrawPanel(other)) == "REQUEST_ID_REUSED"
 
 
-async def test_what_cannot_be_done_is_refused_with_its_reason(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_what_cannot_be_done_is_refused_with_its_reason(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 2)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
 
     draw = grading_pb2.DrawPanelRequest(request_id="d1", name=opened.name)
@@ -81,14 +79,14 @@ async def test_what_cannot_be_done_is_refused_with_its_reason(grading: Any) -> N
     assert await reason(stub.GetAppraisal(unknown)) == "NOT_FOUND"
     malformed = grading_pb2.GetAppraisalRequest(name="claims/c1")
     assert await reason(stub.GetAppraisal(malformed)) == "MALFORMED"
-    agent = grading.stub("worker_agent")
+    agent = client.grading("worker_agent")
     assert await reason(agent.DrawPanel(draw)) == "FORBIDDEN"
 
 
-async def test_opinions_come_from_the_panel_once_and_on_known_items(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_opinions_come_from_the_panel_once_and_on_known_items(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 4)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
     panel = {member.name for member in drawn.panel}
@@ -111,10 +109,10 @@ async def test_opinions_come_from_the_panel_once_and_on_known_items(grading: Any
     assert await reason(stub.ConcludeAppraisal(early)) == "OPINIONS_MISSING"
 
 
-async def test_a_committee_that_read_an_older_revision_cannot_conclude(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_a_committee_that_read_an_older_revision_cannot_conclude(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 3)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
     for index, member in enumerate(drawn.panel):
@@ -125,28 +123,26 @@ async def test_a_committee_that_read_an_older_revision_cannot_conclude(grading: 
     )
 
     assert await reason(stub.ConcludeAppraisal(conclude)) == "APPRAISAL_CHANGED"
-    assert await told(grading) == []
+    assert await published_conclusions(client) == []
 
 
-async def test_opinions_are_not_readable_in_the_database(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_opinions_are_not_readable_in_the_database(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 3)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
     await stub.RecordOpinion(an_opinion("o", opened.name, drawn.panel[0].name))
 
-    async with grading.context.database.begin() as tx:
-        stored = (await tx.execute(text("select opinion from opinion"))).scalar_one()
-
-    assert b"LA0901" not in bytes(stored)
+    (row,) = await client.rows("grading", "select opinion from opinion")
+    assert b"LA0901" not in bytes(row.opinion)
 
 
-async def test_lists_page_by_due_date_and_by_number(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_lists_page_by_due_date_and_by_number(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 5)
     for number in range(3):
-        await grading.hear(determined(claim=f"claims/p{number}"))
+        await client.publish(determined(claim=f"claims/p{number}"))
     while True:
         listed = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest(states=[State.OPENED]))
         if len(listed.appraisals) == 3:
@@ -171,16 +167,14 @@ async def test_lists_page_by_due_date_and_by_number(grading: Any) -> None:
     assert (len(first.specialists), len(rest.specialists)) == (3, 2)
 
 
-async def test_a_conclusion_is_explained_on_the_command_line(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_a_conclusion_is_explained_on_the_command_line(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 3)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     await appraise(stub, opened.name)
-    channels = Channels(grading.addresses, grading.issuer.source("test", ["fund_officer"]))
-    grading.opened.append(channels)
 
-    (chain,) = await chains_of(channels, opened.name)
+    (chain,) = await chains_of(client.channels("fund_officer"), opened.name)
     shown = "\n".join(
         line for finding in chain.findings for line in lines(finding, 1, Language.BOTH)
     )
@@ -191,16 +185,16 @@ async def test_a_conclusion_is_explained_on_the_command_line(grading: Any) -> No
     assert "grading_items = LA0901 9 (since 2015-01-01, CN, GB/T 16180-2014 [law])" in shown
 
 
-async def test_the_invariants_hold_and_the_schema_is_that_of_the_store(grading: Any) -> None:
-    stub = grading.stub("appraiser")
+async def test_the_invariants_hold_and_the_schema_is_that_of_the_store(client: StackClient) -> None:
+    stub = client.grading("appraiser")
     await register(stub, 3)
-    await grading.hear(determined())
+    await client.publish(determined())
     (opened,) = await in_states(stub, State.OPENED)
     await appraise(stub, opened.name)
 
-    async with grading.context.database.begin() as tx:
-        checks = await verify(tx)
-        for table in store.metadata.sorted_tables:
+    async with client.database("grading").begin() as tx:
+        checks = await verify(tx, client.context("grading"))
+        for table in tables.metadata.sorted_tables:
             rows = await tx.execute(
                 sa.text(
                     "select column_name, is_nullable from information_schema.columns"
@@ -208,7 +202,9 @@ async def test_the_invariants_hold_and_the_schema_is_that_of_the_store(grading: 
                 ),
                 {"schema": table.schema, "name": table.name},
             )
-            held = {row.column_name: row.is_nullable == "YES" for row in rows}
-            assert held == {column.name: column.nullable for column in table.columns}
+            columns = {row.column_name: row.is_nullable == "YES" for row in rows}
+            assert columns == {column.name: column.nullable for column in table.columns}
 
-    assert [check.holds for check in checks] == [True] * 3
+    assert [(check.invariant, check.holds) for check in checks] == [
+        (invariant.code, True) for invariant in INVARIANTS
+    ]

@@ -8,18 +8,37 @@ import pytest
 
 from services.runtime.base.settings import Settings
 from tests.support.databases import Databases
-from tests.support.uploading import OrderDesk, order_desk
-
-
-@pytest.fixture
-async def desk(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
-    """The service with a database of the test's own, in August 2025, and workers 1 to 9."""
-    async with order_desk(stack, databases) as desk:
-        yield desk
+from tests.support.snapshots import Snapshot, take_snapshot
+from tests.support.stack_client import StackClient
+from tests.support.uploads import NOW, as_rows, orders_client, row, upload_one
 
 
 @pytest.fixture(scope="module")
-async def shared_desk(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
-    """The same, one for all tests of a file."""
-    async with order_desk(stack, databases) as desk:
-        yield desk
+async def running_orders(stack: Settings, databases: Databases) -> AsyncIterator[StackClient]:
+    """The service with a database for the file, in August 2025, and workers 1 to 9."""
+    async with orders_client(stack, databases) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def empty_orders(running_orders: StackClient) -> Snapshot:
+    """The rows of the service before any test: enrolments and nothing else."""
+    return await take_snapshot(running_orders.stack.settings.database_url, "orders")
+
+
+@pytest.fixture
+async def client(running_orders: StackClient, empty_orders: Snapshot) -> StackClient:
+    """The service with the rows that it began with. Only tests of its own may change the day."""
+    running_orders.clock.set(NOW)
+    await empty_orders.restore()
+    # After a batch of new rows intake expects new rows again, as a service does that just started.
+    await upload_one(running_orders, as_rows("new", [row("new")]))
+    await empty_orders.restore_in_new_epoch()
+    return running_orders
+
+
+@pytest.fixture
+async def new_client(stack: Settings, databases: Databases) -> AsyncIterator[StackClient]:
+    """The same with a service and a database of the test's own."""
+    async with orders_client(stack, databases) as client:
+        yield client

@@ -23,21 +23,22 @@ from services.client.proofs.evidence import evidence_file, verify_file
 from services.kernel.periods import Month, civil_day
 from services.kernel.problems import NotFound
 from services.orderlog.manifest import Archive, ArchiveBroken, ArchivedFile, LoggedBatch
-from services.orders.commands.signing import VERIFIER_FILE
-from services.runtime.base.clock import SetClock, SystemClock
+from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
 from tests.support import command_line
 from tests.support.databases import Databases
-from tests.support.uploading import (
+from tests.support.platforms import PEARL, SWIFT
+from tests.support.stack_client import StackClient
+from tests.support.uploads import (
     NOW,
-    PEARL,
-    SWIFT,
-    OrderDesk,
     as_rows,
-    broken_invariants,
-    order_desk,
+    execute,
+    orders_client,
     problem_in,
     row,
+    upload_one,
+    verifier_key,
+    violations,
 )
 
 LATER = datetime(2025, 9, 1, 1, 0, tzinfo=UTC)
@@ -45,49 +46,46 @@ MONTH = type_pb2.Month(year=2025, month=8)
 ODD = ("null", "NA", 'a,"b"', "雨-2", "=1+1", "\\N", "\\.")
 
 
-def set_clock(desk: OrderDesk, moment: datetime) -> None:
-    clock = desk.running.contexts["orders"].clock
-    assert isinstance(clock, SetClock)
-    clock.set(moment)
-
-
-def key_of(desk: OrderDesk) -> str:
-    path = desk.running.settings.state_dir / VERIFIER_FILE
-    return path.read_text(encoding="ascii").strip()
-
-
-async def fetch(desk: OrderDesk, folder: Path, platform: str = SWIFT) -> Archive:
+async def fetch(client: StackClient, folder: Path, platform: str = SWIFT) -> Archive:
     asked = pb.GetOrderArchiveRequest(platform=f"platforms/{platform}", month=MONTH)
-    parts = desk.at("administrator").GetOrderArchive(asked, timeout=60)
-    return await write_archive(parts, made(folder), key_of(desk))
+    parts = client.orders("administrator").GetOrderArchive(asked, timeout=60)
+    return await write_archive(parts, new_folder(folder), verifier_key(client))
 
 
-def made(folder: Path) -> Path:
+def new_folder(folder: Path) -> Path:
     folder.mkdir()
     return folder
 
 
+@pytest.fixture
+def client(new_client: StackClient) -> StackClient:
+    """A service of the test's own, for tests that change the day."""
+    return new_client
+
+
 @pytest.fixture(scope="module")
-async def filled(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
+async def filled(stack: Settings, databases: Databases) -> AsyncIterator[StackClient]:
     """A batch in July, five in August of which one stores nothing, one in September."""
-    async with order_desk(stack, databases) as desk:
-        set_clock(desk, datetime(2025, 7, 31, 15, 59, 59, tzinfo=UTC))
-        await desk.receipt(as_rows("july", [row("o-1", state=pb.ACCEPTED, ended=None)]))
-        set_clock(desk, NOW)
-        await desk.receipt(as_rows("a1", [row("o-1", revision=2), *(row(f"a-{n}") for n in "xyz")]))
-        await desk.receipt(as_rows("a2", [row(number) for number in ODD]))
-        await desk.receipt(as_rows("a3", [row("a-x"), row("a-y")]))
+    async with orders_client(stack, databases) as client:
+        client.clock.set(datetime(2025, 7, 31, 15, 59, 59, tzinfo=UTC))
+        await upload_one(client, as_rows("july", [row("o-1", state=pb.ACCEPTED, ended=None)]))
+        client.clock.set(NOW)
+        await upload_one(
+            client, as_rows("a1", [row("o-1", revision=2), *(row(f"a-{n}") for n in "xyz")])
+        )
+        await upload_one(client, as_rows("a2", [row(number) for number in ODD]))
+        await upload_one(client, as_rows("a3", [row("a-x"), row("a-y")]))
         mixed = [row("a-x"), row("m-1"), row("bad", worker=77), row("m-2"), row("m-3")]
-        await desk.receipt(as_rows("a4", mixed))
+        await upload_one(client, as_rows("a4", mixed))
         reversal = row("m-1", revision=2, state=pb.REVERSED, reason='测试, "two" parts')
-        await desk.receipt(as_rows("a5", [reversal]))
-        set_clock(desk, LATER)
-        await desk.receipt(as_rows("september", [row("o-1", revision=3)]))
-        yield desk
+        await upload_one(client, as_rows("a5", [reversal]))
+        client.clock.set(LATER)
+        await upload_one(client, as_rows("september", [row("o-1", revision=3)]))
+        yield client
 
 
 @pytest.fixture(scope="module")
-async def folder(filled: OrderDesk, tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def folder(filled: StackClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """August, archived on the first of September."""
     path = tmp_path_factory.mktemp("archive") / "2025-08"
     await fetch(filled, path)
@@ -108,9 +106,9 @@ async def test_an_archive_holds_the_batches_of_its_month_and_no_others(folder: P
 
 
 async def test_the_archive_makes_the_evidence_file_that_the_service_makes(
-    filled: OrderDesk, folder: Path
+    filled: StackClient, folder: Path
 ) -> None:
-    key, stub = key_of(filled), filled.at("adjudicator")
+    key, stub = verifier_key(filled), filled.orders("adjudicator")
     orders = [("o-1", 2), ("a-z", 0), ("m-1", 1), ("m-1", 0), ("m-3", 0), *((n, 0) for n in ODD)]
 
     for number, revision in orders:
@@ -128,19 +126,19 @@ async def test_the_archive_makes_the_evidence_file_that_the_service_makes(
 async def test_a_proof_from_the_archive_holds_after_the_log_has_grown_and_rows_are_gone(
     stack: Settings, databases: Databases, tmp_path: Path
 ) -> None:
-    async with order_desk(stack, databases) as desk:
-        await desk.receipt(as_rows("b1", [row("o-1"), row("o-2")]))
-        set_clock(desk, LATER)
-        await fetch(desk, tmp_path / "first")
-        await desk.receipt(as_rows("b2", [row("o-3")]))
-        await desk.execute("set session_replication_role = replica; delete from orders.orders")
+    async with orders_client(stack, databases) as client:
+        await upload_one(client, as_rows("b1", [row("o-1"), row("o-2")]))
+        client.clock.set(LATER)
+        await fetch(client, tmp_path / "first")
+        await upload_one(client, as_rows("b2", [row("o-3")]))
+        await execute(client, "set session_replication_role = replica; delete from orders.orders")
 
         proof = prove_from([tmp_path / "first"], f"platforms/{SWIFT}/orders/o-2")
-        head = await desk.at("administrator").GetLogConsistency(
+        head = await client.orders("administrator").GetLogConsistency(
             pb.GetLogConsistencyRequest(platform=f"platforms/{SWIFT}", first_size=1)
         )
 
-        assert verify_file(evidence_file(key_of(desk), [proof]), key_of(desk))
+        assert verify_file(evidence_file(verifier_key(client), [proof]), verifier_key(client))
         assert proof.checkpoint.log_size == 1
         assert head.first_root == proof.checkpoint.root
 
@@ -153,15 +151,17 @@ async def test_a_record_that_is_in_no_archive_is_not_proven(folder: Path) -> Non
 
 
 async def test_the_latest_revision_is_found_over_several_archives(
-    filled: OrderDesk, folder: Path, tmp_path: Path
+    filled: StackClient, folder: Path, tmp_path: Path
 ) -> None:
-    set_clock(filled, datetime(2025, 10, 1, 1, 0, tzinfo=UTC))
+    filled.clock.set(datetime(2025, 10, 1, 1, 0, tzinfo=UTC))
     later = tmp_path / "september"
     asked = pb.GetOrderArchiveRequest(
         platform=f"platforms/{SWIFT}", month=type_pb2.Month(year=2025, month=9)
     )
-    stub = filled.at("administrator")
-    await write_archive(stub.GetOrderArchive(asked, timeout=60), made(later), key_of(filled))
+    stub = filled.orders("administrator")
+    await write_archive(
+        stub.GetOrderArchive(asked, timeout=60), new_folder(later), verifier_key(filled)
+    )
 
     name = f"platforms/{SWIFT}/orders/o-1"
     assert prove_from([later, folder], name).record.row.revision == 3
@@ -287,11 +287,11 @@ def test_an_archive_of_another_key_is_refused(folder: Path) -> None:
         check_folder(folder, "oip/440000/orders+00000000+AAAA")
 
 
-async def refusal(desk: OrderDesk, **changes: object) -> tuple[str, str]:
+async def refusal(client: StackClient, **changes: object) -> tuple[str, str]:
     asked = pb.GetOrderArchiveRequest(platform=f"platforms/{SWIFT}", month=MONTH)
     asked.MergeFrom(pb.GetOrderArchiveRequest(**changes))  # type: ignore[arg-type]
     with pytest.raises(grpc.RpcError) as refused:
-        async for _ in desk.at("administrator").GetOrderArchive(asked, timeout=30):
+        async for _ in client.orders("administrator").GetOrderArchive(asked, timeout=30):
             pass
     from grpc_status import rpc_status
 
@@ -299,61 +299,61 @@ async def refusal(desk: OrderDesk, **changes: object) -> tuple[str, str]:
     return reason, sentence
 
 
-async def test_a_month_is_not_archived_before_it_is_over(desk: OrderDesk) -> None:
-    await desk.receipt(as_rows("b1", [row("o-1")]))
+async def test_a_month_is_not_archived_before_it_is_over(client: StackClient) -> None:
+    await upload_one(client, as_rows("b1", [row("o-1")]))
 
     for moment in (NOW, datetime(2025, 8, 31, 16, 59, tzinfo=UTC)):
-        set_clock(desk, moment)
-        assert (await refusal(desk))[0] == "MONTH_NOT_OVER"
+        client.clock.set(moment)
+        assert (await refusal(client))[0] == "MONTH_NOT_OVER"
 
 
-async def test_a_month_without_batches_is_refused(desk: OrderDesk) -> None:
-    set_clock(desk, LATER)
-    assert (await refusal(desk))[0] == "NOTHING_TO_ARCHIVE"
+async def test_a_month_without_batches_is_refused(client: StackClient) -> None:
+    client.clock.set(LATER)
+    assert (await refusal(client))[0] == "NOTHING_TO_ARCHIVE"
 
 
 async def test_records_changed_in_the_database_make_no_archive(
-    desk: OrderDesk, tmp_path: Path
+    client: StackClient, tmp_path: Path
 ) -> None:
-    await desk.receipt(as_rows("b1", [row("o-1"), row("o-2")]))
-    set_clock(desk, LATER)
-    await desk.execute(
-        "set session_replication_role = replica; update orders.orders set worker = 2"
+    await upload_one(client, as_rows("b1", [row("o-1"), row("o-2")]))
+    client.clock.set(LATER)
+    await execute(
+        client, "set session_replication_role = replica; update orders.orders set worker = 2"
     )
 
     with pytest.raises(ArchiveBroken, match="b1 do not give its root"):
-        await fetch(desk, tmp_path / "broken")
+        await fetch(client, tmp_path / "broken")
     assert not (tmp_path / "broken" / MANIFEST).exists()
 
 
 async def test_only_an_administrator_archives_and_nothing_is_deleted(
-    filled: OrderDesk, folder: Path
+    filled: StackClient, folder: Path
 ) -> None:
     asked = pb.GetOrderArchiveRequest(platform=f"platforms/{SWIFT}", month=MONTH)
     for role in ("platform", "fund_officer", "adjudicator"):
-        stub = filled.at(role, platform=SWIFT if role == "platform" else "")
+        stub = filled.orders(role, platform=SWIFT if role == "platform" else "")
         with pytest.raises(grpc.RpcError) as refused:
             async for _ in stub.GetOrderArchive(asked, timeout=30):
                 pass
         assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
-    assert await broken_invariants(filled) == []
+    assert await violations(filled) == []
     assert (folder / MANIFEST).exists()
 
 
-def same(one: str, other: str) -> bool:
-    return Path(one).read_bytes() == Path(other).read_bytes()
+def same(first: str, second: str) -> bool:
+    return Path(first).read_bytes() == Path(second).read_bytes()
 
 
 async def test_the_command_line_archives_verifies_and_proves(
-    desk: OrderDesk, tmp_path: Path
+    client: StackClient, tmp_path: Path
 ) -> None:
     # The command line signs its tokens by the clock on the wall.
     now = SystemClock().now()
     month = str(Month.of(civil_day(now - timedelta(days=40))))
-    set_clock(desk, now - timedelta(days=40))
-    await desk.receipt(as_rows("b1", [row(f"o-{number}") for number in range(15)]))
-    set_clock(desk, now)
-    state = desk.running.settings.state_dir
+    client.clock.set(now - timedelta(days=40))
+    await upload_one(client, as_rows("b1", [row(f"o-{number}") for number in range(15)]))
+    client.clock.set(now)
+    state = client.stack.settings.state_dir
     order = f"platforms/{SWIFT}/orders/o-7"
 
     async def oip(*words: str) -> tuple[int, str]:
@@ -361,19 +361,19 @@ async def test_the_command_line_archives_verifies_and_proves(
         return done.exit_code, done.output
 
     to, served, kept = (str(tmp_path / name) for name in ("archive", "served", "kept"))
-    code, told = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
-    assert (code, "15" in told) == (0, True), told
-    code, told = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
-    assert (code, "not empty" in told) == (2, True), told
-    code, told = await oip("orders", "verify-archive", to, "--key", key_of(desk))
-    assert (code, "is valid under this key" in told) == (0, True), told
+    code, output = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
+    assert (code, "15" in output) == (0, True), output
+    code, output = await oip("orders", "archive", month, "--platform", SWIFT, "--to", to)
+    assert (code, "not empty" in output) == (2, True), output
+    code, output = await oip("orders", "verify-archive", to, "--key", verifier_key(client))
+    assert (code, "is valid under this key" in output) == (0, True), output
     assert (await oip("evidence", "prove", order, "--out", served))[0] == 0
     assert (await oip("evidence", "prove", order, "--archive", to, "--out", kept))[0] == 0
     assert same(served, kept)
-    assert (await oip("evidence", "verify", kept, "--key", key_of(desk)))[0] == 0
+    assert (await oip("evidence", "verify", kept, "--key", verifier_key(client)))[0] == 0
 
     held = json.loads((tmp_path / "archive" / MANIFEST).read_text(encoding="utf-8"))
     held["month"] = "2025-06"
     (tmp_path / "archive" / MANIFEST).write_text(json.dumps(held), encoding="utf-8")
-    code, told = await oip("orders", "verify-archive", to)
-    assert (code, "was changed" in told) == (2, True), told
+    code, output = await oip("orders", "verify-archive", to)
+    assert (code, "was changed" in output) == (2, True), output

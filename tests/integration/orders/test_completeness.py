@@ -1,9 +1,9 @@
-"""Whether all orders came: declared totals, gaps, silence, and what is told of them."""
+"""Whether all orders came: declared totals, gaps, silence, and the events about them."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import grpc
 import pytest
@@ -13,21 +13,16 @@ from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
 from services.orders.commands.gaps import compare_days
-from services.runtime.base.clock import SetClock
 from services.runtime.rpc.client import problem_of
 from services.runtime.rpc.wire import enum_number
-from tests.support.order_lives import until
-from tests.support.uploading import NINE, NOW, PEARL, SWIFT, OrderDesk, as_rows, row
+from tests.support.killed_orders import until
+from tests.support.platforms import PEARL, SWIFT
+from tests.support.stack_client import StackClient
+from tests.support.uploads import NINE, NOW, as_rows, enrol, execute, row, upload_one
 
 JULY = type_pb2.Month(year=2025, month=7)
 TENTH = date(2025, 7, 10)
 ONE_DAY = timedelta(days=1)
-
-
-def set_clock(desk: OrderDesk, moment: datetime) -> None:
-    clock = desk.context.clock
-    assert isinstance(clock, SetClock)
-    clock.set(moment)
 
 
 def totals(
@@ -46,49 +41,49 @@ def totals(
 
 
 async def declare(
-    desk: OrderDesk, request_id: str, lines: dict[int, int], day: date = TENTH
+    client: StackClient, request_id: str, lines: dict[int, int], day: date = TENTH
 ) -> pb.OrderTotals:
-    stub = desk.at("platform", platform=SWIFT)
+    stub = client.orders("platform", platform=SWIFT)
     return await stub.DeclareOrderTotals(totals(request_id, lines, day))
 
 
 Shown = tuple[int, str, int, int, int, str]
 
 
-async def gaps(desk: OrderDesk, month: type_pb2.Month = JULY) -> list[Shown]:
-    answer = await desk.at("fund_officer").ListOrderGaps(
+async def gaps(client: StackClient, month: type_pb2.Month = JULY) -> list[Shown]:
+    answer = await client.orders("fund_officer").ListOrderGaps(
         pb.ListOrderGapsRequest(month=month, page_size=1000)
     )
     return [shown(one) for one in answer.gaps]
 
 
-def shown(one: pb.OrderGap) -> Shown:
+def shown(gap: pb.OrderGap) -> Shown:
     return (
-        one.service_date.day,
-        one.pooling_area,
-        one.declared_count,
-        one.held_count,
-        one.late_count,
-        pb.OrderGap.Kind.Name(one.kind),
+        gap.service_date.day,
+        gap.pooling_area,
+        gap.declared_count,
+        gap.held_count,
+        gap.late_count,
+        pb.OrderGap.Kind.Name(gap.kind),
     )
 
 
-async def told(desk: OrderDesk) -> list[events_pb2.OrderGapFound]:
-    rows = await desk.execute(
-        "select payload from orders.outbox where subject like '%%GapFound' order by id"
-    )
-    return [events_pb2.OrderGapFound.FromString(payload) for (payload,) in rows]
+async def published(client: StackClient) -> list[events_pb2.OrderGapFound]:
+    return await client.published("orders", events_pb2.OrderGapFound)
 
 
-async def test_gaps_between_declared_and_held_orders_are_listed_and_told(desk: OrderDesk) -> None:
-    set_clock(desk, NINE + 4 * ONE_DAY)
-    await desk.receipt(
-        as_rows("b1", [row("a"), row("b"), row("far", accepted=NINE + timedelta(days=3))])
+async def test_gaps_between_declared_and_held_orders_are_listed_and_published(
+    new_client: StackClient,
+) -> None:
+    new_client.clock.set(NINE + 4 * ONE_DAY)
+    await upload_one(
+        new_client,
+        as_rows("b1", [row("a"), row("b"), row("far", accepted=NINE + timedelta(days=3))]),
     )
-    first = await declare(desk, "t1", {440100: 3, 440600: 1})
+    first = await declare(new_client, "t1", {440100: 3, 440600: 1})
 
     assert first.revision == 1
-    assert await gaps(desk) == [
+    assert await gaps(new_client) == [
         (10, "440100", 3, 2, 2, "MISSING"),
         (10, "440600", 1, 0, 0, "MISSING"),
         (11, "", 0, 0, 0, "SILENCE"),
@@ -96,66 +91,67 @@ async def test_gaps_between_declared_and_held_orders_are_listed_and_told(desk: O
         (13, "440100", 0, 1, 0, "UNDECLARED"),
     ]
 
-    await desk.receipt(
-        as_rows("b2", [row("c"), row("d", place_of_acceptance=440600), row("e", worker=2)])
+    await upload_one(
+        new_client,
+        as_rows("b2", [row("c"), row("d", place_of_acceptance=440600), row("e", worker=2)]),
     )
-    assert (10, "440100", 3, 4, 4, "SURPLUS") in await gaps(desk)
+    assert (10, "440100", 3, 4, 4, "SURPLUS") in await gaps(new_client)
 
-    await declare(desk, "t2", {440100: 4, 440600: 1})
-    events = await told(desk)
+    await declare(new_client, "t2", {440100: 4, 440600: 1})
+    events = await published(new_client)
     assert [one.revision for one in events] == [1, 2, 3]
     kinds = [[pb.OrderGap.Kind.Name(gap.kind) for gap in one.gaps] for one in events]
     assert kinds == [["MISSING"] * 2, ["SURPLUS", "LATE_ARRIVALS"], ["LATE_ARRIVALS"] * 2]
 
 
 async def test_what_came_after_the_declaration_is_late_though_the_counts_agree(
-    desk: OrderDesk,
+    new_client: StackClient,
 ) -> None:
-    set_clock(desk, NINE + timedelta(hours=2))
-    await desk.receipt(as_rows("b1", [row("a")]))
-    await declare(desk, "t1", {440100: 2})
-    set_clock(desk, NINE + timedelta(hours=3))
-    await desk.receipt(as_rows("b2", [row("b")]))
-    assert await gaps(desk) == [(10, "440100", 2, 2, 1, "LATE_ARRIVALS")]
+    new_client.clock.set(NINE + timedelta(hours=2))
+    await upload_one(new_client, as_rows("b1", [row("a")]))
+    await declare(new_client, "t1", {440100: 2})
+    new_client.clock.set(NINE + timedelta(hours=3))
+    await upload_one(new_client, as_rows("b2", [row("b")]))
+    assert await gaps(new_client) == [(10, "440100", 2, 2, 1, "LATE_ARRIVALS")]
 
-    await declare(desk, "t2", {440100: 2})
-    assert await gaps(desk) == []
-    assert [len(one.gaps) for one in await told(desk)] == [1, 1, 0]
+    await declare(new_client, "t2", {440100: 2})
+    assert await gaps(new_client) == []
+    assert [len(one.gaps) for one in await published(new_client)] == [1, 1, 0]
 
 
-async def test_a_platform_that_stops_is_silent_in_every_month_since(desk: OrderDesk) -> None:
-    await desk.enrol(1, platform=PEARL)
-    await desk.receipt(as_rows("b1", [row("a", accepted=NINE - timedelta(days=60))]))
-    await desk.receipt(as_rows("b1", [row("a")], PEARL), PEARL)
+async def test_a_platform_that_stops_is_silent_in_every_month_since(client: StackClient) -> None:
+    await enrol(client, 1, platform=PEARL)
+    await upload_one(client, as_rows("b1", [row("a", accepted=NINE - timedelta(days=60))]))
+    await upload_one(client, as_rows("b1", [row("a")], PEARL), PEARL)
 
-    listed = await desk.at("fund_officer").ListOrderGaps(
+    listed = await client.orders("fund_officer").ListOrderGaps(
         pb.ListOrderGapsRequest(month=type_pb2.Month(year=2025, month=6), page_size=1000)
     )
     silent = [(one.platform, one.service_date.day) for one in listed.gaps]
-    assert silent == [(SWIFT, day) for day in range(1, 31)]
-    listed = await desk.at("fund_officer").ListOrderGaps(
+    assert silent == [(f"platforms/{SWIFT}", day) for day in range(1, 31)]
+    listed = await client.orders("fund_officer").ListOrderGaps(
         pb.ListOrderGapsRequest(month=JULY, page_size=1000)
     )
-    days = [one.service_date.day for one in listed.gaps if one.platform == PEARL]
+    days = [one.service_date.day for one in listed.gaps if one.platform == f"platforms/{PEARL}"]
     assert days == list(range(10, 32))
     # It is the morning of the first of August: that day is not over.
     august = type_pb2.Month(year=2025, month=8)
-    assert await gaps(desk, august) == []
+    assert await gaps(client, august) == []
 
 
-async def test_orders_taken_back_leave_silence(desk: OrderDesk) -> None:
-    await desk.receipt(as_rows("b1", [row("a"), row("b", accepted=NINE + ONE_DAY)]))
+async def test_orders_taken_back_leave_silence(client: StackClient) -> None:
+    await upload_one(client, as_rows("b1", [row("a"), row("b", accepted=NINE + ONE_DAY)]))
     gone = row("b", revision=2, accepted=NINE + ONE_DAY, state=pb.REVERSED, reason="test")
-    await desk.receipt(as_rows("b2", [gone]))
+    await upload_one(client, as_rows("b2", [gone]))
 
-    assert (11, "", 0, 0, 0, "SILENCE") in await gaps(desk)
+    assert (11, "", 0, 0, 0, "SILENCE") in await gaps(client)
 
 
-async def test_gaps_are_paged(desk: OrderDesk) -> None:
-    await desk.enrol(1, platform=PEARL)
-    await desk.receipt(as_rows("b1", [row("a"), row("b", place_of_acceptance=440600)]))
-    await desk.receipt(as_rows("b1", [row("a", accepted=NINE + 15 * ONE_DAY)], PEARL), PEARL)
-    stub, seen, token = desk.at("administrator"), list[pb.OrderGap](), ""
+async def test_gaps_are_paged(client: StackClient) -> None:
+    await enrol(client, 1, platform=PEARL)
+    await upload_one(client, as_rows("b1", [row("a"), row("b", place_of_acceptance=440600)]))
+    await upload_one(client, as_rows("b1", [row("a", accepted=NINE + 15 * ONE_DAY)], PEARL), PEARL)
+    stub, seen, token = client.orders("administrator"), list[pb.OrderGap](), ""
     while True:
         page = await stub.ListOrderGaps(
             pb.ListOrderGapsRequest(month=JULY, page_size=7, page_token=token)
@@ -168,51 +164,55 @@ async def test_gaps_are_paged(desk: OrderDesk) -> None:
 
     assert seen == list(whole.gaps)
     assert len(seen) == 7 + 23
-    own = await desk.at("platform", platform=PEARL).ListOrderGaps(
+    own = await client.orders("platform", platform=PEARL).ListOrderGaps(
         pb.ListOrderGapsRequest(month=JULY)
     )
-    assert list(own.gaps) == [one for one in seen if one.platform == PEARL]
+    assert list(own.gaps) == [one for one in seen if one.platform == f"platforms/{PEARL}"]
     with pytest.raises(grpc.RpcError) as refused:
         await stub.ListOrderGaps(pb.ListOrderGapsRequest(month=JULY, page_token="YWJj"))
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_silence_is_told_when_a_day_is_over_and_taken_back_by_orders(
-    desk: OrderDesk,
+async def test_silence_is_published_when_a_day_is_over_and_withdrawn_by_orders(
+    new_client: StackClient,
 ) -> None:
-    set_clock(desk, NINE + timedelta(hours=1))
-    await desk.receipt(as_rows("b1", [row("a")]))
-    await declare(desk, "t1", {440100: 1})
-    assert await told(desk) == []
+    new_client.clock.set(NINE + timedelta(hours=1))
+    await upload_one(new_client, as_rows("b1", [row("a")]))
+    await declare(new_client, "t1", {440100: 1})
+    assert await published(new_client) == []
 
     midnight = NINE - timedelta(hours=9)
-    set_clock(desk, midnight + 2 * ONE_DAY - timedelta(seconds=1))
+    new_client.clock.set(midnight + 2 * ONE_DAY - timedelta(seconds=1))
     await asyncio.sleep(2.5)
-    assert await told(desk) == []
-    set_clock(desk, midnight + 2 * ONE_DAY)
+    assert await published(new_client) == []
+    new_client.clock.set(midnight + 2 * ONE_DAY)
 
-    async def is_told(count: int = 1) -> bool:
-        return len(await told(desk)) == count
+    async def is_published(count: int = 1) -> bool:
+        return len(await published(new_client)) == count
 
-    await until(is_told, 10)
-    (silence,) = await told(desk)
-    assert (silence.platform, silence.service_date.day, silence.revision) == (SWIFT, 11, 1)
+    await until(is_published, 10)
+    (silence,) = await published(new_client)
+    assert (silence.platform, silence.service_date.day, silence.revision) == (
+        f"platforms/{SWIFT}",
+        11,
+        1,
+    )
     assert [shown(one) for one in silence.gaps] == [(11, "", 0, 0, 0, "SILENCE")]
 
-    set_clock(desk, midnight + 2 * ONE_DAY + timedelta(hours=10))
-    await desk.receipt(as_rows("b2", [row("b", accepted=NINE + ONE_DAY)]))
-    (_, undeclared) = await told(desk)
+    new_client.clock.set(midnight + 2 * ONE_DAY + timedelta(hours=10))
+    await upload_one(new_client, as_rows("b2", [row("b", accepted=NINE + ONE_DAY)]))
+    (_, undeclared) = await published(new_client)
     assert [shown(one) for one in undeclared.gaps] == [(11, "440100", 0, 1, 0, "UNDECLARED")]
-    await desk.receipt(as_rows("b3", [row("c", accepted=NINE + ONE_DAY)]))
+    await upload_one(new_client, as_rows("b3", [row("c", accepted=NINE + ONE_DAY)]))
     await asyncio.sleep(1.5)
-    assert await is_told(2)
+    assert await is_published(2)
 
 
-async def test_a_restarted_comparison_tells_nothing_twice(desk: OrderDesk) -> None:
-    await desk.receipt(as_rows("b1", [row("a")]))
+async def test_a_restarted_comparison_publishes_nothing_twice(client: StackClient) -> None:
+    await upload_one(client, as_rows("b1", [row("a")]))
 
     async def compare(day: date) -> int:
-        async with desk.running.contexts["orders"].database.begin(SWIFT) as tx:
+        async with client.database("orders").begin(SWIFT) as tx:
             return await compare_days(tx, SWIFT, day, NOW)
 
     assert [await compare(date(2025, 8, 1)) for _ in range(2)] == [22, 0]
@@ -221,25 +221,26 @@ async def test_a_restarted_comparison_tells_nothing_twice(desk: OrderDesk) -> No
 
 
 async def test_declarations_and_batches_side_by_side_leave_one_true_comparison(
-    desk: OrderDesk,
+    client: StackClient,
 ) -> None:
-    await desk.receipt(as_rows("b0", [row("a")]))
-    declared = [declare(desk, f"t{n}", {440100: n}) for n in range(5, 15)]
-    batches = [desk.receipt(as_rows(f"u{n}", [row(f"u-{n}")])) for n in range(12)]
+    await upload_one(client, as_rows("b0", [row("a")]))
+    declared = [declare(client, f"t{n}", {440100: n}) for n in range(5, 15)]
+    batches = [upload_one(client, as_rows(f"u{n}", [row(f"u-{n}")])) for n in range(12)]
 
     answers = await asyncio.gather(*declared, *batches)
 
     assert sorted(one.revision for one in answers[:10] if isinstance(one, pb.OrderTotals)) == list(
         range(1, 11)
     )
-    ((newest, count),) = await desk.execute(
-        "select revision, order_count from orders.order_totals order by revision desc limit 1"
+    ((newest, count),) = await execute(
+        client,
+        "select revision, order_count from orders.order_totals order by revision desc limit 1",
     )
     assert newest == 10
-    last = (await told(desk))[-1]
+    last = (await published(client))[-1]
     kind = "MISSING" if count > 13 else "SURPLUS" if count < 13 else "LATE_ARRIVALS"
     assert [shown(one) for one in last.gaps] == [(10, "440100", count, 13, 13, kind)]
-    assert [one for one in await gaps(desk) if one[0] == 10] == [shown(one) for one in last.gaps]
+    assert [one for one in await gaps(client) if one[0] == 10] == [shown(one) for one in last.gaps]
 
 
 @pytest.mark.parametrize(
@@ -266,18 +267,18 @@ async def test_declarations_and_batches_side_by_side_leave_one_true_comparison(
     ],
 )
 async def test_totals_that_cannot_be_are_refused(
-    shared_desk: OrderDesk, request_: pb.DeclareOrderTotalsRequest, reason: str
+    client: StackClient, request_: pb.DeclareOrderTotalsRequest, reason: str
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await shared_desk.at("platform", platform=SWIFT).DeclareOrderTotals(request_)
+        await client.orders("platform", platform=SWIFT).DeclareOrderTotals(request_)
 
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert problem_of(refused.value).reason == reason
-    assert await shared_desk.execute("select count(*) from orders.order_totals") == [(0,)]
+    assert await execute(client, "select count(*) from orders.order_totals") == [(0,)]
 
 
 async def test_totals_of_the_first_day_of_the_scheme_and_of_today_are_taken(
-    desk: OrderDesk,
+    client: StackClient,
 ) -> None:
     for day in (date(2022, 7, 1), date(2025, 8, 1)):
-        assert (await declare(desk, f"t-{day}", {440100: 1}, day)).revision == 1
+        assert (await declare(client, f"t-{day}", {440100: 1}, day)).revision == 1

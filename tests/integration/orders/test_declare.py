@@ -77,13 +77,13 @@ async def test_a_file_that_cannot_be_is_refused_in_one_sentence(
 async def test_what_cannot_be_declared_is_refused_in_one_sentence(
     pair: Stack, tmp_path: Path
 ) -> None:
-    one = ("--line", "440100:RIDE_HAILING=5")
+    line = ("--line", "440100:RIDE_HAILING=5")
     refused = {
         "cannot be read": await declare(pair, "--lines", tmp_path / "none.csv"),
-        "is not a day": await declare(pair, *one, day="yesterday"),
-        "declare a day from": await declare(pair, *one, day="2099-01-01"),
-        "add up to 5, not to 6": await declare(pair, *one, "--count", "6"),
-        "not both": await declare(pair, *one, "--lines", tmp_path / "none.csv"),
+        "is not a day": await declare(pair, *line, day="yesterday"),
+        "declare a day from": await declare(pair, *line, day="2099-01-01"),
+        "add up to 5, not to 6": await declare(pair, *line, "--count", "6"),
+        "not both": await declare(pair, *line, "--lines", tmp_path / "none.csv"),
         "Pass --count 0": await declare(pair),
     }
 

@@ -10,25 +10,32 @@ from oip.orders.v1 import orders_pb2 as pb
 
 from services.orderlog import notes, tree
 from services.orderlog.entries import log_entry
-from services.orders.commands.signing import VERIFIER_FILE
 from services.runtime.rpc.wire import moment_from_wire
-from tests.support.uploading import PEARL, SWIFT, OrderDesk, as_rows, broken_invariants, row
+from tests.support.platforms import PEARL, SWIFT
+from tests.support.snapshots import Snapshot, take_snapshot
+from tests.support.stack_client import StackClient
+from tests.support.uploads import NOW, as_rows, execute, row, upload_one, verifier_key, violations
 
 ORDER = f"platforms/{SWIFT}/orders/o-3"
 
 
-@pytest.fixture
-async def held(desk: OrderDesk) -> OrderDesk:
-    """Five batches; o-3 stands in the second one."""
+@pytest.fixture(scope="module")
+async def filled(running_orders: StackClient, empty_orders: Snapshot) -> Snapshot:
+    """Five batches; o-3 is in the second one."""
+    await empty_orders.restore()
     for number, count in enumerate((1, 7, 2, 4, 3)):
         rows = [row(f"o-{n}" if number == 1 else f"b{number}-{n}") for n in range(count)]
-        await desk.receipt(as_rows(f"b{number}", rows))
-    return desk
+        await upload_one(running_orders, as_rows(f"b{number}", rows))
+    await running_orders.delivered()
+    return await take_snapshot(running_orders.stack.settings.database_url, "orders")
 
 
-def verifier_key(desk: OrderDesk) -> str:
-    path = desk.running.settings.state_dir / VERIFIER_FILE
-    return path.read_text(encoding="ascii").strip()
+@pytest.fixture
+async def log(running_orders: StackClient, filled: Snapshot) -> StackClient:
+    """The service with those batches."""
+    running_orders.clock.set(NOW)
+    await filled.restore()
+    return running_orders
 
 
 def is_proven(proof: pb.OrderProof, key: str) -> bool:
@@ -48,32 +55,32 @@ def is_proven(proof: pb.OrderProof, key: str) -> bool:
     return in_batch and in_log
 
 
-async def prove(desk: OrderDesk, name: str = ORDER) -> pb.OrderProof:
-    return await desk.at("adjudicator").GetOrderProof(pb.GetOrderProofRequest(name=name))
+async def prove(client: StackClient, name: str = ORDER) -> pb.OrderProof:
+    return await client.orders("adjudicator").GetOrderProof(pb.GetOrderProofRequest(name=name))
 
 
-async def test_a_record_is_proven_from_leaf_to_signed_head(held: OrderDesk) -> None:
-    proof = await prove(held)
+async def test_a_record_is_proven_from_leaf_to_signed_head(log: StackClient) -> None:
+    proof = await prove(log)
 
-    assert is_proven(proof, verifier_key(held))
+    assert is_proven(proof, verifier_key(log))
     assert (proof.leaf_index, proof.leaf_count, proof.log_index) == (3, 7, 1)
     assert proof.checkpoint.log_size == 5
 
 
-async def test_every_record_of_a_mixed_batch_is_proven(held: OrderDesk) -> None:
+async def test_every_record_of_a_mixed_batch_is_proven(log: StackClient) -> None:
     rows = [row("o-1"), row("new-1"), row("o-2"), row("bad", worker=77), row("new-2"), row("new-3")]
-    receipt = await held.receipt(as_rows("mixed", rows))
-    key = verifier_key(held)
+    receipt = await upload_one(log, as_rows("mixed", rows))
+    key = verifier_key(log)
 
-    proofs = [await prove(held, f"platforms/{SWIFT}/orders/new-{n}") for n in (1, 2, 3)]
+    proofs = [await prove(log, f"platforms/{SWIFT}/orders/new-{n}") for n in (1, 2, 3)]
 
     assert receipt.created_count == 3
     assert [proof.leaf_index for proof in proofs] == [0, 1, 2]
     assert all(is_proven(proof, key) for proof in proofs)
 
 
-async def test_any_changed_byte_of_a_proof_is_found(held: OrderDesk) -> None:
-    proof, key = await prove(held), verifier_key(held)
+async def test_any_changed_byte_of_a_proof_is_found(log: StackClient) -> None:
+    proof, key = await prove(log), verifier_key(log)
 
     def changed(change: Callable[[pb.OrderProof], None]) -> pb.OrderProof:
         other = pb.OrderProof.FromString(proof.SerializeToString())
@@ -97,8 +104,8 @@ async def test_any_changed_byte_of_a_proof_is_found(held: OrderDesk) -> None:
         notes.open_note(proof.checkpoint.note.replace("\n5\n", "\n6\n"), key)
 
 
-async def test_the_log_only_grows(held: OrderDesk) -> None:
-    stub, key = held.at("fund_officer"), verifier_key(held)
+async def test_the_log_only_grows(log: StackClient) -> None:
+    stub, key = log.orders("fund_officer"), verifier_key(log)
     answer = await stub.ListCheckpoints(pb.ListCheckpointsRequest(platform=f"platforms/{SWIFT}"))
     heads = {one.log_size: notes.open_note(one.note, key) for one in answer.checkpoints}
 
@@ -115,24 +122,26 @@ async def test_the_log_only_grows(held: OrderDesk) -> None:
             )
 
 
-async def test_a_changed_record_is_not_proven_any_more(held: OrderDesk) -> None:
-    await held.execute(
+async def test_a_changed_record_is_not_proven_any_more(log: StackClient) -> None:
+    await execute(
+        log,
         "set session_replication_role = replica;"
-        " update orders.orders set worker = 2 where order_no = 'o-3'"
+        " update orders.orders set worker = 2 where order_no = 'o-3'",
     )
 
     with pytest.raises(grpc.RpcError) as refused:
-        await prove(held)
+        await prove(log)
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_forked_log_does_not_fit_a_head_given_out_before(held: OrderDesk) -> None:
+async def test_a_forked_log_does_not_fit_a_head_given_out_before(log: StackClient) -> None:
     """An operator who rewrites a batch and all that follows, signatures too, meets the old head."""
-    key = verifier_key(held)
-    stub = held.at("fund_officer")
+    key = verifier_key(log)
+    stub = log.orders("fund_officer")
     request = pb.ListCheckpointsRequest(platform=f"platforms/{SWIFT}")
     given_out = notes.open_note((await stub.ListCheckpoints(request)).checkpoints[0].note, key)
-    await held.execute(
+    await execute(
+        log,
         "set session_replication_role = replica;"
         " delete from orders.orders where order_no <> 'b0-0';"
         " delete from orders.order_tally where batch_no not in (select batch_no"
@@ -142,12 +151,12 @@ async def test_a_forked_log_does_not_fit_a_head_given_out_before(held: OrderDesk
         " update orders.order_log set log_size = 1, frontier = (select hash from orders.log_node);"
         " delete from orders.order_batch where log_index > 0;"
         " delete from orders.audit where right(resource, 2) <> 'b0';"
-        " delete from orders.outbox where pub_seq <> 1"
+        " delete from orders.outbox where pub_seq <> 1",
     )
     for number in range(1, 6):
-        await held.receipt(as_rows(f"forged-{number}", [row(f"forged-{number}")]))
+        await upload_one(log, as_rows(f"forged-{number}", [row(f"forged-{number}")]))
 
-    assert await broken_invariants(held) == []  # the forged log is whole in itself
+    assert await violations(log) == []  # the forged log is whole in itself
     proof = await stub.GetLogConsistency(
         pb.GetLogConsistencyRequest(platform=f"platforms/{SWIFT}", first_size=given_out.size)
     )
@@ -156,8 +165,8 @@ async def test_a_forked_log_does_not_fit_a_head_given_out_before(held: OrderDesk
     )
 
 
-async def test_a_platform_gets_no_proof_of_anothers_record(held: OrderDesk) -> None:
-    stub = held.at("platform", platform=PEARL)
+async def test_a_platform_gets_no_proof_of_anothers_record(log: StackClient) -> None:
+    stub = log.orders("platform", platform=PEARL)
 
     with pytest.raises(grpc.RpcError) as refused:
         await stub.GetOrderProof(pb.GetOrderProofRequest(name=ORDER))

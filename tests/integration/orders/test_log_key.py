@@ -9,30 +9,36 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.orderlog.signer import VERIFIER_FILE, new_key, read_signer
 from services.orders.__main__ import SERVICE
-from services.orders.commands.signing import VERIFIER_FILE, read_signer
 from services.runtime.base.clock import SetClock, SystemClock
 from services.runtime.base.settings import Settings
 from services.runtime.rpc.tokens import Issuer
-from services.runtime.service.stack import stack as run_stack
 from services.runtime.storage.crypto import load_or_make_keys
 from tests.support.databases import Databases
-from tests.support.uploading import NOW, SWIFT, OrderDesk, as_rows, broken_invariants, row
+from tests.support.platforms import SWIFT
+from tests.support.stack_client import StackClient, stack_client
+from tests.support.uploads import (
+    NOW,
+    as_rows,
+    enrol,
+    execute,
+    row,
+    upload_one,
+    upload_refused,
+    violations,
+)
 
 
 def key_file(path: Path, *earlier: Path) -> Path:
     """A new key; after it the public keys of earlier files."""
-    content = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    for one in earlier:
+    content = new_key()
+    for file in earlier:
         content += (
-            read_signer(one, "440000")
+            read_signer(file, "440000")
             .key.public_key()
             .public_bytes(
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -45,16 +51,14 @@ def key_file(path: Path, *earlier: Path) -> Path:
 @asynccontextmanager
 async def replica(
     settings: Settings, url: str, key: Path, folder: Path
-) -> AsyncIterator[OrderDesk]:
+) -> AsyncIterator[StackClient]:
     await asyncio.to_thread(folder.mkdir)
-    own = settings.model_copy(
-        update={"database_url": url, "order_log_key_file": key, "state_dir": folder}
-    )
-    async with run_stack([SERVICE], own, clock=SetClock(NOW), any_port=True, grace=1) as running:
-        desk = OrderDesk(running)
-        await desk.enrol(1)
-        yield desk
-        await desk.close()
+    own = settings.model_copy(update={"database_url": url, "state_dir": folder})
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OIP_ORDER_LOG_KEY_FILE", str(key))
+        async with stack_client([SERVICE], own, SetClock(NOW)) as client:
+            await enrol(client, 1)
+            yield client
 
 
 async def test_two_services_with_one_key_write_one_log(
@@ -67,16 +71,16 @@ async def test_two_services_with_one_key_write_one_log(
         replica(stack, url, key, tmp_path / "b") as second,
     ):
         for number in range(3):
-            await first.receipt(as_rows(f"a{number}", [row(f"a{number}")]))
-            await second.receipt(as_rows(f"b{number}", [row(f"b{number}")]))
-        heads = await first.execute(
-            "select note, log_size, root from orders.checkpoint order by log_size"
+            await upload_one(first, as_rows(f"a{number}", [row(f"a{number}")]))
+            await upload_one(second, as_rows(f"b{number}", [row(f"b{number}")]))
+        heads = await execute(
+            first, "select note, log_size, root from orders.checkpoint order by log_size"
         )
         signer = read_signer(key, "440000")
 
         assert [size for _, size, _ in heads] == [1, 2, 3, 4, 5, 6]
         assert all(signer.opens(note, SWIFT, size, root) for note, size, root in heads)
-        assert await broken_invariants(second) == []
+        assert await violations(second) == []
         written = {(tmp_path / name / VERIFIER_FILE).read_text() for name in "ab"}
         assert written == {f"{signer.verifier_key}\n"}
 
@@ -85,18 +89,18 @@ async def test_a_service_with_another_key_adds_nothing_to_the_log(
     stack: Settings, databases: Databases, tmp_path: Path
 ) -> None:
     url = await databases.fresh("orders")
-    old, stray = key_file(tmp_path / "log.pem"), key_file(tmp_path / "stray.pem")
+    old, other = key_file(tmp_path / "log.pem"), key_file(tmp_path / "other.pem")
     following = key_file(tmp_path / "following.pem", old)
-    async with replica(stack, url, old, tmp_path / "old") as desk:
-        await desk.receipt(as_rows("b1", [row("o-1")]))
+    async with replica(stack, url, old, tmp_path / "old") as client:
+        await upload_one(client, as_rows("b1", [row("o-1")]))
 
-    async with replica(stack, url, stray, tmp_path / "stray") as desk:
-        _, reason, _ = await desk.problem(as_rows("b2", [row("o-2")]))
+    async with replica(stack, url, other, tmp_path / "other") as client:
+        _, reason, _ = await upload_refused(client, as_rows("b2", [row("o-2")]))
         assert reason == "LOG_BROKEN"
 
-    async with replica(stack, url, following, tmp_path / "following") as desk:
-        await desk.receipt(as_rows("b2", [row("o-2")]))
-        assert await broken_invariants(desk) == []
+    async with replica(stack, url, following, tmp_path / "following") as client:
+        await upload_one(client, as_rows("b2", [row("o-2")]))
+        assert await violations(client) == []
 
 
 async def test_production_does_not_start_without_the_key(

@@ -9,12 +9,17 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from services.orders.store import intake, records
+from services.orders.domain.resolutions import Verdict
+from services.orders.store import orders as order_store
+from services.orders.store import staging
 from services.runtime.storage.database import as_psycopg, driver_of
-from tests.support.uploading import NINE, NOW, PEARL, SWIFT, OrderDesk
+from tests.support.platforms import PEARL, SWIFT
+from tests.support.stack_client import StackClient
+from tests.support.uploads import NINE, NOW, execute
 
 HOUR = timedelta(hours=1)
 PARTITION_COUNT = 8
+EXISTS = str(int(Verdict.EXISTS))
 # `auto_explain` sends the plan of whatever is run to this session.
 EXPLAINING = (
     "load 'auto_explain'",
@@ -44,8 +49,8 @@ def lines(plan: str, text: str) -> list[str]:
 
 
 @asynccontextmanager
-async def explained(desk: OrderDesk, role: str) -> AsyncIterator[Explained]:
-    engine = create_async_engine(as_psycopg(desk.running.settings.database_url))
+async def explained(client: StackClient, role: str) -> AsyncIterator[Explained]:
+    engine = create_async_engine(as_psycopg(client.stack.settings.database_url))
     try:
         async with engine.begin() as tx:
             session = Explained(tx, [])
@@ -58,8 +63,9 @@ async def explained(desk: OrderDesk, role: str) -> AsyncIterator[Explained]:
         await engine.dispose()
 
 
-async def orders_of(desk: OrderDesk, platform: str, count: int) -> None:
-    await desk.execute(
+async def orders_of(client: StackClient, platform: str, count: int) -> None:
+    await execute(
+        client,
         "insert into orders.orders (batch_no, worker, accept_time, end_time, leaf_index, revision,"
         " place_of_acceptance, pooling_area, industry, state, platform, order_no)"
         " select 1 + n / 100, n %% 40, %s + n * interval '1 minute',"
@@ -72,26 +78,28 @@ async def orders_of(desk: OrderDesk, platform: str, count: int) -> None:
     )
 
 
-async def test_the_look_up_reads_by_index_alone(desk: OrderDesk) -> None:
+async def test_the_look_up_reads_by_index_alone(new_client: StackClient) -> None:
     """One statement: an index range of the worker's, then the few orders by their keys."""
-    await orders_of(desk, SWIFT, 8000)
-    await desk.execute(
+    await orders_of(new_client, SWIFT, 8000)
+    await execute(
+        new_client,
         "insert into orders.order_batch select n, %s, 'b' || n, n, 100, 100, 0, 0, 0, '{}',"
         " sha256('r'), sha256('c'), %s from generate_series(1, 80) n",
         SWIFT,
         NOW,
     )
-    await desk.execute(
+    await execute(
+        new_client,
         "insert into orders.order_freeze select n %% 40, %s + n * interval '1 hour',"
         " 'claims/' || n, %s from generate_series(1, 4000) n",
         NINE,
         NOW,
     )
-    await desk.execute("analyze orders.orders, orders.order_batch, orders.order_freeze")
+    await execute(new_client, "analyze orders.orders, orders.order_batch, orders.order_freeze")
     week = 7 * 86_400_000_000
 
-    async with explained(desk, "oip_orders") as session:
-        await records.revisions_near(session.tx, 7, NINE + 20 * HOUR, HOUR, week)
+    async with explained(new_client, "oip_orders") as session:
+        await order_store.revisions_near(session.tx, 7, NINE + 20 * HOUR, HOUR, week)
         plan = await session.plan_with("orders_7")
 
     assert not lines(plan, "Seq Scan"), plan
@@ -101,23 +109,23 @@ async def test_the_look_up_reads_by_index_alone(desk: OrderDesk) -> None:
     assert all("accept_time" in line and "end_time" in line for line in ranges), plan
 
 
-async def test_staged_rows_are_looked_up_by_their_whole_key(desk: OrderDesk) -> None:
+async def test_staged_rows_are_looked_up_by_their_whole_key(new_client: StackClient) -> None:
     """Also of a platform that the statistics do not know: it began after they were taken."""
-    await orders_of(desk, PEARL, 2000)
-    await desk.execute("analyze orders.orders")
-    await orders_of(desk, SWIFT, 2000)
+    await orders_of(new_client, PEARL, 2000)
+    await execute(new_client, "analyze orders.orders")
+    await orders_of(new_client, SWIFT, 2000)
 
-    async with explained(desk, "oip_orders_intake") as session:
-        await intake.stage(session.tx, [])
+    async with explained(new_client, "oip_orders_intake") as session:
+        await staging.stage(session.tx, [])
         await session.tx.exec_driver_sql(
             "insert into staged select batch_no, worker, accept_time, pick_up_time, end_time,"
             " leaf_index, revision, place_of_acceptance, pooling_area, industry, state, platform,"
             f" order_no, reason from orders where platform = '{SWIFT}' and batch_no < 4"
         )
         for is_first in (True, False):
-            settled = await intake.settle(session.tx, SWIFT, is_first=is_first)
+            resolution = await staging.resolve(session.tx, SWIFT, is_first=is_first)
 
-            assert settled.verdicts == intake.EXISTS * 300
+            assert resolution.verdicts == EXISTS * 300
             plan = await session.plan_with("orders_7")
             keys = lines(plan, "Index Cond: ((platform = ")
             assert len(keys) >= PARTITION_COUNT, plan

@@ -31,8 +31,8 @@ from services.runtime.service.stack import Stack
 from tests.support.command_line import Result, command, oip
 from tests.support.databases import Databases
 from tests.support.enrolling import citizen_number, enrol_hints
+from tests.support.killed_orders import until
 from tests.support.order_files import MAPPING
-from tests.support.order_lives import until
 from tests.support.platforms import PEARL, SWIFT
 from tests.support.upload_stack import enrolment_and_orders
 

@@ -5,15 +5,17 @@ import pytest
 
 from services.orders.store.tables import metadata
 from services.runtime.storage.tables import NAMES
-from tests.support.uploading import OrderDesk, as_rows, row
+from tests.support.stack_client import StackClient
+from tests.support.uploads import as_rows, execute, row, upload_one
 
 PARTITIONS = {f"orders_{number}" for number in range(8)}
 
 
-async def test_the_migrated_schema_is_that_of_the_store(desk: OrderDesk) -> None:
-    rows = await desk.execute(
+async def test_the_migrated_schema_is_that_of_the_store(client: StackClient) -> None:
+    rows = await execute(
+        client,
         "select table_name, column_name, is_nullable = 'YES' from information_schema.columns"
-        " where table_schema = 'orders'"
+        " where table_schema = 'orders'",
     )
     migrated = {one for one in rows if one[0] not in {*PARTITIONS, *NAMES, "alembic_version"}}
 
@@ -40,21 +42,21 @@ async def test_the_migrated_schema_is_that_of_the_store(desk: OrderDesk) -> None
     ],
 )
 async def test_no_role_may_change_a_record_or_touch_a_partition(
-    shared_desk: OrderDesk, role: str, statement: str
+    client: StackClient, role: str, statement: str
 ) -> None:
-    url = shared_desk.running.settings.database_url
+    url = client.stack.settings.database_url
     async with await psycopg.AsyncConnection.connect(url) as connection:
         await connection.execute(f"set local role {role}")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await connection.execute(statement)
 
 
-async def test_even_the_owner_cannot_change_a_record(shared_desk: OrderDesk) -> None:
-    await shared_desk.receipt(as_rows("owner", [row("owner")]))
+async def test_even_the_owner_cannot_change_a_record(client: StackClient) -> None:
+    await upload_one(client, as_rows("owner", [row("owner")]))
     for statement in (
         "update orders.orders set worker = 2 where order_no = 'owner'",
         "delete from orders.orders_0",
         "truncate orders.orders",
     ):
         with pytest.raises(psycopg.errors.RestrictViolation):
-            await shared_desk.execute(statement)
+            await execute(client, statement)

@@ -13,13 +13,15 @@ from services.client.upload.stream import WINDOW, send_batches, upload_orders
 from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import RemoteProblem
 from tests.support.databases import Databases
-from tests.support.uploading import PEARL, SWIFT, OrderDesk, order_desk, row, table_of
+from tests.support.platforms import PEARL, SWIFT
+from tests.support.stack_client import StackClient
+from tests.support.uploads import orders_client, row, table_of
 
 
 @pytest.fixture
-async def desk(stack: Settings, databases: Databases) -> AsyncIterator[OrderDesk]:
-    async with order_desk(stack, databases) as desk:
-        yield desk
+async def client(stack: Settings, databases: Databases) -> AsyncIterator[StackClient]:
+    async with orders_client(stack, databases) as client:
+        yield client
 
 
 def batches(count: int, run: str = "run") -> list[Batch]:
@@ -28,10 +30,10 @@ def batches(count: int, run: str = "run") -> list[Batch]:
     )
 
 
-async def test_a_refused_batch_does_not_stop_the_others(desk: OrderDesk) -> None:
+async def test_a_refused_batch_does_not_stop_the_others(client: StackClient) -> None:
     sent = batches(5)
     sent[2] = Batch("broken", b"no arrow", 1)
-    stub = desk.at("platform", platform=SWIFT)
+    stub = client.orders("platform", platform=SWIFT)
 
     answers = [answer async for answer in send_batches(stub, SWIFT, sent)]
 
@@ -43,10 +45,12 @@ async def test_a_refused_batch_does_not_stop_the_others(desk: OrderDesk) -> None
     assert answers[2].refusal.reason == "BATCH_UNREADABLE"
 
 
-async def test_who_needs_every_batch_taken_is_told_of_the_first_refused(desk: OrderDesk) -> None:
+async def test_who_needs_every_batch_taken_is_told_of_the_first_refused(
+    client: StackClient,
+) -> None:
     sent, taken = batches(3), list[str]()
     sent[1] = Batch("broken", b"no arrow", 1)
-    stub = desk.at("platform", platform=SWIFT)
+    stub = client.orders("platform", platform=SWIFT)
 
     with pytest.raises(RemoteProblem) as refused:
         await upload_orders(stub, SWIFT, sent, lambda batch, _: taken.append(batch.batch_id))
@@ -55,8 +59,8 @@ async def test_who_needs_every_batch_taken_is_told_of_the_first_refused(desk: Or
     assert taken == [sent[0].batch_id]
 
 
-async def test_a_caller_who_is_refused_is_refused_once(desk: OrderDesk) -> None:
-    stub = desk.at("platform", platform=PEARL)
+async def test_a_caller_who_is_refused_is_refused_once(client: StackClient) -> None:
+    stub = client.orders("platform", platform=PEARL)
 
     with pytest.raises(RemoteProblem) as refused:
         _ = [answer async for answer in send_batches(stub, SWIFT, batches(5))]
@@ -64,35 +68,35 @@ async def test_a_caller_who_is_refused_is_refused_once(desk: OrderDesk) -> None:
     assert refused.value.reason == "FORBIDDEN"
 
 
-async def test_no_more_batches_are_made_than_may_wait_for_an_answer(desk: OrderDesk) -> None:
-    made = 0
+async def test_no_more_batches_are_made_than_may_wait_for_an_answer(client: StackClient) -> None:
+    made_count = 0
 
     def counted() -> Iterator[Batch]:
-        nonlocal made
+        nonlocal made_count
         for batch in batches(30):
-            made += 1
+            made_count += 1
             yield batch
 
-    stub = desk.at("platform", platform=SWIFT)
+    stub = client.orders("platform", platform=SWIFT)
     ahead, answered = 0, 0
     async with aclosing(send_batches(stub, SWIFT, counted())) as answers:
         async for _ in answers:
             answered += 1
             await asyncio.sleep(0.01)
-            ahead = max(ahead, made - answered)
+            ahead = max(ahead, made_count - answered)
 
-    assert (made, answered) == (30, 30)
+    assert (made_count, answered) == (30, 30)
     assert ahead <= WINDOW
 
 
 async def test_what_breaks_the_making_of_batches_is_raised_after_the_answers(
-    desk: OrderDesk,
+    client: StackClient,
 ) -> None:
     def broken() -> Iterator[Batch]:
         yield from batches(2)
         raise ValueError("the file ended")
 
-    stub, taken = desk.at("platform", platform=SWIFT), list[str]()
+    stub, taken = client.orders("platform", platform=SWIFT), list[str]()
 
     with pytest.raises(ValueError, match="the file ended"):
         await upload_orders(stub, SWIFT, broken(), lambda batch, _: taken.append(batch.batch_id))

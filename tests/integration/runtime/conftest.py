@@ -1,4 +1,4 @@
-"""The toy services on databases and a nats-server of the test's own."""
+"""The toy services, on new databases and a nats-server for each test."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import Any
 
 import grpc
 import pytest
-from sqlalchemy import text
 
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.events import jetstream as buses
+from services.runtime.events import jetstream
 from services.runtime.events.jetstream import Bus
-from services.runtime.service.delivery import settled
+from services.runtime.service.delivery import wait_until_delivered
 from services.runtime.storage.database import Database
 from tests.support.databases import TOY_SERVICES, Databases
 from tests.support.echo import EchoStub
 from tests.support.echo_server import EchoServer
-from tests.support.pair import Pair
-from tests.support.served import NAMES, ServedPair, replayed, served
+from tests.support.toy_delivery import ToyDelivery
+from tests.support.toy_stack import NAMES, ToyStack, replayed, serve_toys
 
 
 @pytest.fixture
@@ -47,24 +46,24 @@ def bus_settings(stack: Settings, nats_server: NatsServer) -> Settings:
 
 @pytest.fixture
 async def bus(bus_settings: Settings) -> AsyncIterator[Bus]:
-    connected = await buses.connect(bus_settings, "toy", on_closed=lambda: None)
+    connected = await jetstream.connect(bus_settings, "toy", on_closed=lambda: None)
     await connected.declare_stream("toy")
     yield connected
     await connected.close()
 
 
 @pytest.fixture
-async def pair(toys: Database, echoes: Database, bus: Bus) -> AsyncIterator[Pair]:
-    both = Pair(toys, echoes, bus)
-    yield both
-    await both.stop()
+async def delivery(toys: Database, echoes: Database, bus: Bus) -> AsyncIterator[ToyDelivery]:
+    connected = ToyDelivery(toys, echoes, bus)
+    yield connected
+    await connected.stop()
 
 
 async def _until(holds: Callable[[], Any], seconds: float = 15.0) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while not await holds():
-        assert loop.time() < end, "it did not come to pass in time"
+        assert loop.time() < end, f"not reached within {seconds} seconds"
         await asyncio.sleep(0.05)
 
 
@@ -74,7 +73,7 @@ def until() -> Callable[..., Any]:
 
 
 @pytest.fixture
-async def both_settings(databases: Databases, nats_server: NatsServer, tmp_path: Path) -> Settings:
+async def toy_settings(databases: Databases, nats_server: NatsServer, tmp_path: Path) -> Settings:
     return Settings(
         state_dir=tmp_path / "state",
         database_url=await databases.fresh(*NAMES, root=TOY_SERVICES),
@@ -84,43 +83,42 @@ async def both_settings(databases: Databases, nats_server: NatsServer, tmp_path:
 
 
 @pytest.fixture
-async def both(both_settings: Settings) -> AsyncIterator[ServedPair]:
-    async with served(both_settings) as made:
-        yield made
+async def toy_stack(toy_settings: Settings) -> AsyncIterator[ToyStack]:
+    async with serve_toys(toy_settings) as toys:
+        yield toys
 
 
 @pytest.fixture
-async def poisoned(both: ServedPair) -> ServedPair:
-    await both.ring("shy")
-    async with both.running["toy"].database.begin() as tx:
-        await tx.execute(text("select 1"))
-    await settled(both.channels(), ["toy"])
-    (event,) = await replayed(both, from_seq=1)
-    # Five deliveries take a minute with their pauses; put it aside as the listener then would.
-    async with both.running["echo"].database.begin() as tx:
-        where = {"p": event.producer, "e": event.epoch, "s": event.pub_seq}
-        await tx.execute(
-            text(
-                "insert into inbox (producer, epoch, pub_seq, subject, content_hash, consume_time)"
-                " values (:p, :e, :s, 'x', 'x', now()) on conflict do nothing"
-            ),
-            where,
-        )
-        await tx.execute(
-            text(
-                "insert into dead_letter values (:p, :e, :s, :subject, :payload, 'NotFound', now())"
-            ),
-            {**where, "subject": event.subject, "payload": event.payload},
-        )
-    return both
+async def with_dead_letter(toy_stack: ToyStack) -> ToyStack:
+    """Toy and echo with the dead letter of a ring of the bell `shy`."""
+    await toy_stack.ring("shy")
+    await wait_until_delivered(toy_stack.channels(), ["toy"])
+    (event,) = await replayed(toy_stack, from_seq=1)
+    # Five deliveries take a minute with their pauses; write what the listener writes after them.
+    key = {"producer": event.producer, "epoch": event.epoch, "seq": event.pub_seq}
+    await toy_stack.execute(
+        "echo",
+        "insert into inbox (producer, epoch, pub_seq, subject, content_hash, consume_time)"
+        " values (:producer, :epoch, :seq, 'x', 'x', now()) on conflict do nothing",
+        **key,
+    )
+    await toy_stack.execute(
+        "echo",
+        "insert into dead_letter"
+        " values (:producer, :epoch, :seq, :subject, :payload, 'NotFound', now())",
+        **key,
+        subject=event.subject,
+        payload=event.payload,
+    )
+    return toy_stack
 
 
 @pytest.fixture
 async def echo_server() -> AsyncIterator[EchoServer]:
-    made = EchoServer()
-    made.port = await made.server.start("127.0.0.1:0")
-    yield made
-    await made.server.stop(grace=0)
+    server = EchoServer()
+    server.port = await server.server.start("127.0.0.1:0")
+    yield server
+    await server.server.stop(grace=0)
 
 
 @pytest.fixture

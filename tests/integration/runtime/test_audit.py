@@ -1,4 +1,4 @@
-"""The audit chain: whatever is done to a row shows, at the first number that no longer fits."""
+"""The audit chain: any change of a row shows at the first number that does not match."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ async def link(toys: Database) -> int:
         return await audit.link(tx)
 
 
-async def walk(toys: Database) -> audit.Walk:
+async def check_chain(toys: Database) -> audit.ChainCheck:
     async with toys.begin() as tx:
         return await audit.verify(tx)
 
 
 async def tamper(url: str, *statements: str) -> None:
-    """As a superuser who turns the triggers off."""
+    """Run statements as a superuser with triggers disabled."""
     async with await psycopg.AsyncConnection.connect(url) as connection:
         await connection.execute("set session_replication_role = replica")
         await connection.execute("set search_path = toy")
@@ -65,10 +65,10 @@ async def test_rows_are_linked_in_the_order_they_were_written(
     toys: Database, clock: SetClock
 ) -> None:
     await record(toys, clock, "1", "2", "3")
-    before = await walk(toys)
+    before = await check_chain(toys)
     assert await link(toys) == 3
     await record(toys, clock, "4")
-    after = await walk(toys)
+    after = await check_chain(toys)
 
     assert (before.row_count, before.unlinked_count, before.holds) == (0, 3, True)
     assert (after.row_count, after.unlinked_count, after.holds) == (3, 1, True)
@@ -94,7 +94,7 @@ async def test_changes_at_once_do_not_wait_for_each_other(toys: Database, clock:
         assert await link(toys) == 1
         await audit.append(long, now=clock.now(), actor="a", action="long", resource="3")
     assert await link(toys) == 2
-    assert (await walk(toys)).holds
+    assert (await check_chain(toys)).holds
 
 
 async def test_linking_at_once_makes_one_chain(toys: Database, clock: SetClock) -> None:
@@ -102,7 +102,7 @@ async def test_linking_at_once_makes_one_chain(toys: Database, clock: SetClock) 
     linked = await asyncio.gather(*(link(toys) for _ in range(3)))
 
     assert sorted(linked) == [0, 0, 30]
-    assert (await walk(toys)).holds
+    assert (await check_chain(toys)).holds
 
 
 async def test_the_linking_task_links_by_itself(
@@ -112,7 +112,7 @@ async def test_the_linking_task_links_by_itself(
     await record(toys, clock, "1")
 
     async def linked() -> bool:
-        return (await walk(toys)).row_count == 1
+        return (await check_chain(toys)).row_count == 1
 
     await until(linked)
     task.cancel()
@@ -148,29 +148,29 @@ async def test_tampering_shows_where_it_begins(
 ) -> None:
     await record(toys, clock, *"12345")
     await link(toys)
-    assert (await walk(toys)).holds
+    assert (await check_chain(toys)).holds
     await tamper(url, *statements)
 
-    assert (await walk(toys)).first_bad_seq == first_bad
+    assert (await check_chain(toys)).first_bad_seq == first_bad
 
 
-async def test_cutting_the_end_and_the_head_shows_against_a_head_kept_elsewhere(
+async def test_a_truncated_chain_shows_against_a_head_stored_elsewhere(
     toys: Database, url: str, clock: SetClock
 ) -> None:
     await record(toys, clock, *"12345")
     await link(toys)
     async with toys.begin() as tx:
-        kept = await audit.head(tx)
+        stored_head = await audit.head(tx)
     await tamper(
         url,
         "delete from audit where seq > 3",
         "update audit_head set (seq, hash) = (select seq, hash from audit where seq = 3)",
     )
 
-    found = await walk(toys)
+    chain = await check_chain(toys)
 
-    assert found.holds
-    assert found.head != kept
+    assert chain.holds
+    assert chain.head != stored_head
 
 
 async def test_the_service_itself_cannot_rewrite_a_linked_row(

@@ -9,9 +9,8 @@ from joserfc.jwk import OKPKey
 
 from services.kernel.problems import NotFound
 from services.runtime.base.clock import SetClock
-from services.runtime.rpc.client import CLIENT_OPTIONS, Channels, problem_of
+from services.runtime.rpc.client import BUDGET_MAX, CLIENT_OPTIONS, Channels, problem_of
 from services.runtime.rpc.server import RpcServer
-from services.runtime.rpc.server import client as channels_module
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.storage.database import Overloaded
 from tests.support.echo import CAP_SECONDS, EchoApi, EchoStub, Text, add_echo_to_server
@@ -51,17 +50,17 @@ async def stub(peer: Peer) -> AsyncIterator[EchoStub]:
 
 
 async def test_a_call_carries_a_token_and_a_deadline_by_itself(peer: Peer, stub: EchoStub) -> None:
-    assert (await stub.Say(Text(value="a"))).value == "a"
+    assert (await stub.Echo(Text(value="a"))).value == "a"
     assert peer.api.seconds_left is not None
     assert CAP_SECONDS - 1 < peer.api.seconds_left <= CAP_SECONDS + 0.1
 
 
 async def test_streams_carry_them_too(stub: EchoStub) -> None:
-    told = [answer.value async for answer in stub.Tell(Text(value="a"))]
-    talked = [answer.value async for answer in stub.Talk(iter([Text(value="b")]))]
+    twice = [answer.value async for answer in stub.EchoTwice(Text(value="a"))]
+    each = [answer.value async for answer in stub.EchoEach(iter([Text(value="b")]))]
 
-    assert (told, talked) == (["a", "a"], ["b"])
-    assert (await stub.Hear(iter([Text(value="c"), Text(value="d")]))).value == "c d"
+    assert (twice, each) == (["a", "a"], ["b"])
+    assert (await stub.EchoAll(iter([Text(value="c"), Text(value="d")]))).value == "c d"
 
 
 async def test_an_idempotent_call_is_repeated_when_the_service_is_busy(
@@ -69,7 +68,7 @@ async def test_an_idempotent_call_is_repeated_when_the_service_is_busy(
 ) -> None:
     peer.failures = [Overloaded(service="echo"), Overloaded(service="echo")]
 
-    assert (await stub.Say(Text(value="a"))).value == "a"
+    assert (await stub.Echo(Text(value="a"))).value == "a"
     assert peer.api.call_count == 3
 
 
@@ -77,7 +76,7 @@ async def test_it_is_repeated_three_times_at_most(peer: Peer, stub: EchoStub) ->
     peer.failures = [Overloaded(service="echo")] * 9
 
     with pytest.raises(grpc.aio.AioRpcError):
-        await stub.Say(Text(value="a"))
+        await stub.Echo(Text(value="a"))
     assert peer.api.call_count == 3
 
 
@@ -85,7 +84,7 @@ async def test_a_refusal_is_not_repeated(peer: Peer, stub: EchoStub) -> None:
     peer.failures = [NotFound(name="claims/c1")]
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.Say(Text(value="a"))
+        await stub.Echo(Text(value="a"))
 
     assert peer.api.call_count == 1
     assert problem_of(caught.value).metadata == {"name": "claims/c1"}
@@ -95,25 +94,25 @@ async def test_a_call_that_is_not_idempotent_is_not_repeated(peer: Peer, stub: E
     peer.failures = [Overloaded(service="echo")]
 
     with pytest.raises(grpc.aio.AioRpcError):
-        await stub.SayOnce(Text(value="a"))
+        await stub.EchoOnce(Text(value="a"))
     assert peer.api.call_count == 1
 
 
 async def test_repeats_end_when_their_budget_is_spent(peer: Peer, stub: EchoStub) -> None:
     peer.failures = [Overloaded(service="echo")] * 1000
     results = await asyncio.gather(
-        *(stub.Say(Text(value="a")) for _ in range(40)), return_exceptions=True
+        *(stub.Echo(Text(value="a")) for _ in range(40)), return_exceptions=True
     )
 
     assert all(isinstance(result, grpc.aio.AioRpcError) for result in results)
-    assert 40 < peer.api.call_count <= 40 + channels_module.BUDGET_MAX
+    assert 40 < peer.api.call_count <= 40 + BUDGET_MAX
 
 
-async def test_a_service_that_is_not_there_is_told_in_one_sentence() -> None:
+async def test_an_unreachable_service_is_reported_in_one_sentence() -> None:
     channels = Channels({"echo": "127.0.0.1:1"}, ISSUER.source("claims", ["adjudicator"]))
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await channels.stub(EchoStub, "echo").Say(Text(value="a"), timeout=2)
+        await channels.stub(EchoStub, "echo").Echo(Text(value="a"), timeout=2)
     await channels.close()
 
     problem = problem_of(caught.value)
@@ -128,7 +127,7 @@ async def test_a_call_made_while_serving_gets_less_time_than_its_caller_has_left
 
     async def hand_over(text: str) -> str:
         await asyncio.sleep(0.2)
-        return str((await inner_stub.Say(Text(value=text))).value)
+        return str((await inner_stub.Echo(Text(value=text))).value)
 
     server = RpcServer("inner", ISSUER.verifier())
     add_echo_to_server(inner, server.registrar)
@@ -137,7 +136,7 @@ async def test_a_call_made_while_serving_gets_less_time_than_its_caller_has_left
     inner_stub = channels.stub(EchoStub, "inner")
     peer.api.behave = hand_over
 
-    assert (await stub.Say(Text(value="a"), timeout=2)).value == "echo: a"
+    assert (await stub.Echo(Text(value="a"), timeout=2)).value == "echo: a"
     assert inner.seconds_left is not None
     assert inner.seconds_left < 1.75
     await channels.close()
@@ -163,7 +162,7 @@ async def test_a_dead_peer_is_noticed_within_seconds() -> None:
     ) as channel:
         began = time.monotonic()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await EchoStub(channel).Say(Text(value="a"), timeout=30)
+            await EchoStub(channel).Echo(Text(value="a"), timeout=30)
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert time.monotonic() - began < 15

@@ -25,7 +25,7 @@ from services.runtime.embedded import (
 )
 from services.runtime.embedded.postgres import PostgresServer
 from services.runtime.embedded.processes import CONFINE
-from services.runtime.events import jetstream as buses
+from services.runtime.events import jetstream
 
 ROOT = Path(__file__).resolve().parents[3]
 Process = asyncio.subprocess.Process
@@ -57,8 +57,8 @@ async def start(folder: Path, launcher: Sequence[str] = ()) -> Process:
 async def urls(process: Process) -> dict[str, str]:
     assert process.stdout is not None
     line = await asyncio.wait_for(process.stdout.readline(), 60)
-    found: dict[str, str] = json.loads(line)
-    return found
+    by_name: dict[str, str] = json.loads(line)
+    return by_name
 
 
 async def end(process: Process, number: signal.Signals) -> int:
@@ -68,14 +68,14 @@ async def end(process: Process, number: signal.Signals) -> int:
 
 
 def running_in(folder: Path) -> list[str]:
-    found = []
+    names = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if (entry / "cwd").readlink().is_relative_to(folder.resolve()):
-                found.append((entry / "comm").read_text(encoding="utf-8").strip())
+                names.append((entry / "comm").read_text(encoding="utf-8").strip())
         except OSError:
             continue
-    return found
+    return names
 
 
 def children_of(pid: int) -> list[int]:
@@ -109,13 +109,13 @@ async def test_data_is_kept_from_one_start_to_the_next(tmp_path: Path) -> None:
     folder = tmp_path / "a folder, with a comma"
     async with embedded(fresh(folder)) as settings:
         await note(settings.database_url, "kept")
-        bus = await buses.connect(settings, "toy")
+        bus = await jetstream.connect(settings, "toy")
         await bus.declare_stream("toy")
         await bus.close()
     assert running_in(folder) == []
     async with embedded(fresh(folder)) as settings:
         assert await note(settings.database_url) == ["kept"]
-        bus = await buses.connect(settings, "toy")
+        bus = await jetstream.connect(settings, "toy")
         assert (await bus.js.stream_info("TOY")).config.name == "TOY"
         await bus.close()
 
@@ -133,14 +133,14 @@ async def test_servers_listen_on_the_loopback_interface_with_a_password(tmp_path
 
 
 async def test_what_is_set_is_not_started(tmp_path: Path, stack: Settings) -> None:
-    given = Settings(state_dir=tmp_path, database_url=stack.database_url, nats_url="")
-    async with embedded(given) as settings:
+    partial = Settings(state_dir=tmp_path, database_url=stack.database_url, nats_url="")
+    async with embedded(partial) as settings:
         assert settings.database_url == stack.database_url
         assert settings.nats_url
         assert not (tmp_path / "postgres").exists()
-    given = Settings(state_dir=tmp_path, database_url="postgresql://a", nats_url="nats://b")
-    async with embedded(given) as settings:
-        assert settings == given
+    complete = Settings(state_dir=tmp_path, database_url="postgresql://a", nats_url="nats://b")
+    async with embedded(complete) as settings:
+        assert settings == complete
 
 
 async def test_a_second_stack_on_the_folder_is_refused(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ async def test_servers_left_over_are_stopped_first(tmp_path: Path) -> None:
     assert process.wait(5) is not None
 
 
-async def test_a_data_folder_half_made_is_made_anew(
+async def test_an_incomplete_data_folder_is_created_again(
     tmp_path: Path, processes: list[Process]
 ) -> None:
     process = await start(tmp_path)

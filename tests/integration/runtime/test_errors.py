@@ -1,4 +1,4 @@
-"""What goes wrong leaves as a status that says what to do, and goes to the log in full."""
+"""An error is answered with a status that says what to do, and is logged in full."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ async def test_each_kind_of_problem_is_one_canonical_code(
 ) -> None:
     echo_server.behave(error)
 
-    assert (await refused(send(stub, "Say", "a"))) == (code, error.reason)
+    assert (await refused(send(stub, "Echo", "a"))) == (code, error.reason)
 
 
 async def details(work: Awaitable[Any]) -> dict[str, Any]:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await work
-    found = {}
+    by_type = {}
     error = caught.value
     shim = type("Shim", (), {})()
     shim.trailing_metadata = lambda: tuple(error.trailing_metadata())
@@ -79,8 +79,8 @@ async def details(work: Awaitable[Any]) -> dict[str, Any]:
         name = detail.type_url.rpartition(".")[2]
         message = getattr(error_details_pb2, name)()
         detail.Unpack(message)
-        found[name] = message
-    return found
+        by_type[name] = message
+    return by_type
 
 
 async def test_a_malformed_field_is_named_in_a_bad_request(
@@ -88,7 +88,7 @@ async def test_a_malformed_field_is_named_in_a_bad_request(
 ) -> None:
     echo_server.behave(Malformed.of("month", "write it as 2025-07"))
 
-    found = await details(send(stub, "Say", "a"))
+    found = await details(send(stub, "Echo", "a"))
 
     assert found["BadRequest"].field_violations[0].field == "month"
     assert found["ErrorInfo"].domain == "echo.oip"
@@ -100,7 +100,7 @@ async def test_an_overloaded_service_says_when_to_come_again(
 ) -> None:
     echo_server.behave(Overloaded(service="echo"))
 
-    assert (await details(send(stub, "Say", "a")))["RetryInfo"].retry_delay.seconds == 1
+    assert (await details(send(stub, "Echo", "a")))["RetryInfo"].retry_delay.seconds == 1
 
 
 @pytest.fixture
@@ -140,10 +140,10 @@ async def test_a_fault_leaves_as_a_fixed_text_and_is_logged_in_full(
 async def test_an_answer_is_logged_with_its_caller_and_without_its_content(
     stub: EchoStub, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    await send(stub, "Say", "the request body")
+    await send(stub, "Echo", "the request body")
 
     (line,) = [line for line in logged() if line["event"] == "call_answered"]
-    assert (line["subject"], line["method"]) == ("li", "/oip.test.v1.EchoService/Say")
+    assert (line["subject"], line["method"]) == ("li", "/oip.test.v1.EchoService/Echo")
     assert "the request body" not in json.dumps(line)
 
 
@@ -160,7 +160,7 @@ async def test_a_database_error_is_logged_without_the_values_it_quotes(
 ) -> None:
     echo_server.behave(InsertFailedError())
 
-    assert (await refused(send(stub, "Say", "a")))[0] is grpc.StatusCode.INTERNAL
+    assert (await refused(send(stub, "Echo", "a")))[0] is grpc.StatusCode.INTERNAL
     (line,) = [line for line in logged() if line["event"] == "call_failed"]
     assert "in fail" in line["trace"]
     assert "11010519491231002X" not in json.dumps(logged())
@@ -173,11 +173,11 @@ async def test_bytes_that_are_no_message_are_refused_with_a_fixed_text(
     async with grpc.aio.insecure_channel(echo_server.address) as channel:
         raw = EchoStub(channel, raw=True)
         metadata = (("authorization", f"Bearer {ADJUDICATOR}"),)
-        bad: Any = b"\xff\xff\xff" if kind in {"Say", "Tell"} else iter([b"\xff\xff\xff"])
+        bad: Any = b"\xff\xff\xff" if kind in {"Echo", "EchoTwice"} else iter([b"\xff\xff\xff"])
         call = getattr(raw, kind)(bad, timeout=3, metadata=metadata)
 
         async def all_of_it() -> None:
-            if kind in {"Say", "Hear"}:
+            if kind in {"Echo", "EchoAll"}:
                 await call
             else:
                 async for _ in call:
@@ -190,4 +190,4 @@ async def test_a_stranger_does_not_learn_that_the_bytes_were_wrong(echo_server: 
     async with grpc.aio.insecure_channel(echo_server.address) as channel:
         raw = EchoStub(channel, raw=True)
 
-        assert (await refused(raw.Say(b"\xff", timeout=3)))[1] == "UNAUTHENTICATED"
+        assert (await refused(raw.Echo(b"\xff", timeout=3)))[1] == "UNAUTHENTICATED"

@@ -18,23 +18,23 @@ def event(seq: int, producer: str = "toy", epoch: str = "e1") -> Envelope:
     return Envelope(producer, epoch, seq, f"oip.{producer}.v1.BellRang", b"%d" % seq)
 
 
-async def hear(echoes: Database, clock: SetClock, *events: Envelope) -> list[bool]:
+async def consume(echoes: Database, clock: SetClock, *events: Envelope) -> list[bool]:
     async with echoes.begin() as tx:
-        return [await inbox.is_first(tx, one, clock.now()) for one in events]
+        return [await inbox.is_first(tx, envelope, clock.now()) for envelope in events]
 
 
 async def test_an_event_is_first_once(echoes: Database, clock: SetClock) -> None:
-    assert await hear(echoes, clock, event(1), event(1), event(2)) == [True, False, True]
-    assert await hear(echoes, clock, event(1), event(1, epoch="e2")) == [False, True]
+    assert await consume(echoes, clock, event(1), event(1), event(2)) == [True, False, True]
+    assert await consume(echoes, clock, event(1), event(1, epoch="e2")) == [False, True]
 
 
 async def test_of_two_at_once_one_is_first(echoes: Database, clock: SetClock) -> None:
-    first = await asyncio.gather(*(hear(echoes, clock, event(1)) for _ in range(4)))
+    first = await asyncio.gather(*(consume(echoes, clock, event(1)) for _ in range(4)))
 
     assert sorted(first) == [[False], [False], [False], [True]]
 
 
-async def test_a_rolled_back_effect_was_not_heard(echoes: Database, clock: SetClock) -> None:
+async def test_a_rolled_back_effect_is_not_recorded(echoes: Database, clock: SetClock) -> None:
     async def fail() -> None:
         async with echoes.begin() as tx:
             assert await inbox.is_first(tx, event(1), clock.now())
@@ -43,14 +43,14 @@ async def test_a_rolled_back_effect_was_not_heard(echoes: Database, clock: SetCl
     with pytest.raises(ZeroDivisionError):
         await fail()
 
-    assert await hear(echoes, clock, event(1)) == [True]
+    assert await consume(echoes, clock, event(1)) == [True]
 
 
 async def test_figures_name_each_producer_and_epoch(echoes: Database, clock: SetClock) -> None:
-    await hear(echoes, clock, event(1), event(3), event(1, "claims"))
+    await consume(echoes, clock, event(1), event(3), event(1, "claims"))
 
     async with echoes.begin() as tx:
-        assert await inbox.heard(tx) == [
+        assert await inbox.list_consumed(tx) == [
             Consumed("claims", "e1", 1, 1),
             Consumed("toy", "e1", 2, 3),
         ]
@@ -62,32 +62,32 @@ async def test_gaps_are_found_whatever_the_order(echoes: Database, clock: SetClo
     coming = [seq for seq in range(1, 101) if seq != missing]
     chance.shuffle(coming)
     for start in range(0, len(coming), 9):
-        await hear(echoes, clock, *(event(seq) for seq in coming[start : start + 9]))
+        await consume(echoes, clock, *(event(seq) for seq in coming[start : start + 9]))
         async with echoes.begin() as tx:
-            (found,) = await inbox.progress(tx, "toy")
+            (progress,) = await inbox.progress(tx, "toy")
         got = set(coming[: start + 9])
         whole = next(seq for seq in range(1, 200) if seq not in got) - 1
-        assert (found.whole_seq, found.max_seq) == (whole, max(got))
-    assert (found.whole_seq, found.has_gap) == (missing - 1, True)
+        assert (progress.whole_seq, progress.max_seq) == (whole, max(got))
+    assert (progress.whole_seq, progress.has_gap) == (missing - 1, True)
 
-    await hear(echoes, clock, event(missing))
+    await consume(echoes, clock, event(missing))
 
     async with echoes.begin() as tx:
-        (found,) = await inbox.progress(tx, "toy")
-    assert (found.whole_seq, found.has_gap) == (100, False)
+        (progress,) = await inbox.progress(tx, "toy")
+    assert (progress.whole_seq, progress.has_gap) == (100, False)
 
 
-async def test_progress_lists_epochs_in_the_order_they_were_heard(
+async def test_progress_lists_epochs_in_the_order_they_were_consumed(
     echoes: Database, clock: SetClock
 ) -> None:
-    await hear(echoes, clock, event(1, epoch="zz"))
+    await consume(echoes, clock, event(1, epoch="zz"))
     clock.set(clock.now().replace(hour=2))
-    await hear(echoes, clock, event(2, epoch="aa"), event(1, "claims"))
+    await consume(echoes, clock, event(2, epoch="aa"), event(1, "claims"))
 
     async with echoes.begin() as tx:
-        found = await inbox.progress(tx, "toy")
+        epochs = await inbox.progress(tx, "toy")
 
-    assert [(one.epoch, one.whole_seq, one.max_seq) for one in found] == [
+    assert [(row.epoch, row.whole_seq, row.max_seq) for row in epochs] == [
         ("zz", 1, 1),
         ("aa", 0, 2),
     ]

@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.runtime.storage import tables
 from services.runtime.storage.migrate import migrate, services_with_migrations
+from services.runtime.storage.tables import NAMES
 from tests.support.databases import TOY_SERVICES, Databases
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,7 +43,7 @@ async def ask(url: str, question: str) -> list[tuple[object, ...]]:
         return list(await (await connection.execute(question.encode())).fetchall())
 
 
-async def tables(url: str, schema: str) -> set[str]:
+async def table_names(url: str, schema: str) -> set[str]:
     rows = await ask(url, f"select tablename from pg_tables where schemaname = '{schema}'")
     return {str(row[0]) for row in rows}
 
@@ -54,8 +54,8 @@ async def test_an_empty_database_gets_schemas_roles_and_runtime_tables(
     url = await databases.empty()
     await migrate(url, ["toy", "echo"], TOY_SERVICES)
 
-    assert await tables(url, "toy") == {*runtime_tables.NAMES, "alembic_version", "bell"}
-    assert await tables(url, "echo") == {*runtime_tables.NAMES, "alembic_version", "echo"}
+    assert await table_names(url, "toy") == {*NAMES, "alembic_version", "bell"}
+    assert await table_names(url, "echo") == {*NAMES, "alembic_version", "echo"}
     roles = await ask(
         url, "select rolcanlogin, rolsuper, rolbypassrls from pg_roles where rolname = 'oip_toy'"
     )
@@ -110,7 +110,7 @@ async def test_a_failing_migration_leaves_nothing(databases: Databases, tmp_path
     with pytest.raises(Exception, match="nothing"):
         await migrate(url, ["shed"], tmp_path)
 
-    assert await tables(url, "shed") == set()
+    assert await table_names(url, "shed") == set()
 
 
 async def test_append_only_tables_refuse_their_owner_too(databases: Databases) -> None:
@@ -133,3 +133,9 @@ async def test_append_only_tables_refuse_their_owner_too(databases: Databases) -
 
 def test_every_service_of_the_toy_folder_is_found() -> None:
     assert services_with_migrations(TOY_SERVICES) == ["echo", "toy"]
+
+
+def test_every_service_is_found() -> None:
+    names = ["benefits", "claims", "enrolment", "fund", "grading", "orders", "premiums"]
+
+    assert services_with_migrations() == names

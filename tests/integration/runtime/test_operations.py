@@ -5,138 +5,135 @@ from __future__ import annotations
 import grpc
 import pytest
 from oip.operations.v1 import operations_pb2
-from sqlalchemy import text
 
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
 from services.runtime.rpc.client import problem_of
-from services.runtime.service.delivery import settled
+from services.runtime.service.delivery import wait_until_delivered
 from tests.support import toy
-from tests.support.served import NAMES, ServedPair, letters, replayed, served
+from tests.support.toy_stack import NAMES, ToyStack, dead_letters, replayed, serve_toys
 
 
-async def test_what_one_service_tells_the_other_hears(both: ServedPair) -> None:
-    await both.ring("a", 3)
-    await settled(both.channels(), NAMES)
+async def test_what_one_service_publishes_the_other_consumes(toy_stack: ToyStack) -> None:
+    await toy_stack.ring("a", 3)
+    await toy_stack.delivered()
 
-    assert await toy.echoes(both.running["echo"].database) == {"a": 3}
-    told = await both.stub("toy").GetDelivery(operations_pb2.GetDeliveryRequest())
-    heard = await both.stub("echo").GetDelivery(operations_pb2.GetDeliveryRequest())
-    assert (told.written_count, told.published_seq) == (3, 3)
-    assert [(row.producer, row.epoch, row.event_count, row.max_seq) for row in heard.heard] == [
-        ("toy", told.epoch, 3, 3)
-    ]
-
-
-async def test_a_listener_that_has_heard_nothing_says_so(both: ServedPair) -> None:
-    heard = await both.stub("echo").GetDelivery(operations_pb2.GetDeliveryRequest())
-
-    assert [(row.producer, row.event_count) for row in heard.heard] == [("toy", 0)]
+    assert await toy_stack.echo_counts() == {"a": 3}
+    toy_delivery = await toy_stack.stub("toy").GetDelivery(operations_pb2.GetDeliveryRequest())
+    echo_delivery = await toy_stack.stub("echo").GetDelivery(operations_pb2.GetDeliveryRequest())
+    assert (toy_delivery.written_count, toy_delivery.published_seq) == (3, 3)
+    assert [
+        (row.producer, row.epoch, row.event_count, row.max_seq) for row in echo_delivery.consumed
+    ] == [("toy", toy_delivery.epoch, 3, 3)]
 
 
-async def test_replay_gives_every_event_in_order_across_pages(both: ServedPair) -> None:
-    one = both.running["toy"]
-    async with one.database.begin() as tx:
+async def test_a_listener_that_has_consumed_nothing_says_so(toy_stack: ToyStack) -> None:
+    delivery = await toy_stack.stub("echo").GetDelivery(operations_pb2.GetDeliveryRequest())
+
+    assert [(row.producer, row.event_count) for row in delivery.consumed] == [("toy", 0)]
+
+
+async def test_replay_gives_every_event_in_order_across_pages(toy_stack: ToyStack) -> None:
+    context = toy_stack.contexts["toy"]
+    async with context.database.begin() as tx:
         for _ in range(250):
-            await toy.ring(tx, "a", one.clock.now())
-    one.wake.set()
-    await settled(both.channels(), NAMES)
+            await toy.ring(tx, "a", context.clock.now())
+    context.wake.set()
+    await toy_stack.delivered()
 
-    events = await replayed(both, from_seq=1)
-    later = await replayed(both, from_seq=248, epoch=events[0].epoch)
+    events = await replayed(toy_stack, from_seq=1)
+    later = await replayed(toy_stack, from_seq=248, epoch=events[0].epoch)
 
     assert [event.pub_seq for event in events] == list(range(1, 251))
     assert [event.pub_seq for event in later] == [248, 249, 250]
     assert toy.BellRang.FromString(events[-1].payload).revision == 250
 
 
-async def test_replay_from_before_the_beginning_is_refused(both: ServedPair) -> None:
+async def test_replay_from_before_the_beginning_is_refused(toy_stack: ToyStack) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await replayed(both, from_seq=0)
+        await replayed(toy_stack, from_seq=0)
 
     assert problem_of(caught.value).reason == "MALFORMED"
 
 
 async def test_a_consumer_that_lost_the_stream_rebuilds_from_replay(
-    both_settings: Settings,
+    toy_settings: Settings,
 ) -> None:
-    async with served(both_settings) as both:
-        await both.ring("a", 5)
-        await settled(both.channels(), NAMES)
-    one = NatsServer(both_settings.state_dir / "other")
-    await one.start()
-    elsewhere = both_settings.model_copy(
-        update={"nats_url": one.url, "nats_monitor_url": one.monitor_url}
+    async with serve_toys(toy_settings) as toy_stack:
+        await toy_stack.ring("a", 5)
+        await toy_stack.delivered()
+    other_server = NatsServer(toy_settings.state_dir / "other")
+    await other_server.start()
+    elsewhere = toy_settings.model_copy(
+        update={"nats_url": other_server.url, "nats_monitor_url": other_server.monitor_url}
     )
-    # The stream is gone, and toy believes it has sent all; a new listener asks toy itself.
-    async with served(elsewhere) as both:
-        async with both.running["toy"].database.begin() as tx:
-            await toy.ring(tx, "b", both.running["toy"].clock.now())
-        both.running["toy"].wake.set()
-        await settled(both.channels(), NAMES)
-        assert await toy.echoes(both.running["echo"].database) == {"a": 5, "b": 1}
-    await one.stop()
+    # The stream is lost, and toy has marked all as sent; a new listener asks toy itself.
+    async with serve_toys(elsewhere) as toy_stack:
+        await toy_stack.ring("b")
+        await toy_stack.delivered()
+        assert await toy_stack.echo_counts() == {"a": 5, "b": 1}
+    await other_server.stop()
 
 
-async def test_a_dead_letter_stays_when_its_retry_fails(poisoned: ServedPair) -> None:
-    (letter,) = await letters(poisoned)
+async def test_a_dead_letter_stays_when_its_retry_fails(with_dead_letter: ToyStack) -> None:
+    (letter,) = await dead_letters(with_dead_letter)
     request = operations_pb2.RetryDeadLetterRequest(name=letter.name, request_id="r1")
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await poisoned.stub("echo").RetryDeadLetter(request)
+        await with_dead_letter.stub("echo").RetryDeadLetter(request)
 
     assert problem_of(caught.value).reason == "DEAD_LETTER_FAILS_AGAIN"
-    assert [one.name for one in await letters(poisoned)] == [letter.name]
+    assert [letter.name for letter in await dead_letters(with_dead_letter)] == [letter.name]
 
 
-async def test_a_dead_letter_that_can_be_handled_now_is_settled_once(
-    poisoned: ServedPair, monkeypatch: pytest.MonkeyPatch
+async def test_a_dead_letter_that_can_be_handled_now_is_resolved_once(
+    with_dead_letter: ToyStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (letter,) = await letters(poisoned)
+    (letter,) = await dead_letters(with_dead_letter)
     monkeypatch.setenv("TOY_BRAVE", "yes")
     request = operations_pb2.RetryDeadLetterRequest(name=letter.name, request_id="r1")
-    stub = poisoned.stub("echo")
+    stub = with_dead_letter.stub("echo")
 
     first = await stub.RetryDeadLetter(request)
-    again = await stub.RetryDeadLetter(request)
+    repeat = await stub.RetryDeadLetter(request)
 
     assert first.HasField("resolve_time")
-    assert first == again
-    assert await letters(poisoned) == []
-    assert [one.name for one in await letters(poisoned, include_resolved=True)] == [letter.name]
-    assert await toy.echoes(poisoned.running["echo"].database) == {"shy": 1}
+    assert first == repeat
+    assert await dead_letters(with_dead_letter) == []
+    assert [
+        letter.name for letter in await dead_letters(with_dead_letter, include_resolved=True)
+    ] == [letter.name]
+    assert await with_dead_letter.echo_counts() == {"shy": 1}
 
 
 @pytest.mark.parametrize("name", ["deadLetters/x", "deadLetters/toy-e-x", "claims/c1", ""])
-async def test_a_name_that_is_no_dead_letters_is_refused(both: ServedPair, name: str) -> None:
+async def test_a_name_that_is_no_dead_letters_is_refused(toy_stack: ToyStack, name: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await both.stub("echo").RetryDeadLetter(
+        await toy_stack.stub("echo").RetryDeadLetter(
             operations_pb2.RetryDeadLetterRequest(name=name, request_id="r1")
         )
 
     assert problem_of(caught.value).reason == "MALFORMED"
 
 
-async def test_a_dead_letter_nobody_put_there_is_not_found(both: ServedPair) -> None:
+async def test_a_dead_letter_nobody_put_there_is_not_found(toy_stack: ToyStack) -> None:
     request = operations_pb2.RetryDeadLetterRequest(name="deadLetters/toy-e-9", request_id="r1")
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await both.stub("echo").RetryDeadLetter(request)
+        await toy_stack.stub("echo").RetryDeadLetter(request)
 
     assert problem_of(caught.value).reason == "NOT_FOUND"
 
 
-async def test_dead_letters_come_page_by_page(both: ServedPair) -> None:
-    async with both.running["echo"].database.begin() as tx:
-        for seq in range(1, 6):
-            await tx.execute(
-                text(
-                    "insert into dead_letter values"
-                    " ('toy', 'e', :s, 'oip.toy.v1.BellRang', '', 'NotFound', now())"
-                ),
-                {"s": seq},
-            )
-    stub, token, seen = both.stub("echo"), "", []
+async def test_dead_letters_come_page_by_page(toy_stack: ToyStack) -> None:
+    for seq in range(1, 6):
+        await toy_stack.execute(
+            "echo",
+            "insert into dead_letter values"
+            " ('toy', 'e', :seq, 'oip.toy.v1.BellRang', '', 'NotFound', now())",
+            seq=seq,
+        )
+    stub, token, seen = toy_stack.stub("echo"), "", []
     for _ in range(3):
         answer = await stub.ListDeadLetters(
             operations_pb2.ListDeadLettersRequest(page_size=2, page_token=token)
@@ -148,23 +145,22 @@ async def test_dead_letters_come_page_by_page(both: ServedPair) -> None:
     assert token == ""
 
 
-async def test_settled_says_who_is_behind(both: ServedPair) -> None:
-    async with both.running["toy"].database.begin() as tx:
-        await tx.execute(text("update outbox_counter set next_seq = 5"))
+async def test_waiting_for_delivery_says_who_is_behind(toy_stack: ToyStack) -> None:
+    await toy_stack.execute("toy", "update outbox_counter set next_seq = 5")
 
-    with pytest.raises(TimeoutError, match="echo has heard 0 of 4 of toy"):
-        await settled(both.channels(), NAMES, seconds=0.3)
+    with pytest.raises(TimeoutError, match="echo has consumed 0 of 4 of toy"):
+        await wait_until_delivered(toy_stack.channels(), NAMES, seconds=0.3)
 
 
 async def test_a_stopped_stack_leaves_no_connection_and_can_start_again(
-    both_settings: Settings,
+    toy_settings: Settings,
 ) -> None:
     for _ in range(2):
-        async with served(both_settings) as both:
-            await both.ring("a")
-            await settled(both.channels(), NAMES)
-            databases = [one.database for one in both.running.values()]
+        async with serve_toys(toy_settings) as toy_stack:
+            await toy_stack.ring("a")
+            await toy_stack.delivered()
+            databases = [context.database for context in toy_stack.contexts.values()]
         assert [database.checked_out_count for database in databases] == [0, 0]
 
-    async with served(both_settings) as both:
-        assert await toy.echoes(both.running["echo"].database) == {"a": 2}
+    async with serve_toys(toy_settings) as toy_stack:
+        assert await toy_stack.echo_counts() == {"a": 2}

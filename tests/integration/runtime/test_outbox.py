@@ -1,4 +1,4 @@
-"""The relay: dense numbers in commit order, nothing lost, nothing sent under two numbers."""
+"""The relay: dense numbers in commit order; no event is lost or sent under two numbers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ from services.runtime.storage.database import Database
 from tests.support import toy
 from tests.support.databases import TOY_SERVICES, Databases
 
-Consumed = list[Envelope]
 
-
-def relay_into(toys: Database, heard: Consumed) -> Relay:
+def relay_into(toys: Database, published: list[Envelope]) -> Relay:
     async def publish(envelope: Envelope) -> None:
-        heard.append(envelope)
+        published.append(envelope)
 
     return Relay(toys, publish, SystemClock(), asyncio.Event())
 
@@ -36,22 +34,22 @@ async def test_events_get_dense_numbers_and_are_marked_sent(
     async with toys.begin() as tx:
         for _ in range(5):
             await toy.ring(tx, "a", clock.now())
-    heard: Consumed = []
+    published: list[Envelope] = []
 
-    assert await relay_into(toys, heard).once() == 5
+    assert await relay_into(toys, published).once() == 5
 
-    assert [envelope.pub_seq for envelope in heard] == [1, 2, 3, 4, 5]
-    assert {envelope.subject for envelope in heard} == {"oip.toy.v1.BellRang"}
+    assert [envelope.pub_seq for envelope in published] == [1, 2, 3, 4, 5]
+    assert {envelope.subject for envelope in published} == {"oip.toy.v1.BellRang"}
     async with toys.begin() as tx:
-        told = await outbox.published(tx)
-    assert (told.written_count, told.published_seq, told.unsent_count) == (5, 5, 0)
+        progress = await outbox.published(tx)
+    assert (progress.written_count, progress.published_seq, progress.unsent_count) == (5, 5, 0)
 
 
 async def test_an_event_that_commits_late_is_not_passed_over(
     toys: Database, clock: SetClock
 ) -> None:
-    heard: Consumed = []
-    relay = relay_into(toys, heard)
+    published: list[Envelope] = []
+    relay = relay_into(toys, published)
     async with toys.begin() as late:
         await toy.ring(late, "late", clock.now())
         async with toys.begin() as early:
@@ -59,15 +57,15 @@ async def test_an_event_that_commits_late_is_not_passed_over(
         await relay.once()
     await relay.once()
 
-    assert [toy.BellRang.FromString(envelope.payload).name for envelope in heard] == [
+    assert [toy.BellRang.FromString(envelope.payload).name for envelope in published] == [
         "early",
         "late",
     ]
-    assert [envelope.pub_seq for envelope in heard] == [1, 2]
+    assert [envelope.pub_seq for envelope in published] == [1, 2]
 
 
-async def test_a_rolled_back_change_tells_nothing(toys: Database, clock: SetClock) -> None:
-    heard: Consumed = []
+async def test_a_rolled_back_change_publishes_nothing(toys: Database, clock: SetClock) -> None:
+    published: list[Envelope] = []
 
     async def fail() -> None:
         async with toys.begin() as tx:
@@ -77,7 +75,7 @@ async def test_a_rolled_back_change_tells_nothing(toys: Database, clock: SetCloc
     with pytest.raises(ZeroDivisionError):
         await fail()
 
-    assert await relay_into(toys, heard).once() == 0
+    assert await relay_into(toys, published).once() == 0
     assert await toy.rings(toys) == {}
 
 
@@ -85,8 +83,8 @@ async def test_a_rolled_back_change_tells_nothing(toys: Database, clock: SetCloc
 async def test_a_failure_anywhere_sends_the_same_event_under_the_same_number(
     toys: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    heard: Consumed = []
-    relay = relay_into(toys, heard)
+    published: list[Envelope] = []
+    relay = relay_into(toys, published)
     async with toys.begin() as tx:
         for name in "abc":
             await toy.ring(tx, name, clock.now())
@@ -99,38 +97,38 @@ async def test_a_failure_anywhere_sends_the_same_event_under_the_same_number(
     while await relay.once():
         pass
 
-    content = {envelope.pub_seq: envelope.content_hash for envelope in heard}
+    content = {envelope.pub_seq: envelope.content_hash for envelope in published}
     assert sorted(content) == [1, 2, 3, 4]
-    assert all(content[envelope.pub_seq] == envelope.content_hash for envelope in heard)
+    assert all(content[envelope.pub_seq] == envelope.content_hash for envelope in published)
 
 
 async def test_of_two_relays_one_publishes(toys: Database, clock: SetClock) -> None:
-    heard: Consumed = []
+    published: list[Envelope] = []
     async with toys.begin() as tx:
         for _ in range(20):
             await toy.ring(tx, "a", clock.now())
 
     async def slowly(envelope: Envelope) -> None:
         await asyncio.sleep(0.01)
-        heard.append(envelope)
+        published.append(envelope)
 
     relays = [Relay(toys, slowly, SystemClock(), asyncio.Event()) for _ in range(2)]
     sent = await asyncio.gather(*(relay.once() for relay in relays))
 
     assert sorted(sent) == [0, 20]
-    assert [envelope.pub_seq for envelope in heard] == list(range(1, 21))
+    assert [envelope.pub_seq for envelope in published] == list(range(1, 21))
 
 
 async def test_the_relay_goes_on_after_the_bus_was_away(
     toys: Database, clock: SetClock, until: Callable[..., Any]
 ) -> None:
-    heard: Consumed = []
+    published: list[Envelope] = []
     away = True
 
     async def publish(envelope: Envelope) -> None:
         if away:
             raise TimeoutError
-        heard.append(envelope)
+        published.append(envelope)
 
     wake = asyncio.Event()
     task = asyncio.create_task(Relay(toys, publish, SystemClock(), wake).run())
@@ -140,7 +138,7 @@ async def test_the_relay_goes_on_after_the_bus_was_away(
     away = False
 
     async def came() -> bool:
-        return len(heard) == 1
+        return len(published) == 1
 
     await until(came)
     task.cancel()
@@ -150,24 +148,24 @@ async def test_the_relay_goes_on_after_the_bus_was_away(
 async def test_reading_again_gives_every_event_from_a_number_on(
     toys: Database, clock: SetClock
 ) -> None:
-    heard: Consumed = []
+    published: list[Envelope] = []
     async with toys.begin() as tx:
         for _ in range(7):
             await toy.ring(tx, "a", clock.now())
-    await relay_into(toys, heard).once()
+    await relay_into(toys, published).once()
 
     async with toys.begin() as tx:
         first = await outbox.read_from(tx, "toy", "", 3, limit=2)
         rest = await outbox.read_from(tx, "toy", first[-1].epoch, first[-1].pub_seq + 1)
 
-    assert [*first, *rest] == heard[2:]
+    assert [*first, *rest] == published[2:]
 
 
 async def test_a_restored_database_begins_a_new_sequence_that_replay_leads_to(
     toys: Database, clock: SetClock
 ) -> None:
-    heard: Consumed = []
-    relay = relay_into(toys, heard)
+    published: list[Envelope] = []
+    relay = relay_into(toys, published)
     for epoch in ("", "second"):
         async with toys.begin() as tx:
             if epoch:
@@ -176,46 +174,46 @@ async def test_a_restored_database_begins_a_new_sequence_that_replay_leads_to(
         await relay.once()
 
     async with toys.begin() as tx:
-        told = await outbox.read_from(tx, "toy", heard[0].epoch, 1)
+        replayed = await outbox.read_from(tx, "toy", published[0].epoch, 1)
         unknown = await outbox.read_from(tx, "toy", "lost with the disk", 40)
 
-    assert [(envelope.epoch, envelope.pub_seq) for envelope in told] == [
-        (heard[0].epoch, 1),
+    assert [(envelope.epoch, envelope.pub_seq) for envelope in replayed] == [
+        (published[0].epoch, 1),
         ("second", 1),
     ]
-    assert unknown == told
+    assert unknown == replayed
 
 
 async def test_the_operator_begins_a_new_sequence_after_a_restore(
     databases: Databases, clock: SetClock
 ) -> None:
     url = await databases.fresh("toy", root=TOY_SERVICES)
-    begun = await begin_epochs(Settings(database_url=url), ["toy"])
+    epochs = await begin_epochs(Settings(database_url=url), ["toy"])
     toys = Database(url, "toy", pool_size=3)
-    heard: Consumed = []
+    published: list[Envelope] = []
     async with toys.begin() as tx:
         await toy.ring(tx, "a", clock.now())
-    await relay_into(toys, heard).once()
+    await relay_into(toys, published).once()
     await toys.close()
 
-    assert [(envelope.epoch, envelope.pub_seq) for envelope in heard] == [(begun["toy"], 1)]
+    assert [(envelope.epoch, envelope.pub_seq) for envelope in published] == [(epochs["toy"], 1)]
 
 
 async def test_both_sides_of_a_delivery_agree_on_a_fingerprint(
     toys: Database, echoes: Database, clock: SetClock
 ) -> None:
-    heard: Consumed = []
+    published: list[Envelope] = []
     async with toys.begin() as tx:
         for name in "abcd":
             await toy.ring(tx, name, clock.now())
-    await relay_into(toys, heard).once()
+    await relay_into(toys, published).once()
     async with echoes.begin() as tx:
-        for envelope in reversed(heard):
+        for envelope in reversed(published):
             await inbox.is_first(tx, envelope, clock.now())
-        there = await inbox.fingerprint(tx, "toy", heard[0].epoch, 4)
-        part = await inbox.fingerprint(tx, "toy", heard[0].epoch, 3)
+        there = await inbox.fingerprint(tx, "toy", published[0].epoch, 4)
+        part = await inbox.fingerprint(tx, "toy", published[0].epoch, 3)
     async with toys.begin() as tx:
-        here = await outbox.fingerprint(tx, heard[0].epoch, 4)
+        here = await outbox.fingerprint(tx, published[0].epoch, 4)
 
     assert here is not None
     assert here == there
@@ -238,12 +236,12 @@ async def test_a_backlog_goes_out_in_batches_in_order(toys: Database) -> None:
                 " select 'oip.toy.v1.BellRang', '', now() from generate_series(1, 450)"
             )
         )
-    heard: Consumed = []
-    relay = relay_into(toys, heard)
+    published: list[Envelope] = []
+    relay = relay_into(toys, published)
 
     batches = []
     while batch := await relay.once():
         batches.append(batch)
 
     assert batches == [200, 200, 50]
-    assert [envelope.pub_seq for envelope in heard] == list(range(1, 451))
+    assert [envelope.pub_seq for envelope in published] == list(range(1, 451))

@@ -45,7 +45,7 @@ class Dev:
             text=True,
         )
         end = time.monotonic() + START_SECONDS
-        while not (self.state_dir / "running.json").exists() or self.announced_pid() != self.pid:
+        while not (self.state_dir / "running.json").exists() or self.published_pid() != self.pid:
             assert self.process.poll() is None, self.process.communicate()[0]
             assert time.monotonic() < end, "it did not start"
             time.sleep(0.2)
@@ -56,7 +56,7 @@ class Dev:
         assert self.process is not None
         return self.process.pid
 
-    def announced_pid(self) -> int:
+    def published_pid(self) -> int:
         return int(json.loads((self.state_dir / "running.json").read_text())["pid"])
 
     def send(self, number: int) -> tuple[int, str]:
@@ -80,7 +80,7 @@ class Dev:
 
 
 def is_running(process: psutil.Process) -> bool:
-    """Not so one that has ended while its new parent has not heard of it."""
+    """Whether it runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

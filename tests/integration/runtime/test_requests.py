@@ -23,7 +23,12 @@ from services.runtime.base.settings import Settings
 from services.runtime.rpc.access import Caller, set_caller
 from services.runtime.rpc.client import Channels
 from services.runtime.service.context import ServiceContext
-from services.runtime.service.requests import RequestIdReused, change, read
+from services.runtime.service.requests import (
+    RequestIdReused,
+    change,
+    change_after,
+    read,
+)
 from services.runtime.storage.crypto import ColumnCipher, load_or_make_keys
 from services.runtime.storage.database import Database, Transaction
 from tests.support import toy
@@ -37,7 +42,7 @@ Q = "91110108MA01ABCD2H"
 
 
 @pytest.fixture
-async def running(toys: Database, clock: SetClock, tmp_path: Path) -> AsyncIterator[ServiceContext]:
+async def context(toys: Database, clock: SetClock, tmp_path: Path) -> AsyncIterator[ServiceContext]:
     set_caller(Caller("li", frozenset({type_pb2.Access.ADMINISTRATOR})))
     channels = Channels({}, lambda: "")
     cipher = ColumnCipher(load_or_make_keys(tmp_path / "keys.json"))
@@ -62,7 +67,7 @@ async def ring(context: ServiceContext, request: Ring, *, serializable: bool = F
     assert isinstance(clock, SetClock)
     work = ringing(request.name, clock)
     answer = await change(
-        running, request, Rung, work, resource=lambda rung: rung.name, serializable=serializable
+        context, request, Rung, work, resource=lambda rung: rung.name, serializable=serializable
     )
     return answer.error
 
@@ -75,10 +80,10 @@ async def count(context: ServiceContext, table: str) -> int:
 async def test_a_change_commits_its_effect_event_answer_and_audit_row(
     context: ServiceContext,
 ) -> None:
-    assert await ring(running, a_request()) == "1"
+    assert await ring(context, a_request()) == "1"
 
     assert await toy.rings(context.database) == {"a": 1}
-    assert [await count(running, table) for table in ("outbox", "command", "audit")] == [1, 1, 1]
+    assert [await count(context, table) for table in ("outbox", "command", "audit")] == [1, 1, 1]
     assert context.wake.is_set()
     async with context.database.begin() as tx:
         row = (await tx.execute(text("select actor, action, resource from audit"))).one()
@@ -87,19 +92,19 @@ async def test_a_change_commits_its_effect_event_answer_and_audit_row(
 
 async def test_a_repeat_gets_the_first_answer_and_changes_nothing(context: ServiceContext) -> None:
     request = a_request()
-    first = await ring(running, request)
-    await ring(running, a_request())
+    first = await ring(context, request)
+    await ring(context, a_request())
 
-    assert await ring(running, request) == first
+    assert await ring(context, request) == first
     assert await toy.rings(context.database) == {"a": 2}
-    assert await count(running, "audit") == 2
+    assert await count(context, "audit") == 2
 
 
 async def test_the_same_id_with_other_content_is_refused(context: ServiceContext) -> None:
-    await ring(running, a_request("a", "r1"))
+    await ring(context, a_request("a", "r1"))
 
     with pytest.raises(RequestIdReused) as refusal:
-        await ring(running, a_request("b", "r1"))
+        await ring(context, a_request("b", "r1"))
 
     assert refusal.value.facts["request_id"] == "r1"
     assert await toy.rings(context.database) == {"a": 1}
@@ -112,10 +117,10 @@ async def test_a_request_without_a_usable_id_is_refused(
     request = Ring(name="a", request_id=request_id)
 
     with pytest.raises(Malformed) as refusal:
-        await ring(running, request)
+        await ring(context, request)
 
     assert refusal.value.field == "request_id"
-    assert await count(running, "command") == 0
+    assert await count(context, "command") == 0
 
 
 async def test_a_refused_change_leaves_nothing_and_its_id_free(context: ServiceContext) -> None:
@@ -126,10 +131,10 @@ async def test_a_refused_change_leaves_nothing_and_its_id_free(context: ServiceC
         raise NotFound(name="bells/a")
 
     with pytest.raises(NotFound):
-        await change(running, request, Rung, refuse, resource="bells/a")
+        await change(context, request, Rung, refuse, resource="bells/a")
 
-    assert [await count(running, table) for table in ("outbox", "command", "audit")] == [0, 0, 0]
-    assert await ring(running, request) == "1"
+    assert [await count(context, table) for table in ("outbox", "command", "audit")] == [0, 0, 0]
+    assert await ring(context, request) == "1"
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])
@@ -139,19 +144,19 @@ async def test_the_same_request_sent_many_times_at_once_counts_once(
     request = a_request()
     strict = isolation == "serializable"
 
-    answers = await asyncio.gather(*(ring(running, request, serializable=strict) for _ in range(8)))
+    answers = await asyncio.gather(*(ring(context, request, serializable=strict) for _ in range(8)))
 
     assert answers == ["1"] * 8
     assert await toy.rings(context.database) == {"a": 1}
-    assert await count(running, "audit") == 1
+    assert await count(context, "audit") == 1
 
 
 async def test_two_contents_racing_for_one_id_give_one_change_and_one_refusal(
     context: ServiceContext,
 ) -> None:
     results = await asyncio.gather(
-        ring(running, a_request("a", "r1")),
-        ring(running, a_request("b", "r1")),
+        ring(context, a_request("a", "r1")),
+        ring(context, a_request("b", "r1")),
         return_exceptions=True,
     )
 
@@ -171,7 +176,7 @@ async def test_platforms_have_ids_of_their_own(context: ServiceContext) -> None:
             )
             return Rung(name=f"bells/{code}")
 
-        answer = await change(running, Ring(name="x", request_id="r1"), Rung, work, resource="x")
+        answer = await change(context, Ring(name="x", request_id="r1"), Rung, work, resource="x")
 
         assert answer.name == f"bells/{code}"
 
@@ -186,25 +191,25 @@ async def test_a_platform_reads_its_own_rows_alone(context: ServiceContext) -> N
     async def names(tx: Transaction) -> list[str]:
         return list((await tx.execute(text("select name from bell order by 1"))).scalars())
 
-    assert len(await read(running, names)) == 2
+    assert len(await read(context, names)) == 2
     set_caller(Caller("waimai", frozenset({type_pb2.Access.PLATFORM}), P))
-    assert await read(running, names) == [P]
+    assert await read(context, names) == [P]
 
 
 async def test_a_read_goes_on_although_its_connection_died(
     context: ServiceContext, stack: Settings
 ) -> None:
-    async def one(tx: Transaction) -> int:
+    async def select_one(tx: Transaction) -> int:
         return int((await tx.execute(text("select 1"))).scalar_one())
 
-    assert await read(running, one) == 1
+    assert await read(context, select_one) == 1
     async with await psycopg.AsyncConnection.connect(stack.database_url, autocommit=True) as admin:
         await admin.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name = 'oip_toy'"
         )
 
-    assert await read(running, one) == 1
+    assert await read(context, select_one) == 1
 
 
 async def test_a_platform_cannot_write_rows_of_another(context: ServiceContext) -> None:
@@ -215,37 +220,131 @@ async def test_a_platform_cannot_write_rows_of_another(context: ServiceContext) 
         return Rung()
 
     with pytest.raises(Exception, match="row-level security"):
-        await change(running, a_request(), Rung, work, resource="x")
+        await change(context, a_request(), Rung, work, resource="x")
 
 
 @pytest.mark.parametrize(
     ("place", "rings_after"), [("requests.before_commit", 0), ("requests.after_commit", 1)]
 )
-async def test_whoever_got_no_answer_asks_again_by_the_same_id(
+async def test_a_client_without_an_answer_repeats_the_request_with_the_same_id(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch, place: str, rings_after: int
 ) -> None:
     request = a_request()
     monkeypatch.setenv(failpoints.VARIABLE, f"{place}:raise")
     with pytest.raises(FailpointError):
-        await ring(running, request)
+        await ring(context, request)
     assert sum((await toy.rings(context.database)).values()) == rings_after
     monkeypatch.delenv(failpoints.VARIABLE)
 
-    assert await ring(running, request) == "1"
+    assert await ring(context, request) == "1"
     assert await toy.rings(context.database) == {"a": 1}
+
+
+class Peer:
+    """Another service: it counts its calls, and fails while it is down."""
+
+    def __init__(self) -> None:
+        self.call_count = 0
+        self.is_down = False
+
+    async def ask(self) -> str:
+        self.call_count += 1
+        if self.is_down:
+            raise ConnectionRefusedError
+        return f"answer {self.call_count}"
+
+
+async def ring_after(context: ServiceContext, request: Ring, peer: Peer) -> Rung:
+    async def work(tx: Transaction, answer: str) -> Rung:
+        rings = await toy.ring(tx, request.name, context.clock.now())
+        return Rung(name=f"bells/{request.name}", error=f"{rings} after {answer}")
+
+    return await change_after(
+        context, request, Rung, peer.ask, work, resource=lambda rung: rung.name
+    )
+
+
+async def test_a_change_after_a_question_works_with_its_answer(context: ServiceContext) -> None:
+    peer = Peer()
+
+    rung = await ring_after(context, a_request(), peer)
+
+    assert rung.error == "1 after answer 1"
+    assert [await count(context, table) for table in ("outbox", "command", "audit")] == [1, 1, 1]
+    assert context.wake.is_set()
+
+
+async def test_a_repeat_does_not_need_the_other_service(context: ServiceContext) -> None:
+    peer, request = Peer(), a_request()
+    first = await ring_after(context, request, peer)
+    peer.is_down = True
+
+    assert await ring_after(context, request, peer) == first
+    assert peer.call_count == 1
+    assert await toy.rings(context.database) == {"a": 1}
+    with pytest.raises(RequestIdReused):
+        await ring_after(context, a_request("b", request.request_id), peer)
+    assert peer.call_count == 1
+
+
+async def test_a_question_that_fails_changes_nothing_and_leaves_the_id_free(
+    context: ServiceContext,
+) -> None:
+    peer, request = Peer(), a_request()
+    peer.is_down = True
+    with pytest.raises(ConnectionRefusedError):
+        await ring_after(context, request, peer)
+    assert [await count(context, table) for table in ("outbox", "command", "audit")] == [0, 0, 0]
+
+    peer.is_down = False
+
+    assert (await ring_after(context, request, peer)).error == "1 after answer 2"
+
+
+async def test_the_question_is_asked_outside_of_a_transaction(context: ServiceContext) -> None:
+    checked_out: list[int] = []
+
+    class Watching(Peer):
+        async def ask(self) -> str:
+            checked_out.append(context.database.checked_out_count)
+            return await super().ask()
+
+    await ring_after(context, a_request(), Watching())
+
+    assert checked_out == [0]
+
+
+async def test_the_same_question_and_change_at_once_count_once(context: ServiceContext) -> None:
+    peer, request = Peer(), a_request()
+
+    answers = await asyncio.gather(*(ring_after(context, request, peer) for _ in range(6)))
+
+    assert all(answer == answers[0] for answer in answers)
+    assert await toy.rings(context.database) == {"a": 1}
+    assert await count(context, "audit") == 1
+
+
+async def test_a_change_after_a_question_needs_a_request_id_before_it_asks(
+    context: ServiceContext,
+) -> None:
+    peer = Peer()
+
+    with pytest.raises(Malformed):
+        await ring_after(context, Ring(name="a"), peer)
+    assert peer.call_count == 0
 
 
 async def test_a_cancelled_change_is_whole_or_absent(context: ServiceContext) -> None:
     for pause in (0.0, 0.001, 0.003, 0.006, 0.01, 0.02):
         request = a_request(f"bell{pause}")
-        task = asyncio.create_task(ring(running, request))
+        task = asyncio.create_task(ring(context, request))
         await asyncio.sleep(pause)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-        assert await ring(running, request) == "1"
+        assert await ring(context, request) == "1"
 
-    counts = [await count(running, table) for table in ("bell", "outbox", "command", "audit")]
+    counts = [await count(context, table) for table in ("bell", "outbox", "command", "audit")]
     assert counts == [6, 6, 6, 6]
     assert context.database.checked_out_count == 0
 
@@ -268,7 +367,7 @@ async def test_money_runs_serializable_and_again_when_it_must(context: ServiceCo
 
     await asyncio.gather(
         *(
-            change(running, a_request(), Rung, add_up, resource="x", serializable=True)
+            change(context, a_request(), Rung, add_up, resource="x", serializable=True)
             for _ in range(3)
         )
     )
@@ -284,7 +383,7 @@ async def test_no_change_happens_without_its_audit_row(context: ServiceContext) 
     set_caller(dataclasses.replace(Caller("x", frozenset()), subject="a\x00b"))
 
     with pytest.raises(DataError, match="NUL"):
-        await ring(running, a_request())
+        await ring(context, a_request())
 
     assert await toy.rings(context.database) == {}
 

@@ -28,10 +28,10 @@ from tests.support.echo_server import (
 @pytest.mark.parametrize(
     ("kind", "answers"),
     [
-        ("Say", ["li: a"]),
-        ("Tell", ["li: a", "li: a"]),
-        ("Hear", ["li: a b"]),
-        ("Talk", ["li: a", "li: b"]),
+        ("Echo", ["li: a"]),
+        ("EchoTwice", ["li: a", "li: a"]),
+        ("EchoAll", ["li: a b"]),
+        ("EchoEach", ["li: a", "li: b"]),
     ],
 )
 async def test_each_streaming_kind_reaches_the_handler_with_its_caller(
@@ -64,7 +64,7 @@ async def test_another_role_is_refused_and_the_handler_not_reached(
 async def test_a_platform_without_a_credit_code_is_refused(stub: EchoStub) -> None:
     token = ISSUER.issue("waimai", ["platform"])
 
-    assert (await refused(send(stub, "Say", "a", token=token)))[1] == "FORBIDDEN"
+    assert (await refused(send(stub, "Echo", "a", token=token)))[1] == "FORBIDDEN"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,7 +82,7 @@ async def test_a_deadline_above_the_cap_of_the_method_is_refused(stub: EchoStub,
 async def test_a_handler_knows_how_much_time_its_caller_left(
     echo_server: EchoServer, stub: EchoStub
 ) -> None:
-    await send(stub, "Say", "a", seconds=2)
+    await send(stub, "Echo", "a", seconds=2)
 
     assert echo_server.api.seconds_left is not None
     assert 1 < echo_server.api.seconds_left <= 2.1
@@ -100,14 +100,14 @@ async def test_a_passed_deadline_ends_the_call(echo_server: EchoServer, stub: Ec
 
     echo_server.api.behave = wait
 
-    assert (await refused(send(stub, "Say", "a", seconds=0.3)))[0] is (
+    assert (await refused(send(stub, "Echo", "a", seconds=0.3)))[0] is (
         grpc.StatusCode.DEADLINE_EXCEEDED
     )
     await asyncio.wait_for(ended.wait(), 2)
 
 
 async def test_a_message_above_four_mebibytes_is_refused(stub: EchoStub) -> None:
-    code, _ = await refused(send(stub, "Say", "x" * (4 * 1024 * 1024 + 1)))
+    code, _ = await refused(send(stub, "Echo", "x" * (4 * 1024 * 1024 + 1)))
 
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -118,7 +118,7 @@ async def test_a_small_message_that_unpacks_to_a_large_one_is_refused(
     async with grpc.aio.insecure_channel(
         echo_server.address, compression=grpc.Compression.Gzip
     ) as channel:
-        code, _ = await refused(send(EchoStub(channel), "Say", "x" * (32 * 1024 * 1024)))
+        code, _ = await refused(send(EchoStub(channel), "Echo", "x" * (32 * 1024 * 1024)))
 
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert echo_server.api.call_count == 0
@@ -134,7 +134,7 @@ async def test_calls_beyond_the_limit_are_refused_at_once(
         return "done"
 
     echo_server.api.behave = wait
-    calls = [asyncio.create_task(send(stub, "Say", "a")) for _ in range(30)]
+    calls = [asyncio.create_task(send(stub, "Echo", "a")) for _ in range(30)]
     await asyncio.sleep(0.5)
     go.set()
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -167,7 +167,7 @@ async def health_of(channel: grpc.aio.Channel) -> int:
     return int((await check.Check(health_pb2.HealthCheckRequest(), timeout=2)).status)
 
 
-async def test_health_needs_no_token_and_tells_when_the_loop_was_stuck(
+async def test_health_needs_no_token_and_reports_a_blocked_loop(
     echo_server: EchoServer,
 ) -> None:
     watch = asyncio.create_task(watch_loop([echo_server.server], limit=0.2))
@@ -209,7 +209,7 @@ async def test_a_stopping_server_lets_running_calls_finish_within_its_grace(
         return "finished"
 
     echo_server.api.behave = work
-    running = asyncio.create_task(send(stub, "Say", "a"))
+    running = asyncio.create_task(send(stub, "Echo", "a"))
     await asyncio.sleep(0.1)
     await echo_server.server.stop(grace=2)
 
@@ -217,7 +217,7 @@ async def test_a_stopping_server_lets_running_calls_finish_within_its_grace(
 
 
 async def test_a_call_crosses_few_threads() -> None:
-    """In a process of its own, for gRPC is told when it is imported."""
+    """In a separate process, because gRPC reads its settings when it is imported."""
     calls = 200
     program = (
         "import services, asyncio; from tests.support.thread_switches import main;"

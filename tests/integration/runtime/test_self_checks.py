@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import grpc
 import pytest
 from oip.operations.v1 import operations_pb2
-from sqlalchemy import text
 
-from services.runtime.service.delivery import settled
-from tests.support.served import NAMES, ServedPair
+from services.runtime.base.settings import Settings
+from services.runtime.service.context import (
+    Check,
+    Invariant,
+    InvariantsNotAnsweredError,
+    ServiceContext,
+)
+from services.runtime.service.operations import COMMON_INVARIANTS
+from services.runtime.storage.database import Transaction
+from tests.support.toy_stack import ECHO, TOY, ToyStack, serve_toys
 
 
-async def checks(both: ServedPair, service: str) -> dict[str, bool]:
-    answer = await both.stub(service).Verify(operations_pb2.VerifyRequest())
+async def checks(toy_stack: ToyStack, service: str) -> dict[str, bool]:
+    answer = await toy_stack.stub(service).Verify(operations_pb2.VerifyRequest())
     return {check.text: check.holds for check in answer.checks}
 
 
 async def test_verify_re_computes_what_holds_for_all_services_and_for_this_one(
-    both: ServedPair,
+    toy_stack: ToyStack,
 ) -> None:
-    await both.ring("a", 3)
-    await settled(both.channels(), NAMES)
+    await toy_stack.ring("a", 3)
+    await toy_stack.delivered()
 
-    assert all((await checks(both, "echo")).values())
-    of_toy = await checks(both, "toy")
-    assert of_toy["Bells are not rung more than a hundred times."]
+    assert all((await checks(toy_stack, "echo")).values())
+    of_toy = await checks(toy_stack, "toy")
+    assert of_toy["bells are rung at most a hundred times"]
     assert len(of_toy) == 6
 
 
@@ -34,28 +44,58 @@ async def test_verify_re_computes_what_holds_for_all_services_and_for_this_one(
         (
             "echo",
             "insert into inbox values ('toy', 'e', 2, 'x', 'x', now())",
-            "heard 1 to n, each once",
+            "consumed 1 to n, each once",
         ),
         (
             "echo",
             "insert into dead_letter values ('toy', 'e', 1, 'x', '', 'x', now())",
-            "No event waits",
+            "no event waits",
         ),
         (
             "toy",
             "insert into command values ('*', 'r', 'm', 'x', 'x', now())",
             "has its audit row",
         ),
-        ("toy", "insert into bell values ('a', 'P', 101)", "not rung more"),
+        ("toy", "insert into bell values ('a', 'P', 101)", "at most a hundred"),
     ],
 )
 async def test_verify_names_what_does_not_hold(
-    both: ServedPair, service: str, damage: str, text_of_check: str
+    toy_stack: ToyStack, service: str, damage: str, text_of_check: str
 ) -> None:
-    async with both.running[service].database.begin() as tx:
-        await tx.execute(text(damage))
+    await toy_stack.execute(service, damage)
 
-    failed = [check for check, holds in (await checks(both, service)).items() if not holds]
+    failed = [check for check, holds in (await checks(toy_stack, service)).items() if not holds]
 
     assert len(failed) == 1
     assert text_of_check in failed[0]
+
+
+FEW_ECHOES = Invariant("T2", "few rings are counted")
+OTHER = Invariant("T3", "another condition holds")
+
+
+@pytest.mark.parametrize("answers", [(), (FEW_ECHOES, FEW_ECHOES), (FEW_ECHOES, OTHER), (OTHER,)])
+async def test_a_service_that_does_not_answer_each_invariant_once_fails_to_verify(
+    toy_settings: Settings, answers: tuple[Invariant, ...]
+) -> None:
+    async def verify(_tx: Transaction, _context: ServiceContext) -> list[Check]:
+        return [invariant.result(holds=True, detail="") for invariant in answers]
+
+    careless = replace(ECHO, invariants=(FEW_ECHOES,), verify=verify)
+    async with serve_toys(toy_settings, TOY, careless) as toy_stack:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await toy_stack.stub("echo").Verify(operations_pb2.VerifyRequest())
+        with pytest.raises(InvariantsNotAnsweredError, match=r"T[23]"):
+            async with toy_stack.contexts["echo"].database.begin() as tx:
+                await careless.checks(tx, toy_stack.contexts["echo"])
+
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+
+
+async def test_every_answer_of_verify_is_one_of_the_declared_invariants(
+    toy_stack: ToyStack,
+) -> None:
+    answer = await toy_stack.stub("toy").Verify(operations_pb2.VerifyRequest())
+
+    codes = [check.invariant for check in answer.checks]
+    assert codes == [invariant.code for invariant in (*COMMON_INVARIANTS, *TOY.invariants)]

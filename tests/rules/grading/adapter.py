@@ -12,60 +12,52 @@ from random import Random
 from typing import Any
 
 from services.grading.domain import procedure, times
-from services.grading.domain.appraisal import (
-    Appraisal,
-    CareDependence,
-    CareItem,
-    Impairment,
-    InjuryKind,
-    Level,
-    Opinion,
-    Specialist,
-    State,
-)
-from services.grading.domain.care import care_dependence
-from services.grading.domain.ladder import combine, grade
-from services.grading.domain.law import Law, law_on
-from services.grading.domain.panel import decide, draw_panel
+from services.grading.domain.appraisals import Appraisal, InjuryKind, State
+from services.grading.domain.care import CareItem, care_dependence
+from services.grading.domain.grades import Impairment, combine, grade_of
+from services.grading.domain.law import LAW, law_in
+from services.grading.domain.panels import Opinion, Specialist, decide, draw_panel
 from services.grading.domain.times import Days
 from services.kernel.law import Finding
+from services.kernel.scheme import AppraisalLevel, CareDependence
 from services.runtime.base.holidays import work_calendar
 
 MOMENT = datetime(2025, 7, 1, tzinfo=UTC)
 
 
-def of_injuries(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def of_injuries(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """The grade of a person's injuries together."""
-    level = Level[given.get("level", "FIRST")]
-    graded = grade([an_impairment(one) for one in given["injuries"]], level, law_on(day))
+    level = AppraisalLevel[facts.get("level", "FIRST")]
+    impairments = [an_impairment(text) for text in facts["injuries"]]
+    graded = grade_of(impairments, level, LAW, day)
     return {"grade": graded.grade, "provisions": provisions(graded.findings)}
 
 
-def of_grades(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def of_grades(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """Several injuries whose grades are known."""
-    combined = combine(given["grades"], law_on(day))
+    combined = combine(facts["grades"], LAW, day)
     return {"grade": combined.grade, "provisions": provisions(combined.findings)}
 
 
-def of_care(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def of_care(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """Care dependence from what a person cannot do alone."""
-    level, finding = care_dependence([CareItem[name] for name in given["cannot"]], law_on(day))
+    level, finding = care_dependence([CareItem[name] for name in facts["cannot"]], LAW, day)
     return {"care_dependence": level.name, "provisions": provisions([finding])}
 
 
-def of_panel(day: date, given: dict[str, Any]) -> dict[str, Any]:
-    """What the opinions of a panel amount to; a member may be missing."""
-    opinions = given["opinions"]
-    panel = [a_specialist(number) for number in range(given.get("size", len(opinions)))]
-    given_opinions = [
+def of_panel(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """The decision on the opinions of a panel; a member may be missing."""
+    rows = facts["opinions"]
+    panel = [a_specialist(number) for number in range(facts.get("size", len(rows)))]
+    opinions = [
         Opinion(
             panel[number].name,
-            tuple(an_impairment(one) for one in opinion.get("injuries", [])),
-            frozenset(CareItem[name] for name in opinion.get("cannot", [])),
+            tuple(an_impairment(text) for text in row.get("injuries", [])),
+            frozenset(CareItem[name] for name in row.get("cannot", [])),
         )
-        for number, opinion in enumerate(opinions)
+        for number, row in enumerate(rows)
     ]
-    decision = decide(panel, given_opinions, Level[given.get("level", "FIRST")], law_on(day))
+    decision = decide(panel, opinions, AppraisalLevel[facts.get("level", "FIRST")], LAW, day)
     agreed = [finding for finding in decision.findings if dict(finding.outputs).get("dissent")]
     return {
         "grade": decision.grade,
@@ -75,29 +67,31 @@ def of_panel(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_draw(day: date, given: dict[str, Any]) -> dict[str, Any]:
-    """A panel drawn from a pool of so many, some of whom are barred."""
-    pool = [a_specialist(number) for number in range(given["pool"])]
-    barred = {one.name for one in pool[: given.get("barred", 0)]}
-    panel, finding = draw_panel(pool, given["size"], barred, Random(day.toordinal()), law_on(day))
+def of_draw(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """A panel drawn from a pool, some of whose specialists are barred."""
+    pool = [a_specialist(number) for number in range(facts["pool"])]
+    barred = {member.name for member in pool[: facts.get("barred", 0)]}
+    panel, finding = draw_panel(
+        pool, facts["size"], barred, LAW, day, random=Random(day.toordinal())
+    )
     return {
         "size": len(panel),
-        "different": len({one.id for one in panel}),
-        "barred_drawn": len(barred & {one.name for one in panel}),
+        "different": len({member.id for member in panel}),
+        "barred_drawn": len(barred & {member.name for member in panel}),
         "provisions": provisions([finding]),
     }
 
 
-def of_time_limit(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def of_time_limit(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """The last day for the conclusion of an appraisal opened on the day."""
     days = the_days(day)
     due = times.conclusion_due(day, days)
-    if given.get("complex"):
+    if facts.get("complex"):
         due = times.extended_due(due, days)
-    if given.get("twice"):
+    if facts.get("twice"):
         appraisal = an_appraisal(due_date=due, extended=True)
         procedure.extend(appraisal, days)
-    finding = times.on_time(due, given.get("concluded", due), days)
+    finding = times.on_time(due, facts.get("concluded", due), days)
     return {
         "due_date": due,
         "on_time": finding.outcome.name == "MET",
@@ -105,31 +99,30 @@ def of_time_limit(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_service(day: date, given: dict[str, Any]) -> dict[str, Any]:
-    """Until when a conclusion of the day is served."""
-    assert not given
+def of_service(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """The last day to serve a conclusion of the day."""
+    assert not facts
     finding = times.service(day, the_days(day))
     return {**dict(finding.outputs), "provisions": provisions([finding])}
 
 
-def of_next(day: date, given: dict[str, Any]) -> dict[str, Any]:
-    """A re-appraisal or a review asked for on the day."""
+def of_next(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """An application of the day for a re-appraisal or a review."""
     previous = an_appraisal(
-        level=Level[given.get("previous", "FIRST")],
-        state=State[given.get("state", "CONCLUDED")],
-        conclude_date=given.get("concluded"),
+        level=AppraisalLevel[facts.get("previous", "FIRST")],
+        state=State[facts.get("state", "CONCLUDED")],
+        conclude_date=facts.get("concluded"),
         care_dependence=CareDependence.NONE,
     )
-    level = Level[given["level"]]
-    finding = times.check_follows(previous, level, day, given.get("received"), the_days(day))
+    level = AppraisalLevel[facts["level"]]
+    finding = times.require_may_follow(previous, level, day, facts.get("received"), the_days(day))
     outputs = dict(finding.outputs)
     return {**outputs, "provisions": provisions([finding])}
 
 
-def of_healing(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def of_healing(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """Whether an injury is usually stable on the day."""
-    law = law_on(day)
-    finding = times.stability(given["accident"], given["kinds"], day, law)
+    finding = times.stability(facts["accident"], facts["kinds"], day, the_days(day))
     if finding is None:
         return {"outcome": "NONE", "stable_date": None}
     return {
@@ -139,14 +132,13 @@ def of_healing(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_deferral(day: date, given: dict[str, Any]) -> dict[str, Any]:
+def of_deferral(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """An appraisal deferred on the day."""
     deferred = procedure.defer(
-        an_appraisal(state=State[given.get("state", "OPENED")]),
-        until=given["until"],
-        kind=InjuryKind[given["kind"]] if "kind" in given else None,
-        accident=given.get("accident"),
-        day=day,
+        an_appraisal(state=State[facts.get("state", "OPENED")]),
+        until=facts["until"],
+        kind=InjuryKind[facts["kind"]] if "kind" in facts else None,
+        accident=facts.get("accident"),
         days=the_days(day),
     )
     return {
@@ -157,14 +149,13 @@ def of_deferral(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_absence(day: date, given: dict[str, Any]) -> dict[str, Any]:
-    """The worker stayed away on the day, after so many absences before."""
+def of_absence(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """The worker is absent on the day, after some absences before."""
     appraisal = procedure.record_absence(
-        an_appraisal(absence_count=given["before"]),
-        day,
+        an_appraisal(absence_count=facts["before"]),
         day,
         the_days(day),
-        excused=given.get("excused", False),
+        excused=facts.get("excused", False),
     )
     return {
         "state": appraisal.state.name,
@@ -173,10 +164,10 @@ def of_absence(day: date, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_effect(day: date, given: dict[str, Any]) -> dict[str, Any]:
-    """From which month a review concluded on the day counts."""
-    assert not given
-    finding = times.effect(day, law_on(day))
+def of_effect(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """The first month in which a review concluded on the day counts."""
+    assert not facts
+    finding = times.effect(day, the_days(day))
     return {**dict(finding.outputs), "provisions": provisions([finding])}
 
 
@@ -190,26 +181,25 @@ def an_impairment(text: str | dict[str, Any]) -> Impairment:
 
 def an_appraisal(**changes: Any) -> Appraisal:
     """An appraisal of a claim in 440100."""
-    plain: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": "a1",
         "claim": "claims/c1",
-        "level": Level.FIRST,
+        "level": AppraisalLevel.FIRST,
         "state": State.OPENED,
         "due_date": date(2025, 9, 1),
         "create_time": MOMENT,
     }
-    return Appraisal(**{**plain, **changes})
+    return Appraisal(**{**values, **changes})
 
 
 def a_specialist(number: int) -> Specialist:
-    """One of a pool."""
+    """A specialist of a pool."""
     return Specialist(f"s{number:03d}", f"A{number:03d}", "orthopaedics", provincial=False)
 
 
 def the_days(day: date) -> Days:
     """The law and the calendar on a day."""
-    law: Law = law_on(day, "440100")
-    return Days(law, work_calendar())
+    return Days(law_in("440100"), day, work_calendar())
 
 
 def provisions(findings: Iterable[Finding]) -> list[str]:

@@ -2,24 +2,23 @@ from datetime import date
 
 import pytest
 
-from services.enrolment.domain import (
-    DocumentKind,
-    Held,
-    NotACreditCode,
-    Row,
+from services.enrolment.domain.enrolments import (
+    EnrolledWorkers,
+    EnrolmentRow,
     Status,
-    check,
-    decide,
-    mask,
-    platform,
+    enrol,
+    refused_rows,
 )
+from services.enrolment.domain.platforms import platform_of
+from services.enrolment.domain.problems import NotACreditCode
+from services.enrolment.domain.workers import DocumentKind, mask
 from services.kernel.problems import Malformed
 
 ADA, BO = "11010519491231002X", "320100199003071236"
-NOTHING_HELD = Held({}, {})
+NOBODY = EnrolledWorkers({}, {})
 
 
-def a_row(number: str = "W1", document: str = ADA, **changes: object) -> Row:
+def a_row(number: str = "W1", document: str = ADA, **changes: object) -> EnrolmentRow:
     values: dict[str, object] = {
         "worker_number": number,
         "document_kind": DocumentKind.CITIZEN_NUMBER,
@@ -27,12 +26,17 @@ def a_row(number: str = "W1", document: str = ADA, **changes: object) -> Row:
         "phone": "13800000000",
         "enrol_date": date(2025, 7, 1),
     }
-    return Row(**(values | changes))  # type: ignore[arg-type]
+    return EnrolmentRow(**(values | changes))  # type: ignore[arg-type]
 
 
-def outcomes(rows: list[Row], held: Held = NOTHING_HELD) -> list[tuple[Status, int]]:
-    people = {row.identity: 1 if row.document_number == ADA else 2 for row in rows}
-    return [(made.status, made.worker) for made in decide(rows, check(rows), people, held)]
+def outcomes(
+    rows: list[EnrolmentRow], enrolled: EnrolledWorkers = NOBODY
+) -> list[tuple[Status, int]]:
+    workers = {row.identity: 1 if row.document_number == ADA else 2 for row in rows}
+    return [
+        (outcome.status, outcome.worker)
+        for outcome in enrol(rows, refused_rows(rows), workers, enrolled)
+    ]
 
 
 def test_a_new_worker_is_created() -> None:
@@ -43,8 +47,8 @@ def test_the_same_row_twice_in_a_request_exists_the_second_time() -> None:
     assert outcomes([a_row(), a_row()]) == [(Status.CREATED, 1), (Status.EXISTS, 1)]
 
 
-def test_a_held_worker_exists() -> None:
-    assert outcomes([a_row()], Held({"W1": 1}, {1: "W1"})) == [(Status.EXISTS, 1)]
+def test_an_enrolled_worker_exists() -> None:
+    assert outcomes([a_row()], EnrolledWorkers({"W1": 1}, {1: "W1"})) == [(Status.EXISTS, 1)]
 
 
 @pytest.mark.parametrize("number", ["", " W1", "W1 ", "x" * 65])
@@ -73,19 +77,19 @@ def test_one_number_for_two_people_in_a_request_is_refused_the_second_time() -> 
     assert outcomes(rows) == [(Status.CREATED, 1), (Status.NUMBER_TWICE_IN_REQUEST, 0)]
 
 
-def test_a_number_held_for_another_person_is_refused() -> None:
-    held = Held({"W1": 2}, {2: "W1"})
+def test_a_number_of_another_person_is_refused() -> None:
+    enrolled = EnrolledWorkers({"W1": 2}, {2: "W1"})
 
-    assert outcomes([a_row()], held) == [(Status.EXISTS_WITH_DIFFERENT_PERSON, 0)]
-
-
-def test_a_person_held_under_another_number_is_refused() -> None:
-    held = Held({"W9": 1}, {1: "W9"})
-
-    assert outcomes([a_row()], held) == [(Status.EXISTS_WITH_DIFFERENT_NUMBER, 0)]
+    assert outcomes([a_row()], enrolled) == [(Status.EXISTS_WITH_DIFFERENT_PERSON, 0)]
 
 
-def test_a_bad_row_hurts_no_other() -> None:
+def test_a_person_enrolled_under_another_number_is_refused() -> None:
+    enrolled = EnrolledWorkers({"W9": 1}, {1: "W9"})
+
+    assert outcomes([a_row()], enrolled) == [(Status.EXISTS_WITH_DIFFERENT_NUMBER, 0)]
+
+
+def test_a_bad_row_does_not_affect_the_others() -> None:
     rows = [a_row("W1", "bad"), a_row("W2", BO)]
 
     assert outcomes(rows) == [(Status.BAD_DOCUMENT_NUMBER, 0), (Status.CREATED, 2)]
@@ -93,15 +97,16 @@ def test_a_bad_row_hurts_no_other() -> None:
 
 def test_a_platform_needs_a_credit_code_whose_check_character_is_right() -> None:
     with pytest.raises(NotACreditCode, match="checks the others"):
-        platform("91110108MA01ABCD2J", "Swift", [2])
+        platform_of("91110108MA01ABCD2J", "Swift", [2])
 
 
 @pytest.mark.parametrize(
-    ("name", "industries"), [("", [2]), ("x" * 201, [2]), ("Swift", []), ("Swift", [0])]
+    ("name", "industries"),
+    [("", [2]), ("x" * 201, [2]), ("Swift", []), ("Swift", [0]), ("Swift", [1, 9])],
 )
 def test_a_platform_needs_a_name_and_an_industry(name: str, industries: list[int]) -> None:
     with pytest.raises(Malformed):
-        platform("91110108MA01ABCD2H", name, industries)
+        platform_of("91110108MA01ABCD2H", name, industries)
 
 
 def test_a_document_number_is_shown_by_its_last_four_characters() -> None:

@@ -12,35 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.grading.domain import procedure
-from services.grading.domain.appraisal import (
-    LIFECYCLE,
-    Appraisal,
-    AppraisalChanged,
-    AppraisalDeferred,
-    CareDependence,
-    CareItem,
-    Impairment,
-    Injury,
-    Level,
-    Opinion,
-    Specialist,
-    State,
-    severity,
-)
-from services.grading.domain.care import care_dependence
-from services.grading.domain.ladder import combine, grade
-from services.grading.domain.law import law_on
-from services.grading.domain.panel import decide, draw_panel
+from services.grading.domain.appraisals import LIFECYCLE, Appraisal, Cause, Injury, State
+from services.grading.domain.care import CareItem, care_dependence
+from services.grading.domain.grades import Impairment, combine, grade_of, severity
+from services.grading.domain.law import law_in
+from services.grading.domain.panels import Opinion, Specialist, decide, draw_panel
+from services.grading.domain.problems import AppraisalChanged, AppraisalDeferred
 from services.grading.domain.times import Days
 from services.kernel.law import Outcome
 from services.kernel.lifecycle import TransitionNotAllowed
+from services.kernel.scheme import AppraisalLevel, CareDependence
 from services.runtime.base.holidays import work_calendar
 
 DAY = date(2025, 9, 1)
-LAW = law_on(DAY, "440100")
-DAYS = Days(LAW, work_calendar())
+LAW = law_in("440100")
+DAYS = Days(LAW, DAY, work_calendar())
 INJURY = Injury("claims/c1", 2, appraisable=True, accident_date=date(2025, 7, 10))
-ITEMS = sorted(LAW.table("grading_items"))
+ITEMS = sorted(LAW.table("grading_items", DAY))
 README = Path(__file__).parents[3] / "services" / "grading" / "README.md"
 
 grades = st.lists(st.integers(0, 10), max_size=6)
@@ -48,81 +36,81 @@ care_items = st.frozensets(st.sampled_from(CareItem))
 
 
 @given(grades, st.integers(0, 10))
-def test_one_more_injury_never_gives_a_better_grade(held: list[int], added: int) -> None:
-    assert _severity([*held, added]) >= _severity(held)
+def test_one_more_injury_never_gives_a_better_grade(injuries: list[int], added: int) -> None:
+    assert _severity([*injuries, added]) >= _severity(injuries)
 
 
 @given(grades, st.integers(0, 5), st.integers(0, 10))
-def test_a_worse_injury_never_gives_a_better_grade(held: list[int], place: int, other: int) -> None:
-    if not held:
+def test_a_worse_injury_never_gives_a_better_grade(
+    injuries: list[int], position: int, other: int
+) -> None:
+    if not injuries:
         return
-    index = place % len(held)
-    worse = other if severity(other) >= severity(held[index]) else held[index]
+    index = position % len(injuries)
+    worse = other if severity(other) >= severity(injuries[index]) else injuries[index]
 
-    assert _severity([*held[:index], worse, *held[index + 1 :]]) >= _severity(held)
+    assert _severity([*injuries[:index], worse, *injuries[index + 1 :]]) >= _severity(injuries)
 
 
 @given(grades)
-def test_several_injuries_raise_the_worst_by_one_at_most(held: list[int]) -> None:
-    worst = max((severity(one) for one in held), default=0)
+def test_several_injuries_raise_the_worst_by_one_at_most(injuries: list[int]) -> None:
+    worst = max((severity(grade) for grade in injuries), default=0)
 
-    assert worst <= _severity(held) <= min(10, worst + 1)
+    assert worst <= _severity(injuries) <= min(10, worst + 1)
 
 
 @given(grades, st.randoms(use_true_random=False))
-def test_the_order_of_injuries_does_not_matter(held: list[int], random: Random) -> None:
-    mixed = random.sample(held, len(held))
+def test_the_order_of_injuries_does_not_matter(injuries: list[int], random: Random) -> None:
+    mixed = random.sample(injuries, len(injuries))
 
-    assert combine(mixed, LAW).grade == combine(held, LAW).grade
+    assert combine(mixed, LAW, DAY).grade == combine(injuries, LAW, DAY).grade
 
 
 @given(st.lists(st.sampled_from(ITEMS), max_size=4), st.sampled_from(ITEMS))
-def test_one_more_item_never_gives_a_better_grade(held: list[str], added: str) -> None:
-    def found(items: list[str]) -> int:
-        return severity(grade([Impairment(item) for item in items], Level.FIRST, LAW).grade)
-
-    assert found([*held, added]) >= found(held)
+def test_one_more_item_never_gives_a_better_grade(items: list[str], added: str) -> None:
+    assert _severity_of_items([*items, added]) >= _severity_of_items(items)
 
 
 @given(st.decimals(0, 100, places=1), st.decimals(0, 100, places=1))
-def test_more_scars_never_give_a_better_grade(one: object, other: object) -> None:
-    less, more = sorted([one, other])  # type: ignore[type-var]
+def test_more_scars_never_give_a_better_grade(measure: object, other: object) -> None:
+    less, more = sorted([measure, other])  # type: ignore[type-var]
 
     assert _ladder("SCAR", more) >= _ladder("SCAR", less)
 
 
 @pytest.mark.parametrize("ladder", ["TETRAPLEGIA", "HEMIPLEGIA", "MONOPLEGIA"])
 def test_less_strength_never_gives_a_better_grade(ladder: str) -> None:
-    found = [_ladder(ladder, strength) for strength in range(6)]
+    severities = [_ladder(ladder, strength) for strength in range(6)]
 
-    assert found == sorted(found, reverse=True)
+    assert severities == sorted(severities, reverse=True)
 
 
 @given(care_items, st.sampled_from(CareItem))
 def test_one_more_thing_that_cannot_be_done_is_never_less_care(
-    held: frozenset[CareItem], added: CareItem
+    cannot: frozenset[CareItem], added: CareItem
 ) -> None:
-    more, _ = care_dependence(held | {added}, LAW)
-    less, _ = care_dependence(held, LAW)
+    more, _ = care_dependence(cannot | {added}, LAW, DAY)
+    less, _ = care_dependence(cannot, LAW, DAY)
 
     assert more.value >= less.value
 
 
 @given(st.lists(st.tuples(st.sampled_from(ITEMS), care_items), min_size=5, max_size=5))
 def test_a_panel_decides_within_its_opinions_and_by_its_majority(
-    found: list[tuple[str, frozenset[CareItem]]],
+    views: list[tuple[str, frozenset[CareItem]]],
 ) -> None:
     panel = _pool(5)
     opinions = [
         Opinion(member.name, (Impairment(item),), cannot)
-        for member, (item, cannot) in zip(panel, found, strict=True)
+        for member, (item, cannot) in zip(panel, views, strict=True)
     ]
 
-    decision = decide(panel, opinions, Level.FIRST, LAW)
+    decision = decide(panel, opinions, AppraisalLevel.FIRST, LAW, DAY)
 
-    given_grades = [int(LAW.table("grading_items")[item]["grade"]) for item, _ in found]
-    assert min(given_grades) <= decision.grade <= max(given_grades)
-    (commonest, count), *_ = Counter(given_grades).most_common()
+    grade_of_item = LAW.table("grading_items", DAY)
+    votes = [int(grade_of_item[item]["grade"]) for item, _ in views]
+    assert min(votes) <= decision.grade <= max(votes)
+    (commonest, count), *_ = Counter(votes).most_common()
     if count > len(panel) / 2:
         assert decision.grade == commonest
 
@@ -134,9 +122,11 @@ def test_dissent_stands_in_the_findings() -> None:
         for member, item in zip(panel, ("LA0901", "LA0901", "LA0801"), strict=True)
     ]
 
-    decision = decide(panel, opinions, Level.FIRST, LAW)
+    decision = decide(panel, opinions, AppraisalLevel.FIRST, LAW, DAY)
 
-    dissent = [dict(one.outputs)["dissent"] for one in decision.findings if one.outputs[1:]]
+    dissent = [
+        dict(finding.outputs)["dissent"] for finding in decision.findings if finding.outputs[1:]
+    ]
     assert "specialists/s002: 8" in dissent[0]
     assert decision.grade == 9
 
@@ -146,7 +136,7 @@ def test_every_specialist_is_as_likely_to_be_drawn() -> None:
 
     drawn: Counter[str] = Counter()
     for _ in range(2000):
-        panel, _ = draw_panel(pool, 3, (), random, LAW)
+        panel, _ = draw_panel(pool, 3, (), LAW, DAY, random=random)
         drawn.update(member.id for member in panel)
 
     assert len(drawn) == 6
@@ -176,16 +166,14 @@ def test_only_what_was_read_can_be_concluded() -> None:
     drawn = _drawn()
 
     with pytest.raises(AppraisalChanged, match="revision 2, not 1"):
-        procedure.conclude(
-            drawn, 1, injury=INJURY, panel=_pool(3), opinions=_opinions(), day=DAY, days=DAYS
-        )
+        procedure.conclude(drawn, 1, injury=INJURY, panel=_pool(3), opinions=_opinions(), days=DAYS)
 
 
 def test_a_deferred_appraisal_has_no_panel_before_its_day() -> None:
     deferred = procedure.defer(
-        _opened(), until=date(2025, 10, 15), kind=None, accident=None, day=DAY, days=DAYS
+        _opened(), until=date(2025, 10, 15), kind=None, accident=None, days=DAYS
     )
-    _, finding = draw_panel(_pool(3), 3, (), Random(1), LAW)
+    _, finding = draw_panel(_pool(3), 3, (), LAW, DAY, random=Random(1))
 
     with pytest.raises(AppraisalDeferred):
         procedure.draw_panel(deferred, finding, date(2025, 10, 14))
@@ -193,8 +181,8 @@ def test_a_deferred_appraisal_has_no_panel_before_its_day() -> None:
     assert drawn.state is State.PANEL_DRAWN
 
 
-def test_an_appraisal_taken_up_again_starts_its_limit_anew() -> None:
-    ended = procedure.withdraw(_opened())
+def test_the_time_limit_of_a_reopened_appraisal_restarts() -> None:
+    ended = procedure.end(_opened(), Cause.DETERMINATION_WITHDRAWN)
 
     reopened = procedure.reopen(ended, date(2025, 9, 15), DAYS)
 
@@ -224,12 +212,18 @@ def test_the_readme_shows_the_lifecycle_as_it_is() -> None:
     assert LIFECYCLE.diagram() in README.read_text(encoding="utf-8")
 
 
-def _severity(held: list[int]) -> int:
-    return severity(combine(held, LAW).grade)
+def _severity(injuries: list[int]) -> int:
+    return severity(combine(injuries, LAW, DAY).grade)
+
+
+def _severity_of_items(items: list[str]) -> int:
+    impairments = [Impairment(item) for item in items]
+    return severity(grade_of(impairments, AppraisalLevel.FIRST, LAW, DAY).grade)
 
 
 def _ladder(item: str, measure: object) -> int:
-    return severity(grade([Impairment(item, measure=str(measure))], Level.FIRST, LAW).grade)
+    impairment = Impairment(item, measure=str(measure))
+    return severity(grade_of([impairment], AppraisalLevel.FIRST, LAW, DAY).grade)
 
 
 def _pool(count: int) -> list[Specialist]:
@@ -240,11 +234,11 @@ def _pool(count: int) -> list[Specialist]:
 
 
 def _opened() -> Appraisal:
-    return procedure.open_first("a1", INJURY, DAY, datetime(2025, 9, 1, tzinfo=UTC), DAYS)
+    return procedure.open_first("a1", INJURY, datetime(2025, 9, 1, tzinfo=UTC), DAYS)
 
 
 def _drawn() -> Appraisal:
-    _, finding = draw_panel(_pool(3), 3, (), Random(1), LAW)
+    _, finding = draw_panel(_pool(3), 3, (), LAW, DAY, random=Random(1))
     return procedure.draw_panel(_opened(), finding, DAY)
 
 
@@ -256,5 +250,5 @@ def _opinions() -> list[Opinion]:
 
 def _concluded() -> Appraisal:
     return procedure.conclude(
-        _drawn(), 2, injury=INJURY, panel=_pool(3), opinions=_opinions(), day=DAY, days=DAYS
+        _drawn(), 2, injury=INJURY, panel=_pool(3), opinions=_opinions(), days=DAYS
     )

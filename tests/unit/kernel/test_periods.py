@@ -35,7 +35,7 @@ def test_a_month_knows_its_last_day() -> None:
     assert Month(2025, 12).last_day == date(2025, 12, 31)
 
 
-@pytest.mark.parametrize("text", ["2025-13", "2025-00", "2025", "July", "2025-07-01"])
+@pytest.mark.parametrize("text", ["2025-13", "2025-00", "2025", "July", "2025-W01", "2025-07-01"])
 def test_what_is_no_month_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Month.parse(text)

@@ -22,11 +22,14 @@ from services.kernel.periods import Month
 from services.orderlog import notes, tree
 from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import batch_name, log_entry
+from services.orderlog.leaves import hashes_of_table
 from services.orderlog.manifest import Archive, ArchiveBroken
 from services.orderlog.sealed_json import seal, unseal
 from services.orders.domain import archives
+from services.orders.domain.problems import MonthNotOver
 from services.runtime.rpc.wire import moment_to_wire, month_to_wire
-from tests.support.uploading import NINE, SWIFT, row, table_of
+from tests.support.platforms import SWIFT
+from tests.support.uploads import NINE, row, table_of
 
 AUGUST = Month(2025, 8)
 TAKEN = datetime(2025, 8, 10, tzinfo=UTC)
@@ -48,7 +51,7 @@ def parts_of(counts: list[int]) -> list[pb.GetOrderArchiveResponse]:
     tables = [rows_of(number, count) for number, count in enumerate(counts)]
     logged = []
     for number, table in enumerate(tables):
-        root = tree.root(archives.leaf_hashes(table, SWIFT))
+        root = tree.root(hashes_of_table(table, SWIFT))
         name, taken = batch_name(SWIFT, f"b{number}"), TAKEN + timedelta(seconds=number)
         logged.append((name, taken, table.num_rows, root))
     entries = [
@@ -177,7 +180,7 @@ def test_a_month_is_over_an_hour_after_its_last_day_in_shanghai() -> None:
     settled = datetime(2025, 8, 31, 17, 0, tzinfo=UTC)
 
     archives.require_over(AUGUST, settled)
-    with pytest.raises(archives.MonthNotOver, match="2025-08-31T17:00"):
+    with pytest.raises(MonthNotOver, match="2025-08-31T17:00"):
         archives.require_over(AUGUST, settled - timedelta(microseconds=1))
 
 

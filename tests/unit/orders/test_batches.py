@@ -8,7 +8,8 @@ from oip.orders.v1 import orders_pb2 as pb
 
 from services.kernel.problems import Problem
 from services.orderlog.columns import ROWS_MAX, check_size
-from tests.support.uploading import SWIFT, as_rows, row
+from tests.support.platforms import SWIFT
+from tests.support.uploads import as_rows, row
 
 LENGTH_DELIMITED = {
     FieldDescriptor.TYPE_STRING,

@@ -15,12 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oip.orders.v1 import orders_pb2 as pb
 
-from services.orderlog import notes, tree
+from services.orderlog import leaves, notes, tree
 from services.orderlog.columns import from_rows
 from services.orderlog.entries import batch_name, log_entry
-from services.orders.domain import judging
+from services.orders.domain import copy_format
+from services.orders.domain.prepared_batches import readable
 from services.runtime.rpc.wire import moment_to_wire
-from tests.support.uploading import NINE, SWIFT, row
+from tests.support.platforms import SWIFT
+from tests.support.uploads import NINE, row
 
 DOCS = Path(__file__).parents[3] / "docs"
 DOC = (DOCS / "evidence.md").read_text(encoding="utf-8")
@@ -35,26 +37,26 @@ ROWS = [
 
 
 def leaves_of(rows: list[dict[str, Any]]) -> list[bytes]:
-    prefixed = encoding.leaves(from_rows([pb.OrderRow(**one) for one in rows]), SWIFT)
+    prefixed = leaves.leaves(from_rows([pb.OrderRow(**one) for one in rows]), SWIFT)
     return [bytes(leaf[1:]) for leaf in prefixed.to_pylist()]
 
 
-def plain_leaf(one: dict[str, Any]) -> bytes:
+def leaf_by_the_page(order: dict[str, Any]) -> bytes:
     """A leaf as the page describes it."""
-    number, reason = str(one["order_no"]).encode(), str(one["reason"]).encode()
+    number, reason = str(order["order_no"]).encode(), str(order["reason"]).encode()
     return (
         b"\x01"
         + SWIFT.encode()
         + struct.pack(
             ">IQBBqqqI",
-            one["revision"],
-            one["worker"],
-            one["industry"],
-            one["state"],
-            one["accept_time_us"],
-            one["pick_up_time_us"],
-            one["end_time_us"],
-            one["place_of_acceptance"],
+            order["revision"],
+            order["worker"],
+            order["industry"],
+            order["state"],
+            order["accept_time_us"],
+            order["pick_up_time_us"],
+            order["end_time_us"],
+            order["place_of_acceptance"],
         )
         + struct.pack(">H", len(number))
         + number
@@ -63,14 +65,16 @@ def plain_leaf(one: dict[str, Any]) -> bytes:
     )
 
 
-def tree(hashes: list[bytes]) -> bytes:
+def merkle_tree_hash(hashes: list[bytes]) -> bytes:
     """The Merkle tree hash as RFC 6962 defines it."""
     if len(hashes) < 2:
         return hashes[0] if hashes else sha256(b"").digest()
     split = 1
     while split * 2 < len(hashes):
         split *= 2
-    return sha256(b"\x01" + tree(hashes[:split]) + tree(hashes[split:])).digest()
+    return sha256(
+        b"\x01" + merkle_tree_hash(hashes[:split]) + merkle_tree_hash(hashes[split:])
+    ).digest()
 
 
 def some_hashes(count: int) -> list[bytes]:
@@ -92,7 +96,7 @@ def some_hashes(count: int) -> list[bytes]:
     )
 )
 def test_leaves_built_by_columns_are_those_of_the_page(rows: list[dict[str, Any]]) -> None:
-    assert leaves_of(rows) == [plain_leaf(one) for one in rows]
+    assert leaves_of(rows) == [leaf_by_the_page(one) for one in rows]
 
 
 @pytest.mark.parametrize("count", range(34))
@@ -100,7 +104,7 @@ def test_roots_and_proofs_are_those_of_the_standard(count: int) -> None:
     hashes = some_hashes(count)
     root = tree.root(hashes)
 
-    assert root == tree(hashes)
+    assert root == merkle_tree_hash(hashes)
     for index, leaf in enumerate(hashes):
         path = tree.path(hashes, index)
         assert tree.is_included(leaf, index, count, path, root)
@@ -110,11 +114,11 @@ def test_roots_and_proofs_are_those_of_the_standard(count: int) -> None:
 
 @pytest.mark.parametrize("count", range(1, 34))
 def test_a_log_that_grows_proves_itself_at_every_size(count: int) -> None:
-    hashes, frontier, nodes = some_hashes(count), list[bytes](), dict[tree.Place, bytes]()
+    hashes, frontier, nodes = some_hashes(count), list[bytes](), dict[tree.Position, bytes]()
     for size, leaf in enumerate(hashes):
         before = frontier
-        frontier, places = tree.append(before, size, leaf)
-        nodes |= dict(zip(places, tree.completed_hashes(before, places, leaf), strict=True))
+        frontier, positions = tree.append(before, size, leaf)
+        nodes |= dict(zip(positions, tree.completed_hashes(before, positions, leaf), strict=True))
 
     assert tree.fold(frontier) == tree.root(hashes)
     for index, leaf in enumerate(hashes):
@@ -177,11 +181,11 @@ def test_the_vectors_of_the_page_are_right() -> None:
 def test_rows_for_copy_do_not_depend_on_their_neighbours() -> None:
     columns = from_rows([pb.OrderRow(**one) for one in ROWS])
     area = pa.array([440100] * 3, pa.int32())
-    whole = encoding.copy_rows(columns, area, SWIFT, 7).to_pylist()
+    whole = copy_format.copy_rows(columns, area, SWIFT, 7).to_pylist()
 
     mask = pa.array([False, True, True])
     (_, second, third) = whole
-    part = encoding.copy_rows(columns.take(mask), area.filter(mask), SWIFT, 7).to_pylist()
+    part = copy_format.copy_rows(columns.take(mask), area.filter(mask), SWIFT, 7).to_pylist()
 
     positions = [(0).to_bytes(4, "big"), (1).to_bytes(4, "big"), (2).to_bytes(4, "big")]
     assert part[0] == second.replace(b"\0\0\0\4" + positions[1], b"\0\0\0\4" + positions[0], 1)
@@ -189,4 +193,4 @@ def test_rows_for_copy_do_not_depend_on_their_neighbours() -> None:
 
 
 def test_an_order_number_is_shown_without_harm() -> None:
-    assert judging.readable("a\x00b" + "c" * 80) == "a?b" + "c" * 61
+    assert readable("a\x00b" + "c" * 80) == "a?b" + "c" * 61

@@ -68,9 +68,9 @@ def test_the_example_of_the_page_is_such_a_file() -> None:
 
 def test_what_a_file_only_says_stands_apart() -> None:
     content = exported()
-    found, held = verify_file(content, VERIFIER), json.loads(content)
+    found, body = verify_file(content, VERIFIER), json.loads(content)
 
-    assert found.unsigned == held["unsigned"]
+    assert found.unsigned == body["unsigned"]
     assert found.unsigned["claim"] == "claims/c1"
     assert found.unsigned["report_time"] == "2025-07-10T02:00:00+00:00"
     assert [one.unsigned for one in found.proven] == [
@@ -78,8 +78,8 @@ def test_what_a_file_only_says_stands_apart() -> None:
         {"late": False, "named": False},
         {"late": False, "named": False},
     ]
-    assert "unsigned" in held["proofs"][0]
-    assert "late" not in held["proofs"][0]
+    assert "unsigned" in body["proofs"][0]
+    assert "late" not in body["proofs"][0]
 
 
 def test_any_changed_byte_of_an_evidence_file_is_found() -> None:
@@ -93,95 +93,95 @@ def test_any_changed_byte_of_an_evidence_file_is_found() -> None:
         verify_file(content[:-1], VERIFIER)
 
 
-def with_leaf(held: dict[str, Any], at: int, value: bytes) -> None:
-    leaf = bytearray(base64.b64decode(held["proofs"][0]["leaf"]))
+def with_leaf(body: dict[str, Any], at: int, value: bytes) -> None:
+    leaf = bytearray(base64.b64decode(body["proofs"][0]["leaf"]))
     leaf[at : at + len(value)] = value
-    held["proofs"][0]["leaf"] = base64.b64encode(leaf).decode()
+    body["proofs"][0]["leaf"] = base64.b64encode(leaf).decode()
 
 
-def with_note(held: dict[str, Any], change: Callable[[str], str]) -> None:
-    held["proofs"][0]["checkpoint"] = change(held["proofs"][0]["checkpoint"])
+def with_note(body: dict[str, Any], change: Callable[[str], str]) -> None:
+    body["proofs"][0]["checkpoint"] = change(body["proofs"][0]["checkpoint"])
 
 
 WITHDRAWN = "This record was withdrawn.\n"
 # What somebody changes who makes the digest anew, and what is said of it.
 FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "no proofs": (lambda held: held.update(proofs=[]), "proves nothing"),
-    "proofs by name": (lambda held: held.update(proofs={"a": 1}), "proves nothing"),
-    "a further key": (lambda held: held.update(verdict="paid"), "has 'verdict'"),
-    "a key less": (lambda held: held.pop("unsigned"), "has no 'unsigned'"),
+    "no proofs": (lambda body: body.update(proofs=[]), "proves nothing"),
+    "proofs by name": (lambda body: body.update(proofs={"a": 1}), "proves nothing"),
+    "a further key": (lambda body: body.update(verdict="paid"), "has 'verdict'"),
+    "a key less": (lambda body: body.pop("unsigned"), "has no 'unsigned'"),
     "a further key of a proof": (
-        lambda held: held["proofs"][0].update(late=False),
+        lambda body: body["proofs"][0].update(late=False),
         "has 'late'",
     ),
-    "a proof without record": (lambda held: held["proofs"][0].pop("record"), "has no 'record'"),
+    "a proof without record": (lambda body: body["proofs"][0].pop("record"), "has no 'record'"),
     "a further word unsigned": (
-        lambda held: held["unsigned"].update(amount_fen="9"),
+        lambda body: body["unsigned"].update(amount_fen="9"),
         "'amount_fen' it cannot have",
     ),
     "late as a text": (
-        lambda held: held["proofs"][0]["unsigned"].update(late="no"),
+        lambda body: body["proofs"][0]["unsigned"].update(late="no"),
         "'late' it cannot have",
     ),
     "a record": (
-        lambda held: held["proofs"][0]["record"].update(worker=8),
+        lambda body: body["proofs"][0]["record"].update(worker=8),
         "does not say what its leaf says",
     ),
     "a number that is true": (
-        lambda held: held["proofs"][0]["record"].update(revision=True),
+        lambda body: body["proofs"][0]["record"].update(revision=True),
         "does not say what its leaf says",
     ),
     "a moment beyond all clocks": (
-        lambda held: with_leaf(held, 33, b"\x7f" + b"\xff" * 7),
-        "accept_time of the leaf is no moment",
+        lambda body: with_leaf(body, 33, b"\x7f" + b"\xff" * 7),
+        "accept_time of the leaf is not a moment",
     ),
     "a place that is true": (
-        lambda held: held["proofs"][1].update(leaf_index=True),
-        "no whole numbers",
+        lambda body: body["proofs"][1].update(leaf_index=True),
+        "not whole numbers",
     ),
-    "a huge count": (lambda held: held["proofs"][0].update(leaf_count=10**30), "does not lie"),
-    "a huge place": (lambda held: held["proofs"][0].update(log_index=10**30), "does not lie"),
+    "a huge count": (lambda body: body["proofs"][0].update(leaf_count=10**30), "does not lie"),
+    "a huge place": (lambda body: body["proofs"][0].update(log_index=10**30), "does not lie"),
     "a time written otherwise": (
-        lambda held: held["proofs"][0].update(create_time="2025-07-10T09:00:00+0800"),
+        lambda body: body["proofs"][0].update(create_time="2025-07-10T09:00:00+0800"),
         "not written as it is",
     ),
     "a time without zone": (
-        lambda held: held["proofs"][0].update(create_time="2025-07-10T01:00:00"),
+        lambda body: body["proofs"][0].update(create_time="2025-07-10T01:00:00"),
         "not written as it is",
     ),
     "a time of another zone": (
-        lambda held: held["proofs"][0].update(create_time="2025-07-10T09:00:00+08:00"),
+        lambda body: body["proofs"][0].update(create_time="2025-07-10T09:00:00+08:00"),
         "not written as it is",
     ),
-    "a path that is a text": (lambda held: held["proofs"][0].update(batch_path="x"), "no list"),
-    "a path that is none": (lambda held: held["proofs"][2].update(log_path={}), "no list"),
-    "a path of numbers": (lambda held: held["proofs"][0].update(log_path=[1]), "damaged"),
+    "a path that is a text": (lambda body: body["proofs"][0].update(batch_path="x"), "not a list"),
+    "a path that is none": (lambda body: body["proofs"][2].update(log_path={}), "not a list"),
+    "a path of numbers": (lambda body: body["proofs"][0].update(log_path=[1]), "damaged"),
     "a word before the signature": (
-        lambda held: with_note(held, lambda note: note.replace("\n\n", f"\n\n{WITHDRAWN}")),
+        lambda body: with_note(body, lambda note: note.replace("\n\n", f"\n\n{WITHDRAWN}")),
         "no signature",
     ),
     "a word after the signature": (
-        lambda held: with_note(held, lambda note: note + WITHDRAWN),
+        lambda body: with_note(body, lambda note: note + WITHDRAWN),
         "damaged",
     ),
     "a second signature": (
-        lambda held: with_note(held, lambda note: note + "— somebody AAAA\n"),
+        lambda body: with_note(body, lambda note: note + "— somebody AAAA\n"),
         "damaged",
     ),
     "a note without its end": (
-        lambda held: with_note(held, lambda note: note.removesuffix("\n")),
+        lambda body: with_note(body, lambda note: note.removesuffix("\n")),
         "more than is signed",
     ),
     # Of the last letter before the padding, bits that mean nothing.
     "a signature in other letters": (
-        lambda held: with_note(held, lambda note: note[:-3] + chr(ord(note[-3]) + 1) + note[-2:]),
+        lambda body: with_note(body, lambda note: note[:-3] + chr(ord(note[-3]) + 1) + note[-2:]),
         "more than is signed",
     ),
     "a key with another id": (
-        lambda held: held.update(verifier_key=VERIFIER.replace("+085e804d+", "+085e804e+")),
+        lambda body: body.update(verifier_key=VERIFIER.replace("+085e804d+", "+085e804e+")),
         "not that of the key",
     ),
-    "a proof that is none": (lambda held: held["proofs"].append(3), "names and values"),
+    "a proof that is none": (lambda body: body["proofs"].append(3), "names and values"),
 }
 
 
@@ -189,12 +189,12 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 def test_a_file_made_anew_is_refused_in_words(
     forge: Callable[[dict[str, Any]], object], words: str
 ) -> None:
-    held = json.loads(exported())
-    held.pop("digest")
-    forge(held)
+    body = json.loads(exported())
+    body.pop("digest")
+    forge(body)
 
     with pytest.raises(EvidenceBroken, match=re.escape(words)):
-        verify_file(seal(held))
+        verify_file(seal(body))
 
 
 @pytest.mark.parametrize("content", [b"", b"[" * 200_000, b"{}", b"[]", b"\xff", b"9" * 9000])
@@ -204,10 +204,10 @@ def test_what_is_no_evidence_file_is_refused_in_words(content: bytes) -> None:
 
 
 def test_a_file_written_anew_by_a_forger_fails_at_the_signature() -> None:
-    held = json.loads(exported())
+    body = json.loads(exported())
     forger = Ed25519PrivateKey.generate()
     forged = proofs()[:1]
-    head = notes.open_note(held["proofs"][0]["checkpoint"], VERIFIER)
+    head = notes.open_note(body["proofs"][0]["checkpoint"], VERIFIER)
     forged[0].checkpoint.note = notes.sign(head, NAME, forger)
     own = notes.verifier_key(NAME, forger.public_key())
 
@@ -231,15 +231,15 @@ def test_the_verifier_of_the_page_verifies(
     assert [json.loads(line.removeprefix("proven: ")) for line in shown] == [
         {**one.record, "create_time": one.create_time} for one in verify_file(exported()).proven
     ]
-    held = json.loads(exported())["proofs"][0]
+    body = json.loads(exported())["proofs"][0]
     with pytest.raises(ValueError, match="does not lead to the root"):
-        page["check"]({**held, "leaf_index": 1}, VERIFIER)
+        page["check"]({**body, "leaf_index": 1}, VERIFIER)
     other = Ed25519PrivateKey.generate()
     with pytest.raises(ValueError, match="another key signed"):
-        page["check"](held, notes.verifier_key(NAME, other.public_key()))
+        page["check"](body, notes.verifier_key(NAME, other.public_key()))
     with pytest.raises(InvalidSignature):
         page["check"](
-            {**held, "checkpoint": held["checkpoint"].replace("\n5\n", "\n6\n")}, VERIFIER
+            {**body, "checkpoint": body["checkpoint"].replace("\n5\n", "\n6\n")}, VERIFIER
         )
 
 
@@ -257,11 +257,11 @@ def test_the_verifier_of_the_page_finds_changed_bytes(page: dict[str, Any], tmp_
 def test_the_verifier_of_the_page_refuses_what_was_made_anew(
     page: dict[str, Any], tmp_path: Path, forgery: str
 ) -> None:
-    held = json.loads(exported())
-    held.pop("digest")
-    FORGERIES[forgery][0](held)
+    body = json.loads(exported())
+    body.pop("digest")
+    FORGERIES[forgery][0](body)
     file = tmp_path / "c1.json"
-    file.write_bytes(seal(held))
+    file.write_bytes(seal(body))
 
     with pytest.raises((ValueError, OverflowError)):
         page["main"](str(file), VERIFIER)
@@ -275,7 +275,7 @@ def note(size: int, hashes: list[bytes], platform: str = SWIFT) -> str:
 def between(first: int, second: int, hashes: list[bytes]) -> list[bytes]:
     """The consistency proof, from leaves alone."""
 
-    def node(place: tree.Place) -> bytes:
+    def node(place: tree.Position) -> bytes:
         level, position = place
         return tree.root(hashes[position << level : (position + 1) << level])
 
@@ -289,13 +289,13 @@ def test_the_page_and_the_client_agree_that_a_log_only_grew(page: dict[str, Any]
         for first in range(1, second + 1):
             path = between(first, second, hashes)
             content = consistency_file([VERIFIER], note(first, hashes), note(second, hashes), path)
-            held = json.loads(content)
+            body = json.loads(content)
             grown = verify_growth(content, [VERIFIER], note(first, hashes))
             assert (grown.first.size, grown.second.size) == (first, second)
-            page["grew"](held["first"], held["second"], held["path"], VERIFIER)
+            page["grew"](body["first"], body["second"], body["path"], VERIFIER)
             with pytest.raises((ValueError, IndexError)):
                 page["grew"](
-                    note(first, hashes[1:] + hashes[:1]), held["second"], held["path"], VERIFIER
+                    note(first, hashes[1:] + hashes[:1]), body["second"], body["path"], VERIFIER
                 )
 
 
@@ -318,9 +318,9 @@ def test_a_log_written_anew_says_so(page: dict[str, Any]) -> None:
 
         with pytest.raises(LogRewritten, match=words):
             verify_growth(content, [VERIFIER], note(5, hashes))
-        held = json.loads(content)
+        body = json.loads(content)
         with pytest.raises(ValueError, match="written anew"):
-            page["grew"](held["first"], held["second"], held["path"], VERIFIER)
+            page["grew"](body["first"], body["second"], body["path"], VERIFIER)
 
 
 def test_a_consistency_file_is_only_for_the_head_that_was_kept() -> None:
@@ -330,7 +330,7 @@ def test_a_consistency_file_is_only_for_the_head_that_was_kept() -> None:
     forged = notes.sign(notes.open_note(note(4, hashes), VERIFIER), NAME, other)
     strange = consistency_file([VERIFIER], note(4, hashes), note(7, hashes, "9" * 18), [])
 
-    with pytest.raises(EvidenceBroken, match="not with the one kept"):
+    with pytest.raises(EvidenceBroken, match="not with the kept one"):
         verify_growth(content, [VERIFIER], note(5, hashes))
     with pytest.raises(EvidenceBroken, match="cannot be opened"):
         verify_growth(content, [VERIFIER], forged)

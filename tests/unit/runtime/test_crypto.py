@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runtime.storage.crypto import (
-    ClosedValueError,
     ColumnCipher,
+    DecryptionError,
     KeyFileError,
     Keys,
     load_keys,
@@ -34,7 +34,7 @@ def test_equal_texts_close_differently() -> None:
 
 def test_a_value_of_another_row_does_not_open() -> None:
     closed = CIPHER.encrypt("440106199001011234", "worker.citizen_number/1")
-    with pytest.raises(ClosedValueError, match="another row"):
+    with pytest.raises(DecryptionError, match="another row"):
         CIPHER.decrypt(closed, "worker.citizen_number/2")
 
 
@@ -43,14 +43,14 @@ def test_any_changed_byte_is_noticed() -> None:
     for place in range(len(closed)):
         changed = bytearray(closed)
         changed[place] ^= 1
-        with pytest.raises(ClosedValueError):
+        with pytest.raises(DecryptionError):
             CIPHER.decrypt(bytes(changed), "row")
 
 
 @pytest.mark.parametrize("length", range(35))
 def test_a_value_cut_short_is_refused(length: int) -> None:
     closed = CIPHER.encrypt("some text", "row")[:length]
-    with pytest.raises(ClosedValueError):
+    with pytest.raises(DecryptionError):
         CIPHER.decrypt(closed, "row")
 
 
@@ -73,7 +73,7 @@ def test_a_value_whose_key_is_gone_says_which(tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     content["encryption"][0]["id"] = "k9"
     path.write_text(json.dumps(content))
-    with pytest.raises(ClosedValueError, match="'k1' is not in the key file"):
+    with pytest.raises(DecryptionError, match="'k1' is not in the key file"):
         ColumnCipher(load_keys(path)).decrypt(closed, "row")
 
 

@@ -11,51 +11,51 @@ def claims(published: int = 3, written: int | None = None, epoch: str = "e1") ->
     return Delivery(epoch=epoch, published_seq=published, written_count=count)
 
 
-def benefits(*heard: Consumed) -> Delivery:
-    return Delivery(epoch="b1", heard=heard)
+def benefits(*consumed: Consumed) -> Delivery:
+    return Delivery(epoch="b1", consumed=consumed)
 
 
-def told_by(first: Delivery, second: Delivery) -> list[str]:
+def behind(first: Delivery, second: Delivery) -> list[str]:
     return missing({"claims": first, "benefits": second})
 
 
-def test_nobody_is_behind_when_all_was_heard() -> None:
-    heard = Consumed(producer="claims", epoch="e1", event_count=3, max_seq=3)
+def test_no_service_is_behind_when_all_is_consumed() -> None:
+    consumed = Consumed(producer="claims", epoch="e1", event_count=3, max_seq=3)
 
-    assert told_by(claims(3), benefits(heard)) == []
+    assert behind(claims(3), benefits(consumed)) == []
 
 
 def test_a_listener_with_a_gap_is_behind() -> None:
-    heard = Consumed(producer="claims", epoch="e1", event_count=2, max_seq=3)
+    consumed = Consumed(producer="claims", epoch="e1", event_count=2, max_seq=3)
 
-    assert told_by(claims(3), benefits(heard)) == ["benefits has heard 2 of 3 of claims"]
+    assert behind(claims(3), benefits(consumed)) == ["benefits has consumed 2 of 3 of claims"]
 
 
-def test_a_listener_that_heard_nothing_is_behind() -> None:
-    assert told_by(claims(3), benefits(Consumed(producer="claims"))) == [
-        "benefits has heard 0 of 3 of claims"
+def test_a_listener_that_consumed_nothing_is_behind() -> None:
+    assert behind(claims(3), benefits(Consumed(producer="claims"))) == [
+        "benefits has consumed 0 of 3 of claims"
     ]
 
 
-def test_hearing_more_than_was_told_is_no_agreement_either() -> None:
-    heard = Consumed(producer="claims", epoch="e1", event_count=4, max_seq=4)
+def test_consuming_more_than_was_published_is_no_agreement_either() -> None:
+    consumed = Consumed(producer="claims", epoch="e1", event_count=4, max_seq=4)
 
-    assert told_by(claims(3), benefits(heard)) == ["benefits has heard 4 of 3 of claims"]
+    assert behind(claims(3), benefits(consumed)) == ["benefits has consumed 4 of 3 of claims"]
 
 
 def test_an_older_epoch_does_not_count_for_the_current_one() -> None:
     old = Consumed(producer="claims", epoch="e0", event_count=9, max_seq=9)
     new = Consumed(producer="claims", epoch="e1", event_count=3, max_seq=3)
 
-    assert told_by(claims(3), benefits(old)) == ["benefits has heard 0 of 3 of claims"]
-    assert told_by(claims(3), benefits(old, new)) == []
+    assert behind(claims(3), benefits(old)) == ["benefits has consumed 0 of 3 of claims"]
+    assert behind(claims(3), benefits(old, new)) == []
 
 
-def test_what_is_written_and_not_published_is_told() -> None:
-    assert told_by(claims(3, written=5), benefits()) == ["claims has 2 events to publish"]
+def test_what_is_written_and_not_published_is_reported() -> None:
+    assert behind(claims(3, written=5), benefits()) == ["claims has 2 events to publish"]
 
 
-def test_a_producer_that_was_not_asked_is_left_out() -> None:
-    heard = Consumed(producer="orders", epoch="e1", event_count=1, max_seq=2)
+def test_a_producer_that_did_not_answer_is_left_out() -> None:
+    consumed = Consumed(producer="orders", epoch="e1", event_count=1, max_seq=2)
 
-    assert told_by(claims(0), benefits(heard)) == []
+    assert behind(claims(0), benefits(consumed)) == []

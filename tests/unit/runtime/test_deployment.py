@@ -1,11 +1,15 @@
-"""The deployment files bring what the services ask for: every secret named, and to whom."""
+"""The deployment files match the services: secrets by service, and commands that exist."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
+from services.runtime.base.settings import Settings
+
 DEPLOY = Path(__file__).parents[3] / "deploy"
+DOCS = DEPLOY.parent / "docs"
 COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 KUBERNETES = (DEPLOY / "kubernetes" / "base" / "services.yaml").read_text(encoding="utf-8")
 README = (DEPLOY / "README.md").read_text(encoding="utf-8")
@@ -14,14 +18,33 @@ README = (DEPLOY / "README.md").read_text(encoding="utf-8")
 def test_every_secret_of_a_service_is_a_file_of_the_deployment() -> None:
     _, _, defined = COMPOSE.partition("\nsecrets:\n")
     files = set(re.findall(r"^  ([\w.-]+): \{file: \./secrets/\1\}$", defined, re.MULTILINE))
-    named = {
-        one.strip()
-        for listed in re.findall(r"secrets: \[([^\]]+)\]", COMPOSE)
-        for one in listed.split(",")
+    mounted = {
+        name.strip()
+        for names in re.findall(r"secrets: \[([^\]]+)\]", COMPOSE)
+        for name in names.split(",")
     }
 
-    assert named == files
+    assert mounted == files
     assert all(f"`{name}`" in README for name in files)
+
+
+def test_every_command_of_the_deployment_exists() -> None:
+    files = [path for path in DEPLOY.rglob("*") if path.is_file()]
+    texts = [path.read_text(encoding="utf-8") for path in [*files, *DOCS.rglob("*.md")]]
+    modules = {
+        name
+        for text in texts
+        for name in re.findall(r"(?:-m[\",]*\s*\"?|python -m )(services[\w.]*)", text)
+    }
+
+    assert "services.runtime.storage.migrate" in modules
+    assert "services.runtime.events.begin_epoch" in modules
+    assert {f"services.{name}" for name in Settings().addresses} <= modules
+    for name in modules:
+        module = importlib.util.find_spec(name)
+        assert module is not None, name
+        if module.submodule_search_locations:
+            assert importlib.util.find_spec(f"{name}.__main__") is not None, name
 
 
 def test_files_that_settings_name_are_secrets_of_that_service() -> None:
@@ -31,12 +54,12 @@ def test_files_that_settings_name_are_secrets_of_that_service() -> None:
 
 def test_only_orders_gets_the_key_of_the_logs() -> None:
     services = {
-        re.search(r"metadata: \{name: ([\w-]+)\}", one)[1]: one  # type: ignore[index]
-        for one in KUBERNETES.split("---\n")
-        if "kind: Deployment" in one
+        re.search(r"metadata: \{name: ([\w-]+)\}", document)[1]: document  # type: ignore[index]
+        for document in KUBERNETES.split("---\n")
+        if "kind: Deployment" in document
     }
-    holders = [name for name, one in services.items() if "OIP_ORDER_LOG_KEY_FILE" in one]
-    mounted = [name for name, one in services.items() if "secretName: oip-order-log" in one]
+    holders = [name for name, text in services.items() if "OIP_ORDER_LOG_KEY_FILE" in text]
+    mounted = [name for name, text in services.items() if "secretName: oip-order-log" in text]
 
     assert len(services) == 8
     assert holders == mounted == ["orders", "orders-intake"]
@@ -48,11 +71,11 @@ def test_only_orders_gets_the_key_of_the_logs() -> None:
     assert "order-log.pem]" in compose
 
 
-def test_questions_about_orders_have_more_weight_than_intake() -> None:
+def test_queries_about_orders_have_more_weight_than_intake() -> None:
     def weight(text: str, pattern: str) -> int:
-        found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
-        assert found is not None
-        return int(found[1])
+        match = re.search(pattern, text, re.MULTILINE | re.DOTALL)
+        assert match is not None
+        return int(match[1])
 
     names = ("orders", "orders-intake", "claims")
     requests = {name: weight(KUBERNETES, rf"- name: {name}\n.*?cpu: (\d+)m") for name in names}
@@ -60,5 +83,5 @@ def test_questions_about_orders_have_more_weight_than_intake() -> None:
 
     assert shares["orders"] > 1024 > shares["orders-intake"]
     assert requests["orders"] > requests["claims"] > requests["orders-intake"]
-    # Services ask the one that answers.
+    # Services call the deployment for queries.
     assert "OIP_ORDERS_ADDRESS: orders:51002" in COMPOSE

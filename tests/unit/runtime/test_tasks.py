@@ -1,4 +1,4 @@
-"""Tasks end when they are told to, even if a library swallows the first telling."""
+"""Tasks end when they are cancelled, even if a library swallows the first cancellation."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import asyncio
 import pytest
 
 from services.runtime.base import tasks
-from services.runtime.base.tasks import end, side_by_side
+from services.runtime.base.tasks import end, run_together
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(tasks, "RECANCEL_SECONDS", 0.02)
 
 
 async def deaf(times: int) -> None:
-    """Swallows so many cancellations."""
+    """Swallow `times` cancellations."""
     while True:
         try:
             await asyncio.sleep(60)
@@ -41,13 +41,13 @@ async def test_a_task_that_swallows_cancellations_ends_all_the_same() -> None:
 
 async def test_the_failure_of_one_ends_the_others_and_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
-        await side_by_side([("fail", fail()), ("deaf", deaf(1))])
+        await run_together([("fail", fail()), ("deaf", deaf(1))])
 
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "deaf"]
 
 
 async def test_cancelling_twice_still_waits_for_the_end() -> None:
-    task = asyncio.create_task(side_by_side([("deaf", deaf(2)), ("deaf", deaf(0))]))
+    task = asyncio.create_task(run_together([("deaf", deaf(2)), ("deaf", deaf(0))]))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0.01)

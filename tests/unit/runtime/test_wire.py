@@ -3,7 +3,6 @@ from datetime import UTC, date, datetime
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2
-from oip.operations.v1 import operations_pb2
 from oip.type.v1 import type_pb2
 
 from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
@@ -95,31 +94,3 @@ def test_a_finding_on_the_wire_names_its_provision_parameters_and_arithmetic() -
     assert [fact.value for fact in message.inputs] == ["3", "347380 fen"]
     assert message.parameters[0].since_date == date_pb2.Date(year=2025, month=7, day=1)
     assert message.arithmetic == "347380 fen x 23 = 7989740 fen"
-
-
-def test_a_list_without_a_page_size_gets_a_hundred_rows_and_never_more_than_a_thousand() -> None:
-    request = operations_pb2.ListDeadLettersRequest
-
-    assert wire.page_of(request()) == wire.Page(100)
-    assert wire.page_of(request(page_size=5000)).size == 1000
-    assert wire.page_of(request(page_size=7)).size == 7
-
-
-def test_a_page_token_carries_the_key_of_the_last_row() -> None:
-    token = wire.next_token(["2025-07-01", 12, "claims/é"])
-    request = operations_pb2.ListDeadLettersRequest(page_token=token)
-
-    assert wire.page_of(request).after == ("2025-07-01", "12", "claims/é")
-
-
-@pytest.mark.parametrize("token", ["x", "é", "e30=", "W10=", "WzFd", "////", "[1]"])
-def test_a_page_token_not_of_our_making_is_refused(token: str) -> None:
-    with pytest.raises(Malformed) as refusal:
-        wire.page_of(operations_pb2.ListDeadLettersRequest(page_token=token))
-
-    assert refusal.value.field == "page_token"
-
-
-def test_a_negative_page_size_is_refused() -> None:
-    with pytest.raises(Malformed):
-        wire.page_of(operations_pb2.ListDeadLettersRequest(page_size=-1))

@@ -1,4 +1,4 @@
-"""Platforms, workers and who is enrolled with whom."""
+"""Platforms, workers, and the enrolments of workers with platforms."""
 
 from alembic import op
 
@@ -16,12 +16,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the tables of store.py."""
+    """Create the tables of store/tables.py."""
     create_runtime_tables()
     op.execute(
         """
         create table platform (
-            platform text primary key,
+            credit_code text primary key,
             display_name text not null,
             industries smallint[] not null,
             create_time timestamptz not null,
@@ -32,7 +32,7 @@ def upgrade() -> None:
     op.execute(
         """
         create table worker (
-            worker bigint primary key,
+            id bigint primary key,
             identity_index bytea not null unique,
             document_number bytea not null,
             create_time timestamptz not null
@@ -41,7 +41,7 @@ def upgrade() -> None:
     )
     op.execute(
         """
-        create table platform_worker (
+        create table enrolment (
             platform text not null,
             worker_number text not null,
             worker bigint not null,
@@ -53,10 +53,10 @@ def upgrade() -> None:
         )
         """
     )
-    op.execute("create index ix_enrolment_platform_worker_worker on platform_worker (worker)")
-    # UPDATE is what SELECT … FOR UPDATE needs; one column that never changes is enough for it.
+    op.execute("create index ix_enrolment_enrolment_worker on enrolment (worker)")
+    # SELECT … FOR UPDATE needs UPDATE; one column that never changes is enough for it.
     allow("platform", "SELECT", "INSERT", "UPDATE (revision)")
     append_only("worker")
-    append_only("platform_worker")
-    enable_platform_isolation("platform")
-    enable_platform_isolation("platform_worker")
+    append_only("enrolment")
+    enable_platform_isolation("platform", "credit_code")
+    enable_platform_isolation("enrolment")

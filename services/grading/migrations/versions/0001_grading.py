@@ -1,4 +1,4 @@
-"""Injuries heard of, specialists, appraisals, their panels and opinions."""
+"""Injuries, specialists, appraisals, their panels and opinions."""
 
 from alembic import op
 

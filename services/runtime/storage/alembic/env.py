@@ -1,4 +1,4 @@
-"""Runs one service's migrations on the connection that `migrate` hands over."""
+"""Runs one service's migrations on the connection of `migrate`."""
 
 from __future__ import annotations
 

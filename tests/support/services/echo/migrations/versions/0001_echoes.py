@@ -1,4 +1,4 @@
-"""What was heard of each bell."""
+"""How many rings of each bell were counted."""
 
 from alembic import op
 

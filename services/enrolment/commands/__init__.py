@@ -1,0 +1,1 @@
+"""Changes of enrolment: load, decide, save, publish."""

@@ -1,0 +1,1 @@
+"""Rules of enrolment: what a platform is, who is one person, what becomes of each row."""

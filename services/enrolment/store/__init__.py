@@ -1,0 +1,1 @@
+"""Tables of enrolment, and a module of statements for each aggregate."""

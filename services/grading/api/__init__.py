@@ -1,0 +1,1 @@
+"""RPCs of grading: parse, call a command or a query in a transaction, format."""

@@ -1,0 +1,1 @@
+"""Changes of grading: load, decide, save, publish."""

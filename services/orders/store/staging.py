@@ -1,0 +1,164 @@
+"""The staging table: rows that may be held already, and one statement that gives each a verdict.
+
+Both statements give `verdicts` (a digit a row, in the order of COPY), `refused` (the rows that are
+not stored, in full if they conflict) and `tallies` (what the new rows add or take back).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.orders.domain.resolutions import Refusal, Resolution, Verdict
+from services.orders.domain.row_rules import COUNTING_STATES
+from services.orders.store.intake import copy_into
+from services.orders.store.tables import sql_list
+from services.runtime.storage.database import Transaction
+
+_CREATE_TABLE_SQL = """
+create temporary table if not exists staged (
+    batch_no bigint, worker bigint, accept_time timestamptz, pick_up_time timestamptz,
+    end_time timestamptz, leaf_index integer, revision integer, place_of_acceptance integer,
+    pooling_area integer, industry smallint, state smallint, platform text collate "C",
+    order_no text collate "C", reason text
+) on commit delete rows
+"""
+# The content of a staged row (s) and of a held one (h) is the same.
+_IS_SAME = """(s.worker is not distinct from h.worker
+            and s.industry is not distinct from h.industry
+            and s.state is not distinct from h.state
+            and s.accept_time is not distinct from h.accept_time
+            and s.pick_up_time is not distinct from h.pick_up_time
+            and s.end_time is not distinct from h.end_time
+            and s.place_of_acceptance is not distinct from h.place_of_acceptance
+            and s.reason is not distinct from h.reason)"""
+_NEW, _EXISTS = int(Verdict.NEW), int(Verdict.EXISTS)
+_CONFLICT, _OLDER = int(Verdict.CONFLICT), int(Verdict.OLDER)
+_COUNTING = sql_list(COUNTING_STATES)
+
+# For batches of first revisions, of a platform that never began with a later one: what is not held
+# is new, and takes nothing back. One look-up by the whole key is all it needs. It is lateral and
+# limited so that it stays one a row: of a platform unknown to the statistics, the planner assumes a
+# row or two, and would read all of its rows for each row sent.
+_RESOLVE_FIRST_REVISIONS_SQL = f"""
+with resolved as materialized (
+    select s.*,
+        case when h.revision is null then {_NEW} when {_IS_SAME} then {_EXISTS}
+            else {_CONFLICT} end as verdict
+    from staged s
+    left join lateral (
+        select * from orders o where o.platform = :platform and o.order_no = s.order_no
+            and o.revision = s.revision
+        limit 1
+    ) h on true
+), tally as (
+    select pooling_area, industry,
+        (end_time at time zone 'Asia/Shanghai')::date - date '1970-01-01' as day,
+        count(*) as order_count
+    from resolved where verdict = {_NEW} and state in {_COUNTING}
+    group by 1, 2, 3 order by 1, 2, 3
+)
+select
+    (select coalesce(string_agg(verdict::text, '' order by leaf_index), '') from resolved)
+        as verdicts,
+    (select coalesce(json_agg(json_build_object(
+            'leaf_index', leaf_index, 'order_no', order_no, 'verdict', verdict,
+            'content', json_build_object(
+                'revision', revision, 'worker', worker, 'industry', industry, 'state', state,
+                'accept_time', accept_time, 'pick_up_time', pick_up_time, 'end_time', end_time,
+                'place_of_acceptance', place_of_acceptance, 'reason', reason)
+        ) order by leaf_index), '[]') from resolved where verdict = {_CONFLICT}) as refused,
+    (select coalesce(json_agg(json_build_array(pooling_area, industry, day, order_count)), '[]')
+        from tally) as tallies,
+    false as misses_first_revisions
+"""
+
+# For all other batches. One look-up by index finds the latest revision held; the revision sent is
+# looked up only if it is lower. A new revision counts by itself and takes back the one before it.
+_RESOLVE_REVISIONS_SQL = f"""
+with resolved as materialized (
+    select s.*,
+        case when h.revision is null or h.revision < s.revision then {_NEW}
+            when h.revision = s.revision then
+                case when {_IS_SAME} then {_EXISTS} else {_CONFLICT} end
+            else coalesce((
+                select case when {_IS_SAME} then {_EXISTS} else {_CONFLICT} end from orders h
+                where h.platform = :platform and h.order_no = s.order_no
+                    and h.revision = s.revision
+            ), {_OLDER})
+        end as verdict,
+        h.revision as held_revision, h.state as held_state, h.end_time as held_end,
+        h.pooling_area as held_area, h.industry as held_industry
+    from staged s
+    left join lateral (
+        select * from orders o where o.platform = :platform and o.order_no = s.order_no
+        order by o.revision desc limit 1
+    ) h on true
+), newest as (
+    select distinct on (order_no) * from resolved where verdict = {_NEW}
+    order by order_no, revision desc, leaf_index
+), missing_first_revision as (
+    insert into order_missing_first_revision (platform, order_no)
+    select :platform, order_no from resolved where verdict = {_NEW} and held_revision is null
+    group by order_no having min(revision) > 1
+    on conflict do nothing returning 1
+), changed as (
+    select pooling_area, industry, end_time, 1 as change from newest where state in {_COUNTING}
+    union all
+    select held_area, held_industry, held_end, -1 from newest where held_state in {_COUNTING}
+), tally as (
+    select pooling_area, industry,
+        (end_time at time zone 'Asia/Shanghai')::date - date '1970-01-01' as day,
+        sum(change)::bigint as order_count
+    from changed group by 1, 2, 3 having sum(change) <> 0 order by 1, 2, 3
+)
+select
+    (select coalesce(string_agg(verdict::text, '' order by leaf_index), '') from resolved)
+        as verdicts,
+    (select coalesce(json_agg(json_build_object(
+            'leaf_index', leaf_index, 'order_no', order_no, 'verdict', verdict,
+            'content', case when verdict = {_CONFLICT} then json_build_object(
+                'revision', revision, 'worker', worker, 'industry', industry, 'state', state,
+                'accept_time', accept_time, 'pick_up_time', pick_up_time, 'end_time', end_time,
+                'place_of_acceptance', place_of_acceptance, 'reason', reason) end
+        ) order by leaf_index), '[]') from resolved where verdict in ({_CONFLICT}, {_OLDER}))
+        as refused,
+    (select coalesce(json_agg(json_build_array(pooling_area, industry, day, order_count)), '[]')
+        from tally) as tallies,
+    exists (select from missing_first_revision) as misses_first_revisions
+"""
+
+
+async def stage(tx: Transaction, parts: Iterable[Any]) -> None:
+    """COPY rows into the staging table of this session."""
+    await tx.execute(sa.text(_CREATE_TABLE_SQL))
+    await copy_into(tx, "staged", parts)
+
+
+async def resolve(tx: Transaction, platform: str, *, is_first: bool) -> Resolution:
+    """Give each staged row its verdict, in one statement."""
+    # The staging table has no statistics; a look-up by index for each row is always right here.
+    await tx.execute(
+        sa.text(
+            "select set_config('enable_hashjoin', 'off', true),"
+            " set_config('enable_mergejoin', 'off', true)"
+        )
+    )
+    statement = sa.text(_RESOLVE_FIRST_REVISIONS_SQL if is_first else _RESOLVE_REVISIONS_SQL)
+    row = (await tx.execute(statement, {"platform": platform})).one()
+    return Resolution(
+        verdicts=row.verdicts,
+        refusals=[
+            Refusal(
+                leaf_index=refused["leaf_index"],
+                order_no=refused["order_no"],
+                verdict=Verdict(refused["verdict"]),
+                content=refused["content"],
+            )
+            for refused in row.refused
+        ],
+        tallies=[(area, industry, day, count) for area, industry, day, count in row.tallies],
+        misses_first_revisions=row.misses_first_revisions,
+    )

@@ -1,0 +1,127 @@
+"""Toy and echo with everything a service has: gRPC servers, relay, listener, audit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import grpc
+from oip.operations.v1 import operations_pb2, operations_pb2_grpc
+from sqlalchemy import text
+
+from services.runtime.base.clock import SystemClock
+from services.runtime.base.settings import Settings
+from services.runtime.events import jetstream
+from services.runtime.rpc.client import Channels
+from services.runtime.rpc.tokens import Issuer
+from services.runtime.service.context import Check, Invariant, Service, ServiceContext
+from services.runtime.service.delivery import wait_until_delivered
+from services.runtime.service.serve import serving_all
+from services.runtime.storage.database import Transaction
+from tests.support import toy
+
+Stub: TypeAlias = "operations_pb2_grpc.OperationsServiceAsyncStub"
+NAMES = ("toy", "echo")
+
+FEW_RINGS = Invariant("T1", "bells are rung at most a hundred times")
+
+
+def register_nothing(_server: grpc.aio.Server, _context: ServiceContext) -> None:
+    """Toy and echo have no methods but those of OperationsService."""
+
+
+async def verify_toy(tx: Transaction, _context: ServiceContext) -> list[Check]:
+    total = (await tx.execute(text("select coalesce(sum(rings), 0) from bell"))).scalar_one()
+    return [FEW_RINGS.result(holds=total <= 100, detail=str(total))]
+
+
+async def verify_echo(_tx: Transaction, _context: ServiceContext) -> list[Check]:
+    return []
+
+
+TOY = Service("toy", register_nothing, {}, (FEW_RINGS,), verify_toy)
+ECHO = Service("echo", register_nothing, toy.HANDLERS, (), verify_echo)
+
+
+class ToyStack:
+    """Toy and echo while they run; `stub` gives their operations to a role."""
+
+    def __init__(self, settings: Settings, contexts: dict[str, ServiceContext]) -> None:
+        self.settings = settings
+        self.contexts = contexts
+        keys = settings.signing_key_path, settings.jwks_path
+        self._issuer = Issuer.at(*keys, SystemClock())
+        self._channels: list[Channels] = []
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        return {name: self.contexts[name].channels.addresses[name] for name in NAMES}
+
+    def channels(self, role: str = "administrator") -> Channels:
+        channels = Channels(self.addresses, self._issuer.source("li", [role]))
+        self._channels.append(channels)
+        return channels
+
+    def stub(self, service: str, role: str = "administrator") -> Stub:
+        return self.channels(role).stub(operations_pb2_grpc.OperationsServiceStub, service)
+
+    async def ring(self, name: str, times: int = 1) -> None:
+        context = self.contexts["toy"]
+        for _ in range(times):
+            async with context.database.begin() as tx:
+                await toy.ring(tx, name, context.clock.now())
+        context.wake.set()
+
+    async def delivered(self) -> None:
+        await wait_until_delivered(self.channels(), NAMES)
+
+    async def echo_counts(self) -> dict[str, int]:
+        return await toy.echoes(self.contexts["echo"].database)
+
+    async def execute(self, service: str, statement: str, **values: Any) -> None:
+        """Change rows as the service itself might, without its code."""
+        async with self.contexts[service].database.begin() as tx:
+            await tx.execute(text(statement), values)
+
+    async def close(self) -> None:
+        for channels in self._channels:
+            await channels.close()
+
+
+@asynccontextmanager
+async def serve_toys(settings: Settings, *services: Service) -> AsyncIterator[ToyStack]:
+    """Serve toy and echo, or `services` in their place, while the block runs."""
+    bus = await jetstream.connect(settings, "toys", on_closed=lambda: None)
+    ports = dict.fromkeys(NAMES, "127.0.0.1:0")
+    crashes: list[str] = []
+
+    def on_crash(part: str, _error: BaseException) -> None:
+        crashes.append(part)
+
+    async with serving_all(
+        services or (TOY, ECHO),
+        settings,
+        SystemClock(),
+        bus,
+        addresses=ports,
+        grace=1,
+        on_crash=on_crash,
+    ) as contexts:
+        toys = ToyStack(settings, contexts)
+        yield toys
+        await toys.close()
+    await bus.close()
+    assert crashes == []
+
+
+async def replayed(toys: ToyStack, **request: Any) -> list[operations_pb2.EventEnvelope]:
+    call = toys.stub("toy", "service").Replay(operations_pb2.ReplayRequest(**request))
+    return [event async for event in call]
+
+
+async def dead_letters(toys: ToyStack, **request: Any) -> list[operations_pb2.DeadLetter]:
+    answer = await toys.stub("echo").ListDeadLetters(
+        operations_pb2.ListDeadLettersRequest(**request)
+    )
+    return list(answer.dead_letters)
