@@ -24,6 +24,7 @@ from services.kernel.law import Provision
 from services.kernel.parameter_check import parameter_files
 from services.kernel.parameters import load
 from services.kernel.problems import Problem
+from services.runtime.service.context import Invariant
 from services.runtime.service.operations import COMMON_INVARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -173,15 +174,15 @@ def _entrance(applied: Applied, waiting: dict[str, str]) -> str:
 
 def invariants_page() -> str:
     """docs/invariants.md: what `oip verify` re-computes, by service."""
-    groups = {"every service": COMMON_INVARIANTS}
+    groups: dict[str, tuple[Invariant, ...]] = {"every service": COMMON_INVARIANTS}
     groups |= {service.name: service.invariants for service in all_services()}
     lines = [
         "# Invariants",
         "",
         "Written by `make docs` from the services' `invariants.py`; do not edit it by hand.",
         "",
-        "`oip verify` re-computes each of them from the rows and says what breaks it. Once per run it",
-        "also compares what each service published with what its consumers hold.",
+        "`oip verify` re-computes each of them from the rows and says what breaks it. It also compares",
+        "the number of events that each service published with what its consumers hold.",
         "",
         "| code | service | what must hold |",
         "|---|---|---|",

@@ -83,7 +83,8 @@ def test_the_architecture_page_lists_what_a_service_holds() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     part = text.partition("## What a service folder holds")[2].partition("\n## ")[0]
     listed = {
-        name.rstrip("/").removesuffix(".py") for name in re.findall(r"^\| `([\w.]+/?)`", part, re.M)
+        name.rstrip("/").removesuffix(".py")
+        for name in re.findall(r"^\| `([\w.]+/?)`", part, re.MULTILINE)
     }
 
     assert listed - {"README.md", "parameters", "migrations", "clients", "reader"} == MODULES

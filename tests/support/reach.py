@@ -27,7 +27,7 @@ def note(rule: str) -> None:
     """Note a rule that runs below an entrance."""
     if rule in reached:
         return
-    frame = sys._getframe(2)  # noqa: SLF001 - the stack is the question
+    frame = sys._getframe(2)
     while frame is not None:
         if ENTRANCES.search(frame.f_code.co_filename):
             reached.add(rule)
