@@ -72,25 +72,25 @@ def provisions_in(value: Any) -> Iterator[Provision]:
 
 def applied_provisions() -> dict[str, Applied]:
     """Every provision that a rule names, by its text, with rules and cases."""
-    found: dict[str, Applied] = {}
+    applied: dict[str, Applied] = {}
     named: dict[str, dict[str, list[Provision]]] = defaultdict(dict)
     modules = list(domain_modules())
     for module in modules:
         named[_service(module)] |= _constants(module)
     for constants in named.values():
-        for provision in (one for held in constants.values() for one in held):
-            found.setdefault(str(provision), Applied(provision))
+        for provision in (provision for group in constants.values() for provision in group):
+            applied.setdefault(str(provision), Applied(provision))
     for module in modules:
         constants = named[_service(module)]
         for function, names in _uses(module):
             for name in names & constants.keys():
                 for provision in constants[name]:
-                    found[str(provision)].rules.add(function)
+                    applied[str(provision)].rules.add(function)
     for path, case in all_cases():
         provision = case["provision"]
-        if provision in found:
-            found[provision].cases[path].append(case["name"])
-    return found
+        if provision in applied:
+            applied[provision].cases[path].append(case["name"])
+    return applied
 
 
 def _constants(module: Any) -> dict[str, list[Provision]]:
@@ -144,15 +144,15 @@ def law_page() -> str:
     ]
     waiting = tomllib.loads((ROOT / "docs" / "not-wired.toml").read_text(encoding="utf-8"))["rules"]
     for name in sorted(applied):
-        one = applied[name]
-        rules = "<br>".join(f"`{rule}`" for rule in sorted(one.rules))
+        rule_set = applied[name]
+        rules = "<br>".join(f"`{rule}`" for rule in sorted(rule_set.rules))
         cases = "<br>".join(
             f"[{Path(path).parent.name}/{Path(path).stem}](../{path}): {len(names)}"
-            for path, names in sorted(one.cases.items())
+            for path, names in sorted(rule_set.cases.items())
         )
-        tag = one.provision.tag.value
+        tag = rule_set.provision.tag.value
         lines.append(
-            f"| {name} | {tag} | {rules} | {_entrance(one, waiting)} | {cases or 'none'} |"
+            f"| {name} | {tag} | {rules} | {_entrance(rule_set, waiting)} | {cases or 'none'} |"
         )
     lines += ["", "Provisions that a case names and data carry, not code:", ""]
     lines += _carried_by_data(applied)
@@ -181,8 +181,8 @@ def invariants_page() -> str:
         "",
         "Written by `make docs` from the services' `invariants.py`; do not edit it by hand.",
         "",
-        "`oip verify` re-computes each of them from the rows and says what breaks it. It also compares",
-        "the number of events that each service published with what its consumers hold.",
+        "`oip verify` re-computes each of them from the rows and says what breaks it. It also",
+        "compares the number of events that each service published with what its consumers hold.",
         "",
         "| code | service | what must hold |",
         "|---|---|---|",
@@ -266,13 +266,13 @@ def all_problems() -> list[type[Problem]]:
     for module in pkgutil.walk_packages(services.__path__, "services."):
         if not {"__main__", "migrations", "alembic"} & set(module.name.split(".")):
             importlib.import_module(module.name)
-    found, waiting = [], [Problem]
+    problems, waiting = [], [Problem]
     while waiting:
         for subclass in waiting.pop().__subclasses__():
             waiting.append(subclass)
             if "reason" in vars(subclass) and subclass.__module__.startswith("services."):
-                found.append(subclass)
-    return sorted(found, key=lambda problem: (problem.reason, problem.__module__))
+                problems.append(subclass)
+    return sorted(problems, key=lambda problem: (problem.reason, problem.__module__))
 
 
 PAGES = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,57 +116,73 @@ def names_in(path: Path) -> Iterator[Name]:
     yield Name(path.stem, "module", path, 1)
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield Name(node.name, "definition", path, node.lineno)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            arguments = node.args
-            for argument in (
-                *arguments.posonlyargs,
-                *arguments.args,
-                *arguments.kwonlyargs,
-                *filter(None, (arguments.vararg, arguments.kwarg)),
-            ):
-                kind = "variable" if isinstance(node, ast.Lambda) else "parameter"
-                lines = (node.end_lineno or node.lineno) - node.lineno
-                yield Name(argument.arg, kind, path, node.lineno, lines)
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            yield Name(node.attr, "attribute", path, node.lineno)
-        if isinstance(node, ast.ClassDef):
-            for part in node.body:
-                if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
-                    yield Name(part.target.id, "attribute", path, part.lineno)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _variables(node, path)
-    for part in tree.body:
-        targets = part.targets if isinstance(part, ast.Assign) else [getattr(part, "target", None)]
-        for target in targets:
-            if isinstance(target, ast.Name):
-                yield Name(target.id, "constant", path, part.lineno)
+        yield from _defined_by(node, path)
+    for statement in tree.body:
+        for target in _targets(statement):
+            yield Name(target, "constant", path, statement.lineno)
+
+
+def _defined_by(node: ast.AST, path: Path) -> Iterator[Name]:
+    """What one node defines: itself, its parameters, its attributes."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield Name(node.name, "definition", path, node.lineno)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        kind = "variable" if isinstance(node, ast.Lambda) else "parameter"
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                yield Name(argument.arg, kind, path, node.lineno, _length(node))
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        yield Name(node.attr, "attribute", path, node.lineno)
+    if isinstance(node, ast.ClassDef):
+        for part in node.body:
+            if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+                yield Name(part.target.id, "attribute", path, part.lineno)
+
+
+def _targets(statement: ast.stmt) -> list[str]:
+    """The names that an assignment at the top of a module gives."""
+    targets: list[ast.expr] = []
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    if isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+LOOPS = (ast.For, ast.AsyncFor)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef, path: Path) -> Iterator[Name]:
-    """Local variables with the lines from their first to their last use."""
+    """Local variables with the lines from their first to their last use, or of their loop."""
     lines: defaultdict[str, list[int]] = defaultdict(list)
     stored: set[str] = set()
-    loops: list[tuple[str, int, int]] = []
+    looped: set[str] = set()
     for node in ast.walk(function):
         if isinstance(node, ast.Name):
             lines[node.id].append(node.lineno)
-            if isinstance(node.ctx, ast.Store):
-                stored.add(node.id)
-        if isinstance(node, ast.For | ast.AsyncFor):
-            for target in ast.walk(node.target):
-                if isinstance(target, ast.Name):
-                    loops.append((target.id, node.lineno, node.end_lineno or node.lineno))
-        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            for target in ast.walk(node):
-                if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store):
-                    loops.append((target.id, node.lineno, node.end_lineno or node.lineno))
-    looped = {name for name, _, _ in loops}
-    for name, start, end in loops:
-        yield Name(name, "variable", path, start, end - start)
+            stored |= {node.id} if isinstance(node.ctx, ast.Store) else set()
+        if isinstance(node, LOOPS + COMPREHENSIONS):
+            names = _stored(node.target if isinstance(node, LOOPS) else node)
+            looped |= names
+            for name in names:
+                yield Name(name, "variable", path, node.lineno, _length(node))
     for name in stored - looped:
         yield Name(name, "variable", path, min(lines[name]), max(lines[name]) - min(lines[name]))
+
+
+def _stored(node: ast.AST) -> set[str]:
+    return {
+        part.id
+        for part in ast.walk(node)
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    }
+
+
+def _length(node: ast.expr | ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno
 
 
 def faults_in(path: Path) -> list[str]:
@@ -173,22 +190,21 @@ def faults_in(path: Path) -> list[str]:
     where = str(path.relative_to(ROOT))
     parts = _retired(RETIRED_PARTS, where)
     names = _retired(RETIRED_NAMES, where)
-    sentences = []
+    sentences = set()
     for name in names_in(path):
-        if f"{name.place.partition(':')[0]}:{name.text}" in EXEMPT:
+        if f"{where}:{name.text}" in EXEMPT:
             continue
+        what = f"{name.place}: {name.kind} {name.text}"
         if name.kind == "module" and name.text in RETIRED_MODULES:
-            sentences.append(f"{name.place}: module {name.text} is a gerund; name what it holds")
+            sentences.add(f"{what} is a gerund; name what it holds")
         words = {part.lower() for part in _PART.findall(name.text)}
-        for word in sorted(words & parts.keys()):
-            sentences.append(f"{name.place}: {name.kind} {name.text}; say {parts[word]}")
+        sentences |= {f"{what}; say {parts[word]}" for word in words & parts.keys()}
         if name.text in names:
-            sentences.append(f"{name.place}: {name.kind} {name.text}; say {names[name.text]}")
-        nameless = name.text in NAMELESS
-        if nameless and (name.kind != "variable" or name.line_count > LINES_MAX):
-            what = f"{name.kind} {name.text}"
-            sentences.append(f"{name.place}: {what} says how it came; say what it is")
-    return sorted(set(sentences))
+            sentences.add(f"{what}; say {names[name.text]}")
+        is_short = name.kind == "variable" and name.line_count <= LINES_MAX
+        if name.text in NAMELESS and not is_short:
+            sentences.add(f"{what} says how it came; say what it is")
+    return sorted(sentences)
 
 
 def _retired(rows: tuple[tuple[str, str, str], ...], where: str) -> dict[str, str]:
@@ -202,8 +218,8 @@ def _retired(rows: tuple[tuple[str, str, str], ...], where: str) -> dict[str, st
 
 
 if __name__ == "__main__":
-    import sys
-
     for argument in sys.argv[1:] or ["services"]:
-        for file in sorted((ROOT / argument).rglob("*.py")):
-            print(*faults_in(file), sep="\n", end="\n" if faults_in(file) else "")  # noqa: T201
+        place = ROOT / argument
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            for sentence in faults_in(file):
+                print(sentence)  # noqa: T201 - a tool for people

@@ -27,28 +27,28 @@ def nothing(_count: int = 1) -> None:
 
 
 @dataclass
-class Province:
-    """A province whose month can be lived step by step."""
+class SimulatedMonth:
+    """A month that is simulated step by step."""
 
     stack: Stack
-    desks: Actors
-    story: Scenario
+    actors: Actors
+    plan: Scenario
     workers: dict[str, int]
     batches: set[str]
 
     async def enrol_and_send(self) -> None:
         """Platforms, workers and the month's orders."""
-        await intake.register_platforms(self.desks, self.story, nothing)
-        self.workers = await intake.enrol_workers(self.desks, self.story, nothing)
+        await intake.register_platforms(self.actors, self.plan, nothing)
+        self.workers = await intake.enrol_workers(self.actors, self.plan, nothing)
         await self.stack.wait_until_delivered()
-        self.batches = await intake.send_orders(self.desks, self.story, self.workers, nothing)
+        self.batches = await intake.send_orders(self.actors, self.plan, self.workers, nothing)
         await self.stack.wait_until_delivered()
 
     async def bill(self) -> None:
         """Premiums assessed and received."""
-        await money.assess_premiums(self.desks, list(self.story.months), nothing)
+        await money.assess_premiums(self.actors, list(self.plan.months), nothing)
         await money.receive_premiums(
-            self.desks, list(self.story.months), self.story.late_platform, nothing
+            self.actors, list(self.plan.months), self.plan.late_platform, nothing
         )
         await self.stack.wait_until_delivered()
 
@@ -57,13 +57,13 @@ class Province:
         again = Actors(
             self.stack.addresses,
             self.stack.issuer,
-            self.desks.clock,
+            self.actors.clock,
             "again",
-            self.desks.calendar,
+            self.actors.calendar,
         )
-        batches = await intake.send_orders(again, self.story, self.workers, nothing)
+        batches = await intake.send_orders(again, self.plan, self.workers, nothing)
         await self.stack.wait_until_delivered()
-        platforms = [company.name for company in self.story.companies]
+        platforms = [company.name for company in self.plan.companies]
         counts = await order_counts(again, platforms, batches)
         await again.close()
         return counts
@@ -74,32 +74,32 @@ class Province:
 
     def accidents(self) -> list[Accident]:
         """The nine accidents of the month."""
-        last = self.story.month.first_day.replace(day=injuries.LAST_ACCIDENT_DAY)
-        return cases.choose(self.story.trips(), last)
+        last = self.plan.month.first_day.replace(day=injuries.LAST_ACCIDENT_DAY)
+        return cases.choose(self.plan.trips(), last)
 
     async def claim(self) -> list[Filed]:
         """The accidents reported, claimed and determined."""
-        filed = await injuries.file_claims(self.desks, self.accidents(), self.workers, nothing)
-        await injuries.determine_claims(self.desks, filed, nothing)
+        filed = await injuries.file_claims(self.actors, self.accidents(), self.workers, nothing)
+        await injuries.determine_claims(self.actors, filed, nothing)
         await self.stack.wait_until_delivered()
         return filed
 
     async def grade_and_pay(self, filed: list[Filed]) -> None:
         """Appraisals concluded, bills handed in, payments instructed."""
-        await injuries.conclude_appraisals(self.desks, filed, nothing)
+        await injuries.conclude_appraisals(self.actors, filed, nothing)
         await self.stack.wait_until_delivered()
-        await injuries.grant_expenses(self.desks, filed, nothing)
-        await money.instruct_payments(self.desks, nothing)
+        await injuries.grant_expenses(self.actors, filed, nothing)
+        await money.instruct_payments(self.actors, nothing)
         await self.stack.wait_until_delivered()
 
 
 @pytest.fixture(scope="module")
-async def province(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Province]:
-    story = scenario.fictional(ORDERS, WORKERS, SEED)
-    calendar = Calendar(story.month)
+async def simulated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SimulatedMonth]:
+    plan = scenario.fictional(ORDERS, WORKERS, SEED)
+    calendar = Calendar(plan.month)
     clock = SetClock(calendar.at(1, 0))
     settings = Settings(state_dir=tmp_path_factory.mktemp("province"))
     async with stack(all_services(), settings, clock=clock, any_port=True) as running:
-        desks = Actors(running.addresses, running.issuer, clock, story.name, calendar)
-        yield Province(running, desks, story, {}, set())
-        await desks.close()
+        actors = Actors(running.addresses, running.issuer, clock, plan.name, calendar)
+        yield SimulatedMonth(running, actors, plan, {}, set())
+        await actors.close()

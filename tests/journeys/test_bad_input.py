@@ -24,7 +24,7 @@ from services.kernel.periods import Month
 from services.runtime.base.clock import SystemClock
 from services.runtime.rpc.client import RemoteProblem, problem_of
 from services.runtime.rpc.wire import moment_to_wire, month_to_wire
-from tests.journeys.conftest import Province
+from tests.journeys.conftest import SimulatedMonth
 from tests.support import command_line
 from tests.support.command_line import Result
 
@@ -44,22 +44,22 @@ lng = -74.0
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def _lived(province: Province) -> None:
-    await province.enrol_and_send()
+async def _simulated_once(simulated: SimulatedMonth) -> None:
+    await simulated.enrol_and_send()
 
 
 @pytest.fixture(autouse=True)
-async def _unchanged(province: Province) -> AsyncIterator[None]:
+async def _unchanged(simulated: SimulatedMonth) -> AsyncIterator[None]:
     """Nothing that a test of this file does may leave a trace."""
-    province.desks.set_clock(province.desks.calendar.at(20, 9))
-    before = await holdings(province)
+    simulated.actors.set_clock(simulated.actors.calendar.at(20, 9))
+    before = await holdings(simulated)
     yield
-    assert await holdings(province) == before
+    assert await holdings(simulated) == before
 
 
-async def holdings(province: Province) -> dict[str, Any]:
-    await province.stack.wait_until_delivered()
-    at = province.desks.at
+async def holdings(simulated: SimulatedMonth) -> dict[str, Any]:
+    await simulated.stack.wait_until_delivered()
+    at = simulated.actors.at
     orders = at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
     claims = at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
     fund = at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
@@ -80,10 +80,10 @@ async def refused(call: Awaitable[Any]) -> RemoteProblem:
     return problem
 
 
-async def oip(province: Province, *arguments: str) -> Result:
+async def oip(simulated: SimulatedMonth, *arguments: str) -> Result:
     """The command line against the running stack; its tokens follow the machine's clock."""
-    province.desks.set_clock(SystemClock().now())
-    return await command_line.oip(province.stack.settings.state_dir, *arguments)
+    simulated.actors.set_clock(SystemClock().now())
+    return await command_line.oip(simulated.stack.settings.state_dir, *arguments)
 
 
 def one_sentence(result: Result) -> str:
@@ -117,50 +117,50 @@ def a_mapping(folder: Path, text: str = MAPPING) -> Path:
     return path
 
 
-async def test_a_file_that_is_no_parquet(province: Province, tmp_path: Path) -> None:
+async def test_a_file_that_is_no_parquet(simulated: SimulatedMonth, tmp_path: Path) -> None:
     path = tmp_path / "orders.parquet"
     path.write_text("this is no Parquet", encoding="utf-8")
 
     said = one_sentence(
-        await oip(province, "orders", "push", str(path), "--mapping", str(a_mapping(tmp_path)))
+        await oip(simulated, "orders", "push", str(path), "--mapping", str(a_mapping(tmp_path)))
     )
 
     assert "orders.parquet" in said
 
 
-async def test_a_file_of_an_unknown_kind(province: Province, tmp_path: Path) -> None:
+async def test_a_file_of_an_unknown_kind(simulated: SimulatedMonth, tmp_path: Path) -> None:
     path = tmp_path / "orders.xlsx"
     path.write_bytes(b"PK")
 
     said = one_sentence(
-        await oip(province, "orders", "push", str(path), "--mapping", str(a_mapping(tmp_path)))
+        await oip(simulated, "orders", "push", str(path), "--mapping", str(a_mapping(tmp_path)))
     )
 
     assert "orders.xlsx" in said
 
 
-async def test_a_column_is_missing(province: Province, tmp_path: Path) -> None:
+async def test_a_column_is_missing(simulated: SimulatedMonth, tmp_path: Path) -> None:
     path = a_file(tmp_path, worker_hint=None)
 
     said = one_sentence(
-        await oip(province, "orders", "push", str(path), "--mapping", str(a_mapping(tmp_path)))
+        await oip(simulated, "orders", "push", str(path), "--mapping", str(a_mapping(tmp_path)))
     )
 
     assert "worker_hint" in said
 
 
-async def test_a_mapping_with_an_unknown_key(province: Province, tmp_path: Path) -> None:
+async def test_a_mapping_with_an_unknown_key(simulated: SimulatedMonth, tmp_path: Path) -> None:
     mapping = a_mapping(tmp_path, f'colour = "red"\n{MAPPING}')
 
     said = one_sentence(
-        await oip(province, "orders", "push", str(a_file(tmp_path)), "--mapping", str(mapping))
+        await oip(simulated, "orders", "push", str(a_file(tmp_path)), "--mapping", str(mapping))
     )
 
     assert "colour" in said
 
 
-async def test_orders_of_another_platform(province: Province) -> None:
-    as_pearl = province.desks.at(
+async def test_orders_of_another_platform(simulated: SimulatedMonth) -> None:
+    as_pearl = simulated.actors.at(
         orders_pb2_grpc.OrderServiceStub, "orders", "platform", platform=PEARL.credit_code
     )
     call = as_pearl.UploadOrders(
@@ -181,16 +181,16 @@ async def test_orders_of_another_platform(province: Province) -> None:
     assert problem.sentence.endswith(".")
 
 
-async def test_a_revision_older_than_held(province: Province) -> None:
+async def test_a_revision_older_than_held(simulated: SimulatedMonth) -> None:
     row = next(
-        row for row in province.story.rows.to_pylist() if row["revision"] == 2 and row["end_time"]
+        row for row in simulated.plan.rows.to_pylist() if row["revision"] == 2 and row["end_time"]
     )
     company = next(one for one in COMPANIES if one.credit_code == row["platform"])
-    orders = province.desks.at(
+    orders = simulated.actors.at(
         orders_pb2_grpc.OrderServiceStub, "orders", "platform", platform=company.credit_code
     )
-    province.desks.set_clock(province.desks.calendar.at(28, 9, months_later=1))
-    content = _as_arrow(province, row | {"revision": 1, "place_of_acceptance": 442000})
+    simulated.actors.set_clock(simulated.actors.calendar.at(28, 9, months_later=1))
+    content = _as_arrow(simulated, row | {"revision": 1, "place_of_acceptance": 442000})
 
     receipts = await upload_orders(orders, company.credit_code, [Batch("older", content, 1)])
 
@@ -199,17 +199,17 @@ async def test_a_revision_older_than_held(province: Province) -> None:
     assert receipts[0].rejections[0].text.endswith(".")
 
 
-def _as_arrow(province: Province, row: dict[str, Any]) -> bytes:
+def _as_arrow(simulated: SimulatedMonth, row: dict[str, Any]) -> bytes:
     from services.client.upload.batches import split_into_batches
     from services.client.upload.workers import with_workers
     from services.demo.scenario import SCHEMA
 
-    table = with_workers(pa.Table.from_pylist([row], SCHEMA), province.workers)
+    table = with_workers(pa.Table.from_pylist([row], SCHEMA), simulated.workers)
     return next(split_into_batches(table, "older")).content
 
 
-async def test_a_month_that_is_still_open(province: Province) -> None:
-    premiums = province.desks.at(premiums_pb2_grpc.PremiumServiceStub, "premiums", "fund_officer")
+async def test_a_month_that_is_still_open(simulated: SimulatedMonth) -> None:
+    premiums = simulated.actors.at(premiums_pb2_grpc.PremiumServiceStub, "premiums", "fund_officer")
 
     problem = await refused(
         premiums.AssessPremiums(
@@ -220,8 +220,8 @@ async def test_a_month_that_is_still_open(province: Province) -> None:
     assert problem.code is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_settlement_of_a_month_that_is_still_open(province: Province) -> None:
-    fund = province.desks.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
+async def test_a_settlement_of_a_month_that_is_still_open(simulated: SimulatedMonth) -> None:
+    fund = simulated.actors.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
 
     problem = await refused(
         fund.ProposeSettlement(
@@ -232,8 +232,8 @@ async def test_a_settlement_of_a_month_that_is_still_open(province: Province) ->
     assert problem.code is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_claim_on_an_unknown_worker(province: Province) -> None:
-    claims = province.desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "worker_agent")
+async def test_a_claim_on_an_unknown_worker(simulated: SimulatedMonth) -> None:
+    claims = simulated.actors.at(claims_pb2_grpc.ClaimServiceStub, "claims", "worker_agent")
 
     problem = await refused(
         claims.CreateClaim(
@@ -241,7 +241,7 @@ async def test_a_claim_on_an_unknown_worker(province: Province) -> None:
                 request_id="unknown-worker",
                 claimant_kind=claims_pb2.WORKER,
                 worker="workers/17",
-                accident_time=moment_to_wire(province.desks.calendar.at(10, 9)),
+                accident_time=moment_to_wire(simulated.actors.calendar.at(10, 9)),
                 place_of_injury="440106",
             )
         )
@@ -251,15 +251,15 @@ async def test_a_claim_on_an_unknown_worker(province: Province) -> None:
     assert "workers/17" in problem.sentence
 
 
-async def test_a_month_that_is_no_month_on_the_command_line(province: Province) -> None:
-    said = one_sentence(await oip(province, "statement", "2025-13"))
+async def test_a_month_that_is_no_month_on_the_command_line(simulated: SimulatedMonth) -> None:
+    said = one_sentence(await oip(simulated, "statement", "2025-13"))
 
     assert "2025-07" in said
 
 
-async def test_a_month_without_a_settlement_on_the_command_line(province: Province) -> None:
+async def test_a_month_without_a_settlement_on_the_command_line(simulated: SimulatedMonth) -> None:
     said = one_sentence(
-        await oip(province, "settlement", "approve", str(AUGUST), "--hash", "0" * 64)
+        await oip(simulated, "settlement", "approve", str(AUGUST), "--hash", "0" * 64)
     )
 
     assert said.endswith(".")

@@ -11,7 +11,7 @@ from oip.claims.v1 import claims_pb2, claims_pb2_grpc
 from services.demo.summary import pages, summarise
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import month_to_wire
-from tests.journeys.conftest import Province
+from tests.journeys.conftest import SimulatedMonth
 
 JULY = Month(2025, 7)
 B = 347_380
@@ -20,21 +20,21 @@ pytestmark = pytest.mark.usefixtures("figures")
 
 
 @pytest.fixture(scope="module")
-async def figures(province: Province) -> dict[str, Any]:
-    await province.enrol_and_send()
-    filed = await province.claim()
-    await province.grade_and_pay(filed)
-    await province.bill()
-    platforms = [company.name for company in province.story.companies]
-    return await summarise(province.desks, platforms, province.batches, [JULY], None)
+async def figures(simulated: SimulatedMonth) -> dict[str, Any]:
+    await simulated.enrol_and_send()
+    filed = await simulated.claim()
+    await simulated.grade_and_pay(filed)
+    await simulated.bill()
+    platforms = [company.name for company in simulated.plan.companies]
+    return await summarise(simulated.actors, platforms, simulated.batches, [JULY], None)
 
 
-async def claims_by_case(province: Province) -> dict[str, claims_pb2.Claim]:
-    claims = province.desks.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
+async def claims_by_case(simulated: SimulatedMonth) -> dict[str, claims_pb2.Claim]:
+    claims = simulated.actors.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
     listed = await pages(claims.ListClaims, claims_pb2.ListClaimsRequest(), "claims")
     by_worker = {
-        f"workers/{province.workers[accident.trip.worker]}": accident
-        for accident in province.accidents()
+        f"workers/{simulated.workers[accident.trip.worker]}": accident
+        for accident in simulated.accidents()
     }
     found = {}
     for row in listed:
@@ -65,8 +65,10 @@ def awards_of(figures: dict[str, Any], claim: claims_pb2.Claim) -> list[tuple[st
         ("healed", True),
     ],
 )
-async def test_the_orders_under_way_decide(province: Province, case: str, confirmed: bool) -> None:
-    claim = (await claims_by_case(province))[case]
+async def test_the_orders_under_way_decide(
+    simulated: SimulatedMonth, case: str, confirmed: bool
+) -> None:
+    claim = (await claims_by_case(simulated))[case]
 
     expected = claims_pb2.Determination.CONFIRMED if confirmed else claims_pb2.Determination.REFUSED
     assert claim.determination.outcome == expected
@@ -75,25 +77,25 @@ async def test_the_orders_under_way_decide(province: Province, case: str, confir
 
 
 async def test_two_orders_under_way_are_both_evidence_and_one_case_is_charged_once(
-    province: Province,
+    simulated: SimulatedMonth,
 ) -> None:
-    claim = (await claims_by_case(province))["within two orders"]
+    claim = (await claims_by_case(simulated))["within two orders"]
     under_way = [order for order in claim.orders if order.under_way]
 
     assert len(under_way) == 2
     assert sum(order.charge_percent for order in claim.orders) == 100
 
 
-async def test_no_order_was_under_way_between_two(province: Province) -> None:
-    claim = (await claims_by_case(province))["between two orders"]
+async def test_no_order_was_under_way_between_two(simulated: SimulatedMonth) -> None:
+    claim = (await claims_by_case(simulated))["between two orders"]
 
     assert not any(order.under_way for order in claim.orders)
 
 
 async def test_a_death_pays_funeral_death_grant_and_survivors_up_to_the_base(
-    province: Province, figures: dict[str, Any]
+    simulated: SimulatedMonth, figures: dict[str, Any]
 ) -> None:
-    awards = awards_of(figures, (await claims_by_case(province))["death"])
+    awards = awards_of(figures, (await claims_by_case(simulated))["death"])
 
     assert ("FUNERAL_GRANT", 2_084_280, "2025-07") in awards
     assert ("DEATH_GRANT", 108_376_000, "2025-07") in awards
@@ -103,30 +105,34 @@ async def test_a_death_pays_funeral_death_grant_and_survivors_up_to_the_base(
 
 
 async def test_grade_3_with_partial_care_is_worked_example_2(
-    province: Province, figures: dict[str, Any]
+    simulated: SimulatedMonth, figures: dict[str, Any]
 ) -> None:
-    awards = awards_of(figures, (await claims_by_case(province))["grade 3 with care"])
+    awards = awards_of(figures, (await claims_by_case(simulated))["grade 3 with care"])
 
     assert ("DISABILITY_GRANT", 7_989_740, "2025-07") in awards
     assert ("DISABILITY_ALLOWANCE", 277_904, "2025-08") in awards
     assert ("CARE_ALLOWANCE", 173_690, "2025-08") in awards
 
 
-async def test_grade_5_is_worked_example_3(province: Province, figures: dict[str, Any]) -> None:
-    awards = awards_of(figures, (await claims_by_case(province))["grade 5"])
+async def test_grade_5_is_worked_example_3(
+    simulated: SimulatedMonth, figures: dict[str, Any]
+) -> None:
+    awards = awards_of(figures, (await claims_by_case(simulated))["grade 5"])
 
     assert ("DISABILITY_GRANT", 6_252_840, "2025-07") in awards
     assert ("DISABILITY_SETTLEMENT", 10_421_400, "2025-07") in awards
 
 
-async def test_grade_9_is_worked_example_4(province: Province, figures: dict[str, Any]) -> None:
-    awards = awards_of(figures, (await claims_by_case(province))["grade 9"])
+async def test_grade_9_is_worked_example_4(
+    simulated: SimulatedMonth, figures: dict[str, Any]
+) -> None:
+    awards = awards_of(figures, (await claims_by_case(simulated))["grade 9"])
 
     assert [amount for kind, amount, _ in awards if kind == "DISABILITY_GRANT"] == [3_126_420]
 
 
-async def test_running_the_payments_again_pays_nobody_again(province: Province) -> None:
-    benefits = province.desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+async def test_running_the_payments_again_pays_nobody_again(simulated: SimulatedMonth) -> None:
+    benefits = simulated.actors.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
     before = await pages(
         benefits.ListPaymentInstructions,
         benefits_pb2.ListPaymentInstructionsRequest(),
@@ -148,9 +154,9 @@ async def test_running_the_payments_again_pays_nobody_again(province: Province) 
 
 
 async def test_monthly_benefits_begin_with_the_month_after_and_are_paid_in_its_run(
-    province: Province,
+    simulated: SimulatedMonth,
 ) -> None:
-    benefits = province.desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+    benefits = simulated.actors.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
     august = await benefits.GetPaymentRun(
         benefits_pb2.GetPaymentRunRequest(name="paymentRuns/2025-08")
     )
@@ -159,5 +165,5 @@ async def test_monthly_benefits_begin_with_the_month_after_and_are_paid_in_its_r
     assert august.sum_fen == 277_904 + 173_690 + B
 
 
-async def test_all_invariants_hold(province: Province) -> None:
-    await province.verify()
+async def test_all_invariants_hold(simulated: SimulatedMonth) -> None:
+    await simulated.verify()

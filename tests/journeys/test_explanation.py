@@ -15,24 +15,24 @@ from services.demo import money
 from services.demo.summary import summarise
 from services.kernel.periods import Month
 from services.runtime.rpc.client import Channels
-from tests.journeys.conftest import Province, nothing
+from tests.journeys.conftest import SimulatedMonth, nothing
 
 JULY = Month(2025, 7)
 
 
 @pytest.fixture(scope="module")
-async def figures(province: Province) -> dict[str, Any]:
-    await province.enrol_and_send()
-    filed = await province.claim()
-    await province.grade_and_pay(filed)
-    await province.bill()
-    platforms = [company.name for company in province.story.companies]
-    return await summarise(province.desks, platforms, province.batches, [JULY], None)
+async def figures(simulated: SimulatedMonth) -> dict[str, Any]:
+    await simulated.enrol_and_send()
+    filed = await simulated.claim()
+    await simulated.grade_and_pay(filed)
+    await simulated.bill()
+    platforms = [company.name for company in simulated.plan.companies]
+    return await summarise(simulated.actors, platforms, simulated.batches, [JULY], None)
 
 
 @pytest.fixture(scope="module")
-async def channels(province: Province) -> AsyncIterator[Channels]:
-    opened = province.stack.channels("lawyer", *ROLES)
+async def channels(simulated: SimulatedMonth) -> AsyncIterator[Channels]:
+    opened = simulated.stack.channels("lawyer", *ROLES)
     yield opened
     await opened.close()
 
@@ -48,9 +48,9 @@ async def test_every_determination_explains_itself(
 
 
 async def test_every_appraisal_explains_itself(
-    figures: dict[str, Any], channels: Channels, province: Province
+    figures: dict[str, Any], channels: Channels, simulated: SimulatedMonth
 ) -> None:
-    names = await appraisal_names(province)
+    names = await appraisal_names(simulated)
 
     assert len(names) == len(figures["appraisals"])
     for name in names:
@@ -60,9 +60,9 @@ async def test_every_appraisal_explains_itself(
 
 
 async def test_every_award_explains_itself_to_the_fen(
-    figures: dict[str, Any], channels: Channels, province: Province
+    figures: dict[str, Any], channels: Channels, simulated: SimulatedMonth
 ) -> None:
-    awards = await award_names(province)
+    awards = await award_names(simulated)
 
     assert len(awards) == len(figures["awards"])
     for name, amount in awards:
@@ -91,12 +91,12 @@ async def test_every_premium_line_explains_itself_to_the_fen(
 
 
 async def test_a_months_settlement_explains_itself(
-    province: Province, figures: dict[str, Any], channels: Channels
+    simulated: SimulatedMonth, figures: dict[str, Any], channels: Channels
 ) -> None:
     assert figures["ledger"]["sum_fen"] == 0
-    await money.disburse(province.desks, nothing)
-    await province.stack.wait_until_delivered()
-    await money.settle(province.desks, JULY, nothing)
+    await money.disburse(simulated.actors, nothing)
+    await simulated.stack.wait_until_delivered()
+    await money.settle(simulated.actors, JULY, nothing)
 
     (chain,) = await chains_of(channels, f"settlementPeriods/{JULY}")
 
@@ -127,13 +127,13 @@ def versions(chain: Chain) -> list[type_pb2.ParameterVersion]:
     return [version for finding in chain.findings for version in finding.parameters]
 
 
-async def appraisal_names(province: Province) -> list[str]:
-    stub = province.desks.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
+async def appraisal_names(simulated: SimulatedMonth) -> list[str]:
+    stub = simulated.actors.at(grading_pb2_grpc.GradingServiceStub, "grading", "appraiser")
     listed = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest())
     return [one.name for one in listed.appraisals if one.state == grading_pb2.Appraisal.CONCLUDED]
 
 
-async def award_names(province: Province) -> list[tuple[str, int]]:
-    stub = province.desks.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
+async def award_names(simulated: SimulatedMonth) -> list[tuple[str, int]]:
+    stub = simulated.actors.at(benefits_pb2_grpc.BenefitServiceStub, "benefits", "fund_officer")
     listed = await stub.ListAwards(benefits_pb2.ListAwardsRequest(page_size=1000))
     return [(one.name, one.amount_fen) for one in listed.awards]

@@ -15,20 +15,20 @@ from services.demo.summary import pages, premium_lines
 from services.kernel.money import Fen
 from services.kernel.periods import Month, civil_day
 from services.runtime.rpc.wire import month_to_wire
-from tests.journeys.conftest import Province
+from tests.journeys.conftest import SimulatedMonth
 
 JULY = Month(2025, 7)
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def _lived(province: Province) -> None:
-    await province.enrol_and_send()
-    await province.bill()
+async def _simulated_once(simulated: SimulatedMonth) -> None:
+    await simulated.enrol_and_send()
+    await simulated.bill()
 
 
-async def test_every_row_sent_has_one_outcome(province: Province) -> None:
+async def test_every_row_sent_has_one_outcome(simulated: SimulatedMonth) -> None:
     platforms = [company.name for company in COMPANIES]
-    orders = province.desks.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
+    orders = simulated.actors.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
     batches = [
         batch
         for platform in platforms
@@ -49,12 +49,12 @@ async def test_every_row_sent_has_one_outcome(province: Province) -> None:
         total["exists"] += batch.exists_count
         total["conflict"] += batch.conflict_count
 
-    assert total["received"] == province.story.rows.num_rows
+    assert total["received"] == simulated.plan.rows.num_rows
     assert min(total["created"], total["exists"], total["conflict"]) > 0
 
 
-async def test_tallies_agree_with_the_rows_as_sent(province: Province) -> None:
-    orders = province.desks.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
+async def test_tallies_agree_with_the_rows_as_sent(simulated: SimulatedMonth) -> None:
+    orders = simulated.actors.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
     held = await pages(
         orders.ListOrderTallies,
         orders_pb2.ListOrderTalliesRequest(month=month_to_wire(JULY)),
@@ -64,7 +64,7 @@ async def test_tallies_agree_with_the_rows_as_sent(province: Province) -> None:
     for tally in held:
         counted[tally.platform, tally.pooling_area] += tally.order_count
     latest: dict[str, tuple[str, str] | None] = {}
-    for row in province.story.rows.to_pylist():
+    for row in simulated.plan.rows.to_pylist():
         if not row["order_no"] or row["order_no"].endswith("X"):
             continue
         ended = row["end_time"] is not None and Month.of(civil_day(row["end_time"])) == JULY
@@ -78,9 +78,9 @@ async def test_tallies_agree_with_the_rows_as_sent(province: Province) -> None:
 
 
 async def test_each_premium_line_is_orders_times_base_times_band_rounded_once(
-    province: Province,
+    simulated: SimulatedMonth,
 ) -> None:
-    lines = await premium_lines(province.desks, [JULY])
+    lines = await premium_lines(simulated.actors, [JULY])
     rate = {
         company.credit_code: Decimal(company.base_yuan) * Decimal(company.band) * 100
         for company in COMPANIES
@@ -93,13 +93,13 @@ async def test_each_premium_line_is_orders_times_base_times_band_rounded_once(
         )
 
 
-async def test_the_ledger_holds_what_was_assessed_and_received(province: Province) -> None:
-    fund = province.desks.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
+async def test_the_ledger_holds_what_was_assessed_and_received(simulated: SimulatedMonth) -> None:
+    fund = simulated.actors.at(fund_pb2_grpc.FundServiceStub, "fund", "fund_officer")
     balance = await fund.GetTrialBalance(fund_pb2.GetTrialBalanceRequest())
     by_account = Counter[int]()
     for row in balance.rows:
         by_account[row.account] += row.balance_fen
-    lines = await premium_lines(province.desks, [JULY])
+    lines = await premium_lines(simulated.actors, [JULY])
     assessed = sum(line["premium_fen"] for line in lines)
 
     assert balance.sum_fen == 0
@@ -110,11 +110,13 @@ async def test_the_ledger_holds_what_was_assessed_and_received(province: Provinc
     assert by_account[fund_pb2.FISCAL_SPECIAL_ACCOUNT] == received
 
 
-async def test_the_platform_that_paid_ten_days_late_paid_the_surcharge(province: Province) -> None:
-    premiums = province.desks.at(premiums_pb2_grpc.PremiumServiceStub, "premiums", "fund_officer")
+async def test_the_platform_that_paid_ten_days_late_paid_the_surcharge(
+    simulated: SimulatedMonth,
+) -> None:
+    premiums = simulated.actors.at(premiums_pb2_grpc.PremiumServiceStub, "premiums", "fund_officer")
     bill = await premiums.GetPremiumBill(
         premiums_pb2.GetPremiumBillRequest(
-            name=f"platforms/{province.story.late_platform}/premiumBills/{JULY}"
+            name=f"platforms/{simulated.plan.late_platform}/premiumBills/{JULY}"
         )
     )
 
@@ -124,22 +126,22 @@ async def test_the_platform_that_paid_ten_days_late_paid_the_surcharge(province:
 
 
 async def test_sending_the_month_again_under_new_batch_ids_changes_no_count_but_exists(
-    province: Province,
+    simulated: SimulatedMonth,
 ) -> None:
-    before = await premium_lines(province.desks, [JULY])
-    orders = province.desks.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
+    before = await premium_lines(simulated.actors, [JULY])
+    orders = simulated.actors.at(orders_pb2_grpc.OrderServiceStub, "orders", "fund_officer")
     tallies = orders_pb2.ListOrderTalliesRequest(month=month_to_wire(JULY))
     held = sum(row.order_count for row in await pages(orders.ListOrderTallies, tallies, "tallies"))
 
-    again = await province.send_again()
+    again = await simulated.send_again()
     assert again["created"] == 0
     assert again["exists"] > 0
 
     tallies = orders_pb2.ListOrderTalliesRequest(month=month_to_wire(JULY))
     now = sum(row.order_count for row in await pages(orders.ListOrderTallies, tallies, "tallies"))
     assert now == held
-    assert await premium_lines(province.desks, [JULY]) == before
+    assert await premium_lines(simulated.actors, [JULY]) == before
 
 
-async def test_all_invariants_hold(province: Province) -> None:
-    await province.verify()
+async def test_all_invariants_hold(simulated: SimulatedMonth) -> None:
+    await simulated.verify()

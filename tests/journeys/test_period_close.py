@@ -10,13 +10,15 @@ from services.demo import money
 from services.kernel.periods import Month
 from services.runtime.rpc.client import RemoteProblem, problem_of
 from services.runtime.rpc.wire import month_to_wire
-from tests.journeys.conftest import Province, nothing
+from tests.journeys.conftest import SimulatedMonth, nothing
 
 JULY, AUGUST = Month(2025, 7), Month(2025, 8)
 
 
-def fund_of(province: Province, role: str, person: str) -> fund_pb2_grpc.FundServiceAsyncStub:
-    return province.desks.at(fund_pb2_grpc.FundServiceStub, "fund", role, person=person)
+def fund_of(
+    simulated: SimulatedMonth, role: str, person: str
+) -> fund_pb2_grpc.FundServiceAsyncStub:
+    return simulated.actors.at(fund_pb2_grpc.FundServiceStub, "fund", role, person=person)
 
 
 async def refusal(call: object) -> RemoteProblem:
@@ -26,25 +28,25 @@ async def refusal(call: object) -> RemoteProblem:
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def _lived(province: Province) -> None:
-    await province.enrol_and_send()
-    filed = await province.claim()
-    await province.grade_and_pay(filed)
+async def _simulated_once(simulated: SimulatedMonth) -> None:
+    await simulated.enrol_and_send()
+    filed = await simulated.claim()
+    await simulated.grade_and_pay(filed)
 
 
-async def test_a_month_is_closed_step_by_step(province: Province) -> None:
-    officer = fund_of(province, "fund_officer", "officer-li")
-    approver = fund_of(province, "fund_approver", "chief-wu")
+async def test_a_month_is_closed_step_by_step(simulated: SimulatedMonth) -> None:
+    officer = fund_of(simulated, "fund_officer", "officer-li")
+    approver = fund_of(simulated, "fund_approver", "chief-wu")
     wire = month_to_wire(JULY)
 
-    province.desks.set_clock(province.desks.calendar.at(30, 9))
+    simulated.actors.set_clock(simulated.actors.calendar.at(30, 9))
     early = await refusal(
         officer.ProposeSettlement(fund_pb2.ProposeSettlementRequest(request_id="early", month=wire))
     )
     assert early.code is grpc.StatusCode.FAILED_PRECONDITION
 
-    await province.bill()
-    province.desks.set_clock(province.desks.calendar.at(28, 9, months_later=1))
+    await simulated.bill()
+    simulated.actors.set_clock(simulated.actors.calendar.at(28, 9, months_later=1))
     proposed = await officer.ProposeSettlement(
         fund_pb2.ProposeSettlementRequest(request_id="propose", month=wire)
     )
@@ -54,7 +56,7 @@ async def test_a_month_is_closed_step_by_step(province: Province) -> None:
         result = pool.opening_fen + pool.income_fen - pool.spending_fen + pool.equalisation_fen
         assert pool.closing_fen == result
 
-    both_roles = fund_of(province, "fund_approver", "officer-li")
+    both_roles = fund_of(simulated, "fund_approver", "officer-li")
     own = await refusal(
         both_roles.ApproveSettlement(
             fund_pb2.ApproveSettlementRequest(request_id="own", month=wire, hash=proposed.hash)
@@ -79,8 +81,8 @@ async def test_a_month_is_closed_step_by_step(province: Province) -> None:
     assert closed.hash == proposed.hash
 
 
-async def test_a_closed_month_cannot_be_proposed_again(province: Province) -> None:
-    officer = fund_of(province, "fund_officer", "officer-li")
+async def test_a_closed_month_cannot_be_proposed_again(simulated: SimulatedMonth) -> None:
+    officer = fund_of(simulated, "fund_officer", "officer-li")
 
     again = await refusal(
         officer.ProposeSettlement(
@@ -91,8 +93,10 @@ async def test_a_closed_month_cannot_be_proposed_again(province: Province) -> No
     assert again.code is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_closed_month_is_computed_again_to_the_same_bytes(province: Province) -> None:
-    officer = fund_of(province, "fund_officer", "officer-li")
+async def test_a_closed_month_is_computed_again_to_the_same_bytes(
+    simulated: SimulatedMonth,
+) -> None:
+    officer = fund_of(simulated, "fund_officer", "officer-li")
 
     replay = await officer.ReplaySettlement(
         fund_pb2.ReplaySettlementRequest(month=month_to_wire(JULY))
@@ -102,13 +106,13 @@ async def test_a_closed_month_is_computed_again_to_the_same_bytes(province: Prov
     assert replay.replayed_hash == replay.approved_hash
 
 
-async def test_what_comes_after_the_close_goes_to_the_next_month(province: Province) -> None:
-    officer = fund_of(province, "fund_officer", "officer-li")
+async def test_what_comes_after_the_close_goes_to_the_next_month(simulated: SimulatedMonth) -> None:
+    officer = fund_of(simulated, "fund_officer", "officer-li")
     name = f"settlementPeriods/{JULY}"
     before = await officer.GetSettlementPeriod(fund_pb2.GetSettlementPeriodRequest(name=name))
 
-    await money.disburse(province.desks, nothing)
-    await province.stack.wait_until_delivered()
+    await money.disburse(simulated.actors, nothing)
+    await simulated.stack.wait_until_delivered()
 
     after = await officer.GetSettlementPeriod(fund_pb2.GetSettlementPeriodRequest(name=name))
     assert after.hash == before.hash
@@ -117,4 +121,4 @@ async def test_what_comes_after_the_close_goes_to_the_next_month(province: Provi
     )
     disbursed = [one for one in listed.ledger_transactions if "disbursement" in one.source]
     assert disbursed
-    await province.verify()
+    await simulated.verify()
