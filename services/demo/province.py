@@ -1,6 +1,6 @@
 """A fictional province: platforms, workers and a month of orders, determined by a seed.
 
-Beside valid orders it has what real platforms send: resends, corrections, orders changed under the
+It has valid orders and everything else that real platforms send: resends, corrections, orders changed under the
 same revision, orders of a month that is already assessed, and rows with each fault that the order
 service refuses.
 """
