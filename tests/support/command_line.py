@@ -44,7 +44,7 @@ async def run_oip(
 ) -> Result:
     """Run a command to its end.
 
-    In the test process it runs in a thread with an event loop of its own, without the start-up of
+    In the test process it runs in a thread with another event loop, without the start-up of
     a program and without its logging. Use a program where signals or a traceback matter.
     """
     if not as_program:
