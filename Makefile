@@ -7,7 +7,7 @@ PROTOS := $(shell find protos/oip -name '*.proto')
 UNIT := tests/architecture tests/contract tests/properties tests/rules tests/unit
 export PYTHONPATH := .:protos/gen
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check lint unit test journeys faults bench golden demo dev verify docs clean
+.PHONY: help setup protos format check lint unit test journeys faults bench golden client demo dev verify docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -42,7 +42,7 @@ format: setup ## format the code
 
 lint: setup
 	$(V)/ruff check . && $(V)/ruff format --check .
-	$(V)/mypy services tests
+	$(V)/mypy services tests tools
 	$(V)/python tools/protos.py --lint && $(V)/lint-imports
 
 check: lint ## ruff, mypy, buf, import-linter, the project's own rules
@@ -65,6 +65,9 @@ bench: setup .venv/bin/oip ## the benchmarks, both sides in one run, into build/
 
 golden: setup .venv/bin/oip ## rewrite the golden files; review the diff like code
 	OIP_GOLDEN=write $(V)/pytest -q tests/contract tests/journeys
+
+client: setup ## build the wheel of oip-client into build/client/dist
+	$(V)/python tools/client_distribution.py
 
 demo: .venv/bin/oip ## a province's month, end to end (ORDERS=file MAPPING=file FRESH=1)
 	@$(V)/python -m services.demo $(if $(ORDERS),--orders "$(ORDERS)") $(if $(MAPPING),--mapping "$(MAPPING)") $(if $(FRESH),--fresh)
