@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from services.kernel.problems import Kind, Problem
 
 ROWS_MAX = 50_000
-# Of an Arrow batch once unpacked: more than the longest texts need in so many rows.
+# The limit of an unpacked Arrow batch: more than the longest texts need in ROWS_MAX rows.
 BYTES_MAX = 64 << 20
 
 _MOMENT = pa.timestamp("us", tz="UTC")
@@ -92,7 +92,7 @@ class Columns:
 def from_arrow(content: bytes | memoryview) -> Columns:
     """Read an Arrow IPC stream: schema first, then batch by batch, each validated in full.
 
-    Bad bytes can crash the reader, so this runs in a worker process and nowhere else.
+    Bad bytes can crash the reader, so this runs in a reader process and nowhere else.
     """
     batches, count, size = [], 0, 0
     try:
@@ -165,7 +165,7 @@ def _check_schema(schema: pa.Schema) -> None:
 
 
 def check_size(count: int) -> None:
-    """Raise BatchSizeWrong or BatchTooLarge unless a batch may have so many rows."""
+    """Raise BatchSizeWrong or BatchTooLarge unless a batch may have this many rows."""
     if count < 1:
         raise BatchSizeWrong(most=ROWS_MAX)
     if count > ROWS_MAX:
