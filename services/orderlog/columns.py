@@ -92,7 +92,7 @@ class Columns:
 def from_arrow(content: bytes | memoryview) -> Columns:
     """Read an Arrow IPC stream: schema first, then batch by batch, each validated in full.
 
-    Bad bytes can crash the reader, so this runs in a worker process and nowhere else.
+    Bad bytes can crash the reader, so this runs in a reader process and nowhere else.
     """
     batches, count, size = [], 0, 0
     try:

@@ -1,4 +1,4 @@
-"""Files of orders that are damaged or harmful, as a platform's client meets them: X6."""
+"""Files of orders that are damaged or harmful, as a platform's client reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""K4 for orders: PostgreSQL is killed during intake, whole or one session; seeds are printed."""
+"""PostgreSQL is killed during intake, whole or one session; seeds are printed."""
 
 from __future__ import annotations
 

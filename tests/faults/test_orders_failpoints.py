@@ -1,4 +1,4 @@
-"""K1 for orders: the service is killed at each of its failpoints and started again."""
+"""Orders is killed at each of its failpoints and started again."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def batches_sent(lives: Lives, serving: Serving) -> Callable[[Serving], Aw
 PROVOKED = {
     "orders": batches_sent,
     "relay": batches_sent,
-    "bus": worker_enrolled,
+    "listener": worker_enrolled,
     "requests": totals_declared,
 }
 

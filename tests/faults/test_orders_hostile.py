@@ -1,4 +1,4 @@
-"""Orders under what is too much: X5, X6 and S7; OIP_SEED repeats a run.
+"""Orders under too large, harmful or silent callers; OIP_SEED repeats a run.
 
 The service runs as a process of its own, so that its memory can be read from outside.
 """

@@ -1,4 +1,4 @@
-"""One wrong row in a million: the second half of X3."""
+"""One wrong row in a million is refused alone and named."""
 
 from __future__ import annotations
 

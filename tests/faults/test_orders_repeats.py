@@ -1,4 +1,4 @@
-"""Orders sent again and streams that are cut: D3, D7 and X2 of the fault catalogue."""
+"""Orders that are sent again, and streams that are cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows and messages that are wrong: X3 and X4 of the fault catalogue."""
+"""Rows and messages that are wrong."""
 
 from __future__ import annotations
 

@@ -112,20 +112,20 @@ class Lives:
         assert held == receipt
 
     async def find_receipts_again(self, serving: Serving) -> None:
-        """Every receipt that was ever given is found with the same content (I5, I14)."""
+        """Every receipt that was ever sent is found with the same content."""
         stub = serving.stub(SWIFT)
         for name, receipt in self.receipts.items():
             assert await stub.GetOrderBatch(pb.GetOrderBatchRequest(name=name)) == receipt
 
     async def check(self) -> None:
-        """All batches sent are held once, with all that stands beside them (I2 I6 I10 I13)."""
+        """All batches sent are held once, with their receipts, tallies, events and audit rows."""
         assert len(self.receipts) == len(self.sent)
         assert sum(one.created_count for one in self.receipts.values()) == self.rows
         assert await violations_at(self.settings) == []
         batches = len(self.sent)
         (counted,) = await ask(self.url, _COUNTS)
         assert counted == (self.rows, self.rows, self.rows, batches, batches, batches)
-        await self.check_told()
+        await self.check_published()
         await until(self._nothing_is_open)
 
     @property
@@ -133,17 +133,17 @@ class Lives:
         """Orders sent so far."""
         return sum(one.row_count for one in self.sent)
 
-    async def check_told(self) -> None:
-        """Every event was published, once, under numbers without a gap (I6)."""
+    async def check_published(self) -> None:
+        """Every event was published once, under numbers without a gap."""
         await until(self._all_sent)
         numbers = [number for (number,) in await ask(self.url, _NUMBERS)]
         assert numbers == list(range(1, len(numbers) + 1))
         ((epoch,),) = await ask(self.url, "select epoch from orders.outbox_counter")
-        assert sorted(await self._carried(epoch)) == sorted(
+        assert sorted(await self._envelopes(epoch)) == sorted(
             f"orders:{epoch}:{number}" for number in numbers
         )
 
-    async def _carried(self, epoch: str) -> list[str]:
+    async def _envelopes(self, epoch: str) -> list[str]:
         """The ids of this database's events as JetStream holds them."""
         bus = await connect(self.settings, "lives", on_closed=lambda: None)
         try:
