@@ -86,9 +86,16 @@ def test_a_value_that_another_replaces_says_when() -> None:
     assert "before 2025-07-01" in result.stdout
 
 
-def test_two_parameters_of_one_name_are_told_apart() -> None:
-    both = oip("show", "advance_payment_days", "--on", "2025-07-01")
-    one = oip("show", "benefits/advance_payment_days", "--on", "2025-07-01")
+def test_two_parameters_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    text = (ROOT / "kernel/parameters/advance_payment_days.toml").read_text(encoding="utf-8")
+    for service in ("benefits", "premiums"):
+        folder = tmp_path / service / "parameters"
+        folder.mkdir(parents=True)
+        (folder / "advance_payment_days.toml").write_text(text, encoding="utf-8")
+    words = ("--on", "2025-07-01", "--dir", str(tmp_path))
+
+    both = oip("show", "advance_payment_days", *words)
+    one = oip("show", "benefits/advance_payment_days", *words)
 
     assert "premiums/advance_payment_days" in both.stdout
     assert "premiums/advance_payment_days" not in one.stdout
