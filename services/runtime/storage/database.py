@@ -209,10 +209,11 @@ class Database:
                 if not driver.closed or not tries_left:
                     await _finish(_end(connection, commit=False))
                     raise
-                await connection.invalidate()
-                await connection.close()
+                await _drop(connection)
             except BaseException:
-                await _finish(_end(connection, commit=False))
+                # A pipeline that is cut off leaves answers behind, which the next user of the
+                # session would take for its own.
+                await _finish(_drop(connection))
                 raise
             else:
                 return connection
@@ -340,6 +341,12 @@ async def _end(connection: AsyncConnection, *, commit: bool) -> None:
             raise
     finally:
         await connection.close()
+
+
+async def _drop(connection: AsyncConnection) -> None:
+    """Close the session behind a connection instead of returning it to the pool."""
+    await connection.invalidate()
+    await connection.close()
 
 
 async def _finish(work: Coroutine[Any, Any, None]) -> None:
