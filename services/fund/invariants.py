@@ -27,7 +27,7 @@ INVARIANTS = (BALANCED, SUMS, EQUALISATION, REPLAY, APPROVALS)
 
 async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
     """The invariants of the fund, re-computed over all rows."""
-    ledger_sum = await invariants.sum_postings(tx)
+    ledger_sum = await invariants.get_sum_of_postings(tx)
     unbalanced_count = await invariants.count_unbalanced_transactions(tx)
     replays = await settlement.replay_all(tx)
     changed = [str(month) for month, replay in replays.items() if not replay.equal]

@@ -122,7 +122,7 @@ async def verify(tx: Transaction, context: ServiceContext) -> list[Check]:
 async def _unsigned_heads(tx: Transaction, signer: Signer) -> Violations:
     violations = Violations()
     platform, size = "", 0
-    while page := await log_store.checkpoints_after(tx, platform, size, HEADS_PER_PAGE):
+    while page := await log_store.list_checkpoints_after(tx, platform, size, HEADS_PER_PAGE):
         for head in page:
             if not signer.opens(head.note, head.platform, head.log_size, head.root):
                 where = f"the head of {head.platform} at {head.log_size}"
@@ -190,10 +190,10 @@ class LogVerifier:
 
     async def run(self) -> None:
         """Go through every position that has a batch or a head, then look for lost logs."""
-        self._ends = await store.log_ends(self._tx)
-        async for page in store.log_positions(self._tx, BATCHES_PER_PAGE):
+        self._ends = await store.list_log_ends(self._tx)
+        async for page in store.list_log_positions(self._tx, BATCHES_PER_PAGE):
             numbers = [position.batch.batch_no for position in page if position.batch is not None]
-            hashes = await log_store.hashes_of_batches(self._tx, numbers)
+            hashes = await log_store.list_hashes_by_batch(self._tx, numbers)
             tallies = await store.list_tallies(self._tx, numbers)
             for position in page:
                 await self._check_position(position, hashes, tallies)
@@ -290,7 +290,7 @@ class LogVerifier:
             missing = f"batches from {start} to {index - 1}" if index - start > 1 else start
             self._log_differs(f"the log of {progress.platform} lacks the batch at {missing}")
         positions = [(0, leaf) for leaf in range(start, min(index, start + MISSING_BATCHES_MAX))]
-        nodes = await log_store.nodes(self._tx, progress.platform, positions)
+        nodes = await log_store.list_nodes(self._tx, progress.platform, positions)
         if len(nodes) < index - start:
             progress.is_followed = False
             return
@@ -302,7 +302,7 @@ class LogVerifier:
         progress = self._progress
         if progress is None or not progress.nodes:
             return
-        stored = await log_store.nodes(self._tx, progress.platform, sorted(progress.nodes))
+        stored = await log_store.list_nodes(self._tx, progress.platform, sorted(progress.nodes))
         for (level, index), node in sorted(progress.nodes.items()):
             if stored.get((level, index)) != node:
                 where = f"node {level}/{index} of the log of {progress.platform}"

@@ -10,6 +10,7 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,56 @@ def test_the_entrances_are_wiring_alone(service: str) -> None:
     assert len((folder / "__main__.py").read_text(encoding="utf-8").splitlines()) <= 40
     assert defined == []
     assert wrong == [], "a consumed event is handled by the command on_<event>"
+
+
+STORE_VERBS = ("count_", "find_", "get_", "insert_", "list_", "lock_", "update_")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_stores_speak_in_seven_verbs(service: str) -> None:
+    """Who knows one store finds the question or the change in the others by its verb."""
+    others = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in sorted((ROOT / "services" / service / "store").glob("*.py"))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.AsyncFunctionDef)
+        and not node.name.startswith(("_", *STORE_VERBS))
+        and node.name not in {verb.rstrip("_") for verb in STORE_VERBS}
+    ]
+
+    assert others == [], "get find list lock insert update count"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_rule_that_only_refuses_is_named_require(service: str) -> None:
+    """A caller sees by the name that a function returns nothing and may raise."""
+    others = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in sorted((ROOT / "services" / service / "domain").glob("*.py"))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+        and isinstance(node.returns, ast.Constant)
+        and node.returns.value is None
+        and any(isinstance(part, ast.Raise) for part in ast.walk(node))
+        and not node.name.lstrip("_").startswith("require_")
+    ]
+
+    assert others == [], "call it require_…"
+
+
+def test_third_party_files_stand_apart() -> None:
+    """Style sheets, schemas and fonts of others stand under third_party/, with licence and hash."""
+    kinds = {".css", ".xsd", ".woff", ".woff2", ".ttf", ".otf", ".min.js"}
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    strays = [
+        name
+        for name in tracked
+        if Path(name).suffix in kinds and not name.startswith("third_party/")
+    ]
+
+    assert strays == []
 
 
 def snake_case(name: str) -> str:

@@ -86,7 +86,7 @@ async def test_a_close_costs_by_pooling_areas_and_not_by_postings(
     few_closed = await _close(database, SMALL)
     many = await _trial_seconds(database, LARGE)
     many_closed = await _close(database, LARGE)
-    recount = await _seconds(database, lambda tx: total_store.recount(tx, LARGE))
+    recount = await _seconds(database, lambda tx: total_store.list_recounted_totals(tx, LARGE))
 
     async with database.begin(seconds=120) as tx:
         checks = await verify(tx, service_context(database, NOW))

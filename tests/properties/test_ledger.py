@@ -168,6 +168,6 @@ async def test_stored_totals_are_what_a_recount_of_the_postings_yields(
 
     async with two[0].begin() as tx:
         for month in MONTHS:
-            recounted = await total_store.recount(tx, month)
+            recounted = await total_store.list_recounted_totals(tx, month)
             books = await total_store.get_books(tx, month, 2)
             assert books == books_from(recounted, month, 2)

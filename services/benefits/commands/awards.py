@@ -40,7 +40,7 @@ async def grant_awards(tx: Transaction, claim: str, reason: str, context: Comman
     case = await case_store.find(tx, claim)
     if case is None:
         return 0
-    paid_awards = await award_store.load_paid_awards(tx, claim)
+    paid_awards = await award_store.list_paid_awards(tx, claim)
     facts = Facts(
         case=case,
         conclusions=await case_store.list_conclusions(tx, claim),

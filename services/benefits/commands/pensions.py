@@ -22,7 +22,7 @@ async def record_pension(
     await require_confirmed_case(tx, claim)
     await pension_store.update(tx, claim, since, pension, context.now)
     await grant_awards(tx, claim, "basic pension", context)
-    for paid in await award_store.load_paid_awards(tx, claim):
+    for paid in await award_store.list_paid_awards(tx, claim):
         if paid.award.beneficiary == WORKER and paid.award.periodic:
             return paid.award
     raise NotFound(name=f"monthly award of {claim}")

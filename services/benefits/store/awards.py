@@ -53,7 +53,7 @@ async def list_awards(
     return await _with_rates(tx, (await tx.execute(statement)).all())
 
 
-async def load_paid_awards(tx: Transaction, claim: str) -> list[PaidAward]:
+async def list_paid_awards(tx: Transaction, claim: str) -> list[PaidAward]:
     """The awards of a claim with the payments of each by month, and the sums to recover."""
     rows = (
         await tx.execute(sa.select(awards).where(awards.c.claim == claim).order_by(awards.c.number))

@@ -100,7 +100,7 @@ async def post_benefits(
     if await _not_posted(tx, [transaction]):
         # The payable is locked before the month, as in a disbursement: one order of locks.
         payable = transaction.postings[0].amount
-        await disbursement_store.add_payable(
+        await disbursement_store.update_payable(
             tx, transaction.subject, transaction.pooling_area, payable
         )
         await post(tx, [transaction], context)

@@ -155,12 +155,12 @@ async def replay_settlement(tx: Transaction, month: Month) -> Replay:
     period = await period_store.find(tx, month)
     if period is None or period.state is not State.CLOSED:
         raise NotClosed(month=month)
-    return _replay(period, await total_store.recount(tx, month))
+    return _replay(period, await total_store.list_recounted_totals(tx, month))
 
 
 async def replay_all(tx: Transaction) -> dict[Month, Replay]:
     """Every closed month, computed again from one pass over all postings."""
-    by_month = await total_store.recount(tx)
+    by_month = await total_store.list_recounted_totals(tx)
     return {
         period.month: _replay(period, by_month) for period in await period_store.list_closed(tx)
     }
@@ -212,7 +212,7 @@ async def _readiness(tx: Transaction, month: Month) -> CloseReadiness:
         earlier_open=await period_store.list_earlier_open(tx, month),
         dead_letter_count=await dead_letters.open_count(tx),
         gaps=gaps,
-        premiums_assessed=await period_store.has_premiums_assessed(tx, month),
+        premiums_assessed=await period_store.find_assessed_premiums(tx, month),
     )
 
 

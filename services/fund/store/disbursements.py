@@ -13,7 +13,7 @@ from services.kernel.money import Fen
 from services.runtime.storage.database import Transaction
 
 
-async def add_payable(tx: Transaction, payment_run: str, pooling_area: str, amount: Fen) -> None:
+async def update_payable(tx: Transaction, payment_run: str, pooling_area: str, amount: Fen) -> None:
     """Add to what is payable for a run in a pooling area."""
     statement = insert(payables).values(
         payment_run=payment_run, pooling_area=pooling_area, open_fen=amount.count

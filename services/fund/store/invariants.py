@@ -62,7 +62,7 @@ _WRONG_APPROVALS = """
 """
 
 
-async def sum_postings(tx: Transaction) -> int:
+async def get_sum_of_postings(tx: Transaction) -> int:
     """The sum of all postings, in fen."""
     return await _count(tx, "select coalesce(sum(amount_fen), 0) from posting")
 

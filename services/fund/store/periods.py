@@ -169,7 +169,7 @@ async def list_earlier_open(tx: Transaction, month: Month) -> list[Month]:
     return [Month.of(day) for (day,) in await tx.execute(statement)]
 
 
-async def has_premiums_assessed(tx: Transaction, month: Month) -> bool:
+async def find_assessed_premiums(tx: Transaction, month: Month) -> bool:
     """Whether premiums of this month or a later one have been posted."""
     statement = sa.select(
         sa.exists().where(

@@ -37,7 +37,9 @@ async def get_books(tx: Transaction, month: Month, window: int) -> Books:
     )
 
 
-async def recount(tx: Transaction, last: Month | None = None) -> dict[Month, list[Total]]:
+async def list_recounted_totals(
+    tx: Transaction, last: Month | None = None
+) -> dict[Month, list[Total]]:
     """The totals of every month up to `last`, added up from the postings in one pass."""
     key = (postings.c.month, postings.c.pooling_area, postings.c.account, postings.c.industry)
     digest = sa.func.digest_of(

@@ -124,7 +124,7 @@ class OrderApi(orders_pb2_grpc.OrderServiceServicer):
         platform, order_no = parse_order_name(request.name)
 
         async def work(tx: Transaction) -> orders_pb2.Order:
-            records = await order_store.revisions_of(tx, platform, order_no)
+            records = await order_store.list_revisions(tx, platform, order_no)
             if not records:
                 raise NotFound(name=request.name)
             revisions = [out.order_record(record) for record in records]
@@ -142,7 +142,7 @@ class OrderApi(orders_pb2_grpc.OrderServiceServicer):
         rules = rules_at(self._context.clock.now(), self._context.province)
 
         async def work(tx: Transaction) -> orders_pb2.FindOrdersResponse:
-            revisions = await order_store.revisions_near(
+            revisions = await order_store.list_revisions_near(
                 tx, worker, moment, margin, rules.order_us_max
             )
             orders = find(revisions, worker, moment, margin)

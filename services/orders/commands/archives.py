@@ -63,7 +63,7 @@ async def read_overview(
 ) -> MonthOverview:
     """What a month has to archive. Raises MonthNotOver or NothingToArchive."""
     archives.require_over(month, now)
-    extent = await archive_store.extent(tx, platform, *month.moments)
+    extent = await archive_store.get_extent(tx, platform, *month.moments)
     checkpoint = await log_store.get_checkpoint(tx, platform)
     if checkpoint is None or extent.start == extent.end:
         raise NothingToArchive(platform=f"platforms/{platform}", month=month)
@@ -88,7 +88,7 @@ async def read_part(
             break
         batches.append(batch)
     numbers = [batch.batch_no for batch in batches if batch.created_count]
-    rows = await archive_store.rows_of(tx, numbers)
+    rows = await archive_store.get_rows_as_csv(tx, numbers)
     return ArchivePart(await _with_paths(tx, batches, checkpoint), rows)
 
 
@@ -103,7 +103,9 @@ async def _with_paths(
         for start, end in tree.path_ranges(batch.log_index, 0, size)
         for position in tree.range_positions(start, end)
     }
-    nodes = await log_store.nodes(tx, checkpoint.platform, sorted(positions)) if positions else {}
+    nodes = (
+        await log_store.list_nodes(tx, checkpoint.platform, sorted(positions)) if positions else {}
+    )
     if len(nodes) < len(positions):
         name = f"the log of platforms/{checkpoint.platform}"
         raise RecordsChanged(name=name, what="nodes are missing")

@@ -29,7 +29,7 @@ async def copy_rows(tx: Transaction, prepared: PreparedBatch, log: PlatformLog) 
     if log.misses_first_revisions:
         raise intake.KnownRowsError
     if prepared.leaf_count:
-        await intake.copy(tx, copy_format.copy_parts(prepared.rows))
+        await intake.insert_rows(tx, copy_format.copy_parts(prepared.rows))
 
 
 async def resolve_duplicates(
@@ -38,9 +38,9 @@ async def resolve_duplicates(
     """Compare the rows with those held and store what is new: the batch and the log as they are."""
     if not prepared.leaf_count:
         return prepared, log
-    await staging.stage(tx, copy_format.copy_parts(prepared.rows))
+    await staging.insert_staged(tx, copy_format.copy_parts(prepared.rows))
     is_first = prepared.is_first and not log.misses_first_revisions
-    resolution = await staging.resolve(tx, log.platform, is_first=is_first)
+    resolution = await staging.update_verdicts(tx, log.platform, is_first=is_first)
     new_count = resolution.verdicts[: prepared.leaf_count].count(NEW)
     root, hashes, rows = prepared.root, prepared.hashes, prepared.rows
     if not new_count:
@@ -49,7 +49,7 @@ async def resolve_duplicates(
         async with readers.reader() as reader:
             root, hashes, rows = await reader.select(prepared, resolution.verdicts)
     if new_count:
-        await intake.copy(tx, copy_format.copy_parts(rows))
+        await intake.insert_rows(tx, copy_format.copy_parts(rows))
     misses = log.misses_first_revisions or resolution.misses_first_revisions
     resolved = resolutions.apply(prepared, resolution, root, hashes)
     return resolved, replace(log, misses_first_revisions=misses)
@@ -68,7 +68,7 @@ async def record_batch(
     now = log.next_time(context.now)
     batch = prepared.receipt(upload, log.size, now)
     await batch_store.insert(tx, batch, prepared.tallies)
-    await log_store.append(tx, logs.append(log, batch.log_entry, signer, now))
+    await log_store.update_log(tx, logs.append(log, batch.log_entry, signer, now))
     await outbox.add(tx, events.order_batch_recorded(batch, prepared.tallies), now)
     days = {day for _, _, day, _ in prepared.tallies}
     await compare_affected_days(tx, batch.platform, days, now)

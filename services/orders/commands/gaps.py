@@ -93,7 +93,7 @@ async def compare_daily(context: ServiceContext) -> None:
 async def compare_days(tx: Transaction, platform: str, day: date, now: datetime) -> int:
     """Compare a platform's days before `day`, at most 62; returns how many changed."""
     await total_store.lock(tx, platform)
-    first = await tally_store.first_day(tx, platform)
+    first = await tally_store.find_first_day(tx, platform)
     if first is None:
         return 0
     first = max(first, day - timedelta(days=DAYS_COMPARED_MAX))
@@ -115,10 +115,10 @@ async def list_gaps(
     """
     rows: list[tuple[str, date, Gap]] = []
     days = _days(month.first_day, month.plus(1).first_day)
-    for name in await total_store.platforms(tx, platform, after[0] if after else ""):
-        orders = await tally_store.held_orders(tx, name, days)
+    for name in await total_store.list_platforms(tx, platform, after[0] if after else ""):
+        orders = await tally_store.count_held_orders(tx, name, days)
         declared = await total_store.list_declared(tx, name, days)
-        first = await tally_store.first_day(tx, name) or day
+        first = await tally_store.find_first_day(tx, name) or day
         for each in days:
             if each not in declared and not first <= each < day:
                 continue
@@ -139,7 +139,7 @@ def gap_key(platform: str, day: date, gap: Gap) -> GapKey:
 async def _compare_all(context: ServiceContext) -> None:
     database, day = context.database, today(context.clock)
     async with database.begin() as tx:
-        platforms = await total_store.platforms(tx, "", "")
+        platforms = await total_store.list_platforms(tx, "", "")
     for platform in platforms:
         async with database.begin(platform) as tx:
             changed_count = await compare_days(tx, platform, day, context.clock.now())
@@ -152,7 +152,7 @@ async def _compare(tx: Transaction, platform: str, days: Sequence[date], now: da
     """Compare days and publish changed results; the platform's totals are locked."""
     if not days:
         return 0
-    orders = await tally_store.held_orders(tx, platform, days)
+    orders = await tally_store.count_held_orders(tx, platform, days)
     declared = await total_store.list_declared(tx, platform, days)
     published = await gap_store.list_published(tx, platform, days)
     changed_count = 0

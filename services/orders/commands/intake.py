@@ -96,7 +96,7 @@ class Intake:
             self._writers,
             self._context.database.begin(platform) as tx,
         ):
-            await store.take_role(tx)
+            await store.update_role(tx)
             yield tx
             await failpoint("orders.before_commit")
 

@@ -52,6 +52,6 @@ class Preparation:
     async def _next_number(self) -> int:
         if not self._numbers:
             async with self._context.database.begin() as tx:
-                await store.take_role(tx)
-                self._numbers = await store.batch_numbers(tx, NUMBERS_PER_QUERY)
+                await store.update_role(tx)
+                self._numbers = await store.get_batch_numbers(tx, NUMBERS_PER_QUERY)
         return self._numbers.pop(0)

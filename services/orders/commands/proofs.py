@@ -64,7 +64,7 @@ async def read_proof_parts(
     Raises NotFound, or RecordsChanged if the batch does not lie in the log as it was signed.
     """
     name = order_name(platform, order_no)
-    records = await order_store.revisions_of(tx, platform, order_no)
+    records = await order_store.list_revisions(tx, platform, order_no)
     matching = [record for record in records if revision in {0, record.revision}]
     if not matching:
         raise NotFound(name=name)
@@ -83,10 +83,10 @@ async def read_proof_parts(
         raise RecordsChanged(name=batch.name, what="it does not lie in the log")
     return ProofParts(
         record=record,
-        leaf=await log_store.leaf_of(tx, platform, order_no, record.revision),
+        leaf=await log_store.get_leaf(tx, platform, order_no, record.revision),
         batch=batch,
-        leaf_index=await log_store.leaf_index_of(tx, batch.batch_no, record.leaf_index),
-        packed_hashes=await log_store.hashes_of_batch(tx, batch.batch_no),
+        leaf_index=await log_store.get_leaf_index(tx, batch.batch_no, record.leaf_index),
+        packed_hashes=await log_store.list_hashes(tx, batch.batch_no),
         log_path=log_path,
         checkpoint=checkpoint,
     )
@@ -133,7 +133,7 @@ async def _signed_head(tx: Transaction, signer: Signer, platform: str, size: int
     """The head of a size, or the newest for 0. Raises RecordsChanged if it is not signed."""
     head = await log_store.get_checkpoint(tx, platform, size)
     if head is None:
-        if not size and not await log_store.has_batches(tx, platform):
+        if not size and not await log_store.find_any_batch(tx, platform):
             raise NotFound(name=f"platforms/{platform}/checkpoints")
         where = f"the head at {size}" if size else "its newest head"
         raise RecordsChanged(name=_log_name(platform), what=f"{where} is missing")
@@ -148,7 +148,7 @@ async def _nodes(
 ) -> Callable[[Position], bytes]:
     """The nodes that cover these ranges. Raises RecordsChanged if one is missing."""
     positions = [position for start, end in ranges for position in tree.range_positions(start, end)]
-    nodes = await log_store.nodes(tx, platform, positions) if positions else {}
+    nodes = await log_store.list_nodes(tx, platform, positions) if positions else {}
     if len(nodes) < len(positions):
         raise RecordsChanged(name=_log_name(platform), what="nodes are missing")
     return nodes.__getitem__

@@ -34,7 +34,7 @@ class Extent:
     row_count: int
 
 
-async def extent(tx: Transaction, platform: str, first: datetime, end: datetime) -> Extent:
+async def get_extent(tx: Transaction, platform: str, first: datetime, end: datetime) -> Extent:
     """The batches from the first one taken at `first` or later up to the first at `end` or later.
 
     Both bounds are found in the same way, so months leave no batch out and share none.
@@ -57,7 +57,7 @@ async def extent(tx: Transaction, platform: str, first: datetime, end: datetime)
     return Extent(row.start, row.later, row.row_count)
 
 
-async def rows_of(tx: Transaction, batch_numbers: Sequence[int]) -> bytes:
+async def get_rows_as_csv(tx: Transaction, batch_numbers: Sequence[int]) -> bytes:
     """The rows of batches as CSV, batch by batch in the order given, each in leaf order."""
     driver = await driver_of(tx)
     content = bytearray()

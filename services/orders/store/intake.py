@@ -22,7 +22,7 @@ class KnownRowsError(Exception):
     """COPY met a row that is held already: the batch has to go through staging."""
 
 
-async def take_role(tx: Transaction) -> None:
+async def update_role(tx: Transaction) -> None:
     """Continue under the role that may COPY, until the transaction ends."""
     await tx.execute(
         sa.text(
@@ -32,7 +32,7 @@ async def take_role(tx: Transaction) -> None:
     )
 
 
-async def batch_numbers(tx: Transaction, count: int) -> list[int]:
+async def get_batch_numbers(tx: Transaction, count: int) -> list[int]:
     """The next numbers of batches; unused ones are lost."""
     rows = await tx.execute(
         sa.text("select nextval('batch_no') from generate_series(1, :count)"), {"count": count}
@@ -40,17 +40,17 @@ async def batch_numbers(tx: Transaction, count: int) -> list[int]:
     return list(rows.scalars())
 
 
-async def copy(tx: Transaction, parts: Iterable[Any]) -> None:
+async def insert_rows(tx: Transaction, parts: Iterable[Any]) -> None:
     """COPY rows straight into the table. Raises KnownRowsError if one of them is held."""
     try:
-        await copy_into(tx, "orders", parts)
+        await insert_by_copy(tx, "orders", parts)
     except OperationalError as error:
         if isinstance(error.orig, UniqueViolation):
             raise KnownRowsError from error
         raise
 
 
-async def copy_into(tx: Transaction, table: str, parts: Iterable[Any]) -> None:
+async def insert_by_copy(tx: Transaction, table: str, parts: Iterable[Any]) -> None:
     """COPY rows into a table with the columns of `orders`."""
     driver = await driver_of(tx)
     command = f"copy {table} ({_COLUMNS}) from stdin (format binary)"

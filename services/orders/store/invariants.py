@@ -203,14 +203,14 @@ async def list_missing_batches(tx: Transaction, limit: int) -> list[str]:
     return list(rows.scalars())
 
 
-async def log_positions(tx: Transaction, size: int) -> AsyncIterator[list[LogPosition]]:
+async def list_log_positions(tx: Transaction, size: int) -> AsyncIterator[list[LogPosition]]:
     """Every position of every log, log by log from its start, in pages of a size."""
     result = await tx.stream(sa.text(_LOG_ENTRIES_SQL).execution_options(yield_per=size))
     async for rows in result.partitions():
         yield [_log_position(row) for row in rows]
 
 
-async def log_ends(tx: Transaction) -> dict[str, LogEnd]:
+async def list_log_ends(tx: Transaction) -> dict[str, LogEnd]:
     """The end of each log by platform."""
     rows = await tx.execute(sa.text(_LOG_ENDS_SQL))
     return {

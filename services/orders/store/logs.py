@@ -91,7 +91,7 @@ async def lock(tx: Transaction, platform: str) -> PlatformLog:
     )
 
 
-async def append(tx: Transaction, growth: Growth) -> None:
+async def update_log(tx: Transaction, growth: Growth) -> None:
     """Write the new end of a log: the nodes completed, its size and frontier, its signed head."""
     await tx.execute(
         sa.text(
@@ -119,7 +119,7 @@ async def append(tx: Transaction, growth: Growth) -> None:
     )
 
 
-async def leaf_of(tx: Transaction, platform: str, order_no: str, revision: int) -> bytes:
+async def get_leaf(tx: Transaction, platform: str, order_no: str, revision: int) -> bytes:
     """The leaf of a record."""
     result = await tx.execute(
         sa.text(
@@ -131,7 +131,7 @@ async def leaf_of(tx: Transaction, platform: str, order_no: str, revision: int) 
     return bytes(result.scalar_one())
 
 
-async def leaf_index_of(tx: Transaction, batch_no: int, position: int) -> int:
+async def get_leaf_index(tx: Transaction, batch_no: int, position: int) -> int:
     """The index of a record's leaf: the records of its batch before it. Positions have gaps."""
     result = await tx.execute(
         sa.text(
@@ -142,7 +142,7 @@ async def leaf_index_of(tx: Transaction, batch_no: int, position: int) -> int:
     return int(result.scalar_one())
 
 
-async def hashes_of_batch(tx: Transaction, batch_no: int) -> bytes:
+async def list_hashes(tx: Transaction, batch_no: int) -> bytes:
     """The leaf hashes of a batch's rows as they are now, in leaf order."""
     result = await tx.execute(
         sa.text(f"select {_HASHES_SQL} from orders o where o.batch_no = :batch_no"),
@@ -151,7 +151,7 @@ async def hashes_of_batch(tx: Transaction, batch_no: int) -> bytes:
     return bytes(result.scalar_one() or b"")
 
 
-async def hashes_of_batches(tx: Transaction, numbers: Sequence[int]) -> dict[int, bytes]:
+async def list_hashes_by_batch(tx: Transaction, numbers: Sequence[int]) -> dict[int, bytes]:
     """The same of several batches, by number; those without rows are left out."""
     rows = await tx.execute(
         sa.text(
@@ -163,7 +163,7 @@ async def hashes_of_batches(tx: Transaction, numbers: Sequence[int]) -> dict[int
     return {row.batch_no: bytes(row.packed) for row in rows}
 
 
-async def nodes(
+async def list_nodes(
     tx: Transaction, platform: str, positions: Sequence[Position]
 ) -> dict[Position, bytes]:
     """The hashes of complete subtrees."""
@@ -195,13 +195,13 @@ async def get_checkpoint(tx: Transaction, platform: str, size: int = 0) -> Check
     return None if row is None else checkpoint_of(row)
 
 
-async def has_batches(tx: Transaction, platform: str) -> bool:
+async def find_any_batch(tx: Transaction, platform: str) -> bool:
     """Whether a platform has any batch."""
     statement = sa.text("select exists (select from order_batch where platform = :platform)")
     return bool((await tx.execute(statement, {"platform": platform})).scalar_one())
 
 
-async def checkpoints_after(
+async def list_checkpoints_after(
     tx: Transaction, platform: str, size: int, count: int
 ) -> list[Checkpoint]:
     """The next heads of all logs, by platform and size."""

@@ -49,7 +49,7 @@ _NEAR_SQL = f"""
 """
 
 
-async def revisions_of(tx: Transaction, platform: str, order_no: str) -> list[Record]:
+async def list_revisions(tx: Transaction, platform: str, order_no: str) -> list[Record]:
     """All revisions of an order, oldest first. Raises RecordsChanged if one cannot be read."""
     statement = sa.text(
         f"{_RECORDS_SQL} where o.platform = :platform and o.order_no = :order_no"
@@ -60,7 +60,7 @@ async def revisions_of(tx: Transaction, platform: str, order_no: str) -> list[Re
     return [_record(row) for row in rows.mappings()]
 
 
-async def revisions_near(
+async def list_revisions_near(
     tx: Transaction, worker: int, moment: datetime, margin: timedelta, order_us_max: int
 ) -> list[Record]:
     """All revisions of the orders of which one names the worker near the moment.

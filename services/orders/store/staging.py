@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from services.orders.domain.resolutions import Refusal, Resolution, Verdict
 from services.orders.domain.row_rules import COUNTING_STATES
-from services.orders.store.intake import copy_into
+from services.orders.store.intake import insert_by_copy
 from services.orders.store.tables import sql_list
 from services.runtime.storage.database import Transaction
 
@@ -131,13 +131,13 @@ select
 """
 
 
-async def stage(tx: Transaction, parts: Iterable[Any]) -> None:
+async def insert_staged(tx: Transaction, parts: Iterable[Any]) -> None:
     """COPY rows into the staging table of this session."""
     await tx.execute(sa.text(_CREATE_TABLE_SQL))
-    await copy_into(tx, "staged", parts)
+    await insert_by_copy(tx, "staged", parts)
 
 
-async def resolve(tx: Transaction, platform: str, *, is_first: bool) -> Resolution:
+async def update_verdicts(tx: Transaction, platform: str, *, is_first: bool) -> Resolution:
     """Give each staged row its verdict, in one statement."""
     # The staging table has no statistics; a look-up by index for each row is always right here.
     await tx.execute(

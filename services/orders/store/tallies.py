@@ -83,7 +83,7 @@ async def list_of_month(
     return [TallyRow(*row) for row in rows]
 
 
-async def first_day(tx: Transaction, platform: str) -> date | None:
+async def find_first_day(tx: Transaction, platform: str) -> date | None:
     """The first day on which orders of a platform count; None if none do."""
     result = await tx.execute(
         sa.text(
@@ -96,7 +96,7 @@ async def first_day(tx: Transaction, platform: str) -> date | None:
     return day
 
 
-async def held_orders(
+async def count_held_orders(
     tx: Transaction, platform: str, days: Iterable[date]
 ) -> dict[date, dict[Line, HeldOrders]]:
     """The orders held of each of these days, by pooling area and industry."""

@@ -38,7 +38,7 @@ async def lock(tx: Transaction, platform: str) -> None:
     )
 
 
-async def platforms(tx: Transaction, platform: str, first: str) -> list[str]:
+async def list_platforms(tx: Transaction, platform: str, first: str) -> list[str]:
     """Platforms that sent or declared anything, from `first` on; an empty `platform` means all."""
     condition = " and platform = :platform" if platform else ""
     rows = await tx.execute(

@@ -68,7 +68,7 @@ async def estimate_premium(
     """Bill a platform that sent neither orders nor a declaration: a share of the month before."""
     rules = law(context.province, context.today)
     await assessment_store.lock_latest_month(tx, exclusive=True)
-    if not await assessment_store.is_assessed(tx, month):
+    if not await assessment_store.find_assessed(tx, month):
         raise MonthNotAssessed(field="bill", month=month)
     due = due_date(month, rules, context.calendar)
     if context.today <= due:
@@ -104,9 +104,9 @@ async def estimate_premium(
 async def _require_silent(tx: Transaction, platform: str, month: Month) -> None:
     orders = await accrual_store.count_orders(tx, platform, month)
     what = ""
-    if await bill_store.exists(tx, platform, month):
+    if await bill_store.find_any(tx, platform, month):
         what, what_zh = "a bill", "账单"
-    elif await declaration_store.exists(tx, platform, month):
+    elif await declaration_store.find_any(tx, platform, month):
         what, what_zh = "a declaration", "申报"
     elif orders:
         what, what_zh = "orders, which the next assessment bills,", "订单"

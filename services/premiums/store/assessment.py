@@ -305,7 +305,7 @@ async def insert(
     return assessment
 
 
-async def is_assessed(tx: Transaction, month: Month) -> bool:
+async def find_assessed(tx: Transaction, month: Month) -> bool:
     """Whether a month was itself assessed."""
     statement = sa.select(assessments.c.month).where(assessments.c.month == month.first_day)
     return (await tx.execute(statement)).first() is not None

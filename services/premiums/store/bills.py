@@ -59,7 +59,7 @@ async def find(tx: Transaction, platform: str, month: Month, *, lock: bool = Fal
     return None if row is None else (await _whole(tx, [row]))[0]
 
 
-async def exists(tx: Transaction, platform: str, month: Month) -> bool:
+async def find_any(tx: Transaction, platform: str, month: Month) -> bool:
     """Whether a platform has a bill of the month."""
     statement = sa.select(bills.c.platform).where(
         bills.c.platform == platform, bills.c.month == month.first_day

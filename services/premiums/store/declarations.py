@@ -34,7 +34,7 @@ async def insert(
     return revision
 
 
-async def exists(tx: Transaction, platform: str, month: Month) -> bool:
+async def find_any(tx: Transaction, platform: str, month: Month) -> bool:
     """Whether a platform has declared a month."""
     statement = (
         sa.select(declarations.c.revision)

@@ -97,7 +97,7 @@ async def rewritten(client: StackClient) -> str:
             row.batch_no
             for row in await tx.execute(sa.text("select batch_no from order_batch order by 1"))
         ]
-        hashes = await store.hashes_of_batches(tx, numbers)
+        hashes = await store.list_hashes_by_batch(tx, numbers)
         rows = await tx.execute(sa.text("select * from order_batch order by log_index"))
     frontier: list[bytes] = []
     statements = ["delete from orders.log_node"]

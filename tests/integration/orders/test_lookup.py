@@ -118,7 +118,7 @@ async def test_a_look_up_goes_on_although_all_connections_died(client: StackClie
     set_caller(Caller("li", frozenset({type_pb2.Access.ADJUDICATOR}), ""))
 
     async def near(tx: Transaction) -> list[Record]:
-        return await order_store.revisions_near(tx, 1, NINE, minutes(60), 0)
+        return await order_store.list_revisions_near(tx, 1, NINE, minutes(60), 0)
 
     async with AsyncExitStack() as connections:
         for _ in range(POOLED):

@@ -99,7 +99,7 @@ async def test_the_look_up_reads_by_index_alone(new_client: StackClient) -> None
     week = 7 * 86_400_000_000
 
     async with explained(new_client, "oip_orders") as session:
-        await order_store.revisions_near(session.tx, 7, NINE + 20 * HOUR, HOUR, week)
+        await order_store.list_revisions_near(session.tx, 7, NINE + 20 * HOUR, HOUR, week)
         plan = await session.plan_with("orders_7")
 
     assert not lines(plan, "Seq Scan"), plan
@@ -116,14 +116,14 @@ async def test_staged_rows_are_looked_up_by_their_whole_key(new_client: StackCli
     await orders_of(new_client, SWIFT, 2000)
 
     async with explained(new_client, "oip_orders_intake") as session:
-        await staging.stage(session.tx, [])
+        await staging.insert_staged(session.tx, [])
         await session.tx.exec_driver_sql(
             "insert into staged select batch_no, worker, accept_time, pick_up_time, end_time,"
             " leaf_index, revision, place_of_acceptance, pooling_area, industry, state, platform,"
             f" order_no, reason from orders where platform = '{SWIFT}' and batch_no < 4"
         )
         for is_first in (True, False):
-            resolution = await staging.resolve(session.tx, SWIFT, is_first=is_first)
+            resolution = await staging.update_verdicts(session.tx, SWIFT, is_first=is_first)
 
             assert resolution.verdicts == EXISTS * 300
             plan = await session.plan_with("orders_7")
