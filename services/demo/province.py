@@ -1,8 +1,8 @@
 """A fictional province: platforms, workers and a month of orders, determined by a seed.
 
-Beside valid orders it has what real platforms send: resends, corrections, orders changed under the
-same revision, orders of a month that is already assessed, and rows with each fault that the order
-service refuses.
+It has valid orders and everything else that real platforms send: resends, corrections, orders
+changed under the same revision, orders of a month that is already assessed, and rows with each
+fault that the order service refuses.
 """
 
 from __future__ import annotations

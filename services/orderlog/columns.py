@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from services.kernel.problems import Kind, Problem
 
 ROWS_MAX = 50_000
-# The limit of an unpacked Arrow batch: more than the longest texts need in ROWS_MAX rows.
+# Size of an Arrow batch in memory: more than the longest texts need in ROWS_MAX rows.
 BYTES_MAX = 64 << 20
 
 _MOMENT = pa.timestamp("us", tz="UTC")
@@ -165,7 +165,7 @@ def _check_schema(schema: pa.Schema) -> None:
 
 
 def check_size(count: int) -> None:
-    """Raise BatchSizeWrong or BatchTooLarge unless a batch may have this many rows."""
+    """Raise BatchSizeWrong or BatchTooLarge unless a batch may have this number of rows."""
     if count < 1:
         raise BatchSizeWrong(most=ROWS_MAX)
     if count > ROWS_MAX:

@@ -1,4 +1,4 @@
-"""Entries of the log: how a batch and an order are named, and what stands for a batch."""
+"""Entries of the log: the names of batches and orders, and the leaf of a batch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The manifest of an archive: which batches of a month are in it, and how the log proves them.
 
 docs/retention.md describes the format. Everything here works on the manifest's bytes alone; the
-Parquet files beside it are checked where files are read.
+Parquet files next to it are checked where files are read.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ async def test_tallies_agree_with_the_rows_as_sent(province: Province) -> None:
     )
     counted = Counter[tuple[str, str]]()
     for tally in held:
-        counted[tally.platform, tally.pooling_area] += tally.order_count
+        counted[tally.platform.removeprefix("platforms/"), tally.pooling_area] += tally.order_count
     latest: dict[str, tuple[str, str] | None] = {}
     for row in province.story.rows.to_pylist():
         if not row["order_no"] or row["order_no"].endswith("X"):

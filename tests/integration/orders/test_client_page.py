@@ -1,11 +1,10 @@
-"""The program of docs/client.md, as a platform's engineer would run it."""
+"""The program of docs/client.md, as a platform's engineer runs it: with `oip-client` alone."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -17,6 +16,7 @@ from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import Channels
 from services.runtime.service.stack import Stack
 from tests.support.authorities import Authority
+from tests.support.client_wheel import client_python
 from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
 from tests.support.platforms import SWIFT
@@ -37,10 +37,11 @@ class Secure:
         return Channels(self._running.addresses, source, self._credentials)
 
 
-async def run(program: Path, environment: dict[str, str]) -> str:
+async def run(python: Path, program: Path, environment: dict[str, str]) -> str:
+    inherited = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", str(program), "2025-07-10"),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        *(str(python), "-W", "error", str(program), "2025-07-10"),
+        env={**inherited, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -51,7 +52,7 @@ async def run(program: Path, environment: dict[str, str]) -> str:
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    """The program, and what it needs of the agency."""
+    """The program, and the files that the agency issues."""
     (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     authority = Authority.new()
     key, certificate = authority.issue()
@@ -67,8 +68,12 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 
 async def test_the_program_sends_a_day_and_again_gets_the_first_receipt(
-    stack: Settings, databases: Databases, files: dict[str, Path]
+    stack: Settings,
+    databases: Databases,
+    files: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    python = client_python(tmp_path_factory.getbasetemp())
     tls = {
         "tls_certificate_file": files["certificate.pem"],
         "tls_key_file": files["key.pem"],
@@ -91,10 +96,10 @@ async def test_the_program_sends_a_day_and_again_gets_the_first_receipt(
             "OIP_TLS_CERTIFICATE_FILE": str(files["certificate.pem"]),
         }
 
-        first = await run(files["send_day.py"], environment)
-        again = await run(files["send_day.py"], environment)
+        first = await run(python, files["send_day.py"], environment)
+        again = await run(python, files["send_day.py"], environment)
 
     count, refused = first.splitlines()
-    assert count == "2 new, 0 held before"
+    assert count == "2 new, 0 stored before"
     assert refused.startswith("2025-07-10-2: ")
     assert again == first

@@ -57,17 +57,17 @@ def test_rows_that_changed_make_a_batch_of_another_id() -> None:
 
 
 def test_a_batch_is_made_only_when_it_is_asked_for() -> None:
-    asked = 0
+    table_count = 0
 
     def tables() -> Iterator[pa.Table]:
-        nonlocal asked
+        nonlocal table_count
         for number in range(100):
-            asked += 1
+            table_count += 1
             yield table(10, first=10 * number + 1)
 
     next(split_into_batches(tables(), "r", rows_per_batch=10))
 
-    assert asked == 1
+    assert table_count == 1
 
 
 def test_a_batch_that_would_be_too_long_is_halved() -> None:

@@ -321,7 +321,7 @@ def test_a_file_without_rows_has_no_orders(
 # A piece at a time.
 
 
-def test_a_file_is_surveyed_and_read_in_pieces(
+def test_a_file_is_summarised_and_read_in_pieces(
     tmp_path: Path, mapping: Callable[..., FileMapping]
 ) -> None:
     path, read_as = tmp_path / "o.parquet", mapping()
