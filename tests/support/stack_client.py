@@ -197,7 +197,7 @@ async def stack_client(
 
 
 def with_nats(settings: Settings, server: NatsServer, database_url: str) -> Settings:
-    """Settings for a test with a nats-server and a database of its own."""
+    """Settings with another nats-server and another database."""
     update = {
         "nats_url": server.url,
         "nats_monitor_url": server.monitor_url,

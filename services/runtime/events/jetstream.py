@@ -185,6 +185,22 @@ def read_envelope(message: Msg) -> Envelope | None:
     return Envelope(producer, headers[EPOCH_HEADER], int(seq), message.subject, message.data)
 
 
+async def report_in_progress(waiting: list[Msg]) -> None:
+    """Report to JetStream that the fetched messages are still in progress."""
+    while True:
+        await asyncio.sleep(ACK_WAIT_SECONDS / 3)
+        for message in list(waiting):
+            await send_acknowledgement(message.in_progress())
+
+
+async def send_acknowledgement(answer: Awaitable[object]) -> None:
+    """Send an acknowledgement; if it is lost, the event is redelivered."""
+    try:
+        await answer
+    except (nats.errors.Error, TimeoutError) as error:
+        log.info("not_acknowledged", error=type(error).__name__)
+
+
 def _stream_config(producer: str, replicas: int) -> StreamConfig:
     return StreamConfig(
         name=stream_of(producer),

@@ -32,10 +32,11 @@ from services.runtime.events.dead_letters import DeadLetter
 from services.runtime.events.envelope import Envelope, producer_of, stream_of
 from services.runtime.events.jetstream import (
     ACK_SECONDS,
-    ACK_WAIT_SECONDS,
     Bus,
     backlog,
     read_envelope,
+    report_in_progress,
+    send_acknowledgement,
 )
 from services.runtime.storage import audit
 from services.runtime.storage.database import Database, Transaction, retrying
@@ -250,7 +251,7 @@ class Listener:
 
     async def _take_all(self, messages: list[Msg]) -> None:
         waiting = list(messages)
-        keep = asyncio.create_task(_keep_waiting(waiting))
+        keep = asyncio.create_task(report_in_progress(waiting))
         try:
             while waiting:
                 group = waiting[:GROUP_COUNT]
@@ -266,7 +267,7 @@ class Listener:
             envelope = read_envelope(message)
             if envelope is None:
                 log.error("foreign_message", service=self.service, subject=message.subject)
-                await _answer(message.term())
+                await send_acknowledgement(message.term())
             else:
                 events.append((message, envelope))
         try:
@@ -280,7 +281,7 @@ class Listener:
             return
         await failpoint("listener.after_commit")
         await asyncio.gather(
-            *(_answer(message.ack_sync(timeout=ACK_SECONDS)) for message, _ in events)
+            *(send_acknowledgement(message.ack_sync(timeout=ACK_SECONDS)) for message, _ in events)
         )
 
     async def _fail(self, message: Msg, envelope: Envelope, error: Exception) -> None:
@@ -301,10 +302,10 @@ class Listener:
                     "not_dead_lettered", envelope=envelope.name, error=type(failure).__name__
                 )
             else:
-                await _answer(message.term())
+                await send_acknowledgement(message.term())
                 return
         pause = self._retry_seconds[min(delivered, len(self._retry_seconds)) - 1]
-        await _answer(message.nak(delay=pause))
+        await send_acknowledgement(message.nak(delay=pause))
 
     async def _repair(self, producer: str) -> None:
         """Repair at the start, every half minute, and when a gap stays open for some seconds."""
@@ -393,19 +394,3 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or not getattr(error.orig, "sqlstate", None)
     return isinstance(error, PoolTimeoutError | OSError)
-
-
-async def _keep_waiting(waiting: list[Msg]) -> None:
-    """Report to JetStream that the fetched messages are still in progress."""
-    while True:
-        await asyncio.sleep(ACK_WAIT_SECONDS / 3)
-        for message in list(waiting):
-            await _answer(message.in_progress())
-
-
-async def _answer(answer: Awaitable[object]) -> None:
-    """Send an acknowledgement; if it is lost, the event is redelivered."""
-    try:
-        await answer
-    except (nats.errors.Error, TimeoutError) as error:
-        log.info("not_acknowledged", error=type(error).__name__)

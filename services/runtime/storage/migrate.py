@@ -134,7 +134,7 @@ def allow(table: str, *privileges: str, role: str | None = None) -> None:
 
 
 def append_only(table: str) -> None:
-    """Let the service read and insert rows of a table; nobody may change or remove them."""
+    """Let the service read and insert rows of a table; no role may change or remove them."""
     forbid_change(table)
     allow(table, "SELECT", "INSERT")
 

@@ -48,7 +48,7 @@ async def test_oip_dead_letters_are_listed_and_a_refusal_is_one_sentence(
     assert "failed again" in shown
 
 
-async def test_oip_says_in_one_sentence_that_nobody_is_there(toy_stack: ToyStack) -> None:
+async def test_oip_says_in_one_sentence_that_no_service_answers(toy_stack: ToyStack) -> None:
     code, shown = await oip(toy_stack.settings, {"toy": "127.0.0.1:1"}, "verify")
 
     assert code == 3

@@ -16,6 +16,7 @@ from services.runtime.embedded import NatsServer
 from services.runtime.events import dead_letters, jetstream, outbox
 from services.runtime.events.envelope import Envelope
 from services.runtime.events.jetstream import Bus, NotSyncedError
+from services.runtime.events.listener import ForeignEnvelopeError
 from services.runtime.storage import audit
 from services.runtime.storage.database import Database
 from tests.support import toy
@@ -67,7 +68,7 @@ async def test_events_sent_twice_and_shuffled_count_once(delivery: ToyDelivery) 
     assert await consumed_numbers(delivery.echoes) == [(10, 10)]
 
 
-async def test_an_event_nobody_handles_is_recorded_and_acknowledged(
+async def test_an_event_without_a_handler_is_recorded_and_acknowledged(
     delivery: ToyDelivery, until: Until
 ) -> None:
     listener = delivery.listener()
@@ -237,6 +238,18 @@ async def test_a_new_epoch_that_the_bus_lost_is_found(delivery: ToyDelivery, unt
     await delivery.relay(lose).once()
 
     await until(consumed(delivery, {"a": 5}))
+
+
+async def test_an_event_of_another_producer_in_a_replay_is_refused(
+    delivery: ToyDelivery,
+) -> None:
+    async def foreign(_producer: str, epoch: str, _from_seq: int) -> AsyncIterator[Envelope]:
+        yield Envelope("claims", epoch or "e", 1, "oip.claims.v1.ClaimDetermined", b"")
+
+    with pytest.raises(ForeignEnvelopeError):
+        await delivery.listener(replay=foreign).repair("toy")
+
+    assert await consumed_numbers(delivery.echoes) == []
 
 
 async def test_a_missing_producer_does_not_stop_the_listener(

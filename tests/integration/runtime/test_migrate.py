@@ -79,7 +79,7 @@ async def test_several_runs_at_once_migrate_once(databases: Databases) -> None:
 
 
 async def run_alone(url: str) -> None:
-    """In a process of its own, as replicas that start together do it."""
+    """Migrate in a separate process, as replicas that start together do."""
     code = (
         "from pathlib import Path\n"
         "from services.runtime.storage.migrate import migrate_now\n"

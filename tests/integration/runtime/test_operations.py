@@ -116,7 +116,7 @@ async def test_a_name_that_is_no_dead_letters_is_refused(toy_stack: ToyStack, na
     assert problem_of(caught.value).reason == "MALFORMED"
 
 
-async def test_a_dead_letter_nobody_put_there_is_not_found(toy_stack: ToyStack) -> None:
+async def test_a_dead_letter_that_does_not_exist_is_not_found(toy_stack: ToyStack) -> None:
     request = operations_pb2.RetryDeadLetterRequest(name="deadLetters/toy-e-9", request_id="r1")
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:

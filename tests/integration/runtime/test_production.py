@@ -27,7 +27,7 @@ from tests.support.databases import Databases
 
 @dataclass
 class Service:
-    """The enrolment service in a process of its own."""
+    """The enrolment service in a separate process."""
 
     address: str
     authority: Authority

@@ -1,4 +1,4 @@
-"""Settings come from the environment, and every service can have a database of its own."""
+"""Settings come from the environment, and every service can have its own database."""
 
 from __future__ import annotations
 
