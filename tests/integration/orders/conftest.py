@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.runtime.base.settings import Settings
+from services.runtime.service.stack import Stack
 from tests.support.databases import Databases
 from tests.support.snapshots import Snapshot, take_snapshot
 from tests.support.stack_client import StackClient
+from tests.support.upload_stack import enrolment_and_orders
 from tests.support.uploads import NOW, as_rows, orders_client, row, upload_one
 
 
@@ -35,6 +37,28 @@ async def client(running_orders: StackClient, empty_orders: Snapshot) -> StackCl
     await upload_one(running_orders, as_rows("new", [row("new")]))
     await empty_orders.restore_in_new_epoch()
     return running_orders
+
+
+@pytest.fixture(scope="module")
+async def running_pair(stack: Settings, databases: Databases) -> AsyncIterator[Stack]:
+    """Enrolment and orders with databases for the file, by the clock on the wall."""
+    async with enrolment_and_orders(stack, databases) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def empty_pair(running_pair: Stack) -> tuple[Snapshot, ...]:
+    """Both services without a row."""
+    url = running_pair.settings.database_url
+    return await take_snapshot(url, "enrolment"), await take_snapshot(url, "orders")
+
+
+@pytest.fixture
+async def pair(running_pair: Stack, empty_pair: tuple[Snapshot, ...]) -> Stack:
+    """Enrolment and orders without a row."""
+    for snapshot in empty_pair:
+        await snapshot.restore_in_new_epoch()
+    return running_pair
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import csv
 import json
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,22 +14,13 @@ import pytest
 
 from services.client.upload.mapping import load_mapping
 from services.client.upload.orders import read_orders
-from services.runtime.base.settings import Settings
 from services.runtime.service.stack import Stack
 from tests.support.command_line import oip
-from tests.support.databases import Databases
 from tests.support.enrolling import enrol_hints
 from tests.support.order_files import MAPPING, orders_table
 from tests.support.platforms import PEARL, SWIFT
-from tests.support.upload_stack import enrolment_and_orders
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
-
-
-@pytest.fixture
-async def pair(stack: Settings, databases: Databases) -> AsyncIterator[Stack]:
-    async with enrolment_and_orders(stack, databases) as running:
-        yield running
 
 
 @pytest.fixture

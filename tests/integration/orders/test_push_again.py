@@ -26,24 +26,15 @@ from services.client.upload.orders import orders_of
 from services.client.upload.stream import upload_orders
 from services.client.upload.workers import with_workers
 from services.kernel.identifiers import credit_check
-from services.runtime.base.settings import Settings
 from services.runtime.service.stack import Stack
 from tests.support.command_line import Result, command, oip
-from tests.support.databases import Databases
 from tests.support.enrolling import citizen_number, enrol_hints
 from tests.support.killed_orders import until
 from tests.support.order_files import MAPPING
 from tests.support.platforms import PEARL, SWIFT
-from tests.support.upload_stack import enrolment_and_orders
 
 MOMENT = pa.timestamp("us", tz="UTC")
 START_US = 1_357_095_600_000_000  # 2013-01-02 11:00 in Shanghai
-
-
-@pytest.fixture
-async def pair(stack: Settings, databases: Databases) -> AsyncIterator[Stack]:
-    async with enrolment_and_orders(stack, databases) as running:
-        yield running
 
 
 @pytest.fixture

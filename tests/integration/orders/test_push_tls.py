@@ -45,8 +45,12 @@ class Secure:
         return str(self.folder / name)
 
 
-@pytest.fixture
-async def secure(stack: Settings, databases: Databases, tmp_path: Path) -> AsyncIterator[Secure]:
+@pytest.fixture(scope="module")
+async def secure(
+    stack: Settings, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Secure]:
+    """Both services for the file; each push of the same orders is a run of its own."""
+    folder = tmp_path_factory.mktemp("secure")
     authority = Authority.new()
     key, certificate = authority.issue()
     other_key, other_certificate = Authority.new().issue()
@@ -59,18 +63,18 @@ async def secure(stack: Settings, databases: Databases, tmp_path: Path) -> Async
         "mapping.toml": MAPPING.encode(),
     }
     for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-    pyarrow.parquet.write_table(orders_table(4).slice(1), tmp_path / "orders.parquet")
+        (folder / name).write_bytes(content)
+    pyarrow.parquet.write_table(orders_table(4).slice(1), folder / "orders.parquet")
     settings = stack.model_copy(
         update={
-            "tls_certificate_file": tmp_path / "certificate.pem",
-            "tls_key_file": tmp_path / "key.pem",
-            "tls_client_authority_file": tmp_path / "authority.pem",
+            "tls_certificate_file": folder / "certificate.pem",
+            "tls_key_file": folder / "key.pem",
+            "tls_client_authority_file": folder / "authority.pem",
         }
     )
     credentials = grpc.ssl_channel_credentials(authority.pem, key, certificate)
     async with enrolment_and_orders(settings, databases) as running:
-        made = Secure(running, credentials, tmp_path)
+        made = Secure(running, credentials, folder)
         for platform in (SWIFT, PEARL):
             await enrol_hints(cast("Stack", made), platform, ["w0", "w1", "w2"])
         yield made
