@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 V := .venv/bin
 PROTOS := $(shell find protos/oip -name '*.proto')
+# Processes that run test files, each with its own servers.
+CORES ?= 2
 # Where tests stand that need no server; those that do are marked `server`.
 UNIT := tests/architecture tests/contract tests/properties tests/rules tests/unit
 export PYTHONPATH := .:protos/gen
@@ -52,7 +54,9 @@ unit: setup ## what needs no server: units, rules, properties, house rules
 	$(V)/pytest -q -m 'not server' $(UNIT)
 
 test: setup .venv/bin/oip ## all tests but the fault series and the benchmarks
-	$(V)/pytest -q --durations=20 --ignore=tests/benchmarks --ignore=tests/faults
+	rm -rf build/reached
+	$(V)/pytest -q -n $(CORES) --dist loadfile --durations=20 $(addprefix --ignore=tests/,benchmarks faults wired)
+	$(V)/pytest -q tests/wired
 
 journeys: setup .venv/bin/oip ## the whole-system tests alone
 	$(V)/pytest -q tests/journeys

@@ -31,6 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("server")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave what this process reached for tests/wired, which runs after all of them."""
+    reach.write({item.path for item in session.items}, session.testsfailed)
+
+
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Settings]:
     """Settings with the URLs of both servers, which run for the whole session."""

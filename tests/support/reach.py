@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ast
 import importlib.machinery
+import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -19,6 +21,9 @@ from types import CodeType, ModuleType
 ROOT = Path(__file__).resolve().parents[2]
 RULES = re.compile(r"services\.\w+\.domain(\.\w+)?$")
 ENTRANCES = re.compile(r"/services/\w+/(api|commands|consumers|invariants)(/|\.py$)")
+
+# What each process of a run leaves, for the test that puts it together.
+FOLDER = ROOT / "build" / "reached"
 
 reached: set[str] = set()
 
@@ -33,6 +38,27 @@ def note(rule: str) -> None:
             reached.add(rule)
             return
         frame = frame.f_back  # type: ignore[assignment]
+
+
+def write(files: set[Path], failed_count: int) -> None:
+    """Leave the rules that this process reached, the test files it ran, and how many failed."""
+    names = sorted(str(path.relative_to(ROOT)) for path in files)
+    if not any(name.startswith(("tests/integration", "tests/journeys")) for name in names):
+        return
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    content = {"rules": sorted(reached), "files": names, "failed_count": failed_count}
+    (FOLDER / f"{os.getpid()}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def read() -> tuple[set[str], set[str], int]:
+    """The rules, the test files and the failures of all processes of a run."""
+    rules, files, failed_count = set[str](), set[str](), 0
+    for path in FOLDER.glob("*.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        rules.update(content["rules"])
+        files.update(content["files"])
+        failed_count += content["failed_count"]
+    return rules, files, failed_count
 
 
 def public_rules(path: Path) -> list[str]:
