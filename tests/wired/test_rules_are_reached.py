@@ -1,7 +1,7 @@
 """Every rule has an entrance: a test through an RPC or an event has executed it.
 
-`make test` runs this after all integration tests and journeys, on what they left in build/. To be exempt for a
-while, name the rule in docs/not-wired.toml with the entrance it waits for.
+`make test` runs this after all integration tests and journeys, on what they left in build/. To be
+exempt for a while, name the rule in docs/not-wired.toml with the entrance it waits for.
 """
 
 from __future__ import annotations

@@ -295,7 +295,11 @@ def test_other_suffixes_are_refused_with_what_to_do(tmp_path: Path, name: str, w
     assert refusal(tmp_path / name).startswith(words)
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"a,b\n" + b"1,2\n" * 99)[:30], b"a,b\n1,2\n"])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b"a,b\n" + b"1,2\n" * 99, mtime=0)[:30], b"a,b\n1,2\n"],
+    ids=["cut short", "not packed"],
+)
 def test_a_packed_file_that_is_damaged_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "o.csv.gz").write_bytes(content)
 
