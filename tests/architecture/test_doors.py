@@ -59,6 +59,17 @@ def compare(missing: set[str], section: str, advice: str) -> None:
     assert all(WAITING[section].values()), "say what it waits for"
 
 
+def test_a_rule_in_sql_names_the_test_that_holds_it_to_its_specification() -> None:
+    modules = {
+        rule: (ROOT / path).read_text(encoding="utf-8")
+        for rule, path in WAITING["specifications"].items()
+    }
+    unnamed = [rule for rule, text in modules.items() if rule.split(".")[0] not in text]
+
+    assert modules
+    assert unnamed == []
+
+
 def test_every_event_has_a_consumer() -> None:
     events = {
         message.full_name

@@ -1,8 +1,8 @@
 """Which rules a run of the tests has reached through an RPC or an event.
 
 Modules of `services/*/domain` are compiled with one line more in each public function, which notes
-the function when it runs below an entrance: a file of `api`, `commands` or `consumers`. A rule that
-is only imported, or only called by a unit test, is not reached.
+the function when it runs for a caller of an RPC or below an entrance: a file of `api`, `commands` or
+`consumers`. A rule that is only imported, or only called by a unit test, is not reached.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from services.runtime.rpc.access import caller_name
+
 ROOT = Path(__file__).resolve().parents[2]
 RULES = re.compile(r"services\.\w+\.domain(\.\w+)?$")
 ENTRANCES = re.compile(r"/services/\w+/(api|commands|consumers|invariants)(/|\.py$)")
@@ -29,8 +31,11 @@ reached: set[str] = set()
 
 
 def note(rule: str) -> None:
-    """Note a rule that runs below an entrance."""
+    """Note a rule that runs below an entrance, or in a thread that an RPC has started."""
     if rule in reached:
+        return
+    if caller_name():
+        reached.add(rule)
         return
     frame = sys._getframe(2)
     while frame is not None:
