@@ -95,7 +95,9 @@ def write(
         for part in parts:
             yield part
 
-    return asyncio.run(archive_writer.write_archive(stream(), folder, VERIFIER, on_rows))
+    # asyncio.run would take the session's event loop away from the tests that follow.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        return runner.run(archive_writer.write_archive(stream(), folder, VERIFIER, on_rows))
 
 
 @pytest.fixture
