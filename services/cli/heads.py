@@ -21,7 +21,7 @@ from services.client.proofs.heads import (
     verify_growth,
 )
 from services.orderlog.notes import Head
-from services.orderlog.signer import LogKeyError, read_signer
+from services.orderlog.signer import LogKeyError, parse_signer
 from services.runtime.rpc.wire import moment_from_wire
 
 SHOWN_MAX = 20
@@ -105,10 +105,13 @@ def key(
 ) -> None:
     """Print the verifier key of a private key, then those of earlier keys, for publication."""
     try:
-        for verifier_key in read_signer(file, province).verifier_keys:
+        for verifier_key in parse_signer(file.read_bytes(), province).verifier_keys:
             typer.echo(verifier_key)
+    except OSError as error:
+        raise Refused(f"{file} cannot be read ({error.strerror}); name the key's file.") from error
     except LogKeyError as error:
-        raise Refused(f"{error}.") from error
+        what = f"{file} {error}; make one as deploy/README.md describes."
+        raise Refused(what) from error
 
 
 def _note_in(content: bytes) -> str:

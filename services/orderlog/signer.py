@@ -1,4 +1,4 @@
-"""The key that signs the heads of the logs, from its file.
+"""The key that signs the heads of the logs, from the content of its file.
 
 The file is PEM: the private Ed25519 key, then the public keys that signed before it, if any. A log
 continues under a new key this way and its older heads remain valid.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -18,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 from services.orderlog import notes
 
-# Below the state folder of a development deployment, which makes its own key.
-KEY_FILE = Path("keys") / "order-log.pem"
-VERIFIER_FILE = Path("keys") / "order-log.vkey"
+# Below the state folder of a development deployment, which makes its own key: the private key,
+# and the verifier key for auditors.
+KEY_FILE = "keys/order-log.pem"
+VERIFIER_FILE = "keys/order-log.vkey"
 _PUBLIC = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 
 
@@ -63,26 +63,15 @@ class Signer:
         return [notes.verifier_key(notes.key_name(self.province), key) for key in keys]
 
 
-def read_signer(path: Path, province: str) -> Signer:
-    """The signer whose key is in a file. Raises LogKeyError."""
+def parse_signer(content: bytes, province: str) -> Signer:
+    """The signer whose key is in the content of a PEM file. Raises LogKeyError."""
     try:
-        content = path.read_bytes()
         key = serialization.load_pem_private_key(content, password=None)
         earlier = [serialization.load_pem_public_key(pem) for pem in _PUBLIC.findall(content)]
-    except OSError as error:
-        raise LogKeyError(
-            f"the key of order logs cannot be read at {path} ({error.strerror}); put it there, "
-            "or set OIP_ORDER_LOG_KEY_FILE"
-        ) from error
     except (ValueError, TypeError) as error:
-        raise LogKeyError(
-            f"{path} is not a PEM file with a private key; set OIP_ORDER_LOG_KEY_FILE to one made "
-            "as deploy/README.md describes"
-        ) from error
+        raise LogKeyError("is not a PEM file with a private key") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise LogKeyError(
-            f"{path} holds a key that is not Ed25519; make it as deploy/README.md describes"
-        )
+        raise LogKeyError("holds a key that is not Ed25519")
     return Signer(province, key, tuple(key for key in earlier if isinstance(key, Ed25519PublicKey)))
 
 

@@ -29,7 +29,7 @@ _QUESTIONS = {
     ): invariant_store.WRONG_RECEIPTS,
     Invariant(
         "I7-premiums-payment",
-        "no bill is paid beyond its premium, and a settled bill is paid in full",
+        "no bill is paid beyond its premium, and a bill in state PAID is paid in full",
     ): invariant_store.WRONGLY_PAID_BILLS,
     Invariant(
         "I7-premiums-credit",

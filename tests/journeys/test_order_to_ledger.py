@@ -122,7 +122,7 @@ async def test_the_platform_that_paid_ten_days_late_paid_the_surcharge(
 
     surcharge = Fen(bill.premium_fen).times(Decimal("0.0005") * 10)
     assert bill.surcharge_received_fen == surcharge.count
-    assert bill.state == premiums_pb2.PremiumBill.SETTLED
+    assert bill.state == premiums_pb2.PremiumBill.PAID
 
 
 async def test_sending_the_month_again_under_new_batch_ids_changes_no_count_but_exists(

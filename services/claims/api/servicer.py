@@ -28,6 +28,7 @@ from services.claims.commands import evidence as evidence_commands
 from services.claims.commands import order_records as record_commands
 from services.claims.commands import reports as report_commands
 from services.claims.domain.claim import Claim
+from services.claims.domain.due_dates import queue_date
 from services.claims.domain.law import law_as_known
 from services.claims.domain.order_records import OrderEvidence
 from services.claims.domain.reports import AccidentReport
@@ -154,7 +155,7 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
                     for claim in claims
                 ],
                 next_page_token=page.next_token(
-                    claims, lambda claim: (claim_store.queue_date(claim, view.calendar), claim.id)
+                    claims, lambda claim: (queue_date(claim, view.calendar), claim.id)
                 ),
             )
 

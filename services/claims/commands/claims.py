@@ -52,7 +52,8 @@ async def create_claim(
         pooling_area=attribution.pooling_area if attribution else "",
         industry=attribution.industry if attribution else None,
     )
-    if not await claim_store.insert(tx, context.cipher, claim, description, context.calendar):
+    queue_date = due_dates.queue_date(claim, context.calendar)
+    if not await claim_store.insert(tx, context.cipher, claim, description, queue_date):
         existing = await claim_store.find_id_of_accident(tx, claim)
         raise ClaimExists(claim=name("claims", existing) if existing else "filed by another party")
     await record_store.insert(tx, claim.id, orders, context.now)
@@ -119,7 +120,9 @@ async def resume_claim(tx: Transaction, context: CommandContext, claim_id: str) 
 
 async def save(tx: Transaction, context: CommandContext, claim: Claim) -> Claim:
     """Save the next revision of a locked claim."""
-    await claim_store.update(tx, context.cipher, claim, context.calendar)
+    await claim_store.update(
+        tx, context.cipher, claim, due_dates.queue_date(claim, context.calendar)
+    )
     return claim
 
 

@@ -7,7 +7,7 @@ from datetime import date
 
 from services.claims.domain import law as provisions
 from services.claims.domain.case import Answer, Case, Weight, answer
-from services.claims.domain.claim import ClaimantKind
+from services.claims.domain.claim import Claim, ClaimantKind
 from services.claims.domain.problems import NotASmallInjury
 from services.claims.domain.time_limits import Due, Step, StepClock, TimeLimit, due_day
 from services.kernel.law import Finding, Outcome, facts
@@ -15,6 +15,9 @@ from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.periods import civil_day
 from services.kernel.workdays import WorkCalendar
+
+# Claims without a running clock stand last in the queue.
+NEVER = date(9999, 12, 31)
 
 
 @dataclass(frozen=True)
@@ -203,3 +206,9 @@ def remedies(served: date, where: str, law: Law, calendar: WorkCalendar) -> Reme
 def procedure_due(name: str, start: date, where: str, law: Law, calendar: WorkCalendar) -> Due:
     """The last day of a step whose limit is the parameter `name`, as `conclusion_service_time`."""
     return due_day(start, TimeLimit.of(law.on(name, start, where)), calendar)
+
+
+def queue_date(claim: Claim, calendar: WorkCalendar) -> date:
+    """The day by which the queue is sorted: the end of the claim's running time, or never."""
+    due = claim.running_clock.due(calendar) if claim.running_clock else None
+    return due.day if due else NEVER

@@ -1,7 +1,7 @@
 """What excludes a claim: crime, intoxication, self-harm, a labour relationship.
 
 Each exclusion needs a document of a certain kind in evidence. Without it, or where the document
-does not settle the question, a person has to decide.
+leaves the question open, a person has to decide.
 """
 
 from __future__ import annotations

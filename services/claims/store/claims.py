@@ -13,12 +13,11 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from services.claims.domain.claim import Claim, ClaimantKind, ClaimState, Enrolment, Situation
 from services.claims.domain.time_limits import Pause, Step, StepClock, TimeLimit, Unit
-from services.claims.store.tables import NEVER, claims, stays
+from services.claims.store.tables import claims, stays
 from services.kernel.law import ParameterVersion, Tag
 from services.kernel.names import name
 from services.kernel.problems import NotFound
 from services.kernel.scheme import Industry, Relation, Survivor
-from services.kernel.workdays import WorkCalendar
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
@@ -33,9 +32,12 @@ class QueueFilter:
 
 
 async def insert(
-    tx: Transaction, cipher: ColumnCipher, claim: Claim, description: str, calendar: WorkCalendar
+    tx: Transaction, cipher: ColumnCipher, claim: Claim, description: str, queue_date: date
 ) -> bool:
-    """Add a claim; False if the same accident of the same worker has one already."""
+    """Add a claim; False if the same accident of the same worker has one already.
+
+    `queue_date` is the day by which the queue is sorted.
+    """
     statement = (
         pg_insert(claims)
         .values(
@@ -54,7 +56,7 @@ async def insert(
             ],
             filed_late=claim.filed_late,
             create_time=claim.create_time,
-            **_changing(cipher, claim, calendar),
+            **_changing(cipher, claim, queue_date),
         )
         .on_conflict_do_nothing()
         .returning(claims.c.claim_id)
@@ -62,14 +64,12 @@ async def insert(
     return (await tx.execute(statement)).first() is not None
 
 
-async def update(
-    tx: Transaction, cipher: ColumnCipher, claim: Claim, calendar: WorkCalendar
-) -> None:
+async def update(tx: Transaction, cipher: ColumnCipher, claim: Claim, queue_date: date) -> None:
     """Save a claim's next revision; `lock` has locked the row."""
     statement = (
         sa.update(claims)
         .where(claims.c.claim_id == claim.id, claims.c.revision == claim.revision - 1)
-        .values(**_changing(cipher, claim, calendar))
+        .values(**_changing(cipher, claim, queue_date))
     )
     updated = await tx.execute(statement)
     assert updated.rowcount == 1, claim.name
@@ -162,13 +162,7 @@ async def _row(tx: Transaction, statement: sa.Select[Any], claim_id: str) -> sa.
     return row
 
 
-def queue_date(claim: Claim, calendar: WorkCalendar) -> date:
-    """The day by which a claim is sorted."""
-    due = claim.running_clock.due(calendar) if claim.running_clock else None
-    return due.day if due else NEVER
-
-
-def _changing(cipher: ColumnCipher, claim: Claim, calendar: WorkCalendar) -> dict[str, Any]:
+def _changing(cipher: ColumnCipher, claim: Claim, queue_date: date) -> dict[str, Any]:
     requested = json.dumps(claim.requested_evidence, ensure_ascii=False)
     return {
         "revision": claim.revision,
@@ -180,7 +174,7 @@ def _changing(cipher: ColumnCipher, claim: Claim, calendar: WorkCalendar) -> dic
         "requested_evidence": _encrypt(cipher, requested, claim.id, "requested_evidence"),
         "clock": _clock_to_json(claim.clock),
         "reply": _clock_to_json(claim.reply),
-        "due_date": queue_date(claim, calendar),
+        "due_date": queue_date,
     }
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-
-# Claims without a running clock stand last in the queue.
-NEVER = date(9999, 12, 31)
 
 metadata = sa.MetaData(schema="claims")
 

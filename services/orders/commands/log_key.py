@@ -12,7 +12,7 @@ from services.orderlog.signer import (
     LogKeyError,
     Signer,
     new_key,
-    read_signer,
+    parse_signer,
 )
 from services.runtime.base.secret_files import write_once
 from services.runtime.service.context import ServiceContext
@@ -49,6 +49,21 @@ def signer_of(context: ServiceContext) -> Signer:
     if context.makes_keys:
         _write_verifier(context.state_dir / VERIFIER_FILE, signer)
     return signer
+
+
+def read_signer(path: Path, province: str) -> Signer:
+    """The signer whose key is in a file. Raises LogKeyError with what to do."""
+    try:
+        return parse_signer(path.read_bytes(), province)
+    except OSError as error:
+        raise LogKeyError(
+            f"the key of order logs cannot be read at {path} ({error.strerror}); put it there, "
+            "or set OIP_ORDER_LOG_KEY_FILE"
+        ) from error
+    except LogKeyError as error:
+        raise LogKeyError(
+            f"{path} {error}; set OIP_ORDER_LOG_KEY_FILE to one made as deploy/README.md describes"
+        ) from error
 
 
 def _write_verifier(path: Path, signer: Signer) -> None:

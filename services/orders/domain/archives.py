@@ -27,7 +27,7 @@ def require_over(month: Month, now: datetime) -> None:
     """Raise MonthNotOver while a batch of the month may be on its way."""
     closed = month.moments[1] + LAST_COMMIT_AFTER
     if now < closed:
-        raise MonthNotOver(month=str(month), settled_time=closed.isoformat())
+        raise MonthNotOver(month=str(month), closed_time=closed.isoformat())
 
 
 def from_csv(content: bytes) -> pa.Table:

@@ -57,8 +57,8 @@ class MonthNotOver(Problem):
     """Batches may still be added to the month."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_NOT_OVER"
-    message = "Batches can still be added to {month}; archive it after {settled_time}."
-    message_zh = "{month} 仍可能有新批次; 请在 {settled_time} 之后归档。"
+    message = "Batches can still be added to {month}; archive it after {closed_time}."
+    message_zh = "{month} 仍可能有新批次; 请在 {closed_time} 之后归档。"
 
 
 class NothingToArchive(Problem):

@@ -16,16 +16,16 @@ class BillState(Enum):
     """The states of a bill."""
 
     ASSESSED = 1
-    SETTLED = 2
+    PAID = 2
 
 
 LIFECYCLE = Lifecycle(
     {
         "receive": {
             BillState.ASSESSED: BillState.ASSESSED,
-            BillState.SETTLED: BillState.SETTLED,
+            BillState.PAID: BillState.PAID,
         },
-        "settle": {BillState.ASSESSED: BillState.SETTLED},
+        "pay": {BillState.ASSESSED: BillState.PAID},
     }
 )
 

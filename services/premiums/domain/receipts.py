@@ -124,13 +124,13 @@ def give_credit(bill: Bill, day: date) -> Receipt:
 
 
 def after_receipt(bill: Bill, receipt: Receipt, law: Law) -> Bill:
-    """The bill with a receipt on it: settled once premium and surcharge are paid."""
+    """The bill with a receipt on it: paid once premium and surcharge are paid."""
     after = bill.plus(receipt.allotment)
     state = LIFECYCLE.after(bill.state, "receive")
     last = max(allotment.day for allotment in after.allotments)
     owed = standing(after, max(last, after.due), law).surcharge
     if state is BillState.ASSESSED and after.received == after.premium and owed.count <= 0:
-        state = LIFECYCLE.after(state, "settle")
+        state = LIFECYCLE.after(state, "pay")
     return replace(after, state=state, revision=bill.revision + 1)
 
 

@@ -11,7 +11,7 @@ from services.runtime.storage.database import Transaction
 _NUMBERS = {
     "orders": LineKind.ORDERS.value,
     "estimate": LineKind.ESTIMATE.value,
-    "settled": BillState.SETTLED.value,
+    "paid": BillState.PAID.value,
 }
 
 TALLIES_NOT_IN_LINES = """
@@ -62,7 +62,7 @@ WRONGLY_PAID_BILLS = """
         select platform, month, sum(premium_fen) as paid_fen from receipt group by 1, 2
     ) r using (platform, month)
     where (b.premium_fen > 0 and r.paid_fen > b.premium_fen)
-       or (b.state = :settled and r.paid_fen <> b.premium_fen)
+       or (b.state = :paid and r.paid_fen <> b.premium_fen)
 """
 OVERDRAWN_PLATFORMS = """
     select count(*) from (

@@ -7,7 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from services.claims.store.tables import NEVER, metadata
+from services.claims.domain.due_dates import NEVER
+from services.claims.store.tables import metadata
 from tests.conftest import OpenDatabase
 
 COLUMNS = (

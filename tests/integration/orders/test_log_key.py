@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from services.orderlog.signer import VERIFIER_FILE, new_key, read_signer
+from services.orderlog.signer import VERIFIER_FILE, new_key
 from services.orders.__main__ import SERVICE
+from services.orders.commands.log_key import read_signer
 from services.runtime.base.clock import SetClock, SystemClock
 from services.runtime.base.settings import Settings
 from services.runtime.rpc.tokens import Issuer

@@ -11,7 +11,8 @@ from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from oip.orders.v1 import orders_pb2 as pb
 
 from services.orderlog import notes, tree
-from services.orderlog.signer import KEY_FILE, read_signer
+from services.orderlog.signer import KEY_FILE
+from services.orders.commands.log_key import read_signer
 from services.runtime.rpc.client import problem_of
 from services.runtime.rpc.wire import moment_to_wire
 from services.runtime.service.delivery import missing

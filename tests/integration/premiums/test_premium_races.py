@@ -91,7 +91,7 @@ async def test_receipts_at_once_never_pay_more_than_the_bill(client: StackClient
     bill = await get_bill(client, SWIFT, "2025-07")
     assert (bill.premium_fen, bill.received_fen) == (700, 700)
     assert sum(receipt.credit_fen for receipt in receipts) == 5 * 300 - 700
-    assert bill.state == pb.PremiumBill.SETTLED
+    assert bill.state == pb.PremiumBill.PAID
 
 
 async def test_one_bank_reference_on_two_bills_at_once_pays_one_of_them(

@@ -29,7 +29,7 @@ from tests.support.stack_client import StackClient, refused
 JULY = Month(2025, 7)
 
 
-async def test_a_month_goes_from_tallies_to_a_settled_bill(client: StackClient) -> None:
+async def test_a_month_goes_from_tallies_to_a_paid_bill(client: StackClient) -> None:
     await assign_band(client, SWIFT, "1.20", date(2025, 7, 1))
     await count_orders(
         client,
@@ -60,12 +60,12 @@ async def test_a_month_goes_from_tallies_to_a_settled_bill(client: StackClient) 
     second = await receive(
         client, SWIFT, "2025-07", date(2025, 8, 25), owed.surcharge_fen + 7, reference="B-2"
     )
-    settled = await get_bill(client, SWIFT, "2025-07")
+    paid = await get_bill(client, SWIFT, "2025-07")
 
     assert (owed.arrears_fen, owed.days_late, owed.surcharge_fen) == (10_370_447, 10, 51_852)
     assert (first.premium_fen, first.surcharge_fen, first.credit_fen) == (10_370_447, 0, 0)
     assert (second.premium_fen, second.surcharge_fen, second.credit_fen) == (0, 51_852, 7)
-    assert settled.state == pb.PremiumBill.SETTLED
+    assert paid.state == pb.PremiumBill.PAID
     events = await client.published("premiums")
     assert [type(event).__name__ for event in events] == [
         "PremiumAssessed",
@@ -189,7 +189,7 @@ async def test_a_month_taken_back_becomes_credit_that_pays_the_next_bill(
     )
     standing = await get_standing(client, SWIFT, "2025-09", date(2025, 10, 9))
 
-    assert (taken_back.premium_fen, taken_back.state) == (-280, pb.PremiumBill.SETTLED)
+    assert (taken_back.premium_fen, taken_back.state) == (-280, pb.PremiumBill.PAID)
     assert (applied.amount_fen, applied.premium_fen, applied.credit_fen) == (0, 280, -280)
     assert (standing.assessed_fen, standing.received_fen, standing.credit_fen) == (420, 280, 0)
     nothing_left = await refused(

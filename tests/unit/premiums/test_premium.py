@@ -173,10 +173,10 @@ def test_partial_receipts_clear_every_pooling_area_exactly() -> None:
         )
 
     assert received == {area.pooling_area: area.premium.count for area in areas}
-    assert bill.state is BillState.SETTLED
+    assert bill.state is BillState.PAID
 
 
-def test_a_bill_paid_late_is_settled_only_when_the_surcharge_is_paid_too() -> None:
+def test_a_bill_paid_late_is_paid_only_when_the_surcharge_is_paid_too() -> None:
     bill = a_bill(100_000)
     late = date(2025, 8, 25)
     first = receipts.after_receipt(
@@ -188,7 +188,7 @@ def test_a_bill_paid_late_is_settled_only_when_the_surcharge_is_paid_too() -> No
 
     assert first.state is BillState.ASSESSED
     assert standing(first, date(2025, 12, 31), LAW).surcharge == Fen(500)
-    assert second.state is BillState.SETTLED
+    assert second.state is BillState.PAID
 
 
 def test_surcharge_follows_what_was_unpaid_on_each_day() -> None:
@@ -242,4 +242,4 @@ def test_a_bill_below_zero_becomes_credit_in_its_own_areas() -> None:
         (Fen(10), Fen(-10)),
         (Fen(-40), Fen(40)),
     ]
-    assert receipts.after_receipt(bill, receipt, LAW).state is BillState.SETTLED
+    assert receipts.after_receipt(bill, receipt, LAW).state is BillState.PAID
