@@ -161,7 +161,7 @@ async def test_a_silent_platform_is_billed_more_and_its_orders_take_that_back(
     await count_orders(client, SWIFT, ("440100", DELIVERY, date(2025, 8, 2), 300))
     client.set_day(date(2025, 10, 9))
     await assess(client, 2025, 9)
-    bill = await get_bill(client, SWIFT, "2025-09")
+    september = await get_bill(client, SWIFT, "2025-09")
 
     assert early.reason == "DECLARATION_STILL_OPEN"
     assert again.reason == "PLATFORM_NOT_SILENT"
@@ -169,7 +169,7 @@ async def test_a_silent_platform_is_billed_more_and_its_orders_take_that_back(
         ("440100", 7_700),
         ("440600", 3_850),
     ]
-    assert [(line.pooling_area, line.kind, line.premium_fen) for line in bill.lines] == [
+    assert [(line.pooling_area, line.kind, line.premium_fen) for line in september.lines] == [
         ("440100", pb.PremiumLine.ORDERS, 2_100),
         ("440100", pb.PremiumLine.REVERSAL, -7_700),
         ("440600", pb.PremiumLine.REVERSAL, -3_850),
