@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.fund.domain import equalisation as rules
 from services.fund.domain import reserve
-from services.fund.domain.cells import Cell, cell_costs
+from services.fund.domain.cells import Cell, add_up, cell_costs
 from services.fund.domain.equalisation import PensionBurden, Pool, Transfers
 from services.fund.domain.equalisation_rules import rules_on
 from services.fund.domain.law import LAW
@@ -43,7 +43,7 @@ shares = st.fractions(0, 1, max_denominator=100)
 
 
 def every_rule(pools: list[Pool], share: Fraction) -> dict[str, Transfers]:
-    costs = cell_costs(rules.province_cells(pools), RULES.prior, 1000)
+    costs = cell_costs(add_up([pool.cells for pool in pools]), RULES.prior, 1000)
     cases = {pool.pooling_area: [pool.premium, Fen(10**8)] for pool in pools}
     burdens = [
         PensionBurden(
@@ -105,7 +105,9 @@ def test_equal_mixes_and_premiums_move_nothing_by_risk(pools: list[Pool]) -> Non
     mix = {Industry.RIDE_HAILING: Cell(1000, Fen(777)), Industry.SAME_CITY_FREIGHT: Cell(5, Fen(1))}
     same = [Pool(pool.pooling_area, pool.opening, Fen(500), ZERO, mix) for pool in pools]
 
-    moved = rules.risk_adjustment(same, cell_costs(rules.province_cells(same), RULES.prior))
+    moved = rules.risk_adjustment(
+        same, cell_costs(add_up([pool.cells for pool in same]), RULES.prior)
+    )
 
     assert set(moved.amounts.values()) == {ZERO}
 
@@ -123,7 +125,7 @@ def test_a_settlement_neither_makes_nor_loses_a_fen(pools: list[Pool]) -> None:
         )
     ]
     openings = {pool.pooling_area: pool.opening for pool in pools}
-    books = Books(JULY, tuple(totals), openings, rules.province_cells(pools))
+    books = Books(JULY, tuple(totals), openings, add_up([pool.cells for pool in pools]))
 
     figures = settle(books, RULES, "440000").figures
 

@@ -13,6 +13,7 @@ from math import isqrt
 
 from services.fund.domain.ledger import CELLS
 from services.kernel.money import ZERO, Fen, total
+from services.kernel.periods import Month
 from services.kernel.scheme import Industry
 
 # The square root has six digits, rounded down, so that it is the same on every machine.
@@ -46,9 +47,9 @@ def add_up(parts: Sequence[Cells]) -> dict[Industry, Cell]:
     }
 
 
-def moving(months: Sequence[Cells], month_count: int) -> dict[Industry, Cell]:
-    """The cells of the last `month_count` months, added; `months` are oldest first."""
-    return add_up(months[-month_count:])
+def moving(by_month: Mapping[Month, Cells], month: Month, month_count: int) -> dict[Industry, Cell]:
+    """The cells of a month and those before it, `month_count` in all, added."""
+    return add_up([by_month.get(month.plus(-back), {}) for back in range(month_count)])
 
 
 def credibility(case_count: int, full_count: int) -> Fraction:

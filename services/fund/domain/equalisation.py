@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
 
-from services.fund.domain.cells import Cells, Costs, add_up, mean_cost
+from services.fund.domain.cells import Cells, Costs
 from services.fund.domain.ledger import UnbalancedError
 from services.kernel.money import ZERO, Fen, round_half_up, share, total
 
@@ -282,16 +282,6 @@ def to_fen(exact: Mapping[str, Fraction]) -> dict[str, Fen]:
     for area in by_remainder[: -sum(floors.values())]:
         floors[area] += 1
     return {area: Fen(floors[area]) for area in sorted(floors)}
-
-
-def province_cells(pools: Sequence[Pool]) -> Cells:
-    """The cells of all pools, added."""
-    return add_up([pool.cells for pool in pools])
-
-
-def province_mean(pools: Sequence[Pool]) -> Fraction:
-    """The cost of an order over all pools and cells, in fen."""
-    return mean_cost(province_cells(pools))
 
 
 def _need_and_strength(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from services.fund.domain.cells import Cell, Cells, Costs, credibility
+from services.fund.domain.cells import Cell, Cells, Costs, credibility, mean_cost
 from services.fund.domain.equalisation import Pool, Transfers, Workings
 from services.fund.domain.equalisation_rules import RiskAdjustment
 from services.fund.domain.ledger import CELLS
@@ -35,8 +36,14 @@ Versions = tuple[ParameterVersion, ...]
 
 
 def explain(settlement: Settlement) -> list[Finding]:
-    """One finding for the cost of orders, then two per area: one for each rule."""
-    findings = [_costs(settlement)]
+    """One finding for the cost of orders, one for each industry, then two per area: one a rule."""
+    rules = settlement.rules
+    names = ("cell_cost_window", "credibility_cases", "cell_cost_prior")
+    versions = tuple(rules.version(name) for name in names) if rules.versions else ()
+    by_industry = explain_cost(
+        settlement.cells, settlement.costs, rules.prior, rules.full_count, versions
+    )
+    findings = [_costs(settlement), *by_industry]
     for pool in settlement.pools:
         findings.append(_risk(settlement, pool))
         findings.append(_deficit(settlement, pool))
@@ -77,9 +84,17 @@ def explain_transfers(
     ]
 
 
-def explain_cost(cells: Cells, costs: Costs, prior: Costs, full_count: int) -> list[Finding]:
+def explain_cost(
+    cells: Cells, costs: Costs, prior: Costs, full_count: int, versions: Versions = ()
+) -> list[Finding]:
     """One finding per industry: its own average, its prior, or a mix of both by credibility."""
-    return [_cost(cell, cells.get(cell, Cell()), costs, prior, full_count) for cell in CELLS]
+    return [
+        replace(
+            _cost(industry, cells.get(industry, Cell()), costs, prior, full_count),
+            parameters=versions,
+        )
+        for industry in CELLS
+    ]
 
 
 def _cost(industry: Industry, cell: Cell, costs: Costs, prior: Costs, full_count: int) -> Finding:
@@ -130,7 +145,7 @@ def _costs(settlement: Settlement) -> Finding:
             "无订单的行业采用先验值。"
         ),
         inputs=facts(window_months=rules.window, full_credibility_cases=rules.full_count),
-        outputs=facts(**costs),
+        outputs=facts(**costs, mean=cost_text(mean_cost(settlement.cells))),
         parameters=tuple(
             rules.version(name)
             for name in ("risk_adjustment", "cell_cost_window", "cell_cost_prior")

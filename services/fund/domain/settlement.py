@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from services.fund.domain.cells import Cell, Cells, Costs, cell_costs
+from services.fund.domain.cells import Cell, Cells, Costs, cell_costs, moving
 from services.fund.domain.equalisation import (
     Pool,
     Transfers,
@@ -100,18 +100,12 @@ class Books:
 def books_from(by_month: Mapping[Month, Sequence[Total]], month: Month, window: int) -> Books:
     """The input of a month's settlement from the totals of all months, for a replay."""
     openings: dict[str, Fen] = {}
-    cells = {industry: Cell() for industry in CELLS}
     for other, totals in by_month.items():
         for entry in totals:
             if other < month and entry.account in RESULT_ACCOUNTS:
                 before = openings.get(entry.pooling_area, ZERO)
                 openings[entry.pooling_area] = before - entry.amount
-            if (
-                month.plus(-window) < other <= month
-                and entry.account in CELL_ACCOUNTS
-                and entry.industry is not None
-            ):
-                cells[entry.industry] += cell_of(entry.account, entry.amount, entry.quantity)
+    cells = moving({other: cells_in(by_month[other]) for other in by_month}, month, window)
     settled = [
         entry for entry in by_month.get(month, ()) if entry.account not in EQUALISATION_ACCOUNTS
     ]
@@ -123,6 +117,15 @@ def books_from(by_month: Mapping[Month, Sequence[Total]], month: Month, window: 
         )
     )
     return Books(month, tuple(settled), openings, cells)
+
+
+def cells_in(totals: Sequence[Total]) -> Cells:
+    """The risk cells of the province in a month's totals."""
+    cells = {industry: Cell() for industry in CELLS}
+    for entry in totals:
+        if entry.account in CELL_ACCOUNTS and entry.industry is not None:
+            cells[entry.industry] += cell_of(entry.account, entry.amount, entry.quantity)
+    return cells
 
 
 def cell_of(account: Account, amount: Fen, quantity: int) -> Cell:
@@ -185,6 +188,8 @@ class Settlement:
     rules: EqualisationRules
     pools: tuple[Pool, ...]
     figures: tuple[PoolFigures, ...]
+    # The province's cells over the window of months, and what they say an order costs.
+    cells: Cells
     costs: Costs
     risk: Transfers
     deficit: Transfers
@@ -225,7 +230,16 @@ def settle(books: Books, rules: EqualisationRules, province: str) -> Settlement:
         raise UnbalancedError(f"the transfers of {books.month} sum to {difference}, not to 0")
     text = canonical_text(books, rules.versions, figures, province)
     return Settlement(
-        books.month, province, rules, tuple(pools), figures, costs, risk, deficit, text
+        month=books.month,
+        province=province,
+        rules=rules,
+        pools=tuple(pools),
+        figures=figures,
+        cells=books.window,
+        costs=costs,
+        risk=risk,
+        deficit=deficit,
+        text=text,
     )
 
 

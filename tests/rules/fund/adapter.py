@@ -19,7 +19,15 @@ from typing import Any
 
 from services.fund.domain import equalisation as rules
 from services.fund.domain import reserve
-from services.fund.domain.cells import Cell, cell_costs, credibility, moving
+from services.fund.domain.cells import (
+    Cell,
+    Cells,
+    add_up,
+    cell_costs,
+    credibility,
+    mean_cost,
+    moving,
+)
 from services.fund.domain.equalisation import PensionBurden, Pool, Transfers
 from services.fund.domain.equalisation_rules import EqualisationRules, RiskAdjustment, rules_on
 from services.fund.domain.explanations import (
@@ -103,8 +111,12 @@ def the_rules(day: date, facts: Facts) -> EqualisationRules:
     return replace(rules_on(LAW, day, PROVINCE), **changed)
 
 
+def province_cells(pools: list[Pool]) -> Cells:
+    return add_up([pool.cells for pool in pools])
+
+
 def costs_of(day: date, facts: Facts, pools: list[Pool]) -> dict[Industry, Fraction]:
-    return cell_costs(rules.province_cells(pools), the_rules(day, facts).prior)
+    return cell_costs(province_cells(pools), the_rules(day, facts).prior)
 
 
 def answer_of(moved: Transfers, provision: Provision | list[Finding]) -> Answer:
@@ -144,7 +156,7 @@ def need_less_strength(day: date, facts: Facts) -> Answer:
         rules.risk_adjustment(pools, costs), RISK_PROVISIONS[RiskAdjustment.NEED_LESS_STRENGTH]
     )
     answer["costs"] = {word: in_yuan(costs[industry]) for word, industry in WORDS.items()}
-    answer["mean"] = in_yuan(rules.province_mean(pools))
+    answer["mean"] = in_yuan(mean_cost(province_cells(pools)))
     return answer
 
 
@@ -202,10 +214,14 @@ def trust(_day: date, facts: Facts) -> Answer:
 
 def costs(day: date, facts: Facts) -> Answer:
     """Cost of an order after a window of months, with credibility."""
-    months = [
-        {WORDS[word]: a_cell(cell) for word, cell in month.items()} for month in facts["months"]
-    ]
-    cells = moving(months, facts.get("window", len(months)))
+    last, months = Month.of(day), facts["months"]
+    by_month = {
+        last.plus(1 + index - len(months)): {
+            WORDS[word]: a_cell(cell) for word, cell in month.items()
+        }
+        for index, month in enumerate(months)
+    }
+    cells = moving(by_month, last, facts.get("window", len(months)))
     prior, full_count = the_rules(day, facts).prior, facts.get("full", 0)
     by_cell = cell_costs(cells, prior, full_count)
     findings = explain_cost(cells, by_cell, prior, full_count)
@@ -242,7 +258,7 @@ def books_of(month: Month, pools: list[Pool]) -> Books:
             premium = ZERO
         totals.append(a_total(pool, Account.SURCHARGE_INCOME, None, -pool.surcharge, 0))
     openings = {pool.pooling_area: pool.opening for pool in pools}
-    return Books(month, tuple(totals), openings, rules.province_cells(pools))
+    return Books(month, tuple(totals), openings, province_cells(pools))
 
 
 def a_total(

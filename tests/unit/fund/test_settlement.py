@@ -90,11 +90,12 @@ def test_the_hash_is_that_of_the_text() -> None:
 def test_the_month_is_explained_area_by_area_in_two_languages() -> None:
     findings = explain(e7())
 
-    assert len(findings) == 1 + 2 * 3
+    assert len(findings) == 1 + 3 + 2 * 3
+    assert findings[1].text == "An order of RIDE_HAILING costs 0.73584905 fen: spending by orders."
     assert all(finding.text and finding.text_zh and finding.arithmetic for finding in findings)
-    assert findings[1].text == "Risk adjustment of A in 2025-07: pays 25,477.48 yuan."
-    assert findings[1].text_zh == "A 2025-07 风险调剂: 上解 25,477.48 元。"
-    assert "need 286222458 fen, strength 288770206 fen -> -2547748 fen" in findings[1].arithmetic
+    assert findings[4].text == "Risk adjustment of A in 2025-07: pays 25,477.48 yuan."
+    assert findings[4].text_zh == "A 2025-07 风险调剂: 上解 25,477.48 元。"
+    assert "need 286222458 fen, strength 288770206 fen -> -2547748 fen" in findings[4].arithmetic
 
 
 def test_a_value_published_later_is_not_known_to_an_earlier_proposal() -> None:
