@@ -186,6 +186,28 @@ async def test_what_the_rules_leave_to_a_person_needs_a_judgement(client: StackC
     assert "Witnesses agree." in str(claim.determination)
 
 
+async def test_a_rescue_outside_any_order_is_charged_to_the_nearest_one(
+    client: StackClient,
+) -> None:
+    worker = await enrol(client, A)
+    orders = (client.new_id(), "10:00", "10:40"), (client.new_id(), "11:00", "11:30")
+    await send(client, A, worker, *orders)
+    filed = await file(client, worker, at("10:55"), situation=claims_pb2.RESCUE)
+
+    claim = await determine(
+        client,
+        await accept(client, filed),
+        judgements=(Judgement(finding="public_interest", met=True, reason="He pulled her out."),),
+    )
+
+    assert claim.determination.outcome == claims_pb2.Determination.CONFIRMED
+    assert [order.under_way for order in claim.orders] == [False, False]
+    assert [order.charge_percent for order in claim.orders] == [0, 100]
+    assert "The case is charged by this ground: the order nearest to the accident." in [
+        finding.text for finding in claim.determination.findings
+    ]
+
+
 async def test_two_adjudicators_at_once_make_one_determination(client: StackClient) -> None:
     worker = await enrol(client, A)
     await send(client, A, worker, ("n13", "10:00", "10:40"))
