@@ -16,10 +16,10 @@ from services.orderlog.columns import Columns
 from services.orders.domain import copy_format
 from services.orders.domain.batches import Batch, Rejection, Tally, Upload, count_reasons
 from services.orders.domain.row_rules import (
+    CHECKS,
     CONFLICTS,
     COUNTING_STATES,
     MICROSECONDS_PER_DAY,
-    REASONS,
     SHANGHAI_OFFSET_US,
     Rules,
     Status,
@@ -158,8 +158,8 @@ def _rejections(columns: Columns, rule: pa.Int8Array) -> list[Rejection]:
     refused = pc.not_equal(rule, 0)
     numbers, rules = columns.order_no.filter(refused), rule.filter(refused)
     return [
-        Rejection(index, readable(number), *REASONS[reason])
-        for index, number, reason in zip(
+        Rejection(index, readable(number), CHECKS[rule - 1].status, CHECKS[rule - 1].field)
+        for index, number, rule in zip(
             _indexes(refused), numbers.to_pylist(), rules.to_pylist(), strict=True
         )
     ]

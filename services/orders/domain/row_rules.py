@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -87,7 +88,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Refusals:
-    """The rule that refuses each row: an index into REASONS, 0 for a sound row."""
+    """The rule that refuses each row: its number in CHECKS from 1, 0 for a sound row."""
 
     rule: pa.Int8Array
     pooling_area: pa.Int32Array
@@ -98,38 +99,154 @@ class Refusals:
         return pc.equal(self.rule, 0)
 
 
-# The index is the rule's number; a status may occur several times, with different fields.
-REASONS: tuple[tuple[Status, str], ...] = (
-    (Status.BAD_ORDER_NO, ""),  # 0: sound
-    (Status.BAD_ORDER_NO, "order_no"),
-    (Status.BAD_REVISION, "revision"),
-    (Status.UNKNOWN_INDUSTRY, "industry"),
-    (Status.BAD_STATE, "state"),
-    (Status.BAD_STATE, "end_time"),
-    (Status.BAD_STATE, "reason"),
-    (Status.BAD_ACCEPT_TIME, "accept_time"),
-    (Status.TIMES_OUT_OF_ORDER, "pick_up_time"),
-    (Status.TIMES_OUT_OF_ORDER, "end_time"),
-    (Status.TIME_IN_FUTURE, "accept_time"),
-    (Status.TIME_IN_FUTURE, "pick_up_time"),
-    (Status.TIME_IN_FUTURE, "end_time"),
-    (Status.UNKNOWN_PLACE, "place_of_acceptance"),
-    (Status.WORKER_NOT_ENROLLED, "worker"),
+class _Batch:
+    """The columns of a batch, with what several checks need."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        rules: Rules,
+        pooling_area: pa.Int32Array,
+        not_enrolled: Sequence[int],
+    ) -> None:
+        self.columns, self.rules = columns, rules
+        self.pooling_area, self.not_enrolled = pooling_area, not_enrolled
+
+    @cached_property
+    def has_pick_up(self) -> Any:
+        return pc.not_equal(self.columns.pick_up_time, 0)
+
+    @cached_property
+    def has_ended(self) -> Any:
+        return pc.not_equal(self.columns.end_time, 0)
+
+
+def _bad_order_no(batch: _Batch) -> Any:
+    number = batch.columns.order_no
+    length = pc.utf8_length(number)
+    return _any(
+        pc.less(length, 1),
+        pc.greater(length, ORDER_NO_LENGTH_MAX),
+        pc.invert(pc.utf8_is_printable(number)),
+        pc.not_equal(pc.utf8_length(pc.utf8_trim_whitespace(number)), length),
+    )
+
+
+def _bad_revision(batch: _Batch) -> Any:
+    return pc.less(batch.columns.revision, 1)
+
+
+def _unknown_industry(batch: _Batch) -> Any:
+    return _not_in(batch.columns.industry, INDUSTRIES)
+
+
+def _unknown_state(batch: _Batch) -> Any:
+    return _not_in(batch.columns.state, tuple(State))
+
+
+def _end_against_state(batch: _Batch) -> Any:
+    """Completed or cancelled without an end, or accepted with one."""
+    state, has_ended = batch.columns.state, batch.has_ended
+    has_to_end = pc.is_in(state, value_set=pa.array(COUNTING_STATES, pa.int8()))
+    is_open = pc.equal(state, State.ACCEPTED)
+    return _any(pc.and_not(has_to_end, has_ended), pc.and_(is_open, has_ended))
+
+
+def _bad_reason(batch: _Batch) -> Any:
+    """Missing from a reversed order, too long, or not printable."""
+    reason = batch.columns.reason
+    length = pc.utf8_length(reason)
+    return _any(
+        pc.and_(pc.equal(batch.columns.state, State.REVERSED), pc.equal(length, 0)),
+        pc.greater(length, REASON_LENGTH_MAX),
+        pc.and_(pc.greater(length, 0), pc.invert(pc.utf8_is_printable(reason))),
+    )
+
+
+def _accepted_before_scheme(batch: _Batch) -> Any:
+    return pc.less(batch.columns.accept_time, batch.rules.scheme_start_us)
+
+
+def _pick_up_out_of_order(batch: _Batch) -> Any:
+    """Before acceptance or after the end."""
+    picked_up = batch.columns.pick_up_time
+    is_late = pc.and_(batch.has_ended, pc.greater(picked_up, batch.columns.end_time))
+    is_outside = _any(pc.less(picked_up, batch.columns.accept_time), is_late)
+    return pc.and_(batch.has_pick_up, is_outside)
+
+
+def _end_out_of_order(batch: _Batch) -> Any:
+    """Before acceptance, or longer after it than an order may last."""
+    accepted, ended = batch.columns.accept_time, batch.columns.end_time
+    # Clamped so that the difference cannot overflow; such values are refused as future anyway.
+    sane_end = pc.min_element_wise(pc.max_element_wise(ended, 0), LATEST_US)
+    sane_start = pc.min_element_wise(pc.max_element_wise(accepted, 0), LATEST_US)
+    too_long = pc.greater(pc.subtract(sane_end, sane_start), batch.rules.order_us_max)
+    return pc.and_(batch.has_ended, _any(pc.less(ended, accepted), too_long))
+
+
+def _accepted_in_future(batch: _Batch) -> Any:
+    return pc.greater(batch.columns.accept_time, batch.rules.now_us)
+
+
+def _picked_up_in_future(batch: _Batch) -> Any:
+    return pc.greater(batch.columns.pick_up_time, batch.rules.now_us)
+
+
+def _ended_in_future(batch: _Batch) -> Any:
+    return pc.greater(batch.columns.end_time, batch.rules.now_us)
+
+
+def _in_no_pooling_area(batch: _Batch) -> Any:
+    return pc.is_null(batch.pooling_area)
+
+
+def _not_enrolled(batch: _Batch) -> Any:
+    worker = batch.columns.worker
+    is_unknown = pc.less(worker, 1)
+    if not batch.not_enrolled:
+        return is_unknown
+    absent = pa.array(batch.not_enrolled, pa.int64())
+    return pc.or_(is_unknown, pc.is_in(worker, value_set=absent))
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule over whole columns: the rows it refuses, with which status, for which field."""
+
+    status: Status
+    field: str
+    refused: Callable[[_Batch], Any]
+
+
+# In order of precedence; a check's number is its place from 1. A status may occur several times,
+# with different fields.
+CHECKS = (
+    Check(Status.BAD_ORDER_NO, "order_no", _bad_order_no),
+    Check(Status.BAD_REVISION, "revision", _bad_revision),
+    Check(Status.UNKNOWN_INDUSTRY, "industry", _unknown_industry),
+    Check(Status.BAD_STATE, "state", _unknown_state),
+    Check(Status.BAD_STATE, "end_time", _end_against_state),
+    Check(Status.BAD_STATE, "reason", _bad_reason),
+    Check(Status.BAD_ACCEPT_TIME, "accept_time", _accepted_before_scheme),
+    Check(Status.TIMES_OUT_OF_ORDER, "pick_up_time", _pick_up_out_of_order),
+    Check(Status.TIMES_OUT_OF_ORDER, "end_time", _end_out_of_order),
+    Check(Status.TIME_IN_FUTURE, "accept_time", _accepted_in_future),
+    Check(Status.TIME_IN_FUTURE, "pick_up_time", _picked_up_in_future),
+    Check(Status.TIME_IN_FUTURE, "end_time", _ended_in_future),
+    Check(Status.UNKNOWN_PLACE, "place_of_acceptance", _in_no_pooling_area),
+    Check(Status.WORKER_NOT_ENROLLED, "worker", _not_enrolled),
 )
 
 
 def refuse(columns: Columns, rules: Rules, not_enrolled: Sequence[int]) -> Refusals:
     """Give each row the first rule that refuses it."""
     area = pooling_area(columns.place, rules.pooling_areas)
-    masks = [*_own_rules(columns), *_time_rules(columns, rules), pc.is_null(area)]
-    is_unknown = pc.less(columns.worker, 1)
-    if not_enrolled:
-        is_absent = pc.is_in(columns.worker, value_set=pa.array(not_enrolled, pa.int64()))
-        is_unknown = pc.or_(is_unknown, is_absent)
-    masks.append(is_unknown)
+    batch = _Batch(columns, rules, area, not_enrolled)
+    masks = [check.refused(batch) for check in CHECKS]
     if not any(pc.any(mask).as_py() for mask in masks):
         return Refusals(pa.repeat(pa.scalar(0, pa.int8()), len(columns)), area)
-    numbers = [pa.scalar(number, pa.int8()) for number in range(1, len(masks) + 1)]
+    numbers = [pa.scalar(number, pa.int8()) for number in range(1, len(CHECKS) + 1)]
     names = [str(number) for number in range(len(masks))]
     conditions = pc.make_struct(*masks, field_names=names)
     rule = pc.case_when(conditions, *numbers, pa.scalar(0, pa.int8()))
@@ -145,52 +262,8 @@ def pooling_area(place: pa.Int32Array, areas: Sequence[int]) -> pa.Int32Array:
     return pc.if_else(pc.is_in(place, value_set=known), place, inside)
 
 
-def _own_rules(columns: Columns) -> list[Any]:
-    number, state, reason = columns.order_no, columns.state, columns.reason
-    length = pc.utf8_length(number)
-    bad_number = _any(
-        pc.less(length, 1),
-        pc.greater(length, ORDER_NO_LENGTH_MAX),
-        pc.invert(pc.utf8_is_printable(number)),
-        pc.not_equal(pc.utf8_length(pc.utf8_trim_whitespace(number)), length),
-    )
-    ended = pc.not_equal(columns.end_time, 0)
-    has_to_end = pc.is_in(state, value_set=pa.array(COUNTING_STATES, pa.int8()))
-    wrong_end = _any(pc.and_not(has_to_end, ended), pc.and_(pc.equal(state, State.ACCEPTED), ended))
-    reason_length = pc.utf8_length(reason)
-    wrong_reason = _any(
-        pc.and_(pc.equal(state, State.REVERSED), pc.equal(reason_length, 0)),
-        pc.greater(reason_length, REASON_LENGTH_MAX),
-        pc.and_(pc.greater(reason_length, 0), pc.invert(pc.utf8_is_printable(reason))),
-    )
-    return [
-        bad_number,
-        pc.less(columns.revision, 1),
-        pc.invert(pc.is_in(columns.industry, value_set=pa.array(INDUSTRIES, pa.int8()))),
-        pc.invert(pc.is_in(state, value_set=pa.array(list(State), pa.int8()))),
-        wrong_end,
-        wrong_reason,
-    ]
-
-
-def _time_rules(columns: Columns, rules: Rules) -> list[Any]:
-    accepted, picked_up, ended = columns.accept_time, columns.pick_up_time, columns.end_time
-    has_pick_up, has_ended = pc.not_equal(picked_up, 0), pc.not_equal(ended, 0)
-    # Clamped so that the difference cannot overflow; such values are refused as future anyway.
-    sane_end = pc.min_element_wise(pc.max_element_wise(ended, 0), LATEST_US)
-    sane_start = pc.min_element_wise(pc.max_element_wise(accepted, 0), LATEST_US)
-    too_long = pc.greater(pc.subtract(sane_end, sane_start), rules.order_us_max)
-    too_early_or_late = _any(
-        pc.less(picked_up, accepted), pc.and_(has_ended, pc.greater(picked_up, ended))
-    )
-    return [
-        pc.less(accepted, rules.scheme_start_us),
-        pc.and_(has_pick_up, too_early_or_late),
-        pc.and_(has_ended, _any(pc.less(ended, accepted), too_long)),
-        pc.greater(accepted, rules.now_us),
-        pc.greater(picked_up, rules.now_us),
-        pc.greater(ended, rules.now_us),
-    ]
+def _not_in(column: Any, known: Sequence[int]) -> Any:
+    return pc.invert(pc.is_in(column, value_set=pa.array(list(known), pa.int8())))
 
 
 def _any(*masks: Any) -> Any:
