@@ -44,7 +44,7 @@ async def grant_awards(tx: Transaction, claim: str, reason: str, context: Comman
     facts = Facts(
         case=case,
         conclusions=await case_store.list_conclusions(tx, claim),
-        stops={
+        ended_by_officer={
             (paid.award.kind, paid.award.beneficiary): paid.award.stop_month
             for paid in paid_awards
             if paid.award.stop_month is not None

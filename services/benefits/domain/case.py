@@ -52,7 +52,7 @@ class Facts:
 
     case: Case
     conclusions: tuple[Conclusion, ...] = ()
-    # The last month an officer has fixed, by kind and beneficiary.
-    stops: Mapping[tuple[BenefitKind, str], Month] = field(default_factory=dict)
+    # The last month that an officer has fixed, by kind and beneficiary.
+    ended_by_officer: Mapping[tuple[BenefitKind, str], Month] = field(default_factory=dict)
     # The basic pension in payment from a month on, fen per month.
     pensions: tuple[tuple[Month, Fen], ...] = ()

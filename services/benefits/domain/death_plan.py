@@ -96,8 +96,8 @@ def _pensions(
             continue
         # A posthumous child is paid from the month of birth.
         first = max(Month.of(day).plus(1), Month.of(survivor.birth_date or day))
-        stop = facts.stops.get((BenefitKind.SURVIVOR_PENSION, survivor.survivor_id))
-        last = min((end for end in (qualification.last_month, stop) if end), default=None)
+        fixed = facts.ended_by_officer.get((BenefitKind.SURVIVOR_PENSION, survivor.survivor_id))
+        last = min((end for end in (qualification.last_month, fixed) if end), default=None)
         if last is not None and last < first:
             continue
         share, _ = survivors.share_of(law, survivor, day, where)

@@ -1,6 +1,6 @@
-"""The payments of a month's run: the specification of the statement in `store/payment_runs.py`.
+"""The payments of a month's run: specification of the SQL in `store/payment_runs.py`.
 
-A property test compares the two.
+The service runs the SQL; `due` and `withhold` run in tests, which hold the two together.
 """
 
 from __future__ import annotations

@@ -57,10 +57,10 @@ def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
         *_disability(law, facts, before_death, known),
         *death_entitlements(law, facts, _grade(before_death), known),
     ]
-    stopped = (_stop(entitlement, facts) for entitlement in due)
+    cut = (_up_to_fixed_end(entitlement, facts) for entitlement in due)
     return [
         replace(one, segments=clip(one.segments, one.last_month))
-        for one in stopped
+        for one in cut
         if one.last_month is None or one.last_month >= one.first_month
     ]
 
@@ -300,12 +300,12 @@ def _last_month(case: Case, phases: Sequence[Phase], granting: Sequence[Phase]) 
     return min(ends, default=None)
 
 
-def _stop(entitlement: Entitlement, facts: Facts) -> Entitlement:
+def _up_to_fixed_end(entitlement: Entitlement, facts: Facts) -> Entitlement:
     """The entitlement up to the last month that an officer has fixed."""
-    stop = facts.stops.get((entitlement.kind, entitlement.beneficiary))
-    if stop is None or (entitlement.last_month is not None and entitlement.last_month <= stop):
+    fixed = facts.ended_by_officer.get((entitlement.kind, entitlement.beneficiary))
+    if fixed is None or (entitlement.last_month is not None and entitlement.last_month <= fixed):
         return entitlement
-    return replace(entitlement, last_month=stop)
+    return replace(entitlement, last_month=fixed)
 
 
 def _grade(phases: Sequence[Phase]) -> int | None:
