@@ -102,7 +102,7 @@ def conclude(
         raise AppraisalChanged(field="revision", current=appraisal.revision, read=read_revision)
     day = days.day
     decision = panels.decide(panel, opinions, appraisal.level, days.law, day)
-    further = [times.on_time(appraisal.due_date, day, days), times.service(day, days)]
+    further = [times.on_time(appraisal.due_date, day, days), times.serve_by(day, days)]
     if injury.accident_date is not None:
         stable = times.stability(injury.accident_date, decision.heals, day, days)
         further += [stable] if stable is not None else []

@@ -73,7 +73,7 @@ def on_time(due: date, concluded: date, days: Days) -> Finding:
     )
 
 
-def service(concluded: date, days: Days) -> Finding:
+def serve_by(concluded: date, days: Days) -> Finding:
     """The last day to serve the conclusion on worker and platform."""
     value = days.value("conclusion_service_days")
     last = days.after(concluded, "conclusion_service_days")

@@ -102,7 +102,7 @@ def of_time_limit(day: date, facts: dict[str, Any]) -> dict[str, Any]:
 def of_service(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """The last day to serve a conclusion of the day."""
     assert not facts
-    finding = times.service(day, the_days(day))
+    finding = times.serve_by(day, the_days(day))
     return {**dict(finding.outputs), "provisions": provisions([finding])}
 
 
