@@ -1,4 +1,8 @@
-"""Premium lines (保费行): what the tallies of a bill month cost at the rates in force."""
+"""Premium lines (保费行): what the tallies of a bill month cost at the rates in force.
+
+Specification of the SQL in `store/assessment.py`. The service runs the SQL; `amount` and
+`premium_lines` run in tests, which hold the two together.
+"""
 
 from __future__ import annotations
 
