@@ -42,7 +42,7 @@ RETIRED_NAMES: tuple[tuple[str, str, str], ...] = (
     ("answered _Once", "services", "stored_response, IdempotentRequest"),
     ("Worker WorkerPool WORKER_COUNT", "services/orders services/client", "ReaderProcess, …"),
     ("places", "services/orders", "slots, positions"),
-    ("settle Settled settled", "services/orders services/client", "resolve_duplicates"),
+    ("settle Settled settled", "services/orders services/client", "resolve_known_rows"),
     ("may_come meets_held again", "services/orders", "worth_waiting, sends_known_rows, resend"),
     ("Walk FREEZES STRAY GONE", "services/orders services/runtime", "LogVerifier, ChainCheck"),
     ("front catch_up hold_awards behind", "services/benefits", "last_run, load_paid_awards, …"),

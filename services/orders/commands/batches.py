@@ -32,7 +32,7 @@ async def copy_rows(tx: Transaction, prepared: PreparedBatch, log: PlatformLog) 
         await intake.insert_rows(tx, copy_format.copy_parts(prepared.rows))
 
 
-async def resolve_duplicates(
+async def resolve_known_rows(
     tx: Transaction, prepared: PreparedBatch, log: PlatformLog, readers: ReaderPool
 ) -> tuple[PreparedBatch, PlatformLog]:
     """Compare the rows with those held and store what is new: the batch and the log as they are."""
@@ -40,7 +40,7 @@ async def resolve_duplicates(
         return prepared, log
     await staging.insert_staged(tx, copy_format.copy_parts(prepared.rows))
     is_first = prepared.is_first and not log.misses_first_revisions
-    resolution = await staging.update_verdicts(tx, log.platform, is_first=is_first)
+    resolution = await staging.list_verdicts(tx, log.platform, is_first=is_first)
     new_count = resolution.verdicts[: prepared.leaf_count].count(NEW)
     root, hashes, rows = prepared.root, prepared.hashes, prepared.rows
     if not new_count:
@@ -68,7 +68,8 @@ async def record_batch(
     now = log.next_time(context.now)
     batch = prepared.receipt(upload, log.size, now)
     await batch_store.insert(tx, batch, prepared.tallies)
-    await log_store.update_log(tx, logs.append(log, batch.log_entry, signer, now))
+    growth = logs.append_and_sign(log, batch.log_entry, signer, now)
+    await log_store.update_log(tx, growth)
     await outbox.add(tx, events.order_batch_recorded(batch, prepared.tallies), now)
     days = {day for _, _, day, _ in prepared.tallies}
     await compare_affected_days(tx, batch.platform, days, now)

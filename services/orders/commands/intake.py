@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 from services.orderlog.signer import Signer
-from services.orders.commands.batches import copy_rows, record_batch, resolve_duplicates
+from services.orders.commands.batches import copy_rows, record_batch, resolve_known_rows
 from services.orders.commands.preparation import Preparation
 from services.orders.domain import logs
 from services.orders.domain.batches import Batch, Upload
@@ -23,7 +23,7 @@ from services.orders.store import intake as store
 from services.orders.store import logs as log_store
 from services.runtime.base.failpoints import failpoint
 from services.runtime.service.context import ServiceContext
-from services.runtime.storage.database import Transaction
+from services.runtime.storage.database import Transaction, assume_role
 
 # Connections that intake may use; the rest of the pool answers queries.
 WRITERS_MAX = 2
@@ -96,7 +96,7 @@ class Intake:
             self._writers,
             self._context.database.begin(platform) as tx,
         ):
-            await store.update_role(tx)
+            await assume_role(tx, store.ROLE, lock_wait=store.LOCK_WAIT)
             yield tx
             await failpoint("orders.before_commit")
 
@@ -113,7 +113,7 @@ class Intake:
         if straight:
             await copy_rows(tx, prepared, log)
         else:
-            prepared, log = await resolve_duplicates(tx, prepared, log, self._readers)
+            prepared, log = await resolve_known_rows(tx, prepared, log, self._readers)
         return await record_batch(
             tx, self._context.command(), upload, prepared, log=log, signer=self._signer
         )

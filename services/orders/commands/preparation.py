@@ -12,6 +12,7 @@ from services.orders.domain.prepared_batches import PreparedBatch
 from services.orders.reader.pool import ReaderPool
 from services.orders.store import intake as store
 from services.runtime.service.context import ServiceContext
+from services.runtime.storage.database import assume_role
 
 NUMBERS_PER_QUERY = 32
 
@@ -52,6 +53,6 @@ class Preparation:
     async def _next_number(self) -> int:
         if not self._numbers:
             async with self._context.database.begin() as tx:
-                await store.update_role(tx)
+                await assume_role(tx, store.ROLE, lock_wait=store.LOCK_WAIT)
                 self._numbers = await store.get_batch_numbers(tx, NUMBERS_PER_QUERY)
         return self._numbers.pop(0)

@@ -18,7 +18,7 @@ COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 
-# The columns of COPY in the order in which `copy_rows` writes them.
+# The columns of COPY in the order in which `encode_rows` writes them.
 COPY_COLUMNS = (
     "pick_up_time",
     "end_time",
@@ -37,7 +37,7 @@ COPY_COLUMNS = (
 )
 
 
-def copy_rows(
+def encode_rows(
     columns: Columns, area: pa.Int32Array, platform: str, batch_no: int, *, first: int = 0
 ) -> pa.BinaryArray:
     """Each row in binary COPY form, numbered from `first`; `copy_parts` puts them together."""

@@ -51,7 +51,7 @@ class Growth:
     nodes: Sequence[tuple[Position, bytes]]
 
 
-def append(log: PlatformLog, log_entry: bytes, signer: Signer, now: datetime) -> Growth:
+def append_and_sign(log: PlatformLog, log_entry: bytes, signer: Signer, now: datetime) -> Growth:
     """Add an entry to a log and sign the new head."""
     leaf = tree.leaf_hash(log_entry)
     frontier, positions = tree.append(log.frontier, log.size, leaf)

@@ -220,10 +220,10 @@ def _duplicates(
 
 def _encoded(sound: _SoundRows, platform: str, batch_no: int) -> tuple[Any, bytes]:
     """The rows for COPY, one after the other, and their offsets."""
-    rows = copy_format.copy_rows(sound.columns, sound.area, platform, batch_no)
+    rows = copy_format.encode_rows(sound.columns, sound.area, platform, batch_no)
     if sound.repeated is not None:
         first = len(sound.columns)
-        more = copy_format.copy_rows(
+        more = copy_format.encode_rows(
             sound.repeated, sound.repeated_area, platform, batch_no, first=first
         )
         rows = pa.concat_arrays([rows, more])

@@ -1,4 +1,4 @@
-"""COPY into the table of orders, under the role that may do so."""
+"""COPY into the table of orders, by the role that may do so."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from sqlalchemy.exc import OperationalError
 from services.orders.domain.copy_format import COPY_COLUMNS
 from services.runtime.storage.database import Transaction, as_database_error, driver_of
 
+# The role that may COPY.
+ROLE = "oip_orders_intake"
 # Batches of one platform wait for each other, on other replicas too.
 LOCK_WAIT = "60s"
 
@@ -20,16 +22,6 @@ _COLUMNS = ", ".join(COPY_COLUMNS)
 
 class KnownRowsError(Exception):
     """COPY met a row that is held already: the batch has to go through staging."""
-
-
-async def update_role(tx: Transaction) -> None:
-    """Continue under the role that may COPY, until the transaction ends."""
-    await tx.execute(
-        sa.text(
-            "select set_config('role', 'oip_orders_intake', true),"
-            f" set_config('lock_timeout', '{LOCK_WAIT}', true)"
-        )
-    )
 
 
 async def get_batch_numbers(tx: Transaction, count: int) -> list[int]:

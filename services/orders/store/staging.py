@@ -137,8 +137,11 @@ async def insert_staged(tx: Transaction, parts: Iterable[Any]) -> None:
     await insert_by_copy(tx, "staged", parts)
 
 
-async def update_verdicts(tx: Transaction, platform: str, *, is_first: bool) -> Resolution:
-    """Give each staged row its verdict, in one statement."""
+async def list_verdicts(tx: Transaction, platform: str, *, is_first: bool) -> Resolution:
+    """The verdict on each staged row, from one statement.
+
+    It also keeps the orders of which a later revision arrived before the first.
+    """
     # The staging table has no statistics; a look-up by index for each row is always right here.
     await tx.execute(
         sa.text(

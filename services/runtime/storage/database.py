@@ -44,6 +44,9 @@ SESSION = {
     "timezone": "UTC",
 }
 _SCOPE = "select set_config('oip.platform', %(platform)s, true)"
+_ASSUME_ROLE = text(
+    "select set_config('role', :role, true), set_config('lock_timeout', :lock_wait, true)"
+)
 _SET_TIME_LIMITS = (
     "select set_config(name, %(limit)s, true) from pg_settings"
     " where name in ('statement_timeout', 'transaction_timeout')"
@@ -256,6 +259,11 @@ def as_database_error(driver: psycopg.AsyncConnection[Any]) -> Iterator[None]:
     except psycopg.Error as error:
         closed = driver.closed
         raise OperationalError(None, None, error, connection_invalidated=closed) from error
+
+
+async def assume_role(tx: Transaction, role: str, *, lock_wait: str) -> None:
+    """Continue under another role, and wait this long for locks, until the transaction ends."""
+    await tx.execute(_ASSUME_ROLE, {"role": role, "lock_wait": lock_wait})
 
 
 async def retrying(work: Callable[[], Awaitable[R]]) -> R:

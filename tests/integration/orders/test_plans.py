@@ -123,7 +123,7 @@ async def test_staged_rows_are_looked_up_by_their_whole_key(new_client: StackCli
             f" order_no, reason from orders where platform = '{SWIFT}' and batch_no < 4"
         )
         for is_first in (True, False):
-            resolution = await staging.update_verdicts(session.tx, SWIFT, is_first=is_first)
+            resolution = await staging.list_verdicts(session.tx, SWIFT, is_first=is_first)
 
             assert resolution.verdicts == EXISTS * 300
             plan = await session.plan_with("orders_7")

@@ -181,11 +181,11 @@ def test_the_vectors_of_the_page_are_right() -> None:
 def test_rows_for_copy_do_not_depend_on_their_neighbours() -> None:
     columns = from_rows([pb.OrderRow(**one) for one in ROWS])
     area = pa.array([440100] * 3, pa.int32())
-    whole = copy_format.copy_rows(columns, area, SWIFT, 7).to_pylist()
+    whole = copy_format.encode_rows(columns, area, SWIFT, 7).to_pylist()
 
     mask = pa.array([False, True, True])
     (_, second, third) = whole
-    part = copy_format.copy_rows(columns.take(mask), area.filter(mask), SWIFT, 7).to_pylist()
+    part = copy_format.encode_rows(columns.take(mask), area.filter(mask), SWIFT, 7).to_pylist()
 
     positions = [(0).to_bytes(4, "big"), (1).to_bytes(4, "big"), (2).to_bytes(4, "big")]
     assert part[0] == second.replace(b"\0\0\0\4" + positions[1], b"\0\0\0\4" + positions[0], 1)
