@@ -1,4 +1,8 @@
-"""Keep the records around an accident; records that arrive later are marked late."""
+"""Keep the records around an accident.
+
+Which records came too late for it is not written down here or elsewhere: whoever reads records
+later computes it from the moment kept (`domain.orders.lateness`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Order records, and which revision of an order decides at a moment."""
+"""Order records, which of them are late, and which revision of an order decides at a moment.
+
+`lateness` is the specification of the SQL in `store/orders.py`. The service runs the SQL; the
+function runs in tests, which hold the two together.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.kernel.periods import civil_day
 from services.orderlog.entries import order_name
 from services.orders.domain.row_rules import State
 
@@ -31,7 +36,8 @@ class Record:
     batch_id: str
     leaf_index: int
     create_time: datetime
-    # It arrived after the report of an accident that this or an earlier revision covers.
+    # It arrived after the report of an accident that this or an earlier revision covers. Nothing
+    # stores it: each question computes it, because a report can come long after the record.
     late: bool
 
     @property
@@ -43,6 +49,39 @@ class Record:
         """Whether the moment lies between acceptance and end, give or take the margin."""
         is_accepted = self.accept_time - margin <= moment
         return is_accepted and (self.end_time is None or moment <= self.end_time + margin)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report of an accident: whose, of which moment, and when it came in."""
+
+    worker: int
+    moment: datetime
+    create_time: datetime
+
+    def is_covered_by(self, record: Record) -> bool:
+        """Whether the accident of the record's worker lies within the order or on its day.
+
+        The day is that of acceptance in Asia/Shanghai.
+        """
+        if self.worker != record.worker:
+            return False
+        is_within = record.is_near(self.moment, timedelta(0))
+        return is_within or civil_day(self.moment) == civil_day(record.accept_time)
+
+
+def lateness(revisions: Sequence[Record], reports: Sequence[Report]) -> list[bool]:
+    """Whether each revision of one order, oldest first, is late.
+
+    A revision is late if it arrived after the report of an accident that it or an earlier revision
+    covers, so that no correction can move an order away unmarked.
+    """
+    marks = []
+    covered: set[Report] = set()
+    for record in revisions:
+        covered.update(report for report in reports if report.is_covered_by(record))
+        marks.append(any(report.create_time < record.create_time for report in covered))
+    return marks
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ select min(f.create_time) from order_freeze f where f.worker = o.worker and (
     or f.moment >= o.accept_time and (o.end_time is null or f.moment <= o.end_time))
 """
 
-# A record is late if it arrived after the report of an accident that this or an earlier revision of
-# its order covers, so that no correction can move an order away unmarked. The query must see all
-# revisions of an order, or the mark misses some.
+# `domain.orders.lateness` says which records are late. It is SQL because nothing stores it: it is
+# asked of each record found, and reports and earlier revisions lie here, not with the caller. The
+# query must see all revisions of an order, or the mark misses some.
 _RECORDS_SQL = f"""
 select o.platform, o.order_no, o.revision, o.worker, o.industry, o.state, o.accept_time,
     o.pick_up_time, o.end_time, o.place_of_acceptance as place, coalesce(o.reason, '') as reason,
