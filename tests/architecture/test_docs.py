@@ -71,6 +71,22 @@ def test_a_flow_is_read_at_a_glance(page: Path) -> None:
     assert len(lines) <= FLOW_LINES_MAX
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/flows").glob("*.md")), ids=page_id)
+def test_a_flow_names_a_file_and_a_function_in_each_step(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    steps = re.split(r"^\d\. ", text, flags=re.MULTILINE)[1:]
+    named = [re.findall(r"`(services/[\w/]+\.py)`\s+`(\w+)`", step) for step in steps]
+
+    assert [number for number, found in enumerate(named, 1) if not found] == []
+    missing = [
+        f"{path}: {function}"
+        for found in named
+        for path, function in found
+        if f"def {function}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert missing == [], "the function moved or has another name"
+
+
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/adr").glob("*.md")), ids=page_id)
 def test_a_decision_is_one_page(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
