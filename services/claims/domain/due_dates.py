@@ -17,7 +17,7 @@ from services.kernel.periods import civil_day
 from services.kernel.workdays import WorkCalendar
 
 # Claims without a running clock stand last in the queue.
-NEVER = date(9999, 12, 31)
+NEVER = date.max
 
 
 @dataclass(frozen=True)
