@@ -1,8 +1,9 @@
 """Which rules a run of the tests has reached through an RPC or an event.
 
-Modules of `services/*/domain` are compiled with one line more in each public function, which notes
-the function when it runs for a caller of an RPC or below an entrance: a file of `api`, `commands` or
-`consumers`. A rule that is only imported, or only called by a unit test, is not reached.
+Modules of `services/*/domain` are compiled with one line more in each public function. The line
+records the function when it runs for a caller of an RPC or below an entrance: a file of `api`,
+`commands` or `consumers`. A rule that is only imported, or only called by a unit test, is not
+reached.
 """
 
 from __future__ import annotations

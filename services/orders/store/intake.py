@@ -19,7 +19,7 @@ _COLUMNS = ", ".join(COPY_COLUMNS)
 
 
 class KnownRowsError(Exception):
-    """COPY met a row that is held already: the batch has to go through staging."""
+    """COPY met a row that is already stored: the batch has to go through staging."""
 
 
 async def update_role(tx: Transaction) -> None:
