@@ -129,7 +129,7 @@ def test_all_kinds_of_files_are_read_alike(mapping: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.real_orders
-@pytest.mark.skipif(not REAL.exists(), reason="the real order records are not beside the checkout")
+@pytest.mark.skipif(not REAL.exists(), reason="the real order records are not next to the checkout")
 async def test_the_real_trips_go_through(pair: Stack, tmp_path: Path) -> None:
     mapping = load_mapping(REAL / "nyc.toml")
     hints: dict[str, list[str]] = {}

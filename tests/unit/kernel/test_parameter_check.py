@@ -40,7 +40,7 @@ BROKEN = [
     ("no title", ('title = "Funeral grant"', ""), "title", "", "the title is missing"),
     ("no Chinese title", ('title_zh = "丧葬补助金"', ""), "title_zh", "", "the title is missing"),
     ("no unit", ('unit = "months of the benefit base"', ""), "unit", "", "the unit is missing"),
-    ("a unit that nobody knows", ("months of", "furlongs of"), "unit", "", "is no unit"),
+    ("an unknown unit", ("months of", "furlongs of"), "unit", "", "is no unit"),
     (
         "a value that is no number of months",
         ('value = "6"', 'value = "6.5"'),

@@ -1,4 +1,4 @@
-"""Evidence files and kept heads: what holds, what does not, and that the page's programs agree."""
+"""Evidence files and kept heads: what is valid, what is not, and that the page's programs agree."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def with_note(body: dict[str, Any], change: Callable[[str], str]) -> None:
 
 
 WITHDRAWN = "This record was withdrawn.\n"
-# What somebody changes who makes the digest anew, and what is said of it.
+# What a forger changes who recomputes the digest, and the sentence about it.
 FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no proofs": (lambda body: body.update(proofs=[]), "proves nothing"),
     "proofs by name": (lambda body: body.update(proofs={"a": 1}), "proves nothing"),
