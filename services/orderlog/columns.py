@@ -106,7 +106,9 @@ def from_arrow(content: bytes | memoryview) -> Columns:
                     break
                 batches.append(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise BatchUnreadable(what=f"it is no Arrow IPC stream ({type(error).__name__})") from error
+        raise BatchUnreadable(
+            what=f"it is not an Arrow IPC stream ({type(error).__name__})"
+        ) from error
     if size > BYTES_MAX:
         raise BatchUnreadable(what=f"unpacked it has more than {BYTES_MAX >> 20} MiB")
     check_size(count)

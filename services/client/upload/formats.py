@@ -54,7 +54,7 @@ def kind_of(path: Path) -> str:
     if kind is None:
         known = ", ".join(_KINDS)
         raise Unreadable(
-            f"{path.suffix or 'no suffix'} is none of {known}; save it as one of these"
+            f"{path.suffix or 'no suffix'} is not one of {known}; save it as one of these"
         )
     if is_packed and kind not in _TEXT_KINDS:
         raise Unreadable(f"{suffix} is not read compressed; unpack the file")

@@ -81,7 +81,7 @@ class TotalsAreaUnknown(Problem):
     """Totals are of pooling areas of the province served."""
 
     kind, reason = Kind.MALFORMED, "TOTALS_AREA_UNKNOWN"
-    message = "{pooling_area} is no pooling area of this province; declare by these: {choices}."
+    message = "{pooling_area} is not a pooling area of this province; choose one of {choices}."
     message_zh = "{pooling_area} 不是本省统筹地区; 可申报: {choices}。"
 
 

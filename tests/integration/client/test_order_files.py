@@ -285,8 +285,8 @@ def test_lines_of_json_have_two_suffixes_and_text_may_be_packed(tmp_path: Path) 
     ("name", "words"),
     [
         ("o.parquet.gz", ".parquet is not read compressed; unpack the file"),
-        ("o.xlsx", ".xlsx is none of .parquet, .csv, .arrow, .ndjson, .jsonl; save it as"),
-        ("o.zip", ".zip is none of "),
+        ("o.xlsx", ".xlsx is not one of .parquet, .csv, .arrow, .ndjson, .jsonl; save it as"),
+        ("o.zip", ".zip is not one of "),
     ],
 )
 def test_other_suffixes_are_refused_with_what_to_do(tmp_path: Path, name: str, words: str) -> None:

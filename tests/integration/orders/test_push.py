@@ -68,7 +68,7 @@ async def test_a_file_is_pushed_with_each_refused_row_named(
     ("name", "content", "words"),
     [
         ("orders.parquet", b"not parquet", "not a valid parquet file"),
-        ("orders.txt", b"", ".txt is none of"),
+        ("orders.txt", b"", ".txt is not one of"),
         ("orders.csv", b"order_no\n1\n", "column platform_hint is missing"),
         ("missing.csv", None, "cannot be read"),
     ],

@@ -122,7 +122,7 @@ UNPROVEN = {
     "the newest note": "the head at 5 is not signed as it stands there",
     "an older note as the newest": "the head at 5 is not signed as it stands there",
     "the log": "its newest head is missing",
-    "a state that looks the same in a byte": "258 is no state",
+    "a state that looks the same in a byte": "258 is not a state",
     "a moment beyond all clocks": "a moment cannot be read",
     "an industry that looks the same in a byte": "its records do not give its root",
 }

@@ -43,7 +43,7 @@ def test_a_fault_is_printed_and_fails(tmp_path: Path) -> None:
         ),
         (
             ["show", "average_wage", "--on", "2025-07-01", "--in", "Guangzhou"],
-            "Guangzhou is no place",
+            "Guangzhou is not a place",
         ),
         (
             ["show", "average_wage", "--on", "2025-07-01", "--in", "540100"],

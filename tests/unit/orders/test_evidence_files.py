@@ -310,7 +310,7 @@ def test_a_log_shorter_than_the_head_that_was_kept_says_so() -> None:
 def test_a_log_written_anew_says_so(page: dict[str, Any]) -> None:
     hashes, others = some_hashes(7), [*some_hashes(2), *some_hashes(9)[4:]]
     for second, words in (
-        (5, "its head at 5 is another one"),
+        (5, "its head at 5 is different"),
         (7, "does not contain the one at 5"),
     ):
         path = between(5, second, others)
