@@ -74,5 +74,5 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
 
 @pytest.fixture
 def clock() -> SetClock:
-    """A clock that stands at 1 July 2025, 09:00 in Shanghai, until it is set."""
+    """A clock that shows 1 July 2025, 09:00 in Shanghai, until it is set."""
     return SetClock(datetime(2025, 7, 1, 1, 0, tzinfo=UTC))

@@ -247,7 +247,7 @@ def reasons_page() -> str:
         "",
         "Written by `make docs`. A refusal carries its reason and facts in `google.rpc.ErrorInfo`",
         "and one sentence in English and in Chinese. Callers read the reason, never the sentence.",
-        "Reasons are added, never renamed.",
+        "From the first release on (ADR 12) reasons are added, never renamed.",
         "",
         "| reason | code | sentence | 中文 |",
         "|---|---|---|---|",
@@ -262,7 +262,7 @@ def reasons_page() -> str:
 
 
 def all_problems() -> list[type[Problem]]:
-    """Every kind of refusal with a reason of its own."""
+    """Every kind of refusal that has its own reason."""
     for module in pkgutil.walk_packages(services.__path__, "services."):
         if not {"__main__", "migrations", "alembic"} & set(module.name.split(".")):
             importlib.import_module(module.name)

@@ -33,7 +33,7 @@ def well_known() -> Path:
 
 
 def generate() -> None:
-    """Write protos/gen anew, so that nothing stale stays behind."""
+    """Rewrite protos/gen, so that no stale file is left."""
     draft = ROOT / "build" / "protos"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -54,7 +54,7 @@ def generate() -> None:
 
 
 def lint() -> int:
-    """Run buf over the protos, with google's common types beside them."""
+    """Run buf over the protos, together with google's common types."""
     for name in ("type/date.proto", "rpc/status.proto"):
         target = COMMON / "google" / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`python -m services.claims`: the claims service as a process of its own."""
+"""`python -m services.claims`: the claims service as its own process."""
 
 from __future__ import annotations
 

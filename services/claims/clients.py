@@ -1,4 +1,4 @@
-"""What claims ask over gRPC, before a transaction opens: enrolment and orders."""
+"""What claims asks over gRPC, before a transaction opens: enrolment and orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What claims publish: domain values in, event messages out."""
+"""What claims publishes: domain values in, event messages out."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, TypeVar, cast
 
 import grpc
@@ -124,6 +125,18 @@ def month_of(text: str) -> Month:
         return Month.parse(text)
     except ValueError:
         raise Refused(f"{text} is not a month; write it as 2025-07.") from None
+
+
+def day_of(text: str) -> date:
+    """The day in an argument, written as 2025-07-01. Raises Refused."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    # ISO 8601 has further forms, such as weeks.
+    if day is None or day.isoformat() != text:
+        raise Refused(f"{text} is not a day; write it as 2025-07-01.")
+    return day
 
 
 def sentence_of(problem: RemoteProblem | Problem) -> str:

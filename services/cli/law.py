@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import services
-from services.cli.connection import EXIT_CHECK_FAILED, Refused
+from services.cli.connection import EXIT_CHECK_FAILED, Refused, day_of
 from services.cli.explain import explain
 from services.kernel.parameter_check import (
     Places,
@@ -37,12 +37,18 @@ app.command()(explain)
 
 ROOT = Path(services.__file__).resolve().parent
 AREAS = ROOT / "kernel" / "parameters" / "pooling_areas.toml"
+DEFAULT_FOLDER = "the parameters of this installation"
 
 
 @app.command()
 def check(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with parameter files, at any depth.")
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="Folder with parameter files, at any depth.",
+            show_default=DEFAULT_FOLDER,
+        ),
     ] = ROOT,
 ) -> None:
     """Check parameter files; print one sentence per fault, with file, key and day."""
@@ -69,23 +75,26 @@ def show(
         ),
     ],
     on: Annotated[
-        datetime,
-        typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Day of the event."),
+        str, typer.Option(metavar="DAY", help="Day of the event, for example 2025-07-01.")
     ],
     where: Annotated[
         str, typer.Option("--in", metavar="PLACE", help="CN, a division code, or CODE@division.")
     ] = "CN",
     known: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], metavar="DAY", help="As published by this day; default: all."
-        ),
-    ] = None,
+        str, typer.Option(metavar="DAY", help="As published by this day; default: all.")
+    ] = "",
     folder: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="Folder with parameter files.")
+        Path,
+        typer.Option(
+            "--dir",
+            metavar="DIR",
+            help="Folder with parameter files.",
+            show_default=DEFAULT_FOLDER,
+        ),
     ] = ROOT,
 ) -> None:
     """Show the value in force on a day in a place, with its source and validity."""
+    day, known_by = day_of(on), day_of(known) if known else None
     paths = list(_files_of(name, folder))
     if not paths:
         raise Refused(f"There is no parameter {name}; `oip law names` lists them all.")
@@ -95,17 +104,23 @@ def show(
     for path in paths:
         parameter = _load(path)
         try:
-            value = parameter.on(on.date(), where, known.date() if known else None)
+            value = parameter.on(day, where, known_by)
         except ParameterNotFound as error:
             raise Refused(f"The parameter {error}.") from None
         console.print(f"{path.parent.parent.name}/{parameter.name}", style="bold")
-        console.print(_table(parameter, value, on.date(), where))
+        console.print(_table(parameter, value, day, where))
 
 
 @app.command()
 def names(
     folder: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="Folder with parameter files.")
+        Path,
+        typer.Option(
+            "--dir",
+            metavar="DIR",
+            help="Folder with parameter files.",
+            show_default=DEFAULT_FOLDER,
+        ),
     ] = ROOT,
 ) -> None:
     """List the parameters with their units."""

@@ -1,4 +1,4 @@
-"""Where commands print: a console of the width at hand, and progress bars of one look."""
+"""Output of commands: a console as wide as the terminal, and progress bars."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import csv
 import secrets
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from oip.type.v1 import type_pb2
 from rich.table import Table
 
-from services.cli.connection import Connection, Refused, connection_of, run
+from services.cli.connection import Connection, Refused, connection_of, day_of, run
 from services.cli.output import new_console
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
@@ -54,7 +53,7 @@ def declare(  # noqa: PLR0917 - typer calls it by name
     The latest declaration of a day counts; all are kept. Orders cancelled after acceptance count,
     reversed orders do not. Declare a day without orders with --count 0.
     """
-    service_date = _day(day)
+    service_date = day_of(day)
     if count is None and not line and lines is None:
         raise Refused("Pass --count 0 for a day without orders, otherwise --line or --lines.")
     if lines is not None and line:
@@ -111,13 +110,6 @@ def _table(gaps: Iterable[orders_pb2.OrderGap]) -> Table:
             orders_pb2.OrderGap.Kind.Name(gap.kind),
         )
     return table
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Refused(f"{text} is not a day; write it as 2025-07-10.") from None
 
 
 def _from_options(lines: Iterable[str]) -> Totals:

@@ -1,4 +1,4 @@
-"""`python -m services.enrolment`: the enrolment service as one process."""
+"""`python -m services.enrolment`: the enrolment service as its own process."""
 
 from __future__ import annotations
 

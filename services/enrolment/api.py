@@ -166,7 +166,7 @@ def own_platform(name: str) -> str:
 
 
 def worker_id_of(name: str) -> int:
-    """The id in a worker's name; raises NotFound for what no worker's id looks like."""
+    """The id in a worker's name; raises NotFound for a text that is not an id."""
     (text,) = names.parse(name, "workers")
     if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
         raise NotFound(name=name)

@@ -1,4 +1,4 @@
-"""`python -m services.fund`: the fund service as a process of its own."""
+"""`python -m services.fund`: the fund service as its own process."""
 
 from __future__ import annotations
 

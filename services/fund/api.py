@@ -138,7 +138,9 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         month = month_from_wire(request.month, "month")
         reason = request.reason.strip()
         if not 0 < len(reason) <= REASON_CHARACTERS_MAX:
-            raise Malformed.of("reason", f"say why in 1 to {REASON_CHARACTERS_MAX} characters")
+            raise Malformed.of(
+                "reason", f"give the reason in 1 to {REASON_CHARACTERS_MAX} characters"
+            )
         return await self._step(
             request,
             month,

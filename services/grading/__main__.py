@@ -1,4 +1,4 @@
-"""`python -m services.grading`: the grading service as one process."""
+"""`python -m services.grading`: the grading service as its own process."""
 
 from __future__ import annotations
 

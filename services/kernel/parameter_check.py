@@ -207,9 +207,9 @@ def unknown_place(place: Any, places: Places | None) -> str:
         return ""
     platform, _, division = str(place).rpartition("@")
     if platform and not is_credit_code(platform):
-        return f"{platform} is no unified social credit code; copy it from the business licence"
+        return f"{platform} is not a unified social credit code; copy it from the business licence"
     if not is_division(division):
-        return f"{place} is no place; write CN or a division code, after a credit code with @"
+        return f"{place} is not a place; write CN, a division code, or CODE@division"
     return "" if places is None else _unlisted(division, province_of(division), places)
 
 
@@ -217,7 +217,7 @@ def _unlisted(division: str, province: str, places: Places) -> str:
     if province not in places.pooling_areas:
         return f"the province {province} is not known; add it to {POOLING_AREAS}.toml"
     if division != province and division not in places.pooling_areas[province]:
-        return f"{division} is no pooling area of {province}; see {POOLING_AREAS}.toml"
+        return f"{division} is not a pooling area of {province}; see {POOLING_AREAS}.toml"
     return ""
 
 
@@ -225,7 +225,7 @@ def _areas(row: Mapping[str, Any], key: str, file: str) -> Iterator[Fault]:
     """Pooling areas that do not lie in their province."""
     day, province = str(row.get("since", "")), str(row.get("in", NATIONAL))
     if not is_division(province) or province != province_of(province):
-        yield Fault(file, f"{key}.in", day, f"{province} is no province; name the province")
+        yield Fault(file, f"{key}.in", day, f"{province} is not a province; name the province")
         return
     for index, code in enumerate(row.get("value") or []):
         if is_division(str(code)) and province_of(str(code)) != province:

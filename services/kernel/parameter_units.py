@@ -107,7 +107,7 @@ def unknown_unit(unit: str) -> str:
     known = (
         "yuan, share, times, factor, days, months, years, hours, count of, grade, division codes"
     )
-    return f"{unit!r} is no unit; begin it with one of {known}, or write out a choice"
+    return f"{unit!r} is not a unit; begin it with one of {known}, or write out a choice"
 
 
 def misfit(value: Any, unit: str, at: str) -> Iterator[tuple[str, str]]:
@@ -120,7 +120,7 @@ def misfit(value: Any, unit: str, at: str) -> Iterator[tuple[str, str]]:
     for key, text in _texts(value, at, named="grade" if unit.startswith("grade") else ""):
         if choice:
             if text not in choice:
-                yield key, f"{text!r} is none of {', '.join(sorted(choice))}"
+                yield key, f"{text!r} is not one of {', '.join(sorted(choice))}"
         elif measures and not any(fits(text) for _, fits, _ in measures):
             form = " or ".join(dict.fromkeys(form for _, _, form in measures))
             yield key, f"{text!r} does not fit the unit {unit!r}; write {form}"
@@ -131,9 +131,9 @@ def _misfit_of_limit(value: Any, at: str) -> Iterator[tuple[str, str]]:
         yield at, "a limit is a count and a unit; write both"
         return
     if not _whole(str(value["count"])):
-        yield f"{at}.count", f"{value['count']!r} is no whole number"
+        yield f"{at}.count", f"{value['count']!r} is not a whole number"
     if str(value["unit"]) not in LIMIT_UNITS:
-        yield f"{at}.unit", f"{value['unit']!r} is none of {', '.join(sorted(LIMIT_UNITS))}"
+        yield f"{at}.unit", f"{value['unit']!r} is not one of {', '.join(sorted(LIMIT_UNITS))}"
 
 
 def _choice(unit: str) -> frozenset[str]:

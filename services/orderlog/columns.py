@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
 
 
 class BatchUnreadable(Problem):
-    """The batch is not what it says it is."""
+    """The batch does not have the form it declares."""
 
     kind, reason = Kind.MALFORMED, "BATCH_UNREADABLE"
     message = "The batch cannot be read: {what}; send it again as the proto describes it."
@@ -106,7 +106,9 @@ def from_arrow(content: bytes | memoryview) -> Columns:
                     break
                 batches.append(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise BatchUnreadable(what=f"it is no Arrow IPC stream ({type(error).__name__})") from error
+        raise BatchUnreadable(
+            what=f"it is not an Arrow IPC stream ({type(error).__name__})"
+        ) from error
     if size > BYTES_MAX:
         raise BatchUnreadable(what=f"unpacked it has more than {BYTES_MAX >> 20} MiB")
     check_size(count)
@@ -146,7 +148,7 @@ def from_rows(rows: Sequence[Any]) -> Columns:
 
 
 def _small(numbers: Any) -> Any:
-    """An enum may hold any int32; what does not fit a byte is no industry and no state."""
+    """An enum may be any int32; one that does not fit a byte is not an industry or a state."""
     fits = pc.and_(pc.greater_equal(numbers, 0), pc.less(numbers, 128))
     return pc.if_else(fits, numbers, 0).cast(pa.int8())
 

@@ -26,10 +26,10 @@ ROWS_SCHEMA = pa.schema([pa.field("log_index", pa.int64()), *SCHEMA])
 
 
 class ArchiveBroken(Problem):
-    """An archive does not hold."""
+    """An archive is not valid."""
 
     kind, reason = Kind.MALFORMED, "ARCHIVE_BROKEN"
-    message = "The archive does not hold: {what}. Do not rely on it; use another copy."
+    message = "The archive is not valid: {what}. Do not rely on it; use another copy."
     message_zh = "归档不成立: {what}。请勿采信, 并改用其他副本。"
 
 

@@ -51,7 +51,7 @@ def verifier_key(name: str, key: Ed25519PublicKey) -> str:
 
 
 def open_note(note: str, verifier: str) -> Head:
-    """The head in a note signed by this verifier key; raises ValueError if it does not hold.
+    """The head in a note signed by this verifier key; raises ValueError if it is not valid.
 
     The note says that and nothing else: a further line would be read as signed.
     """
@@ -71,7 +71,7 @@ def open_note(note: str, verifier: str) -> Head:
     try:
         key.verify(signed[KEY_ID_BYTES:], f"{text}\n".encode())
     except InvalidSignature:
-        raise ValueError("the signature of the checkpoint does not hold") from None
+        raise ValueError("the signature of the checkpoint is not valid") from None
     named, size, root = text.split("\n")
     head = Head(named, int(size), base64.b64decode(root, validate=True))
     if note != _note(head, name, signed):

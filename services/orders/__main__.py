@@ -1,4 +1,4 @@
-"""`python -m services.orders`: the orders service as a process of its own."""
+"""`python -m services.orders`: the orders service as its own process."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def order_batch_recorded(batch: Batch, tallies: Sequence[Tally]) -> events_pb2.O
 def order_gap_found(
     platform: str, day: date, revision: int, gaps: Sequence[Gap]
 ) -> events_pb2.OrderGapFound:
-    """A day's declared and held orders were compared."""
+    """A day's declared and stored orders were compared."""
     return events_pb2.OrderGapFound(
         platform=names.name("platforms", platform),
         service_date=date_to_wire(day),

@@ -62,9 +62,10 @@ LOG_WITHOUT_GAP = Invariant(
     "I5-orders-log", "the roots give every head and node of the log, without a gap"
 )
 RECEIPTS_PUBLISHED = Invariant(
-    "I5-orders-published", "each receipt is the audited one, and its event says what is held"
+    "I5-orders-published",
+    "each receipt is the audited one, and its event agrees with the stored batch",
 )
-HEADS_SIGNED = Invariant("I5-orders-heads", "every head of a log is signed as it is held")
+HEADS_SIGNED = Invariant("I5-orders-heads", "every stored head of a log has a valid signature")
 AREAS_OF_PLACES = Invariant("I5-orders-areas", "each order has the pooling area of its place")
 
 INVARIANTS: tuple[Invariant, ...] = (
@@ -202,9 +203,9 @@ class LogVerifier:
         for platform, end in self._ends.items():
             if end.size > 0 or end.node_count:
                 what = f"{max(end.size, 0)} batches and {end.node_count} nodes"
-                self._log_differs(f"the log of {platform} has {what}, and no batch is held")
+                self._log_differs(f"the log of {platform} has {what}, and no batch is stored")
         for name in await store.list_missing_batches(self._tx, SHOWN_MAX + 1):
-            self._event_differs(f"{name} was recorded and is not held")
+            self._event_differs(f"{name} was recorded and is not stored")
 
     async def _check_position(
         self,
@@ -266,7 +267,7 @@ class LogVerifier:
         except DecodeError:
             event = events_pb2.OrderBatchRecorded()
         if event != events.order_batch_recorded(batch, tallies):
-            self._event_differs(f"the event of {batch.name} differs from what is held")
+            self._event_differs(f"the event of {batch.name} differs from the stored batch")
 
     def _check_head(self, progress: LogProgress, position: LogPosition) -> None:
         head, size = position.head, position.index + 1
@@ -282,7 +283,7 @@ class LogVerifier:
     async def _fill_gap(
         self, progress: LogProgress, index: int, *, is_reported: bool = False
     ) -> None:
-        """Advance over positions without a batch by the nodes that are held of them."""
+        """Advance over positions without a batch by the stored nodes of them."""
         start = progress.size
         if not progress.is_followed or start >= index:
             return
@@ -298,7 +299,7 @@ class LogVerifier:
             progress.append(nodes[position])
 
     async def _compare_nodes(self) -> None:
-        """Compare the nodes completed since the last comparison with those held."""
+        """Compare the nodes completed since the last comparison with the stored ones."""
         progress = self._progress
         if progress is None or not progress.nodes:
             return
@@ -310,7 +311,7 @@ class LogVerifier:
         progress.nodes = {}
 
     async def _check_end(self) -> None:
-        """Compare the end of a log with the one that its next batch would be added to."""
+        """Compare the end of a log with the stored one, to which its next batch would be added."""
         await self._compare_nodes()
         progress = self._progress
         if progress is None:

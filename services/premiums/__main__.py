@@ -1,4 +1,4 @@
-"""`python -m services.premiums`: the premium service as a separate process."""
+"""`python -m services.premiums`: the premium service as its own process."""
 
 from __future__ import annotations
 

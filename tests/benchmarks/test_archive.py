@@ -1,4 +1,4 @@
-"""What an archived order costs: bytes beside those in the database, and how fast it goes.
+"""What an archived order costs: bytes, compared with the database, and time.
 
 `OIP_BENCH_ARCHIVE_ROWS` sets the size (default 400,000 rows of one platform's month).
 """
@@ -34,7 +34,7 @@ from tests.support.uploads import execute, orders_client
 
 ROWS = int(os.environ.get("OIP_BENCH_ARCHIVE_ROWS", "400000"))
 LATER = datetime(2025, 9, 1, 1, 0, tzinfo=UTC)
-# The archive is what remains after years: it has to be small beside the database.
+# The archive is what remains after years: it has to be small compared with the database.
 ARCHIVE_VS_DATABASE_MAX = 0.25
 
 _SIZES = """
@@ -48,9 +48,9 @@ where c.oid in (select relid from pg_partition_tree('orders.orders') where islea
 
 
 def month(count: int) -> pa.Table:
-    """Orders with as much chance in them as real ones, sent as they end: numbers, workers, times.
+    """Orders as random as real ones, sent as they end: numbers, workers, times.
 
-    The generator of the intake benchmark follows a formula, which compresses far too well.
+    The generator of the intake benchmark follows a formula, which compresses too well.
     """
     chance = random.Random(7)
     start = microseconds(datetime(2025, 7, 1, tzinfo=UTC)) // 1_000_000

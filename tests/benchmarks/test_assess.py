@@ -1,4 +1,4 @@
-"""Assessing a month costs by tallies, not by orders; and what the rules cost over a bare sum."""
+"""The cost of an assessment follows tallies, not orders; and the cost of the rules over a sum."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.bench import keep
 from tests.support.databases import Databases
 
 TALLIES = 200_000
-FEW, MANY = 5, 50  # orders a tally
+FEW, MANY = 5, 50  # orders per tally
 TRIALS = 5
 HOLD = {"assess_vs_tenth_of_orders": 1.2}
 NOW = datetime(2025, 10, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ class Undo(Exception):  # noqa: N818 - no error: it ends a trial without a trace
 
 @pytest.fixture
 async def database(databases: Databases) -> AsyncIterator[Database]:
-    """July with few orders a tally, and in another database with ten times as many."""
+    """July with few orders per tally, and in another database with ten times as many."""
     url = await databases.fresh("premiums")
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute("set search_path to premiums")

@@ -1,6 +1,6 @@
 """Intake against the bare COPY of the same rows into the same tables with the same indexes.
 
-Both sides run here, one after the other, on the same server. The service is a process of its own
+Both sides run here, one after the other, on the same server. The service is a separate process
 with its worker processes; client and servers share the machine's cores. `OIP_BENCH_ROWS` sets the
 size (default two million rows over 31 days and 200,000 workers).
 """
@@ -88,7 +88,7 @@ async def test_intake_keeps_up_with_copy(stack: Settings, databases: Databases) 
     }
     keep(
         "intake",
-        f"{ROWS:,} orders over gRPC, evidence included, beside one bare COPY of the same rows",
+        f"{ROWS:,} orders over gRPC, evidence included, against one bare COPY of the same rows",
         figures,
         at_least=HOLD,
     )

@@ -70,8 +70,8 @@ async def test_look_up_stays_flat_while_intake_runs(stack: Settings, databases: 
     find, bare, empty = seconds["find"], seconds["select"], seconds["empty"]
     keep(
         "look_up",
-        f"a worker's orders at a moment among {HELD:,} while intake runs, beside the bare SELECT;"
-        " intake of new orders then, beside intake at a million",
+        f"a worker's orders at a moment among {HELD:,} while intake runs, against the bare SELECT;"
+        " intake of new orders then, against intake at a million",
         {
             "held_rows": HELD,
             "answers_priority": priority,
@@ -99,7 +99,7 @@ async def test_look_up_stays_flat_while_intake_runs(stack: Settings, databases: 
 
 
 async def fill(url: str, start: int, end: int) -> None:
-    """Load rows by COPY, a million at a time, and see to the statistics as autovacuum would.
+    """Load rows by COPY, a million at a time, and update the statistics as autovacuum would.
 
     One receipt stands for all of them, because a record is shown with its own.
     """
@@ -128,7 +128,7 @@ async def better_of_two(serving: Serving, url: str, *prefixes: str) -> float:
 
 
 def part(number: int, prefix: str) -> dict[str, list[Batch]]:
-    """New orders, at other times than those of other parts: nobody has ten orders at once."""
+    """New orders, at other times than those of other parts: no worker has ten orders at once."""
     return split(orders(PART, first=HELD + number * PART, prefix=prefix))
 
 
@@ -151,7 +151,7 @@ async def load(serving: Serving, prefix: str) -> AsyncIterator[None]:
 
 
 async def look(serving: Serving, url: str) -> tuple[dict[str, list[float]], float]:
-    """Ask from a process of its own; the seconds of each side, and rows taken a second then."""
+    """Ask from a separate process; the seconds of each side, and rows stored per second then."""
     rows_before, begin = await taken(url), time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -189,11 +189,11 @@ async def taken(url: str) -> int:
 
 
 def share(seconds: list[float], percent: int) -> float:
-    """The value below which so many percent lie."""
+    """The value below which this share of the values lies."""
     return sorted(seconds)[len(seconds) * percent // 100]
 
 
 async def eight_streams(serving: Serving) -> None:
-    """Two streams a platform at once."""
+    """Two streams per platform at once."""
     one, two = (part(number, str(number)) for number in (94, 95))
     await asyncio.gather(serving.upload(one), serving.upload(two))

@@ -63,7 +63,7 @@ _FILL = (
     select number, 2025 * 12 + 6, null, 'no proof of life', now()
     from award where number % 1000 = 0
     """,
-    # A year has been paid: the key's index is as large as in life.
+    # A year has been paid: the key's index is as large as in production.
     """
     insert into payment
     select number, kind, month, month, amount_fen, 0, pooling_area, industry
@@ -109,7 +109,7 @@ async def test_a_month_costs_at_most_twice_its_bare_insert(stack: Settings, fill
     )
     keep(
         "month_run",
-        f"a month's run over {AWARDS:,} awards in payment, beside the bare INSERT … SELECT of its"
+        f"a month's run over {AWARDS:,} awards in payment, against the bare INSERT … SELECT of its"
         " rows; the same month run again",
         {
             "month_run_seconds": median(ours),

@@ -1,4 +1,4 @@
-"""Our intake against what a user would otherwise write: FastAPI, an ORM, one INSERT an order.
+"""Our intake against what a user would otherwise write: FastAPI, an ORM, one INSERT per order.
 
 Both sides take the same orders here, one after the other, on the same server, each as a process of
 its own; clients and servers share the machine's cores. The reference writes into a plain copy of
@@ -71,7 +71,7 @@ async def test_intake_is_many_times_as_fast_as_what_a_user_would_otherwise_write
     reference = ROWS / seconds
     keep(
         "reference",
-        f"{ROWS:,} orders over gRPC, beside FastAPI and an ORM with one INSERT and commit an order",
+        f"{ROWS:,} orders over gRPC, against FastAPI, an ORM, one INSERT and commit per order",
         {
             "reference_rows_per_second": reference,
             "intake_rows_per_second": ROWS / arrow,

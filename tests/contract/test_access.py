@@ -1,4 +1,4 @@
-"""Who may call what: every method of every service, by the descriptors.
+"""The callers of every method of every service, by the descriptors.
 
 Each method has an access rule; with no token, with a wrong one, with a role it does not name, or as
 a platform without a credit code it is refused before its handler is reached.

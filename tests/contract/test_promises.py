@@ -1,4 +1,4 @@
-"""What other programs rely on is only ever added to: fields, numbers, methods, reasons."""
+"""What other programs rely on only grows: fields, numbers, methods, reasons."""
 
 from __future__ import annotations
 

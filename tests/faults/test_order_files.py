@@ -101,7 +101,7 @@ def test_a_parquet_bomb_is_refused_before_it_fills_the_memory(
 
 
 def bomb() -> pa.Table:
-    """A column of four gigabytes, which is one text and how often it comes."""
+    """A column of four gigabytes: one text and its number of repeats."""
     one = orders_table(1)
     columns: dict[str, Any] = {
         name: pa.repeat(one[name][0], BOMB_ROWS) for name in one.column_names
@@ -116,7 +116,7 @@ def bomb() -> pa.Table:
 async def test_a_reader_that_dies_is_one_sentence_for_the_client(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    # A pipe that nobody writes to: the reader waits for its beginning.
+    # A pipe without a writer: the reader waits for its beginning.
     file = tmp_path / "orders.csv"
     os.mkfifo(file)
     reading = asyncio.create_task(asyncio.to_thread(lambda: list(read_file(file))))

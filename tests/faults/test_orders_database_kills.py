@@ -28,7 +28,7 @@ BATCHES = 6
 LONGEST_SECONDS = 90
 # A held commit takes this long, which is long enough to be met; PostgreSQL's own greatest delay.
 COMMIT_DELAY_MICROSECONDS = 100_000
-# What the platform is told while nobody knows, or while the database starts: send it again.
+# The answer while the outcome is unknown, or while the database starts: send it again.
 AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 # The session that writes a batch: it alone has added to this table.
@@ -43,7 +43,7 @@ _COMMITTING = f"{_WRITING} and a.state = 'active' and a.query ilike 'commit%'"
 
 @pytest.fixture(scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
-    """A PostgreSQL server that nobody else uses."""
+    """A PostgreSQL server that no other test uses."""
     server = PostgresServer(tmp_path_factory.mktemp("killed") / "postgres")
     await migrate(await server.start(), ["orders"])
     await enrol(server.url)
@@ -75,12 +75,12 @@ async def taking(
         assert told <= AGAIN
         assert told or all_known
         await resolve(lives, serving, batches)
-        # The service outlives its database: it needs nobody to start it anew.
+        # The service outlives its database and needs no restart.
         assert serving.process.returncode is None
 
 
 async def resolve(lives: Lives, serving: Serving, batches: list[Batch]) -> None:
-    """The same ids again until each batch has its receipt; then nothing is lost or doubled."""
+    """The same ids again until each batch has its receipt; then nothing is lost or duplicated."""
     resolved = upload_orders(serving.stub(SWIFT), SWIFT, batches)
     for receipt in await asyncio.wait_for(resolved, LONGEST_SECONDS):
         lives.keep(receipt)
@@ -169,7 +169,7 @@ async def test_a_session_killed_in_its_commit_leaves_an_answer_that_is_true(live
 
 
 async def hold_commits(url: str, microseconds: int) -> None:
-    """Let each commit wait before it is flushed, also if nobody else commits."""
+    """Let each commit wait before it is flushed, even if no other session commits."""
     await ask(url, f"alter system set commit_delay = {microseconds}")
     await ask(url, "alter system set commit_siblings = 0")
     await ask(url, "select pg_reload_conf()")

@@ -76,7 +76,7 @@ async def worker_enrolled(lives: Lives, _serving: Serving) -> Callable[[Serving]
 
 
 async def totals_declared(lives: Lives, serving: Serving) -> Callable[[Serving], Awaitable[None]]:
-    """The platform declares a day; asked again with the same id, it is declared once."""
+    """The platform declares a day; a repeat with the same id declares it once."""
     day = date_pb2.Date(year=2025, month=7, day=1 + secrets.randbelow(28))
     request = pb.DeclareOrderTotalsRequest(
         request_id=f"declare-{secrets.token_hex(6)}",
@@ -143,7 +143,7 @@ async def test_a_service_killed_at_a_failpoint_loses_and_doubles_nothing(
 ) -> None:
     async with serving_orders(lives.settings, OIP_FAILPOINT=f"{place}:kill") as serving:
         resolves = await PROVOKED[place.partition(".")[0]](lives, serving)
-        # A failpoint that nothing reaches kills nobody, and this fails.
+        # A failpoint that is not reached kills no process, and this fails.
         ended = await asyncio.wait_for(serving.process.wait(), DEATH_SECONDS)
         assert ended == -signal.SIGKILL
 

@@ -1,6 +1,6 @@
 """Orders under too large, harmful or silent callers; OIP_SEED repeats a run.
 
-The service runs as a process of its own, so that its memory can be read from outside.
+The service runs as a separate process, so that its memory can be read from outside.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ async def send(serving: Serving, *batches: Any, seconds: float = 60) -> list[Any
 
 
 async def is_well(serving: Serving, name: str) -> bool:
-    """Whether the service takes the next batch as if nothing had been."""
+    """Whether the service accepts the next batch as usual."""
     (answer,) = await send(serving, as_rows(name, [row(name)]))
     return bool(answer.receipt.created_count == 1)
 
@@ -86,7 +86,7 @@ def memory(serving: Serving, line: str) -> int:
 
 
 def begin_peak(serving: Serving) -> int:
-    """Let the kernel measure the peak anew; where it stands."""
+    """Let the kernel measure the peak again; the present value."""
     Path(f"/proc/{serving.process.pid}/clear_refs").write_text("5", encoding="ascii")
     return memory(serving, "VmRSS")
 
@@ -316,7 +316,7 @@ async def test_streams_whose_answers_nobody_reads_hold_little_and_hinder_nobody(
 
     calls = [stub.UploadOrders(requests(one), timeout=DEAF_SECONDS) for one in range(4)]
     assert await is_well(serving, "beside-deaf")
-    # The client's library calls a write that the deadline cuts off an internal error of its own.
+    # The client's library calls a write that the deadline cuts off an internal error.
     ends = {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL}
     assert {await call.code() for call in calls} <= ends
 

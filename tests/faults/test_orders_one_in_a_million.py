@@ -17,7 +17,7 @@ from tests.support.uploads import table_of
 from tests.support.wrong_rows import KINDS, NAMES, wrong
 
 ROWS = 1_000_000
-# Where the wrong row stands: at the ends of a batch or of all, and between.
+# The position of the wrong row: at the ends of a batch or of all, and between.
 PLACES = (0, ROWS - 1, ROWS_MAX - 1, ROWS_MAX, 7, 123_456, 500_001, 777_777, 999_998)
 ANSWER_BYTES_MAX = 4096
 
@@ -31,7 +31,7 @@ async def filled(stack: Settings, databases: Databases) -> Settings:
 
 @pytest.fixture(scope="module")
 async def serving(filled: Settings) -> AsyncIterator[Serving]:
-    """A process of its own, as the platform's is: two cores have enough to do."""
+    """A separate process, as the platform's is: two cores have enough to do."""
     async with serving_orders(filled) as serving:
         yield serving
     # Every row that a receipt says was created is there, once.

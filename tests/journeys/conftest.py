@@ -23,7 +23,7 @@ ORDERS, WORKERS, SEED = 4_000, 400, 7
 
 
 def nothing(_count: int = 1) -> None:
-    """Nobody watches the progress of a test."""
+    """A test shows no progress."""
 
 
 @dataclass

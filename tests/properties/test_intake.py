@@ -1,6 +1,6 @@
 """Whatever platforms send, in whatever order and however often: receipts and tallies are exact.
 
-A dictionary of what is held is the specification: it takes the batches in the order of the log.
+A dictionary of the stored orders is the specification: it takes the batches in log order.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class HeldOrders:
     orders: dict[str, dict[int, Row]] = field(default_factory=dict)
 
     def take(self, rows: Sequence[Row]) -> list[Any]:
-        """What becomes of each row: created, exists, or the status of its rejection."""
+        """The outcome of each row: created, exists, or the status of its rejection."""
         before = {order_no: dict(revisions) for order_no, revisions in self.orders.items()}
         return [self._take(one, before.get(one["order_no"], {})) for one in rows]
 

@@ -98,7 +98,7 @@ async def test_the_statement_of_the_month_gives_the_lines_that_the_rule_gives(
     in_force = rates({tally.key for tally in counted}, own, LAW)
 
     by_rule = premium_lines(counted, in_force, due)
-    # A batch holds a cell once, so each tally comes in a batch of its own.
+    # A batch contains a cell once, so each tally comes in a separate batch.
     by_sql = await lines_by_sql(
         await database("premiums"), [[tally] for tally in counted], own, due
     )

@@ -8,7 +8,7 @@
     expect = {amount_yuan = "79897.40"}       # only these keys are compared
     provision = "人社厅函〔2025〕79号 第三十八条第(二)项"
 
-A case may name a `rule` of its own, and `refused = "REASON"` in the place of `expect` says that the
+A case may name another `rule`, and `refused = "REASON"` in the place of `expect` says that the
 rule refuses these facts with a Problem of that reason. `note` is for people.
 
 The adapter holds `RULES: dict[str, Callable[[date, dict[str, Any]], dict[str, Any]]]`; the name may

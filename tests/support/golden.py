@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parents[1] / "golden"
 
 
 def promised(name: str, lines: Iterable[str]) -> set[str]:
-    """The lines of a golden file that are gone; with OIP_GOLDEN=write it is written anew."""
+    """The lines of a golden file that are missing; with OIP_GOLDEN=write it is rewritten."""
     now = sorted(set(lines))
     path = FOLDER / name
     if os.environ.get("OIP_GOLDEN") == "write":

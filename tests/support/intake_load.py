@@ -1,4 +1,4 @@
-"""Generated orders in bulk, a service process that takes them, and the bare COPY beside it."""
+"""Generated orders in bulk, a service process for them, and the bare COPY to compare with."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def enrolled(databases: Databases) -> str:
 
 
 async def enrol_all(url: str) -> None:
-    """Enrol workers 1 to 200,000 with all platforms, as if enrolment had told of them."""
+    """Enrol workers 1 to 200,000 with all platforms, as if enrolment had published them."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute(
             "insert into orders.platform_worker select p, w from unnest(%s::text[]) p,"
@@ -161,7 +161,7 @@ async def checkpoint(url: str) -> None:
 
 @dataclass
 class Serving:
-    """The orders service as a process of its own."""
+    """The orders service as a separate process."""
 
     address: str
     process: asyncio.subprocess.Process
@@ -216,7 +216,7 @@ class Serving:
             watching.cancel()
 
     async def upload(self, parts: dict[str, list[Batch]]) -> tuple[float, list[pb.OrderBatch]]:
-        """Send each platform's batches on a stream of its own; seconds and receipts."""
+        """Send each platform's batches on a separate stream; seconds and receipts."""
         stubs = {platform: self.stub(platform) for platform in parts}
         begin = time.perf_counter()
         receipts = await asyncio.gather(
@@ -263,7 +263,7 @@ async def serving_orders_at(
         sys.executable,
         "-m",
         "services.orders",
-        # The scheduler shares cores by session first: load and service are not to be one.
+        # The scheduler shares cores by session first: load and service must not share one.
         start_new_session=True,
         env={
             **os.environ,
@@ -303,7 +303,7 @@ def split(table: pa.Table, run: str = "") -> dict[str, list[Batch]]:
 
 
 def some_of_each(table: pa.Table, count: int) -> pa.Table:
-    """So many rows of a table, the first ones of each platform, such that `split` finds them."""
+    """This many rows of a table, the first ones of each platform, such that `split` finds them."""
     quarter = table.num_rows // len(PLATFORMS)
     part = count // len(PLATFORMS)
     return pa.concat_tables(

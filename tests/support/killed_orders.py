@@ -22,7 +22,7 @@ from tests.support.uploads import violations_at
 SWIFT = PLATFORMS[0]
 ROWS_PER_BATCH = 200
 
-# Written in one piece: numbers, told events, audit rows and batches must count the same.
+# Written together: numbers, published events, audit rows and batches must count the same.
 _COUNTS = """
 select (select count(*) from orders.orders),
     (select count(distinct order_no) from orders.orders),
@@ -60,13 +60,13 @@ async def ask(url: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
 async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
     """Wait until something holds, and fail if it does not in time."""
     async with asyncio.timeout(seconds):
-        while not await holds():  # noqa: ASYNC110 - another process tells nobody
+        while not await holds():  # noqa: ASYNC110 - another process sends no notice
             await asyncio.sleep(0.05)
 
 
 @dataclass
 class Lives:
-    """What a platform knows of the service over all its lives: batches sent, receipts given."""
+    """What a platform knows of the service over all restarts: batches sent, receipts returned."""
 
     settings: Settings
     sent: list[Batch] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Lives:
         return self.settings.database_url
 
     def more(self, count: int) -> list[Batch]:
-        """So many batches of orders that were never sent."""
+        """This many batches of orders that were never sent."""
         first = len(self.sent) * ROWS_PER_BATCH
         table = orders(count * ROWS_PER_BATCH, first=first, prefix=secrets.token_hex(3))
         batches = list(split_into_batches(table, secrets.token_hex(4), ROWS_PER_BATCH))
@@ -86,7 +86,7 @@ class Lives:
         return batches
 
     async def send(self, serving: Serving, batches: Sequence[Batch]) -> set[grpc.StatusCode]:
-        """Send batches on one stream, keep each receipt; what those without one were told."""
+        """Send batches on one stream, keep each receipt; the refusals of those without one."""
 
         async def requests() -> AsyncIterator[pb.UploadOrdersRequest]:
             for one in batches:

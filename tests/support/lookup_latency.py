@@ -1,8 +1,8 @@
 """Asks `FindOrders`, the bare SELECT and an empty call in turn, as a caller on another machine.
 
-`python -m tests.support.looking` with `LOOK_ADDRESS`, `LOOK_URL`, `LOOK_TOKEN` and `LOOK_COUNT`
-set; prints the seconds of each side as JSON. A process of its own, because a question that waits
-for the load generator measures the load generator. The empty call is what gRPC takes by itself.
+`python -m tests.support.lookup_latency` with `LOOK_ADDRESS`, `LOOK_URL`, `LOOK_TOKEN` and
+`LOOK_COUNT` set; prints the seconds of each side as JSON. A separate process, because a query that
+waits for the load generator measures the load generator. The empty call measures gRPC alone.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def look(address: str, url: str, token: str, count: int) -> dict[str, list
     stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
     health = channels.stub(health_pb2_grpc.HealthStub, "orders")
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        # As the service has it: else the bare side is planned anew each time.
+        # As in the service; otherwise the bare side is planned again each time.
         await connection.execute("set plan_cache_mode = force_generic_plan")
 
         async def find(worker: int, moment: datetime) -> int:
@@ -74,7 +74,7 @@ async def look(address: str, url: str, token: str, count: int) -> dict[str, list
         seconds: dict[str, list[float]] = {name: [] for name in sides}
         query = _MOMENTS.format(count=len(sides) * (WARM + count))
         moments: list[Any] = await (await connection.execute(query)).fetchall()
-        assert len(moments) == len(sides) * (WARM + count), "too few orders for so many look-ups"
+        assert len(moments) == len(sides) * (WARM + count), "too few orders for this many look-ups"
         keep_what_is_loaded()
         for turn in range(0, len(moments), len(sides)):
             for (name, ask), (worker, moment) in zip(

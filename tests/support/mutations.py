@@ -1,6 +1,6 @@
-"""Files changed at random. As a program: how the client reads so many mutations of a file.
+"""Files changed at random. As a program: how the client reads many mutations of a file.
 
-`python -m tests.support.mutating FILE MAPPING` prints how often each outcome was; OIP_SEED repeats
+`python -m tests.support.mutations FILE MAPPING` prints how often each outcome was; OIP_SEED repeats
 a run. A mutation that breaks the program ends it.
 """
 

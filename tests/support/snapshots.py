@@ -54,7 +54,7 @@ class Snapshot:
                     return
 
     async def restore_in_new_epoch(self) -> None:
-        """The same; events that follow are published under numbers of their own."""
+        """The same; events that follow are published under separate numbers."""
         await self.restore()
         epoch = secrets.token_hex(6)
         async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:

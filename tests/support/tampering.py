@@ -209,20 +209,20 @@ CHANGES = {
     ),
     "all batches": (
         "delete from orders.order_batch; delete from orders.checkpoint",
-        f"the log of {SWIFT} has 5 batches and 8 nodes, and no batch is held",
+        f"the log of {SWIFT} has 5 batches and 8 nodes, and no batch is stored",
     ),
-    "the last batch with its head": (CUT, "orderBatches/b4 was recorded and is not held"),
+    "the last batch with its head": (CUT, "orderBatches/b4 was recorded and is not stored"),
     "the last batch, not in the audit": (
         f"{CUT}; delete from orders.audit where right(resource, 2) = 'b4'",
-        "orderBatches/b4 was recorded and is not held",
+        "orderBatches/b4 was recorded and is not stored",
     ),
     "the last batch, not published": (
         f"{CUT}; delete from orders.outbox where pub_seq = 5",
-        "orderBatches/b4 was recorded and is not held",
+        "orderBatches/b4 was recorded and is not stored",
     ),
     "a whole platform": (
         "; ".join(f"delete from orders.{table}" for table in (*ALL, "order_log")),
-        "orderBatches/b0 was recorded and is not held",
+        "orderBatches/b0 was recorded and is not stored",
     ),
     # Around the log.
     "order of which a later revision came first": (
@@ -255,7 +255,7 @@ CHANGES = {
             "update orders.outbox set payload = substr(payload, 1, length(payload) - 2)"
             " where pub_seq = 2"
         ),
-        "orderBatches/b1 differs from what is held",
+        "orderBatches/b1 differs from the stored batch",
     ),
     "audit": ("delete from orders.audit", "b0 has no audit row"),
     "the end of the audit": (

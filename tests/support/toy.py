@@ -1,4 +1,4 @@
-"""Two services small enough to see through: `toy` rings bells, `echo` counts the rings."""
+"""Two minimal services: `toy` rings bells, `echo` counts the rings."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.support.databases import Databases
 
 @asynccontextmanager
 async def enrolment_and_orders(settings: Settings, databases: Databases) -> AsyncIterator[Stack]:
-    """Both, with databases of their own."""
+    """Both, with separate databases."""
     url = await databases.fresh("enrolment", "orders")
     filled = settings.model_copy(update={"database_url": url})
     async with run_stack([ENROLMENT, ORDERS], filled, any_port=True, grace=1) as running:

@@ -10,7 +10,7 @@ from oip.orders.v1 import orders_pb2 as pb
 from tests.support.uploads import NINE, row
 
 S = pb.OrderRejection
-# Beside any clock that a test runs by.
+# Outside the range of any clock that a test uses.
 FUTURE = datetime(2099, 1, 1, tzinfo=UTC)
 
 KINDS: dict[int, dict[str, Any]] = {

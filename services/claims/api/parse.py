@@ -203,7 +203,7 @@ def judgements(
 def reason(value: str) -> str:
     """A reason, which may not be empty."""
     if not value.strip():
-        raise Malformed.of("reason", "say why, in a sentence")
+        raise Malformed.of("reason", "give the reason in one sentence")
     return text(value, "reason")
 
 

@@ -1,1 +1,1 @@
-"""Changes of claims, a module for each aggregate: load, decide, save, publish."""
+"""Changes of claims, with a module for each aggregate: load, decide, save, publish."""

@@ -154,7 +154,7 @@ def _by_name(case: Case, served: str, real: Sequence[OrderEvidence]) -> Attribut
     )
     industry = case.enquiry.industry or (closest.industry if closest else None)
     if industry is None:
-        raise Malformed.of("enquiry.industry", "say the industry: no order record does")
+        raise Malformed.of("enquiry.industry", "name the industry, because no order record has it")
     area = case.enquiry.pooling_area or (closest.pooling_area if closest else "")
     if not area:
         area = provisions.pooling_area_of(

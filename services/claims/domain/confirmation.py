@@ -177,7 +177,7 @@ def _attribution_findings(case: Case, attribution: Attribution) -> tuple[Finding
         provisions.SEVERAL_PLATFORMS,
         Outcome.CALCULATED,
         (
-            f"The case is charged by this ground: {attribution.basis.value}.",
+            f"The case is charged on this basis: {attribution.basis.value}.",
             f"费用归属依据: {attribution.basis.zh}。",
         ),
         weight=Weight.MARK,

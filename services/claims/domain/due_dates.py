@@ -160,7 +160,7 @@ def clock_finding(clock: StepClock, calendar: WorkCalendar) -> Finding:
     )
     start = f"{clock.limit}, counted from the day after {clock.start}"
     if due is None:
-        text = f"The time of {start}, stands still."
+        text = f"The time of {start}, is stopped."
         text_zh = f"时限 {clock.limit.in_chinese}, 自 {clock.start} 次日起算, 现已中止。"
     else:
         open_year = " That year's holiday notice is not known yet." if due.provisional else ""

@@ -1,4 +1,4 @@
-"""The provisions that claims apply, and the parameters they read.
+"""The provisions that claims applies, and the parameters it reads.
 
 The pilot's own list of situations has not been published in full; what stands here is modelled on
 the work-injury regulations (工伤保险条例) and tagged so, until a province confirms it.

@@ -90,7 +90,7 @@ class StepClock:
 
     @property
     def is_paused(self) -> bool:
-        """Whether the clock stands still."""
+        """Whether the clock is stopped."""
         return any(pause.end is None for pause in self.pauses)
 
     def paused(self, day: date) -> StepClock:
@@ -108,7 +108,7 @@ class StepClock:
         )
 
     def due(self, calendar: WorkCalendar) -> Due | None:
-        """The last day; None while the clock stands still."""
+        """The last day; None while the clock is stopped."""
         if self.is_paused:
             return None
         day = self.start
@@ -128,7 +128,7 @@ class StepClock:
     def remaining(self, calendar: WorkCalendar, today: date) -> int:
         """Working days left after today; negative when overdue, never 0 once the day has passed.
 
-        While the clock stands still: the days of the limit's own kind that are left.
+        While the clock is stopped: the days that are left, counted in the unit of the limit.
         """
         due = self.due(calendar)
         if due is None:

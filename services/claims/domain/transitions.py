@@ -22,7 +22,7 @@ ITEM_LENGTH_MAX = 200
 
 
 def request_evidence(claim: Claim, items: tuple[str, ...], day: date, law: Law) -> Claim:
-    """Ask once for all that is missing; the check stands still and the time for the reply runs."""
+    """Ask once for all that is missing; the check is stopped and the time for the reply runs."""
     if not 1 <= len(items) <= ITEMS_MAX:
         raise Malformed.of("items", f"name 1 to {ITEMS_MAX} things that are missing")
     if any(not 1 <= len(item.strip()) <= ITEM_LENGTH_MAX for item in items):
@@ -65,7 +65,7 @@ def record_death(
 
 
 def stay(claim: Claim, day: date) -> Claim:
-    """Another body has to conclude first; the time stands still."""
+    """Another body has to conclude first; the time limit is stopped."""
     return replace(claim.after("stay"), clock=_paused(claim.clock, day))
 
 
@@ -101,7 +101,7 @@ def new_records(
 
 
 def take_in_order_records(claim: Claim) -> Claim:
-    """Order records came into evidence: the claim is not what was read before."""
+    """Order records came into evidence, so the claim has to be read again."""
     return replace(claim, revision=claim.revision + 1)
 
 

@@ -1,1 +1,1 @@
-"""The tables of claims, a module for each aggregate: `store.claims.get(...)`."""
+"""The tables of claims, with a module for each aggregate: `store.claims.get(...)`."""

@@ -141,7 +141,7 @@ async def insert_stay(
     stayed_by: str,
     now: datetime,
 ) -> None:
-    """Note why the time stands still."""
+    """Record why the time limit is stopped."""
     context = f"claims:{claim.id}:{claim.revision}:stay"
     await tx.execute(
         sa.insert(stays).values(

@@ -60,10 +60,10 @@ RECORD_STATEMENTS = {"late": bool, "named": bool}
 
 
 class EvidenceBroken(Problem):
-    """An evidence file does not hold."""
+    """An evidence file is not valid."""
 
     kind, reason = Kind.MALFORMED, "EVIDENCE_BROKEN"
-    message = "The evidence does not hold: {what}. Do not rely on it; export it again."
+    message = "The evidence is not valid: {what}. Do not rely on it; export it again."
     message_zh = "证据不成立: {what}。请勿采信, 并重新导出。"
 
 

@@ -87,7 +87,7 @@ def require_growth(first: Head, second: Head, path: Sequence[bytes]) -> Growth:
     if second.size < first.size:
         what = f"it had {first.size} batches, and has {second.size} today"
     elif second.size == first.size and second.root != first.root:
-        what = f"its head at {first.size} is another one today"
+        what = f"its head at {first.size} is different today"
     elif not tree.is_consistent(first.size, second.size, first.root, second.root, path):
         what = f"its head at {second.size} does not contain the one at {first.size}"
     if what:

@@ -81,7 +81,7 @@ def _in_size(table: pa.Table) -> Iterator[tuple[pa.Table, bytes]]:
 
 
 def _compacted(table: pa.Table) -> pa.Table:
-    """The same rows in buffers of their own, so that their bytes depend on the rows alone."""
+    """The same rows in separate buffers, so that their bytes depend on the rows alone."""
     columns = [
         pa.concat_arrays([*column.chunks, pa.array([], column.type)]) for column in table.columns
     ]

@@ -24,6 +24,8 @@ ROWS_PER_PIECE = 65_536
 LINE_BYTES_MAX = 1 << 20
 _READ_BYTES = 1 << 20
 _TEXT_KINDS = frozenset({"csv", "ndjson"})
+# How pyarrow reports a row with more or fewer cells than the header.
+_UNEVEN_ROW = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)")
 
 
 def pieces(path: Path, encoding: str = "utf-8") -> Iterator[pa.Table]:
@@ -52,7 +54,7 @@ def kind_of(path: Path) -> str:
     if kind is None:
         known = ", ".join(_KINDS)
         raise Unreadable(
-            f"{path.suffix or 'no suffix'} is none of {known}; save it as one of these"
+            f"{path.suffix or 'no suffix'} is not one of {known}; save it as one of these"
         )
     if is_packed and kind not in _TEXT_KINDS:
         raise Unreadable(f"{suffix} is not read compressed; unpack the file")
@@ -165,6 +167,12 @@ def _sentence(error: Exception, path: Path, kind: str, encoding: str, rows_befor
         )
     if reason == "Empty CSV file":
         return "it is empty, without even a header"
+    if match := _UNEVEN_ROW.search(reason):
+        row = f"row {int(match[1]) - 1}" if match[1] else "a row"
+        reason = (
+            f"{row} has {match[3]} cells, but the header has {match[2]}; write one cell for each "
+            "column, and put a cell that contains a comma in quotation marks"
+        )
     reason = re.sub(r"Row #(\d+)", lambda row: f"row {int(row[1]) - 1}", reason)
     reason = re.sub(r"in row (\d+)", lambda row: f"in row {int(row[1]) + rows_before + 1}", reason)
     return f"it is not a valid {kind} file ({reason})"

@@ -1,1 +1,1 @@
-"""Rules of enrolment: what a platform is, who is one person, what becomes of each row."""
+"""Rules of enrolment: what a platform is, what makes one person, and the outcome of each row."""

@@ -17,7 +17,7 @@ platforms = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
 
-# One row a person. The id is random and says nothing about the person.
+# One row per person. The id is random and says nothing about the person.
 workers = sa.Table(
     "worker",
     metadata,

@@ -59,7 +59,7 @@ async def find_ids(tx: Transaction, identity_indexes: Iterable[bytes]) -> dict[b
 async def get(tx: Transaction, cipher: ColumnCipher, worker_id: int) -> Worker:
     """A worker with the enrolments that the transaction may see, by platform.
 
-    Raises NotFound without any, so that a platform learns of its own workers only.
+    Raises NotFound without any, so that a platform sees its own workers only.
     """
     statement = _with_enrolment().where(workers.c.id == worker_id).order_by(enrolments.c.platform)
     rows = (await tx.execute(statement)).all()

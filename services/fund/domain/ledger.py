@@ -20,7 +20,7 @@ from services.kernel.scheme import Industry
 
 
 class UnbalancedError(ValueError):
-    """Amounts that must sum to zero do not: a defect of the program, and nothing may be posted."""
+    """Amounts do not sum to zero as they must: a defect of the program; nothing may be posted."""
 
 
 class Account(Enum):

@@ -61,7 +61,7 @@ def injury_kind_of(number: int) -> InjuryKind | None:
 
 
 def excluded_of(specialists: Sequence[str]) -> list[str]:
-    """Names of specialists who may not sit on a panel."""
+    """Names of specialists who are excluded from a panel."""
     if len(specialists) > EXCLUDED_MAX:
         raise Malformed.of("excluded_specialists", f"name at most {EXCLUDED_MAX:,}")
     for index, name in enumerate(specialists):

@@ -37,7 +37,7 @@ class PoolTooSmall(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "POOL_TOO_SMALL"
     message = (
-        "The pool has {available} specialists who may sit on this panel of {size}; "
+        "The pool has {available} eligible specialists for this panel of {size}; "
         "register more, or draw a smaller panel."
     )
     message_zh = "可抽取的专家仅 {available} 名, 不足 {size} 名; 请补充专家库或缩小专家组。"

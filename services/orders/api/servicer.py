@@ -241,7 +241,7 @@ class OrderApi(orders_pb2_grpc.OrderServiceServicer):
     async def ListOrderGaps(
         self, request: orders_pb2.ListOrderGapsRequest, context: Context
     ) -> orders_pb2.ListOrderGapsResponse:
-        """Days on which declared and held orders differ, or on which a platform was silent."""
+        """Days on which declared and stored orders differ, or on which a platform was silent."""
         platform = parse.optional_platform(request.platform)
         month = month_from_wire(request.month, "month")
         page, day = page_of(request, str, date, int, int), today(self._context.clock)

@@ -1,6 +1,6 @@
 """The parts of an archive: which batches a month has, and page by page their rows and log paths.
 
-Each part is read in a transaction of its own: nothing that is read can change, and no other call is
+Each part is read in a separate transaction: nothing that is read can change, and no other call is
 delayed.
 """
 

@@ -25,7 +25,7 @@ from services.runtime.storage.database import Transaction
 
 
 async def copy_rows(tx: Transaction, prepared: PreparedBatch, log: PlatformLog) -> None:
-    """COPY the rows straight into the table. Raises KnownRowsError if one of them may be held."""
+    """COPY the rows straight into the table. Raises KnownRowsError if one of them may be stored."""
     if log.misses_first_revisions:
         raise intake.KnownRowsError
     if prepared.leaf_count:
@@ -35,7 +35,7 @@ async def copy_rows(tx: Transaction, prepared: PreparedBatch, log: PlatformLog) 
 async def resolve_known_rows(
     tx: Transaction, prepared: PreparedBatch, log: PlatformLog, readers: ReaderPool
 ) -> tuple[PreparedBatch, PlatformLog]:
-    """Compare the rows with those held and store what is new: the batch and the log as they are."""
+    """Compare the rows with the stored ones and add the new ones: the resulting batch and log."""
     if not prepared.leaf_count:
         return prepared, log
     await staging.insert_staged(tx, copy_format.copy_parts(prepared.rows))

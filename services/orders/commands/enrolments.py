@@ -31,7 +31,7 @@ async def on_workers_enrolled(
 
 
 class EnrolledWorkers:
-    """Looks workers up, and remembers those it has waited for in vain."""
+    """Looks workers up, and remembers those who did not arrive in time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -74,8 +74,8 @@ async def compare_affected_days(
 async def compare_daily(context: ServiceContext) -> None:
     """Compare all platforms' days once each day in Asia/Shanghai, until cancelled.
 
-    So silence is published although nothing is sent. A repeat publishes nothing new, so that each
-    replica may run it and a failed comparison is simply repeated.
+    In this way silence is published although nothing is sent. A repeat publishes nothing new, so
+    that each replica may run it and a failed comparison is simply repeated.
     """
     compared: date | None = None
     while True:

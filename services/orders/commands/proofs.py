@@ -71,7 +71,7 @@ async def read_proof_parts(
     record = matching[-1]
     batch = await batch_store.get(tx, platform, record.batch_id)
     if batch is None or batch.batch_no != record.batch_no:
-        raise RecordsChanged(name=name, what="its batch is another")
+        raise RecordsChanged(name=name, what="its batch is a different one")
     checkpoint = await _signed_head(tx, signer, platform)
     size = checkpoint.log_size
     if not 0 <= batch.log_index < size:

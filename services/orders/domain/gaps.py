@@ -1,4 +1,4 @@
-"""Completeness: the totals a platform declares for a day against the orders held."""
+"""Completeness: the totals a platform declares for a day against the stored orders."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class HeldOrders:
-    """The orders held for a line of a day, and how many of them arrived late.
+    """The stored orders for a line of a day, and how many of them arrived late.
 
     Late means more than a day after the day itself, or after its totals were declared.
     """

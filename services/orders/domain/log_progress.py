@@ -1,4 +1,4 @@
-"""How far a log was verified from its start, and what was found to be wrong."""
+"""How far a log was verified from its start, and the violations found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN_MAX = 5
 
 @dataclass
 class Violations:
-    """What breaks an invariant: how many times, and the first of them in words."""
+    """What breaks an invariant: how many times, and the first sentences."""
 
     count: int = 0
     sentences: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class LogProgress:
     frontier: list[bytes] = field(default_factory=list)
     last_time: datetime | None = None
     is_followed: bool = True
-    # Nodes completed since they were last compared with those held.
+    # Nodes completed since they were last compared with the stored ones.
     nodes: dict[Position, bytes] = field(default_factory=dict)
 
     def append(self, leaf: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A platform's log: where it stands, its signed heads, and how a batch is added."""
+"""A platform's log: its end, its signed heads, and how a batch is added."""
 
 from __future__ import annotations
 

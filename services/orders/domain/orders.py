@@ -46,7 +46,7 @@ class Record:
         return order_name(self.platform, self.order_no)
 
     def is_near(self, moment: datetime, margin: timedelta) -> bool:
-        """Whether the moment lies between acceptance and end, give or take the margin."""
+        """Whether the moment lies between acceptance and end, within the margin."""
         is_accepted = self.accept_time - margin <= moment
         return is_accepted and (self.end_time is None or moment <= self.end_time + margin)
 

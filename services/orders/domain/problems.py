@@ -41,7 +41,7 @@ class LogBroken(Problem):
 
 
 class RecordsChanged(Problem):
-    """The records held do not match the signed log."""
+    """The stored records do not match the signed log."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "RECORDS_CHANGED"
     message = (
@@ -81,7 +81,7 @@ class TotalsAreaUnknown(Problem):
     """Totals are of pooling areas of the province served."""
 
     kind, reason = Kind.MALFORMED, "TOTALS_AREA_UNKNOWN"
-    message = "{pooling_area} is no pooling area of this province; declare by these: {choices}."
+    message = "{pooling_area} is not a pooling area of this province; choose one of {choices}."
     message_zh = "{pooling_area} 不是本省统筹地区; 可申报: {choices}。"
 
 
@@ -90,7 +90,7 @@ class TotalsIndustryUnknown(Problem):
 
     kind, reason = Kind.MALFORMED, "TOTALS_INDUSTRY_UNKNOWN"
     message = (
-        "Industry {industry} is none of the scheme's; declare ride-hailing (1), instant delivery "
-        "(2) or same-city freight (3)."
+        "Industry {industry} does not belong to the scheme; declare ride-hailing (1), instant "
+        "delivery (2) or same-city freight (3)."
     )
     message_zh = "行业 {industry} 不在保障范围内; 可申报: 出行(1)、即时配送(2)、同城货运(3)。"

@@ -1,4 +1,4 @@
-"""Rows that may be held already: the verdict on each, and the batch that remains."""
+"""Rows that may be stored already: the verdict on each, and the batch that remains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.orders.domain.row_rules import Status
 
 
 class Verdict(IntEnum):
-    """What the comparison of a row with the records held gives; one digit each."""
+    """The result of comparing a row with the stored records; one digit each."""
 
     NEW = 0
     EXISTS = 1
@@ -40,7 +40,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Resolution:
-    """The verdicts on the rows of a batch, one digit a row in the order of COPY."""
+    """The verdicts on the rows of a batch, one digit per row in the order of COPY."""
 
     verdicts: str
     refusals: Sequence[Refusal]

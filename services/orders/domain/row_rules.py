@@ -70,9 +70,10 @@ SENTENCES = {
     Status.WORKER_NOT_ENROLLED: "Enrol the worker with this platform first, then send it again.",
     Status.CONFLICT_IN_BATCH: "The batch has the same order and revision twice with different "
     "content; send a later state as a further revision.",
-    Status.EXISTS_WITH_DIFFERENT_CONTENT: "This order and revision is held with other content; "
-    "send the correction as a further revision.",
-    Status.REVISION_OLDER_THAN_HELD: "A later revision of the order is held; nothing to do.",
+    Status.EXISTS_WITH_DIFFERENT_CONTENT: "This order and revision is already stored with other "
+    "content; send the correction as a further revision.",
+    Status.REVISION_OLDER_THAN_HELD: "A later revision of the order is already stored; "
+    "nothing to do.",
 }
 
 

@@ -1,4 +1,4 @@
-"""The published comparisons of declared and held orders."""
+"""The published comparisons of declared and stored orders."""
 
 from __future__ import annotations
 

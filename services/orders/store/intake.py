@@ -21,7 +21,7 @@ _COLUMNS = ", ".join(COPY_COLUMNS)
 
 
 class KnownRowsError(Exception):
-    """COPY met a row that is held already: the batch has to go through staging."""
+    """COPY met a row that is already stored: the batch has to go through staging."""
 
 
 async def get_batch_numbers(tx: Transaction, count: int) -> list[int]:

@@ -79,7 +79,7 @@ full join order_tally t using (batch_no, platform, pooling_area, industry, servi
 where r.order_count is distinct from t.order_count
 """
 
-# Orders whose first revision is not held, and the logs that say whether they have such orders.
+# Orders whose first revision is not stored, and the logs that say whether they have such orders.
 FIRST_REVISION_MISMATCH_SQL = """
 select count(*) from (
     select platform from order_missing_first_revision m

@@ -151,5 +151,5 @@ def _record(row: Mapping[Any, Any]) -> Record:
         state = State(row["state"])
     except ValueError:
         name = order_name(row["platform"], row["order_no"])
-        raise RecordsChanged(name=name, what=f"{row['state']} is no state") from None
+        raise RecordsChanged(name=name, what=f"{row['state']} is not a state") from None
     return Record(**{**row, "state": state})

@@ -1,4 +1,4 @@
-"""The staging table: rows that may be held already, and one statement that gives each a verdict.
+"""The staging table: rows that may be stored already, and a statement with a verdict on each.
 
 Both statements give `verdicts` (a digit a row, in the order of COPY), `refused` (the rows that are
 not stored, in full if they conflict) and `tallies` (what the new rows add or take back).
@@ -25,7 +25,7 @@ create temporary table if not exists staged (
     order_no text collate "C", reason text
 ) on commit delete rows
 """
-# The content of a staged row (s) and of a held one (h) is the same.
+# The content of a staged row (s) and of a stored one (h) is the same.
 _IS_SAME = """(s.worker is not distinct from h.worker
             and s.industry is not distinct from h.industry
             and s.state is not distinct from h.state

@@ -99,7 +99,7 @@ async def find_first_day(tx: Transaction, platform: str) -> date | None:
 async def count_held_orders(
     tx: Transaction, platform: str, days: Iterable[date]
 ) -> dict[date, dict[Line, HeldOrders]]:
-    """The orders held of each of these days, by pooling area and industry."""
+    """The stored orders of each of these days, by pooling area and industry."""
     rows = await tx.execute(sa.text(_HELD_ORDERS_SQL), {"platform": platform, "days": list(days)})
     orders: dict[date, dict[Line, HeldOrders]] = {}
     for row in rows:

@@ -1,1 +1,1 @@
-"""Changes of premiums: load, decide, store, publish. A module an aggregate."""
+"""Changes of premiums: load, decide, store, publish; a module for each aggregate."""

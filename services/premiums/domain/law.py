@@ -1,4 +1,4 @@
-"""The provisions that premiums apply, and the parameters that hold their numbers."""
+"""The provisions that premiums applies, and the parameters with their numbers."""
 
 from __future__ import annotations
 

@@ -102,12 +102,12 @@ def base_on(key: LineKey, day: date, terms: Sequence[Term], law: Law) -> tuple[D
     term = term_in_force(terms, TermKind.BASE, day, industry)
     if term is None or term.since < lawful.since:
         base = lawful.decimal
-        text = f"The base of {industry.name} is {base} yuan an order."
+        text = f"The base of {industry.name} is {base} yuan per order."
         text_zh = f"{industry.zh}缴费基准额为每单 {base} 元。"
         inputs = facts(industry=industry, day=day)
     else:
         base = term.value
-        text = f"The base {base} yuan an order was assigned to the platform from {term.since}."
+        text = f"The base {base} yuan per order was assigned to the platform from {term.since}."
         text_zh = f"平台自 {term.since} 起适用缴费基准额每单 {base} 元。"
         inputs = facts(industry=industry, day=day, since=term.since, reason=term.reason)
     return base, Finding(

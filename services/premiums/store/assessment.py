@@ -1,7 +1,7 @@
 """Assessments: a month's work, in statements whose cost follows tallies, not orders.
 
-`insert_lines` is the set-based twin of `domain.lines.premium_lines`; a property test holds them
-equal.
+`insert_lines` is the set-based form of `domain.lines.premium_lines`; a property test compares the
+two.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Settings, clock, log and tasks: the room that every other room of the runtime may use."""
+"""Settings, clock, log and tasks, which every other package of the runtime may use."""

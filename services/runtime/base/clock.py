@@ -25,7 +25,7 @@ class SystemClock:
 
 
 class SetClock:
-    """A clock that stands still until it is set; simulated time for tests and the demo."""
+    """A clock that does not run but is set; simulated time for tests and the demo."""
 
     def __init__(self, moment: datetime) -> None:
         self._moment = _aware(moment)

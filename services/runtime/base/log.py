@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stderr; a constant event with fields, no personal data.
+"""Logs: one JSON object per line on stderr; a constant event with fields, no personal data.
 
 Call `configure` once, before grpc is imported: configuring logging later can deadlock with the
 threads of grpc.

@@ -220,7 +220,7 @@ class PostgresServer:
             os.chown(path, NOBODY, NOBODY)
 
     async def _choose_mode(self) -> str:
-        """The identity of the server: the own user, or for root a mode that the kernel allows."""
+        """The identity of the server: the same user, or for root a mode that the kernel allows."""
         if os.geteuid() != 0:
             return "none"
         for mode in ("namespace", "nobody"):

@@ -155,8 +155,8 @@ def unruled_methods(services: Iterable[str]) -> list[str]:
 def require_allowed(rule: type_pb2.Access | None, who: Caller) -> None:
     """Raise Forbidden unless the rule names one of the caller's roles."""
     if rule is None or not who.roles.intersection(rule.roles):
-        needed = ", ".join(role_name(role) for role in rule.roles) if rule else "nobody"
-        what = f"this needs one of the roles {needed}"
+        roles = ", ".join(role_name(role) for role in rule.roles) if rule else ""
+        what = f"this needs one of the roles {roles}" if roles else "no role may call this method"
         raise Forbidden(what=what)
     if who.is_platform and not who.platform:
         what = "the token has the role platform but names no platform"

@@ -136,9 +136,9 @@ async def change_ahead(
     *,
     resource: str,
 ) -> None:
-    """A change that a request makes ahead of its own, and that stays if that one is refused.
+    """A change that a request makes before its own, and that stays if its own is refused.
 
-    `work` runs in a transaction of its own and says whether it changed anything; if it did, the
+    `work` runs in a separate transaction and returns whether it changed anything; if it did, the
     audit row names the caller, `action` and `resource`. No answer is stored: a repeat of the
     request does `work` again, which must then find nothing left to do.
     """

@@ -1,4 +1,4 @@
-"""`oip evidence export`: every revision of a claim's orders, with what is only said kept apart."""
+"""`oip evidence export`: every revision of a claim's orders, unproven statements kept apart."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ def test_a_short_row_of_csv_is_named_wherever_it_stands(tmp_path: Path) -> None:
     path = csv(tmp_path, *[ROW.format(no=1)] * 70_000, "A,1")
     assert path.stat().st_size > LINE_BYTES_MAX
 
-    assert "row 70001: Expected 7 columns, got 2" in refusal(path)
+    assert "row 70001 has 2 cells, but the header has 7; write one cell for" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["o.csv", "o.ndjson"])
@@ -285,8 +285,8 @@ def test_lines_of_json_have_two_suffixes_and_text_may_be_packed(tmp_path: Path) 
     ("name", "words"),
     [
         ("o.parquet.gz", ".parquet is not read compressed; unpack the file"),
-        ("o.xlsx", ".xlsx is none of .parquet, .csv, .arrow, .ndjson, .jsonl; save it as"),
-        ("o.zip", ".zip is none of "),
+        ("o.xlsx", ".xlsx is not one of .parquet, .csv, .arrow, .ndjson, .jsonl; save it as"),
+        ("o.zip", ".zip is not one of "),
     ],
 )
 def test_other_suffixes_are_refused_with_what_to_do(tmp_path: Path, name: str, words: str) -> None:

@@ -30,7 +30,7 @@ async def empty_orders(running_orders: StackClient) -> Snapshot:
 
 @pytest.fixture
 async def client(running_orders: StackClient, empty_orders: Snapshot) -> StackClient:
-    """The service with the rows that it began with. Only tests of its own may change the day."""
+    """The service with the rows that it began with. Tests that use it may not change the day."""
     running_orders.clock.set(NOW)
     await empty_orders.restore()
     # After a batch of new rows intake expects new rows again, as a service does that just started.
@@ -41,7 +41,7 @@ async def client(running_orders: StackClient, empty_orders: Snapshot) -> StackCl
 
 @pytest.fixture(scope="module")
 async def running_pair(stack: Settings, databases: Databases) -> AsyncIterator[Stack]:
-    """Enrolment and orders with databases for the file, by the clock on the wall."""
+    """Enrolment and orders with databases for the file, by the machine's clock."""
     async with enrolment_and_orders(stack, databases) as running:
         yield running
 
@@ -63,6 +63,6 @@ async def pair(running_pair: Stack, empty_pair: tuple[Snapshot, ...]) -> Stack:
 
 @pytest.fixture
 async def new_client(stack: Settings, databases: Databases) -> AsyncIterator[StackClient]:
-    """The same with a service and a database of the test's own."""
+    """The same with a separate service and database for the test."""
     async with orders_client(stack, databases) as client:
         yield client

@@ -59,7 +59,7 @@ def new_folder(folder: Path) -> Path:
 
 @pytest.fixture
 def client(new_client: StackClient) -> StackClient:
-    """A service of the test's own, for tests that change the day."""
+    """A separate service, for tests that change the day."""
     return new_client
 
 
@@ -188,7 +188,7 @@ def test_any_changed_byte_is_found(folder: Path, tmp_path: Path) -> None:
 
 
 def rewritten(folder: Path, target: Path, change: Callable[[Archive], Archive]) -> None:
-    """A forger's archive: the manifest changed and its digest made anew."""
+    """A forger's archive: the manifest changed and its digest recomputed."""
     target.mkdir()
     archive = change(read_archive(folder))
     for file in archive.files:
@@ -248,7 +248,7 @@ def test_a_forged_manifest_is_found(
 
 
 def forged_rows(folder: Path, target: Path, forge: Callable[[pq.ParquetFile], object]) -> None:
-    """Rows changed with care: the file's digest and the manifest's made anew."""
+    """Rows changed with care: the digests of the file and of the manifest are recomputed."""
     target.mkdir()
     archive = read_archive(folder)
     (file,) = archive.files
@@ -347,7 +347,7 @@ def same(first: str, second: str) -> bool:
 async def test_the_command_line_archives_verifies_and_proves(
     client: StackClient, tmp_path: Path
 ) -> None:
-    # The command line signs its tokens by the clock on the wall.
+    # The command line signs its tokens by the machine's clock.
     now = SystemClock().now()
     month = str(Month.of(civil_day(now - timedelta(days=40))))
     client.clock.set(now - timedelta(days=40))

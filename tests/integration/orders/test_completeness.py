@@ -1,4 +1,4 @@
-"""Whether all orders came: declared totals, gaps, silence, and the events about them."""
+"""Completeness: declared totals, gaps, silence, and the events about them."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ async def test_totals_are_declared_from_a_file_or_line_by_line(pair: Stack, tmp_
         (f"{HEADER}440100,RIDE_HAILING,5.5\n", "line 2: '5.5' is not a count"),
         (f"{HEADER}440100,RIDE_HAILING\n", "line 2: '' is not a count"),
         (HEADER + "440100,RIDE_HAILING,5\n" * 2, "line 3: 440100 RIDE_HAILING occurs twice"),
-        (f"{HEADER}999999,RIDE_HAILING,5\n", "999999 is no pooling area of this province"),
+        (f"{HEADER}999999,RIDE_HAILING,5\n", "999999 is not a pooling area of this province"),
         ("\xff\x00", "no column"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Proofs of what is held, and what a dishonest operator with superuser rights cannot hide."""
+"""Proofs of stored records, and what a dishonest operator with superuser rights cannot hide."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_any_changed_byte_of_a_proof_is_found(log: StackClient) -> None:
         changed(lambda one: setattr(one.record, "order_batch", "platforms/x/orderBatches/y")),
     ]
     assert not any(is_proven(other, key) for other in others)
-    with pytest.raises(ValueError, match="does not hold"):
+    with pytest.raises(ValueError, match="is not valid"):
         notes.open_note(proof.checkpoint.note.replace("\n5\n", "\n6\n"), key)
 
 
@@ -135,7 +135,7 @@ async def test_a_changed_record_is_not_proven_any_more(log: StackClient) -> None
 
 
 async def test_a_forked_log_does_not_fit_a_head_given_out_before(log: StackClient) -> None:
-    """An operator who rewrites a batch and all that follows, signatures too, meets the old head."""
+    """A rewritten batch with all that follows, signatures too, contradicts the old head."""
     key = verifier_key(log)
     stub = log.orders("fund_officer")
     request = pb.ListCheckpointsRequest(platform=f"platforms/{SWIFT}")

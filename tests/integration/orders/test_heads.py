@@ -1,4 +1,4 @@
-"""Heads that somebody kept, against the log of today: `oip evidence checkpoints`, `consistency`."""
+"""Kept heads against today's log: `oip evidence checkpoints`, `consistency`."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ async def oip(client: StackClient, *words: object) -> Result:
 
 @pytest.fixture
 def client(new_client: StackClient) -> StackClient:
-    """A service of the test's own, because the day is that of the wall clock."""
+    """A separate service, because the day is that of the machine's clock."""
     return new_client
 
 
 @pytest.fixture
 async def kept(client: StackClient, tmp_path: Path) -> Path:
     """A log of three batches, its head kept, and then two more."""
-    # The command line signs its tokens by the clock on the wall.
+    # The command line signs its tokens by the machine's clock.
     client.clock.set(SystemClock().now())
     for number in range(5):
         if number == 3:
@@ -89,7 +89,7 @@ async def test_a_log_that_was_cut_says_so(client: StackClient, kept: Path) -> No
 
 
 async def test_a_log_that_was_written_anew_says_so(client: StackClient, kept: Path) -> None:
-    """Everything is gone; the operator, who has the key, sends other batches."""
+    """Everything was removed; the operator, who has the key, sends other batches."""
     tables = ("orders", "order_batch", "order_tally", "checkpoint", "log_node", "order_log")
     await execute(client, UNGUARDED + "; ".join(f"delete from orders.{one}" for one in tables))
 

@@ -1,4 +1,4 @@
-"""What a platform sends once an accident is reported can neither hide nor change the order."""
+"""Records that arrive after an accident report can neither hide nor change the order."""
 
 from __future__ import annotations
 

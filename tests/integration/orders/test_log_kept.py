@@ -1,4 +1,4 @@
-"""What intake does not go on from: a log that is not as it was signed; commit times never fall."""
+"""Intake does not continue a log that differs from its signature; commit times never fall."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_history_rewritten_without_the_key_is_not_signed(log: StackClien
 
 
 async def rewritten(client: StackClient) -> str:
-    """Statements that make the whole log anew from the rows as they are."""
+    """Statements that rebuild the whole log from the present rows."""
     async with client.database("orders").begin() as tx:
         numbers = [
             row.batch_no

@@ -1,4 +1,4 @@
-"""The key of the logs: one for all replicas, brought to production and never made there."""
+"""The key of the logs: one for all replicas, supplied in production and never created there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the server answers what is asked millions of times: by keys, whatever its statistics say."""
+"""How the server answers the most frequent queries: by keys, whatever its statistics say."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Explained:
     plans: list[str]
 
     async def plan_with(self, text: str) -> str:
-        """The last plan that has the text. A plan may be told only with the next statement."""
+        """The last plan with the text. A plan may arrive only with the next statement."""
         await self.tx.exec_driver_sql("select 1")
         return [plan for plan in self.plans if text in plan][-1]
 
@@ -110,7 +110,7 @@ async def test_the_look_up_reads_by_index_alone(new_client: StackClient) -> None
 
 
 async def test_staged_rows_are_looked_up_by_their_whole_key(new_client: StackClient) -> None:
-    """Also of a platform that the statistics do not know: it began after they were taken."""
+    """Also for a platform that is missing in the statistics, because it began after them."""
     await orders_of(new_client, PEARL, 2000)
     await execute(new_client, "analyze orders.orders")
     await orders_of(new_client, SWIFT, 2000)

@@ -68,7 +68,7 @@ async def test_a_file_is_pushed_with_each_refused_row_named(
     ("name", "content", "words"),
     [
         ("orders.parquet", b"not parquet", "not a valid parquet file"),
-        ("orders.txt", b"", ".txt is none of"),
+        ("orders.txt", b"", ".txt is not one of"),
         ("orders.csv", b"order_no\n1\n", "column platform_hint is missing"),
         ("missing.csv", None, "cannot be read"),
     ],
@@ -129,7 +129,7 @@ def test_all_kinds_of_files_are_read_alike(mapping: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.real_orders
-@pytest.mark.skipif(not REAL.exists(), reason="the real order records are not beside the checkout")
+@pytest.mark.skipif(not REAL.exists(), reason="the real order records are not next to the checkout")
 async def test_the_real_trips_go_through(pair: Stack, tmp_path: Path) -> None:
     mapping = load_mapping(REAL / "nyc.toml")
     hints: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""`oip orders push` when it is not the first time, or not everything goes well."""
+"""`oip orders push` when it is repeated, or when something fails."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tests.support.upload_stack import enrolment_and_orders
 
 @dataclass(frozen=True)
 class Secure:
-    """Enrolment and orders, which want certificates of one authority."""
+    """Enrolment and orders, which require certificates of one authority."""
 
     running: Stack
     credentials: grpc.ChannelCredentials
@@ -49,7 +49,7 @@ class Secure:
 async def secure(
     stack: Settings, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Secure]:
-    """Both services for the file; each push of the same orders is a run of its own."""
+    """Both services for the file; each push of the same orders is a separate run."""
     folder = tmp_path_factory.mktemp("secure")
     authority = Authority.new()
     key, certificate = authority.issue()

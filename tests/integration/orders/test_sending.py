@@ -1,4 +1,4 @@
-"""The platform's client and the service: batches on one stream, and what becomes of each."""
+"""The platform's client and the service: batches on one stream, and the outcome of each."""
 
 from __future__ import annotations
 

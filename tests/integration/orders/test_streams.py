@@ -1,4 +1,4 @@
-"""Streams that hold each other up, or are given up in the middle."""
+"""Streams that block each other, or are abandoned in the middle."""
 
 from __future__ import annotations
 

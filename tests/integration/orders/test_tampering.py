@@ -1,4 +1,4 @@
-"""What a dishonest operator with superuser rights does, and what `oip verify` says of it."""
+"""What a dishonest operator with superuser rights does, and what `oip verify` reports."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def filled(running_orders: StackClient, empty_orders: Snapshot) -> Snapsho
     )
     await running_orders.delivered()
     unlinked = "select 1 from orders.audit where seq is null limit 1"
-    while await execute(running_orders, unlinked):  # noqa: ASYNC110 - the database tells nobody
+    while await execute(running_orders, unlinked):  # noqa: ASYNC110 - the database sends no notice
         await asyncio.sleep(0.1)
     return await take_snapshot(running_orders.stack.settings.database_url, "orders")
 
@@ -54,7 +54,7 @@ async def log(running_orders: StackClient, filled: Snapshot) -> StackClient:
 
 
 async def named(client: StackClient) -> str:
-    """What `oip verify` says of orders."""
+    """What `oip verify` reports about orders."""
     channels = client.stack.channels("auditor", "administrator")
     try:
         stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, "orders")
@@ -88,7 +88,7 @@ async def prove(client: StackClient) -> bool:
 
 
 async def grown(client: StackClient) -> bool:
-    """Whether the log of today contains the head at 3, which somebody kept."""
+    """Whether today's log contains the kept head at 3."""
     stub, platform = client.orders("fund_officer"), f"platforms/{SWIFT}"
     found = await stub.GetLogConsistency(
         pb.GetLogConsistencyRequest(platform=platform, first_size=3)
@@ -123,7 +123,7 @@ UNPROVEN = {
     "the newest note": "the head at 5 is not signed as it stands there",
     "an older note as the newest": "the head at 5 is not signed as it stands there",
     "the log": "its newest head is missing",
-    "a state that looks the same in a byte": "258 is no state",
+    "a state that looks the same in a byte": "258 is not a state",
     "a moment beyond all clocks": "a moment cannot be read",
     "an industry that looks the same in a byte": "its records do not give its root",
 }
@@ -168,7 +168,7 @@ async def answer(question: Awaitable[bool]) -> str:
 
 async def test_an_audit_cut_at_its_end_is_named(log: StackClient) -> None:
     unlinked = "select 1 from orders.audit where seq is null limit 1"
-    while await execute(log, unlinked):  # noqa: ASYNC110 - the database tells nobody
+    while await execute(log, unlinked):  # noqa: ASYNC110 - the database sends no notice
         await asyncio.sleep(0.1)
 
     await execute(

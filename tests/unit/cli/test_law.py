@@ -43,11 +43,19 @@ def test_a_fault_is_printed_and_fails(tmp_path: Path) -> None:
         ),
         (
             ["show", "average_wage", "--on", "2025-07-01", "--in", "Guangzhou"],
-            "Guangzhou is no place",
+            "Guangzhou is not a place",
         ),
         (
             ["show", "average_wage", "--on", "2025-07-01", "--in", "540100"],
             "The province 540000 is not known",
+        ),
+        (
+            ["show", "average_wage", "--on", "2025-99-01"],
+            "2025-99-01 is not a day; write it as 2025-07-01.",
+        ),
+        (
+            ["show", "average_wage", "--on", "2025-07-01", "--known", "2025-W27"],
+            "2025-W27 is not a day; write it as 2025-07-01.",
         ),
         (["explain", "tea/leaves"], "tea/leaves cannot be explained"),
     ],
@@ -99,6 +107,11 @@ def test_two_parameters_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
     assert "premiums/advance_payment_days" in both.stdout
     assert "premiums/advance_payment_days" not in one.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "show", "names"])
+def test_help_shows_no_path_of_the_machine(command: str) -> None:
+    assert str(ROOT) not in "".join(oip(command, "--help").stdout.split())
 
 
 def test_all_parameters_are_listed() -> None:

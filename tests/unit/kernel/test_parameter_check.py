@@ -40,7 +40,7 @@ BROKEN = [
     ("no title", ('title = "Funeral grant"', ""), "title", "", "the title is missing"),
     ("no Chinese title", ('title_zh = "丧葬补助金"', ""), "title_zh", "", "the title is missing"),
     ("no unit", ('unit = "months of the benefit base"', ""), "unit", "", "the unit is missing"),
-    ("a unit that nobody knows", ("months of", "furlongs of"), "unit", "", "is no unit"),
+    ("an unknown unit", ("months of", "furlongs of"), "unit", "", "is not a unit"),
     (
         "a value that is no number of months",
         ('value = "6"', 'value = "6.5"'),
@@ -70,7 +70,7 @@ BROKEN = [
         ),
         "values[1].value",
         "2025-07-01",
-        "is none of off, on",
+        "is not one of off, on",
     ),
     (
         "a float",
@@ -169,21 +169,21 @@ BROKEN = [
         ("since = 2025-07-01", 'in = "440800"\nsince = 2025-07-01'),
         "values[1].in",
         "2025-07-01",
-        "440800 is no pooling area of 440000",
+        "440800 is not a pooling area of 440000",
     ),
     (
         "a place that is no code",
         ("since = 2025-07-01", 'in = "Guangzhou"\nsince = 2025-07-01'),
         "values[1].in",
         "2025-07-01",
-        "Guangzhou is no place",
+        "Guangzhou is not a place",
     ),
     (
         "a platform whose code does not check",
         ("since = 2025-07-01", 'in = "91350100M000100Y44@440000"\nsince = 2025-07-01'),
         "values[1].in",
         "2025-07-01",
-        "is no unified social credit code",
+        "is not a unified social credit code",
     ),
     (
         "two values on one day",

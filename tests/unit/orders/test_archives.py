@@ -47,7 +47,7 @@ def rows_of(batch: int, count: int) -> pa.Table:
 
 
 def parts_of(counts: list[int]) -> list[pb.GetOrderArchiveResponse]:
-    """What the service would send for batches with so many rows, the whole of a log."""
+    """What the service would send for batches with these numbers of rows, the whole of a log."""
     tables = [rows_of(number, count) for number, count in enumerate(counts)]
     logged = []
     for number, table in enumerate(tables):

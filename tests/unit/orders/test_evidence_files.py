@@ -1,4 +1,4 @@
-"""Evidence files and kept heads: what holds, what does not, and that the page's programs agree."""
+"""Evidence files and kept heads: what is valid, what is not, and that the page's programs agree."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def with_note(body: dict[str, Any], change: Callable[[str], str]) -> None:
 
 
 WITHDRAWN = "This record was withdrawn.\n"
-# What somebody changes who makes the digest anew, and what is said of it.
+# What a forger changes who recomputes the digest, and the sentence about it.
 FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no proofs": (lambda body: body.update(proofs=[]), "proves nothing"),
     "proofs by name": (lambda body: body.update(proofs={"a": 1}), "proves nothing"),
@@ -310,7 +310,7 @@ def test_a_log_shorter_than_the_head_that_was_kept_says_so() -> None:
 def test_a_log_written_anew_says_so(page: dict[str, Any]) -> None:
     hashes, others = some_hashes(7), [*some_hashes(2), *some_hashes(9)[4:]]
     for second, words in (
-        (5, "its head at 5 is another one"),
+        (5, "its head at 5 is different"),
         (7, "does not contain the one at 5"),
     ):
         path = between(5, second, others)
@@ -319,7 +319,7 @@ def test_a_log_written_anew_says_so(page: dict[str, Any]) -> None:
         with pytest.raises(LogRewritten, match=words):
             verify_growth(content, [VERIFIER], note(5, hashes))
         body = json.loads(content)
-        with pytest.raises(ValueError, match="written anew"):
+        with pytest.raises(ValueError, match="rewritten"):
             page["grew"](body["first"], body["second"], body["path"], VERIFIER)
 
 

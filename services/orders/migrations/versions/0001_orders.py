@@ -118,7 +118,7 @@ TABLES = (
     )
     """,
     "create index order_tally_by_day on order_tally (service_date, platform)",
-    # One row a platform; its lock puts the platform's batches in one order.
+    # One row per platform; its lock puts the platform's batches in one order.
     """
     create table order_log (
         platform text collate "C" primary key,
@@ -182,7 +182,7 @@ TABLES = (
         primary key (platform, service_date, revision)
     )
     """,
-    # The result of a comparison of declared and held orders; published as OrderGapFound.
+    # The result of a comparison of declared and stored orders; published as OrderGapFound.
     """
     create table order_gap (
         platform text collate "C" not null,
