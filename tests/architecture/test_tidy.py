@@ -111,24 +111,6 @@ def test_the_entrances_are_wiring_alone(service: str) -> None:
     assert wrong == [], "a consumed event is handled by the command on_<event>"
 
 
-STORE_VERBS = ("count_", "find_", "get_", "insert_", "list_", "lock_", "update_")
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_stores_speak_in_seven_verbs(service: str) -> None:
-    """Who knows one store finds the question or the change in the others by its verb."""
-    others = [
-        f"{path.relative_to(ROOT)}: {node.name}"
-        for path in sorted((ROOT / "services" / service / "store").glob("*.py"))
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.AsyncFunctionDef)
-        and not node.name.startswith(("_", *STORE_VERBS))
-        and node.name not in {verb.rstrip("_") for verb in STORE_VERBS}
-    ]
-
-    assert others == [], "get find list lock insert update count"
-
-
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_rule_that_only_refuses_is_named_require(service: str) -> None:
     """A caller sees by the name that a function returns nothing and may raise."""
