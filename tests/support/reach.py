@@ -81,11 +81,13 @@ def public_rules(path: Path) -> list[str]:
 
 
 def _rules_in(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Names and definitions: `surcharge`, `StepClock.due`. A property is a part of a value."""
+    """Names and definitions: `surcharge`, `StepClock.due`. no property, no protocol."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             yield node.name, node
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if any(ast.unparse(base).startswith("Protocol") for base in node.bases):
+                continue
             for part in node.body:
                 if not isinstance(part, ast.FunctionDef) or part.name.startswith("_"):
                     continue
