@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.__main__ import all_services
+from services.runtime.service.context import producer_of
 from tests.architecture.test_tidy import MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +106,28 @@ def test_the_architecture_page_lists_what_a_service_holds() -> None:
     }
 
     assert listed - {"README.md", "parameters", "migrations", "clients", "reader"} == MODULES
+
+
+def test_the_architecture_page_lists_who_consumes_which_event() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    part = text.partition("| from | event | to |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (\w+) \| (.+) \| (.+) \|$", part, re.MULTILINE)
+    listed = [
+        (producer, event, consumer)
+        for producer, events, consumers in rows
+        for event in re.findall(r"`(\w+)`", events)
+        for consumer in consumers.split(", ")
+    ]
+    consumed = [
+        (producer_of(event), event.DESCRIPTOR.name, service.name)
+        for service in all_services()
+        for event in service.handlers
+    ]
+
+    assert sorted(listed) == sorted(consumed), (
+        "who changes an event looks here for its consumers: the table follows HANDLERS of all "
+        "services"
+    )
 
 
 @pytest.mark.parametrize(

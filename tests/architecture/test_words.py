@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.words import RETIRED_PARTS, faults_in
+from tests.architecture.words import faults_in, faults_of
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
@@ -17,37 +17,47 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "__pycache__" not in path.parts and path.name != "words.py"
 )
-# In tests, whose names live for one case, the nameless words of the first two columns may stand.
-ONLY_RETIRED = ("tests",)
+# In a case, whose names live for one function, the nameless words may stand; tests/support and
+# tools are read like the services.
+CASES = re.compile(r"tests/(?!support/)")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_names_say_what_a_thing_is(path: Path) -> None:
     faults = faults_in(path)
-    if path.relative_to(ROOT).parts[0] in ONLY_RETIRED:
+    if CASES.match(str(path.relative_to(ROOT))):
         faults = [fault for fault in faults if "says how it came" not in fault]
 
-    assert faults == [], "use the word the manual uses, or add the name to EXEMPT with its reason"
+    assert faults == [], (
+        "a newcomer should not learn a second language: use the word the manual uses, or add the "
+        "name with its reason to EXEMPT in words.py"
+    )
+
+
+DECLARED = re.compile(
+    r"^\s*(?:(?:repeated |optional )?[\w.]+|map<.+>) (\w+) = \d+"
+    r"|^\s*(\w+) = \d+"
+    r"|^\s*(?:message|enum|rpc|service|oneof) (\w+)"
+)
 
 
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "protos/oip").rglob("*.proto")), ids=lambda path: path.stem
 )
 def test_protos_use_no_retired_word(path: Path) -> None:
-    retired = {word for words, _, _ in RETIRED_PARTS[:3] for word in words.split()}
-    declared = re.compile(
-        r"^\s*(?:repeated |optional )?[\w.]+ (\w+) = \d+|^\s*(?:message|enum|rpc) (\w+)"
-    )
-    names = [
-        match[1] or match[2]
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if (match := declared.match(line))
+    """What is retired in a service is retired in its messages, and in the values of its enums."""
+    where = f"services/{path.relative_to(ROOT / 'protos/oip').parts[0]}/{path.name}"
+    faults = [
+        f"{path.name}:{number}: {name}{fault}"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (match := DECLARED.match(line))
+        for name in [match[1] or match[2] or match[3]]
+        for fault in faults_of(name if match[1] or match[3] else name.lower(), where)
     ]
 
-    parts = {
-        (name, part.lower()) for name in names for part in re.findall(r"[A-Z]?[a-z0-9]+", name)
-    }
-    assert [name for name, part in sorted(parts) if part in retired] == []
+    assert faults == [], (
+        "a field is read by people of other provinces: use the word the manual uses (words.py)"
+    )
 
 
 def test_a_bare_platform_code_stands_in_no_message() -> None:

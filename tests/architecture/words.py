@@ -25,7 +25,7 @@ RETIRED_PARTS: tuple[tuple[str, str, str], ...] = (
     ("announced", "services", "addresses, published_addresses"),
     ("keeper", "services/runtime", "background"),
     ("ground", "services/runtime", "HostContext"),
-    ("desk desks occasion", "services", "CommandContext, Connection, Actors, ReaderState"),
+    ("desk desks occasion", "services tests", "CommandContext, Connection, Actors, StackClient"),
     ("judge judged judging", "services/orders services/client services/orderlog", "validate"),
     ("stretch trail faults", "services/orders", "PeriodOfAreas, LogProgress, Violations"),
     ("gone stray misplaced headless", "services/orders", "a name that says what is counted"),
@@ -112,7 +112,7 @@ class Name:
 
 
 def names_in(path: Path) -> Iterator[Name]:
-    """The names that a module defines: itself, definitions, parameters, attributes, variables."""
+    """The names that a module gives: to itself, definitions, parameters, variables, imports."""
     yield Name(path.stem, "module", path, 1)
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
@@ -137,18 +137,27 @@ def _defined_by(node: ast.AST, path: Path) -> Iterator[Name]:
         yield Name(node.attr, "attribute", path, node.lineno)
     if isinstance(node, ast.ClassDef):
         for part in node.body:
-            if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
-                yield Name(part.target.id, "attribute", path, part.lineno)
+            for target in _targets(part):
+                yield Name(target, "attribute", path, part.lineno)
+    yield from _bound_by(node, path)
+
+
+def _bound_by(node: ast.AST, path: Path) -> Iterator[Name]:
+    """What imports, handlers and patterns bind."""
+    if isinstance(node, ast.alias) and node.asname:
+        yield Name(node.asname, "import", path, node.lineno)
+    if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+        yield Name(node.name, "variable", path, node.lineno, _length(node))
 
 
 def _targets(statement: ast.stmt) -> list[str]:
-    """The names that an assignment at the top of a module gives."""
+    """The names that an assignment at the top of a module or of a class gives."""
     targets: list[ast.expr] = []
     if isinstance(statement, ast.Assign):
         targets = statement.targets
     if isinstance(statement, ast.AnnAssign):
         targets = [statement.target]
-    return [target.id for target in targets if isinstance(target, ast.Name)]
+    return sorted(name for target in targets for name in _stored(target))
 
 
 LOOPS = (ast.For, ast.AsyncFor)
@@ -181,15 +190,13 @@ def _stored(node: ast.AST) -> set[str]:
     }
 
 
-def _length(node: ast.expr | ast.stmt) -> int:
+def _length(node: ast.expr | ast.stmt | ast.ExceptHandler | ast.pattern) -> int:
     return (node.end_lineno or node.lineno) - node.lineno
 
 
 def faults_in(path: Path) -> list[str]:
     """What is wrong with the names of a module, a sentence each."""
     where = str(path.relative_to(ROOT))
-    parts = _retired(RETIRED_PARTS, where)
-    names = _retired(RETIRED_NAMES, where)
     sentences = set()
     for name in names_in(path):
         if f"{where}:{name.text}" in EXEMPT:
@@ -197,14 +204,21 @@ def faults_in(path: Path) -> list[str]:
         what = f"{name.place}: {name.kind} {name.text}"
         if name.kind == "module" and name.text in RETIRED_MODULES:
             sentences.add(f"{what} is a gerund; name what it holds")
-        words = {part.lower() for part in _PART.findall(name.text)}
-        sentences |= {f"{what}; say {parts[word]}" for word in words & parts.keys()}
-        if name.text in names:
-            sentences.add(f"{what}; say {names[name.text]}")
         is_short = name.kind == "variable" and name.line_count <= LINES_MAX
-        if name.text in NAMELESS and not is_short:
-            sentences.add(f"{what} says how it came; say what it is")
+        sentences |= {f"{what}{fault}" for fault in faults_of(name.text, where, is_short=is_short)}
     return sorted(sentences)
+
+
+def faults_of(name: str, where: str, *, is_short: bool = False) -> list[str]:
+    """What is wrong with a name at a path of the tree; a name that lives shortly may be plain."""
+    parts, names = _retired(RETIRED_PARTS, where), _retired(RETIRED_NAMES, where)
+    words = {part.lower() for part in _PART.findall(name)}
+    faults = [f"; say {parts[word]}" for word in sorted(words & parts.keys())]
+    if name in names:
+        faults.append(f"; say {names[name]}")
+    if name.lower() in NAMELESS and not is_short:
+        faults.append(" says how it came; say what it is")
+    return faults
 
 
 def _retired(rows: tuple[tuple[str, str, str], ...], where: str) -> dict[str, str]:

@@ -13,16 +13,20 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, ModuleType
 
 from services.runtime.rpc.access import caller_name
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = re.compile(r"services\.\w+\.domain(\.\w+)?$")
-ENTRANCES = re.compile(r"/services/\w+/(api|commands|consumers|invariants)(/|\.py$)")
+# What consumes events: the listener of a service, or a client of tests in its place.
+CONSUMERS = {
+    ("services/runtime/events/listener.py", None),
+    ("tests/support/stack_client.py", "consume"),
+}
 
 # What each process of a run leaves, for the test that puts it together.
 FOLDER = ROOT / "build" / "reached"
@@ -31,18 +35,21 @@ reached: set[str] = set()
 
 
 def note(rule: str) -> None:
-    """Note a rule that runs below an entrance, or in a thread that an RPC has started."""
+    """Note a rule that runs for the caller of an RPC, or below what consumes events."""
     if rule in reached:
         return
-    if caller_name():
+    if caller_name() or _is_consuming():
         reached.add(rule)
-        return
-    frame = sys._getframe(2)
+
+
+def _is_consuming() -> bool:
+    frame: FrameType | None = sys._getframe(3)
     while frame is not None:
-        if ENTRANCES.search(frame.f_code.co_filename):
-            reached.add(rule)
-            return
-        frame = frame.f_back  # type: ignore[assignment]
+        for file, function in CONSUMERS:
+            if frame.f_code.co_filename.endswith(file) and function in {None, frame.f_code.co_name}:
+                return True
+        frame = frame.f_back
+    return False
 
 
 def write(files: set[Path], failed_count: int) -> None:
@@ -67,13 +74,26 @@ def read() -> tuple[set[str], set[str], int]:
 
 
 def public_rules(path: Path) -> list[str]:
-    """The public functions of a module of rules: `premiums.domain.surcharge.surcharge`."""
+    """The public functions and methods of a module of rules: `premiums.domain.fines.fine`."""
     module = ".".join(path.relative_to(ROOT / "services").with_suffix("").parts)
-    return [
-        f"{module.removesuffix('.__init__')}.{node.name}"
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-    ]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [f"{module.removesuffix('.__init__')}.{name}" for name, _ in _rules_in(tree)]
+
+
+def _rules_in(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Names and definitions: `surcharge`, `StepClock.due`. no property, no protocol."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node.name, node
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if any(ast.unparse(base).startswith("Protocol") for base in node.bases):
+                continue
+            for part in node.body:
+                if not isinstance(part, ast.FunctionDef) or part.name.startswith("_"):
+                    continue
+                decorators = {ast.unparse(decorator) for decorator in part.decorator_list}
+                if not decorators & {"property", "cached_property"}:
+                    yield f"{node.name}.{part.name}", part
 
 
 def all_rules() -> list[str]:
@@ -89,15 +109,11 @@ class _NotingLoader(importlib.machinery.SourceFileLoader):
         path = Path(self.path)
         tree = ast.parse(path.read_text(encoding="utf-8"), self.path)
         prefix = fullname.removeprefix("services.")
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                call = ast.parse(
-                    f"__import__('sys').modules[{__name__!r}].note('{prefix}.{node.name}')"
-                )
-                has_docstring = ast.get_docstring(node, clean=False) is not None
-                place = 1 if has_docstring else 0
-                statement = ast.copy_location(call.body[0], node.body[-1])
-                node.body.insert(place, statement)
+        for name, node in _rules_in(tree):
+            call = ast.parse(f"__import__('sys').modules[{__name__!r}].note('{prefix}.{name}')")
+            has_docstring = ast.get_docstring(node, clean=False) is not None
+            place = 1 if has_docstring else 0
+            node.body.insert(place, ast.copy_location(call.body[0], node.body[-1]))
         return compile(ast.fix_missing_locations(tree), self.path, "exec", dont_inherit=True)
 
 

@@ -42,13 +42,12 @@ def _run_by_the_reader() -> set[str]:
     The reader reads each batch of each upload, so what it names in its own path is run.
     """
     paths = sorted((ROOT / "services/orders/domain").glob("*.py"))
-    rules = {rule.rpartition(".")[2]: rule for path in paths for rule in reach.public_rules(path)}
-    bodies = {
-        node.name: _names(node)
-        for path in paths
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.FunctionDef)
-    }
+    rules = [rule for path in paths for rule in reach.public_rules(path)]
+    bodies: dict[str, set[str]] = {}
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                bodies[node.name] = bodies.get(node.name, set()) | _names(node)
     waiting = set[str]()
     for path in (ROOT / "services/orders/reader").glob("*.py"):
         waiting |= _names(ast.parse(path.read_text(encoding="utf-8")))
@@ -58,7 +57,7 @@ def _run_by_the_reader() -> set[str]:
         if name in bodies and name not in followed:
             followed.add(name)
             waiting |= bodies[name]
-    return {rules[name] for name in followed if name in rules}
+    return {rule for rule in rules if rule.rpartition(".")[2] in followed}
 
 
 def _names(tree: ast.AST) -> set[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from services.benefits.domain.kinds import BenefitKind
-from services.benefits.domain.segments import Segment, amount_in
+from services.benefits.domain.segments import Segment
 from services.kernel.law import Finding
 from services.kernel.money import Fen
 from services.kernel.periods import Month
@@ -37,7 +37,3 @@ class Entitlement:
     def amount(self) -> Fen:
         """The sum, or the first sum per month."""
         return self.segments[0].amount
-
-    def amount_in(self, month: Month) -> Fen:
-        """The amount of a month; zero outside the entitled months."""
-        return amount_in(self.segments, self.last_month, month)

@@ -79,6 +79,13 @@ class Due:
     provisional: bool
 
 
+class PausedMonthsError(RuntimeError):
+    """A limit in months was paused, for which the law has no rule."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(f"{step.name}: a limit in months runs without a pause")
+
+
 @dataclass(frozen=True)
 class StepClock:
     """The clock of one step: from the day of the event, with its limit and pauses."""
@@ -113,7 +120,8 @@ class StepClock:
             return None
         day = self.start
         if self.limit.unit is Unit.MONTHS:
-            assert not self.pauses, "a limit in months runs without a pause"
+            if self.pauses:
+                raise PausedMonthsError(self.step)
             day = _months_later(day, self.limit.count)
         else:
             left = self.limit.count
@@ -137,11 +145,6 @@ class StepClock:
         if today <= due.day:
             return working_days(today, due.day, calendar)
         return -max(1, working_days(due.day, today, calendar))
-
-    def is_overdue(self, calendar: WorkCalendar, today: date) -> bool:
-        """Whether the last day has passed."""
-        due = self.due(calendar)
-        return due is not None and due.day < today
 
     def _counts(self, day: date, calendar: WorkCalendar) -> bool:
         if any(pause.covers(day) for pause in self.pauses):

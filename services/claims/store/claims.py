@@ -19,7 +19,7 @@ from services.kernel.names import name
 from services.kernel.problems import NotFound
 from services.kernel.scheme import Industry, Relation, Survivor
 from services.runtime.storage.crypto import ColumnCipher
-from services.runtime.storage.database import Transaction
+from services.runtime.storage.database import StaleRevisionError, Transaction
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ async def update(tx: Transaction, cipher: ColumnCipher, claim: Claim, queue_date
         .values(**_changing(cipher, claim, queue_date))
     )
     updated = await tx.execute(statement)
-    assert updated.rowcount == 1, claim.name
+    if updated.rowcount != 1:
+        raise StaleRevisionError(claim.name)
 
 
 async def get(tx: Transaction, cipher: ColumnCipher, claim_id: str) -> Claim:

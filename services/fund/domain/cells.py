@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
 
-from services.fund.domain.ledger import CELLS
+from services.fund.domain.ledger import CELLS, Account
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.periods import Month
 from services.kernel.scheme import Industry
@@ -27,6 +27,13 @@ class Cell:
     order_count: int = 0
     spending: Fen = ZERO
     case_count: int = 0
+
+    @classmethod
+    def of(cls, account: Account, amount: Fen, quantity: int) -> Cell:
+        """The part of an account: orders of premium income, cost of benefit expense."""
+        if account is Account.PREMIUM_INCOME:
+            return cls(order_count=quantity)
+        return cls(spending=amount, case_count=quantity)
 
     def __add__(self, other: Cell) -> Cell:
         return Cell(

@@ -124,15 +124,8 @@ def cells_in(totals: Sequence[Total]) -> Cells:
     cells = {industry: Cell() for industry in CELLS}
     for entry in totals:
         if entry.account in CELL_ACCOUNTS and entry.industry is not None:
-            cells[entry.industry] += cell_of(entry.account, entry.amount, entry.quantity)
+            cells[entry.industry] += Cell.of(entry.account, entry.amount, entry.quantity)
     return cells
-
-
-def cell_of(account: Account, amount: Fen, quantity: int) -> Cell:
-    """The part of an account in a risk cell: orders of premium income, cost of benefit expense."""
-    if account is Account.PREMIUM_INCOME:
-        return Cell(order_count=quantity)
-    return Cell(spending=amount, case_count=quantity)
 
 
 @dataclass(frozen=True)
@@ -273,7 +266,7 @@ def _pool(area: str, opening: Fen, totals: Sequence[Total]) -> Pool:
     for entry in area_totals:
         if entry.account not in CELL_ACCOUNTS:
             continue
-        part = cell_of(entry.account, entry.amount, entry.quantity)
+        part = Cell.of(entry.account, entry.amount, entry.quantity)
         if entry.industry is None:
             other += part.spending
         else:

@@ -16,7 +16,7 @@ from services.fund.domain.ledger import (
     Account,
     industry_of,
 )
-from services.fund.domain.settlement import Books, Total, cell_of
+from services.fund.domain.settlement import Books, Total
 from services.fund.store.tables import postings, totals
 from services.kernel.money import Fen
 from services.kernel.periods import Month
@@ -109,7 +109,7 @@ async def _cells(tx: Transaction, first: Month, last: Month) -> dict[Industry, C
     cells = {industry: Cell() for industry in CELLS}
     for row in await tx.execute(statement):
         amount, quantity = Fen(int(row.amount_fen)), int(row.quantity)
-        cells[Industry(row.industry)] += cell_of(Account(row.account), amount, quantity)
+        cells[Industry(row.industry)] += Cell.of(Account(row.account), amount, quantity)
     return cells
 
 

@@ -14,7 +14,7 @@ from services.kernel.problems import NotFound
 from services.kernel.scheme import AppraisalLevel, CareDependence
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
 from services.runtime.storage.crypto import ColumnCipher
-from services.runtime.storage.database import Transaction
+from services.runtime.storage.database import StaleRevisionError, Transaction
 
 
 async def insert(tx: Transaction, appraisal: Appraisal) -> None:
@@ -29,7 +29,8 @@ async def update(tx: Transaction, appraisal: Appraisal) -> None:
         .where(appraisals.c.id == appraisal.id, appraisals.c.revision < appraisal.revision)
         .values(_values(appraisal))
     )
-    assert result.rowcount == 1
+    if result.rowcount != 1:
+        raise StaleRevisionError(appraisal.name)
 
 
 async def get(tx: Transaction, appraisal_id: str) -> Appraisal:

@@ -265,6 +265,13 @@ async def insert_bills(tx: Transaction, month: Month, due: date, now: datetime) 
     return sorted((await tx.execute(statement, values)).scalars())
 
 
+class UnbilledOrdersError(RuntimeError):
+    """Orders of a month stand in no line of its bills; their premium would never be asked for."""
+
+    def __init__(self, month: Month, accrued_count: int, billed_count: int) -> None:
+        super().__init__(f"{month}: {accrued_count} orders accrued, {billed_count} are billed")
+
+
 async def insert(
     tx: Transaction, month: Month, due: date, gap_day_count: int, now: datetime
 ) -> Assessment:
@@ -279,7 +286,9 @@ async def insert(
     tallied = sa.select(sa.func.coalesce(sa.func.sum(accruals.c.order_count), 0)).where(
         accruals.c.bill_month == month.first_day
     )
-    assert (await tx.execute(tallied)).scalar_one() == order_count, "every tally is in one line"
+    accrued_count = (await tx.execute(tallied)).scalar_one()
+    if accrued_count != order_count:
+        raise UnbilledOrdersError(month, accrued_count, order_count)
     assessment = Assessment(
         month,
         bill_count,

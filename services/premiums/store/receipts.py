@@ -18,12 +18,21 @@ from services.runtime.rpc.wire import findings_from_json, findings_to_json
 from services.runtime.storage.database import Transaction
 
 
+class UnevenReceiptError(RuntimeError):
+    """A receipt is not the sum of its parts; it would leave money that belongs to nobody."""
+
+    def __init__(self, receipt: Receipt, name: str) -> None:
+        super().__init__(f"receipt {receipt.id}: the parts do not add up to its {name}")
+
+
 async def insert(tx: Transaction, receipt: Receipt, now: datetime) -> None:
-    """Add a receipt with its parts."""
-    assert receipt.amount == receipt.premium + receipt.surcharge + receipt.credit
+    """Add a receipt with its parts; raises UnevenReceiptError if they are not the whole."""
+    if receipt.amount != receipt.premium + receipt.surcharge + receipt.credit:
+        raise UnevenReceiptError(receipt, "amount")
     for name in ("premium", "surcharge", "credit"):
         parts = total(getattr(part, name) for part in receipt.parts)
-        assert parts == getattr(receipt, name), name
+        if parts != getattr(receipt, name):
+            raise UnevenReceiptError(receipt, name)
     await tx.execute(
         sa.insert(receipts).values(
             id=receipt.id,

@@ -83,11 +83,6 @@ class Settings(BaseSettings):
         fields = [name for name in type(self).model_fields if name.endswith("_address")]
         return {name.removesuffix("_address"): getattr(self, name) for name in fields}
 
-    def address_of(self, service: str) -> str:
-        """Where a service listens, `host:port`."""
-        address: str = getattr(self, f"{service}_address")
-        return address
-
     @property
     def keys_path(self) -> Path:
         """The file of column keys."""

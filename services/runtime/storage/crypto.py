@@ -20,7 +20,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.runtime.base.secret_files import write_draft, write_once
+from services.runtime.base.secret_files import write_once
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -75,14 +75,10 @@ class ColumnCipher:
         return text.decode()
 
     def key_id(self, value: bytes) -> str:
-        """The id of the key that encrypted a value; finds rows to re-encrypt after a rotation."""
+        """The id of the key that encrypted a value."""
         if len(value) < 2 or value[0] != FORMAT:
             raise DecryptionError("the value is not in the format of encrypted columns")
         return value[2 : 2 + value[1]].decode("ascii", "replace")
-
-    def is_current(self, value: bytes) -> bool:
-        """Whether the newest key encrypted the value."""
-        return self.key_id(value) == self._newest
 
     def blind_index(self, text: str) -> bytes:
         """32 bytes that are equal for equal texts and reveal nothing else about them."""
@@ -109,16 +105,6 @@ def load_or_make_keys(path: Path) -> Keys:
     if not path.exists():
         write_once(path, _as_file({"encryption": [_new_key("k1")], "index": _random()}))
     return load_keys(path)
-
-
-def rotate(path: Path) -> str:
-    """Add a new encryption key to a key file and return its id; it encrypts new values."""
-    content = json.loads(path.read_text(encoding="ascii"))
-    key = _new_key(f"k{len(content['encryption']) + 1}")
-    content["encryption"].append(key)
-    draft = write_draft(path, _as_file(content))
-    draft.replace(path)
-    return key["id"]
 
 
 def _new_key(key_id: str) -> dict[str, str]:

@@ -85,6 +85,13 @@ class RecordBusy(Problem):
     message_zh = "同一记录正在被另一操作修改; 请用同一请求重试。"
 
 
+class StaleRevisionError(RuntimeError):
+    """A change was made to a revision that is not the stored one; nothing of it may be kept."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} was changed since it was read: lock the row before changing it")
+
+
 class NotDurableError(RuntimeError):
     """The database may lose a commit that it has confirmed."""
 

@@ -86,7 +86,6 @@ def time_limit(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     return {
         **_due(clock.due(calendar)),
         "remaining": clock.remaining(calendar, today),
-        "overdue": clock.is_overdue(calendar, today),
         "limit": str(clock.limit),
         "provisions": [value.source],
     }

@@ -120,10 +120,9 @@ class ClaimWalk(RuleBasedStateMachine):
         clock = self.claim.running_clock
         assert clock is not None
         calendar = work_calendar()
-        if clock.is_overdue(calendar, self.day):
-            assert clock.remaining(calendar, self.day) < 0
-        elif clock.due(calendar) is not None:
-            assert clock.remaining(calendar, self.day) >= 0
+        due = clock.due(calendar)
+        if due is not None:
+            assert (clock.remaining(calendar, self.day) < 0) == (due.day < self.day)
 
 
 TestClaimWalk = ClaimWalk.TestCase

@@ -17,8 +17,8 @@ def test_without_an_environment_everything_is_local(monkeypatch: pytest.MonkeyPa
     assert (settings.database_url, settings.nats_url) == ("", "")
     assert settings.state_dir == Path(".local")
     assert settings.environment is Environment.DEV
-    assert settings.address_of("enrolment") == "127.0.0.1:51001"
-    assert settings.address_of("fund") == "127.0.0.1:51007"
+    assert settings.addresses["enrolment"] == "127.0.0.1:51001"
+    assert settings.addresses["fund"] == "127.0.0.1:51007"
 
 
 def test_a_service_may_have_a_database_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from services.claims.domain.claim import ClaimState
+from services.claims.domain.confirmation import Result
 from services.runtime.storage.migrate import (
     allow,
     append_only,
@@ -15,6 +17,8 @@ branch_labels = ("claims",)
 depends_on = None
 
 PLATFORM = "current_setting('oip.platform', true)"
+STATES = ", ".join(str(state.value) for state in ClaimState)
+RESULTS = ", ".join(str(result.value) for result in Result)
 
 TABLES = (
     """
@@ -29,11 +33,11 @@ TABLES = (
         create_time timestamptz not null
     )
     """,
-    """
+    f"""
     create table claim (
         claim_id text primary key,
         revision bigint not null check (revision > 0),
-        state smallint not null check (state between 1 and 5),
+        state smallint not null check (state in ({STATES})),
         claimant_kind smallint not null,
         worker bigint not null,
         accident_time timestamptz not null,
@@ -89,12 +93,12 @@ TABLES = (
         primary key (claim_id, document_id)
     )
     """,
-    """
+    f"""
     create table determination (
         claim_id text not null references claim,
         number integer not null check (number > 0),
         claim_revision bigint not null,
-        result smallint not null check (result in (1, 2)),
+        result smallint not null check (result in ({RESULTS})),
         findings jsonb not null,
         judgements bytea not null,
         charges jsonb not null,
