@@ -9,13 +9,13 @@ import pytest
 from oip.operations.v1 import operations_pb2
 
 from services.runtime.base.settings import Settings
+from services.runtime.service.common_invariants import COMMON_INVARIANTS
 from services.runtime.service.context import (
     Check,
     Invariant,
     InvariantsNotAnsweredError,
     ServiceContext,
 )
-from services.runtime.service.operations import COMMON_INVARIANTS
 from services.runtime.storage.database import Transaction
 from tests.support.toy_stack import ECHO, TOY, ToyStack, serve_toys
 
