@@ -14,10 +14,9 @@ import re
 import signal
 import urllib.request
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import nats
 import nats.errors
 import nats.js.errors
 import structlog
@@ -72,6 +71,9 @@ HEADER_FORMS = {
     SIGNATURE_HEADER: re.compile(r"[0-9a-f]{128}"),
 }
 ID_HEADER = "Nats-Msg-Id"
+STATUS_HEADERS = ("Status", "Description")
+# Where a message of a stream is acknowledged; answers of the server name no such place.
+STORED_PREFIX = b"$JS.ACK."
 
 log = structlog.get_logger(part="bus")
 
@@ -85,6 +87,28 @@ class NotSyncedError(RuntimeError):
             "acknowledged; write `jetstream { sync_interval: always }` into its configuration "
             "and restart it"
         )
+
+
+class _Client(Client):
+    """Takes no stored message for an answer of the server, whatever headers it carries.
+
+    The library drops messages with a header `Status`, which would then never be acknowledged, and
+    closes the connection over bytes that are no text.
+    """
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)
+        except (ValueError, IndexError):
+            return None
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Any:
+        if headers and reply.startswith(STORED_PREFIX):
+            headers = {name: headers[name] for name in headers if name not in STATUS_HEADERS}
+        subject = subject.decode(errors="replace").encode()
+        return super()._build_message(sid, subject, reply, data, headers)
 
 
 class Bus:
@@ -269,8 +293,10 @@ async def connect(
         log.info("bus_reconnected", service=name)
 
     credentials = settings.nats_credentials_file
-    client = await patiently(
-        lambda: nats.connect(
+
+    async def connect_client() -> Client:
+        client = _Client()
+        await client.connect(
             settings.nats_url.split(","),
             user_credentials=str(credentials) if credentials else None,
             name=f"oip_{name}",
@@ -283,7 +309,9 @@ async def connect(
             error_cb=failed,
             reconnected_cb=connected,
         )
-    )
+        return client
+
+    client = await patiently(connect_client)
     bus = Bus(client, settings.nats_replicas)
     return bus
 

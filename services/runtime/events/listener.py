@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from hashlib import sha256
 from typing import Any, TypeAlias
 
@@ -24,7 +24,7 @@ from services.runtime.base.failpoints import failpoint
 from services.runtime.base.tasks import run_together
 from services.runtime.events import inbox
 from services.runtime.events.envelope import Envelope, stream_of
-from services.runtime.events.event_keys import NotAuthenticError
+from services.runtime.events.event_keys import EventKeyError, NotAuthenticError
 from services.runtime.events.jetstream import (
     ACK_SECONDS,
     Bus,
@@ -40,7 +40,7 @@ from services.runtime.events.receiver import (
     is_outage,
 )
 
-Replay: TypeAlias = Callable[[str, str, int], AsyncIterator[Envelope]]
+Replay: TypeAlias = Callable[[str, str, int], AsyncGenerator[Envelope, None]]
 
 FETCH_COUNT = 32
 # Events of a backlog share transactions, which stay short: locks last for milliseconds.
@@ -52,6 +52,8 @@ DELIVERIES_MAX = 5
 RETRY_SECONDS = (0.5, 2.0, 10.0, 40.0)
 REPAIR_SECONDS = 30.0
 GAP_SECONDS = 3.0
+# For a producer to say whether it has published a number.
+CONFIRM_SECONDS = 5.0
 
 log = structlog.get_logger(part="listener")
 
@@ -177,15 +179,8 @@ class Listener:
 
     async def _take(self, messages: Sequence[Msg]) -> None:
         """Apply a group in one transaction; if one event fails, apply each in its own."""
-        events: list[tuple[Msg, Envelope]] = []
-        for message in messages:
-            try:
-                envelope = read_envelope(message)
-                self._receiver.require_authentic(envelope)
-            except NotAuthenticError as error:
-                await self._reject(message, error)
-            else:
-                events.append((message, envelope))
+        read = [(message, await self._read(message)) for message in messages]
+        events = [(message, envelope) for message, envelope in read if envelope is not None]
         try:
             await self._receiver.receive_all([envelope for _, envelope in events])
         except Exception as error:  # noqa: BLE001 - any failure of a handler ends here
@@ -200,34 +195,56 @@ class Listener:
             *(send_acknowledgement(message.ack_sync(timeout=ACK_SECONDS)) for message, _ in events)
         )
 
+    async def _read(self, message: Msg) -> Envelope | None:
+        """The event in a message; None if it is none, or if that cannot be told now."""
+        try:
+            envelope = read_envelope(message)
+            self._receiver.require_authentic(envelope)
+        except NotAuthenticError as error:
+            try:
+                await self._reject(message, error)
+            except Exception as failure:  # noqa: BLE001 - the next delivery is counted
+                log.warning("not_rejected", service=self.service, error=type(failure).__name__)
+                await self._redeliver(message)
+            return None
+        except EventKeyError as error:
+            log.warning("event_keys_unusable", service=self.service, error=str(error))
+            await self._redeliver(message)
+            return None
+        return envelope
+
     async def _reject(self, message: Msg, error: NotAuthenticError) -> None:
         """Count a message that is no event, and drop it."""
         producer = message.subject.split(".")[1]
         await self._receiver.reject(producer, error.reason, sha256(message.data).digest())
         await send_acknowledgement(message.term())
 
-    async def _confirm(self, message: Msg, envelope: Envelope) -> None:
-        """Apply an event whose number lies far ahead if its producer knows it, else reject it."""
-        async for published in self._replay(envelope.producer, envelope.epoch, envelope.pub_seq):
-            if published == envelope:
-                await self._receiver.receive(envelope, is_confirmed=True)
-                await send_acknowledgement(message.ack())
-                return
-            break
-        await self._reject(message, NotAuthenticError("NUMBER_NOT_PUBLISHED"))
-
     async def _fail(self, message: Msg, envelope: Envelope, error: Exception) -> None:
+        """Conclude an event that was not applied, or have it delivered again later."""
+        try:
+            if await self._is_concluded(message, envelope, error):
+                return
+        except Exception as failure:  # noqa: BLE001 - the next delivery concludes it
+            log.warning("not_concluded", envelope=envelope.name, error=type(failure).__name__)
+        await self._redeliver(message)
+
+    async def _is_concluded(self, message: Msg, envelope: Envelope, error: Exception) -> bool:
+        """Whether a failure ended as an effect, a rejection, an alarm or a dead letter."""
+        if isinstance(error, FarAheadError):
+            try:
+                await self._apply_confirmed(envelope)
+            except Exception as failure:  # noqa: BLE001 - a handler may fail here as elsewhere
+                error = failure
+            else:
+                await send_acknowledgement(message.ack())
+                return True
+        if isinstance(error, NotAuthenticError):
+            await self._reject(message, error)
+            return True
         if isinstance(error, DifferentContentError):
             await self._receiver.raise_alarm(envelope)
             await send_acknowledgement(message.term())
-            return
-        if isinstance(error, FarAheadError):
-            try:
-                await self._confirm(message, envelope)
-            except Exception as failure:  # noqa: BLE001 - the producer may be down; it comes again
-                log.warning("not_confirmed", envelope=envelope.name, error=type(failure).__name__)
-            else:
-                return
+            return True
         delivered = message.metadata.num_delivered
         log.warning(
             "event_failed",
@@ -237,17 +254,36 @@ class Listener:
             error=type(error).__name__,
             delivered=delivered,
         )
-        is_ours = is_outage(error) or isinstance(error, FarAheadError)
-        if delivered >= DELIVERIES_MAX and not is_ours:
-            try:
-                await self._receiver.to_dead_letter(envelope, error)
-            except Exception as failure:  # noqa: BLE001 - the next delivery writes the dead letter
-                log.warning(
-                    "not_dead_lettered", envelope=envelope.name, error=type(failure).__name__
-                )
-            else:
-                await send_acknowledgement(message.term())
-                return
+        if delivered < DELIVERIES_MAX or is_outage(error):
+            return False
+        await self._receiver.to_dead_letter(envelope, error)
+        await send_acknowledgement(message.term())
+        return True
+
+    async def _apply_confirmed(self, envelope: Envelope) -> None:
+        """Apply an event whose number lies far ahead if its producer has published it.
+
+        Raises NotAuthenticError if it has not, FarAheadError if it does not answer.
+        """
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                is_published = await self._is_published(envelope)
+        except Exception as error:
+            raise FarAheadError(envelope.name) from error
+        if not is_published:
+            raise NotAuthenticError("NUMBER_NOT_PUBLISHED")
+        await self._receiver.receive(envelope, is_confirmed=True)
+
+    async def _is_published(self, envelope: Envelope) -> bool:
+        number = envelope.producer, envelope.epoch, envelope.pub_seq
+        async with contextlib.aclosing(self._replay(*number)) as published:
+            async for first in published:
+                return first == envelope
+        return False
+
+    async def _redeliver(self, message: Msg) -> None:
+        """Have a message delivered again, later each time."""
+        delivered = message.metadata.num_delivered
         pause = self._retry_seconds[min(delivered, len(self._retry_seconds)) - 1]
         await send_acknowledgement(message.nak(delay=pause))
 
@@ -291,13 +327,14 @@ class Listener:
     async def _replay_from(self, producer: str, epoch: str, from_seq: int) -> int:
         new_count = 0
         group: list[Envelope] = []
-        async for envelope in self._replay(producer, epoch, from_seq):
-            if envelope.producer != producer:
-                raise ForeignEnvelopeError(producer, envelope.producer)
-            group.append(envelope)
-            if len(group) == GROUP_COUNT:
-                new_count += await self._take_replayed(group)
-                group = []
+        async with contextlib.aclosing(self._replay(producer, epoch, from_seq)) as replayed:
+            async for envelope in replayed:
+                if envelope.producer != producer:
+                    raise ForeignEnvelopeError(producer, envelope.producer)
+                group.append(envelope)
+                if len(group) == GROUP_COUNT:
+                    new_count += await self._take_replayed(group)
+                    group = []
         return new_count + await self._take_replayed(group)
 
     async def _take_replayed(self, group: Sequence[Envelope]) -> int:

@@ -24,7 +24,7 @@ from services.runtime.events import dead_letters, event_alarms, inbox, rejected_
 from services.runtime.events.dead_letters import DeadLetter
 from services.runtime.events.envelope import Envelope, producer_of, stream_of
 from services.runtime.events.event_alarms import ProducerAlarmedError
-from services.runtime.events.event_keys import EventTrust
+from services.runtime.events.event_keys import EventKeyError, EventTrust
 from services.runtime.events.inbox import Receipt
 from services.runtime.storage import audit
 from services.runtime.storage.database import Database, Transaction, retrying
@@ -45,6 +45,10 @@ class DifferentContentError(RuntimeError):
 
 class FarAheadError(RuntimeError):
     """An event's number lies far beyond those consumed; its producer has to confirm it."""
+
+
+# What an event is not to blame for: an open alarm, a silent producer, a key file.
+_OUTAGES = ProducerAlarmedError | FarAheadError | EventKeyError
 
 
 class Receiver:
@@ -196,4 +200,4 @@ def is_outage(error: BaseException) -> bool:
         return error.kind is Kind.OVERLOADED
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or not getattr(error.orig, "sqlstate", None)
-    return isinstance(error, PoolTimeoutError | OSError | ProducerAlarmedError)
+    return isinstance(error, PoolTimeoutError | OSError | _OUTAGES)

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -174,7 +174,9 @@ class ServiceHost:
             _watched(asyncio.create_task(work, name=name), self._host_context.on_crash)
         )
 
-    async def _replay(self, producer: str, epoch: str, from_seq: int) -> AsyncIterator[Envelope]:
+    async def _replay(
+        self, producer: str, epoch: str, from_seq: int
+    ) -> AsyncGenerator[Envelope, None]:
         stub = self.context.channels.stub(operations_pb2_grpc.OperationsServiceStub, producer)
         call = stub.Replay(operations_pb2.ReplayRequest(epoch=epoch, from_seq=from_seq))
         try:
