@@ -51,7 +51,8 @@ class EventAlarm:
     @property
     def key(self) -> tuple[object, ...]:
         """Its place in a list, oldest first."""
-        return self.create_time, self.producer, self.epoch, self.pub_seq
+        number = self.producer, self.epoch, self.pub_seq
+        return self.create_time, *number, self.received_hash.hex()
 
 
 async def insert(tx: Transaction, envelope: Envelope, stored_hash: bytes, now: datetime) -> None:
@@ -91,15 +92,17 @@ async def list_alarms(
 ) -> list[EventAlarm]:
     """A page of alarms, oldest first."""
     where = ["true" if include_resolved else "resolve_time is null"]
-    names = ("create_time", "producer", "epoch", "pub_seq")
+    names = ("create_time", "producer", "epoch", "pub_seq", "received")
     if after:
         where.append(
-            "(create_time, producer, epoch, pub_seq) > (:create_time, :producer, :epoch, :pub_seq)"
+            "(create_time, producer, epoch, pub_seq, encode(received_hash, 'hex'))"
+            " > (:create_time, :producer, :epoch, :pub_seq, :received)"
         )
     rows = await tx.execute(
         text(
             f"select {_COLUMNS} from event_alarm where {' and '.join(where)}"  # noqa: S608 - constants
-            " order by create_time, producer, epoch, pub_seq limit :size"
+            " order by create_time, producer, epoch, pub_seq, encode(received_hash, 'hex')"
+            " limit :size"
         ),
         {**dict(zip(names, after, strict=False)), "size": size},
     )

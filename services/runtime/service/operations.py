@@ -151,7 +151,7 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
         self, request: operations_pb2.ListEventAlarmsRequest, context: Context
     ) -> operations_pb2.ListEventAlarmsResponse:
         """Oldest first."""
-        page = page_of(request, datetime, str, str, int)
+        page = page_of(request, datetime, str, str, int, str)
 
         async def work(tx: Transaction) -> list[EventAlarm]:
             return await event_alarms.list_alarms(
@@ -275,6 +275,7 @@ def dead_letter_to_wire(dead_letter: DeadLetter) -> operations_pb2.DeadLetter:
         name=dead_letter.name,
         event=envelope_to_wire(dead_letter.envelope),
         error=dead_letter.error,
+        dismissal=dead_letter.dismissal,
         create_time=moment_to_wire(dead_letter.create_time),
     )
     if dead_letter.resolve_time is not None:
@@ -307,20 +308,29 @@ def check_to_wire(check: Check) -> operations_pb2.VerifyResponse.Check:
 def _parse_dead_letter_name(name: str) -> tuple[str, str, int]:
     """Producer, epoch and sequence in `deadLetters/{producer}-{epoch}-{pub_seq}`."""
     (key,) = names.parse(name, "deadLetters")
-    producer, _, rest = key.partition("-")
-    epoch, _, seq = rest.rpartition("-")
-    if not producer or not epoch or not seq.isdecimal() or len(seq) > LONGEST_SEQ:
+    number = _parse_number(key)
+    if number is None:
         raise Malformed.of("name", "write it as deadLetters/{producer}-{epoch}-{number}")
-    return producer, epoch, int(seq)
+    return number
 
 
 def _parse_alarm_name(name: str) -> tuple[str, str, int, str]:
     """Producer, epoch, number and start of the hash in the name of an alarm."""
     (key,) = names.parse(name, "eventAlarms")
-    number, _, received = key.rpartition("-")
-    if not ALARM_HASH.fullmatch(received):
+    rest, _, received = key.rpartition("-")
+    number = _parse_number(rest)
+    if number is None or not ALARM_HASH.fullmatch(received):
         raise Malformed.of("name", "write it as eventAlarms/{producer}-{epoch}-{number}-{hash}")
-    return *_parse_dead_letter_name(f"deadLetters/{number}"), received
+    return *number, received
+
+
+def _parse_number(key: str) -> tuple[str, str, int] | None:
+    """Producer, epoch and sequence in `{producer}-{epoch}-{pub_seq}`."""
+    producer, _, rest = key.partition("-")
+    epoch, _, seq = rest.rpartition("-")
+    if not producer or not epoch or not seq.isdecimal() or len(seq) > LONGEST_SEQ:
+        return None
+    return producer, epoch, int(seq)
 
 
 def _text(value: str, field: str) -> str:
