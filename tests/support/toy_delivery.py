@@ -10,8 +10,9 @@ from typing import Any
 from services.runtime.base.clock import SystemClock
 from services.runtime.events import inbox
 from services.runtime.events.jetstream import Bus
-from services.runtime.events.listener import Listener
+from services.runtime.events.listener import Listener, Replay
 from services.runtime.events.outbox import Relay
+from services.runtime.events.receiver import Receiver
 from services.runtime.storage.database import Database
 from tests.support import toy
 
@@ -28,23 +29,29 @@ class ToyDelivery:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def relay(self, publish: Any = None) -> Relay:
-        return Relay(self.toys, publish or self.bus.publish, self.clock, self.wake)
+        return Relay(self.toys, publish or self.bus.publish, toy.SIGNER, self.clock, self.wake)
 
-    def listener(self, **options: Any) -> Listener:
+    def receiver(self, **options: Any) -> Receiver:
         settings: dict[str, Any] = {
             "handlers": toy.HANDLERS,
             # The toy's handler asks nothing of its context.
             "command": str,
-            "replay": toy.replay_from(self.toys),
+            "trust": toy.TRUST,
+        }
+        return Receiver(self.echoes, clock=self.clock, wake=asyncio.Event(), **(settings | options))
+
+    def listener(
+        self, receiver: Receiver | None = None, replay: Replay | None = None, **options: Any
+    ) -> Listener:
+        settings: dict[str, Any] = {
             "retry_seconds": (0.1, 0.1, 0.1, 0.1),
             "repair_seconds": 3600,
             "gap_seconds": 0.2,
         }
         return Listener(
-            self.echoes,
+            receiver or self.receiver(),
             self.bus,
-            clock=self.clock,
-            wake=asyncio.Event(),
+            replay or toy.replay_from(self.toys),
             **(settings | options),
         )
 
