@@ -1,4 +1,7 @@
-"""Two services small enough to see through: `toy` rings bells, `echo` counts the rings."""
+"""Two services small enough to see through: `toy` rings bells, `echo` counts the rings.
+
+`drum` is a producer of which only events are known.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ from services.runtime.storage.database import Database, Transaction
 FIELD = descriptor_pb2.FieldDescriptorProto
 
 
-def _messages() -> dict[str, type[Message]]:
+def _messages(producer: str) -> dict[str, type[Message]]:
     file = descriptor_pb2.FileDescriptorProto(
-        name="oip/toy/v1/events.proto", package="oip.toy.v1", syntax="proto3"
+        name=f"oip/{producer}/v1/events.proto", package=f"oip.{producer}.v1", syntax="proto3"
     )
     for name in ("BellRang", "BellTuned"):
         message = file.message_type.add(name=name)
@@ -36,14 +39,17 @@ def _messages() -> dict[str, type[Message]]:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"oip.toy.v1.{name}"))
+        name: message_factory.GetMessageClass(
+            pool.FindMessageTypeByName(f"oip.{producer}.v1.{name}")
+        )
         for name in ("BellRang", "BellTuned")
     }
 
 
-MESSAGES: dict[str, Any] = dict(_messages())
+MESSAGES: dict[str, Any] = dict(_messages("toy"))
 BellRang = MESSAGES["BellRang"]
 BellTuned = MESSAGES["BellTuned"]
+DrumRang: Any = _messages("drum")["BellRang"]
 
 
 async def ring(tx: Transaction, name: str, now: datetime) -> int:
@@ -77,6 +83,7 @@ async def on_bell_rang(tx: Transaction, event: Any, _context: object) -> None:
 
 
 HANDLERS: Handlers = {BellRang: on_bell_rang}
+BOTH_HANDLERS: Handlers = {**HANDLERS, DrumRang: on_bell_rang}
 
 
 def signer_of(producer: str) -> EventSigner:
@@ -106,6 +113,18 @@ def replay_from(database: Database) -> Replay:
             envelopes = await outbox.read_from(tx, producer, epoch, from_seq)
         for envelope in envelopes:
             yield envelope
+
+    return replay
+
+
+def replay_of(*published: Envelope) -> Replay:
+    """What the Replay of producers answers that have published exactly these events."""
+
+    async def replay(producer: str, epoch: str, from_seq: int) -> AsyncGenerator[Envelope, None]:
+        for envelope in published:
+            is_later = envelope.epoch != epoch or envelope.pub_seq >= from_seq
+            if envelope.producer == producer and is_later:
+                yield envelope
 
     return replay
 

@@ -40,6 +40,8 @@ async def test_events_get_dense_numbers_and_are_marked_sent(
 
     assert [envelope.pub_seq for envelope in published] == [1, 2, 3, 4, 5]
     assert {envelope.subject for envelope in published} == {"oip.toy.v1.BellRang"}
+    for envelope in published:
+        toy.TRUST.require_authentic(envelope)
     async with toys.begin() as tx:
         progress = await outbox.published(tx)
     assert (progress.written_count, progress.published_seq, progress.unsent_count) == (5, 5, 0)

@@ -52,6 +52,11 @@ async def test_verify_re_computes_what_holds_for_all_services_and_for_this_one(
             "no event waits",
         ),
         (
+            "echo",
+            "insert into event_alarm values ('toy', 'e', 1, 'x', 'x', 'y', now())",
+            "came with two contents",
+        ),
+        (
             "toy",
             "insert into command values ('*', 'r', 'm', 'x', 'x', now())",
             "has its audit row",
