@@ -26,6 +26,7 @@ REMARKS = ("reason", "note")
 
 # A remark of a request, and where the same words can be read again.
 READ_BACK = {
+    "oip.operations.v1.DismissDeadLetterRequest.reason": "oip.operations.v1.DeadLetter.dismissal",
     "oip.premiums.v1.AssignExperienceBandRequest.reason": "oip.premiums.v1.PremiumTerm.reason",
     "oip.premiums.v1.AssignPremiumBaseRequest.reason": "oip.premiums.v1.PremiumTerm.reason",
 }
