@@ -24,8 +24,8 @@ from services.kernel.law import Provision
 from services.kernel.parameter_check import parameter_files
 from services.kernel.parameters import load
 from services.kernel.problems import Problem
+from services.runtime.service.common_invariants import COMMON_INVARIANTS
 from services.runtime.service.context import Invariant
-from services.runtime.service.operations import COMMON_INVARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "services"

@@ -1,4 +1,4 @@
-"""`oip dead-letters`: events that a service could not handle; list them, retry them."""
+"""`oip dead-letters`: events that a service could not handle; list, retry, dismiss them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def list_letters(
             letter.event.subject,
             letter.error,
             f"{moment_from_wire(letter.create_time, 'create_time'):%Y-%m-%d %H:%M:%SZ}",
-            "yes" if letter.HasField("resolve_time") else "no",
+            letter.dismissal or ("yes" if letter.HasField("resolve_time") else "no"),
         )
     new_wide_console().print(table)
 
@@ -67,6 +67,31 @@ def retry(
 
     letter = run(call)
     typer.echo(f"{letter.name} is resolved.")
+
+
+@app.command()
+def dismiss(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="deadLetters/{producer}-{epoch}-{number}")],
+    service: Annotated[str, typer.Option(help="Service that could not handle the event.")],
+    reason: Annotated[str, typer.Option(help="Why its effect is not needed.")],
+    request_id: Annotated[
+        str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")
+    ] = "",
+) -> None:
+    """Dismiss a dead letter that no retry can handle; it stays without effect, with the reason."""
+    connection = connection_of(context)
+    _services(connection, service)
+    request = operations_pb2.DismissDeadLetterRequest(
+        name=name, reason=reason, request_id=request_id or f"dismiss-{uuid.uuid4().hex}"
+    )
+
+    async def call() -> operations_pb2.DeadLetter:
+        async with connection.channels("administrator") as channels:
+            return await _stub(channels, service).DismissDeadLetter(request)
+
+    letter = run(call)
+    typer.echo(f"{letter.name} is dismissed: {letter.dismissal}")
 
 
 async def _all_letters(

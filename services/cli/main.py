@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from services.cli import archive, dead_letters, evidence, heads, law, orders, settlement, totals
+from services.cli import (
+    alarms,
+    archive,
+    dead_letters,
+    evidence,
+    heads,
+    law,
+    orders,
+    settlement,
+    totals,
+)
 from services.cli.connection import Connection, ErrorReportingGroup
 from services.cli.statement import statement
 from services.cli.tls import Tls
@@ -33,6 +43,7 @@ evidence.app.command("key")(heads.key)
 orders.app.command("archive")(archive.archive)
 orders.app.command("declare")(totals.declare)
 orders.app.command("verify-archive")(archive.verify_archive)
+app.add_typer(alarms.app, name="alarms")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(law.app, name="law")

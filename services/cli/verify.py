@@ -51,7 +51,7 @@ def table_of(checks: Checks, undelivered: list[str]) -> Table:
     table.add_row(
         "all",
         "I6",
-        "Every consumer has consumed what each service published.",
+        "Every consumer holds the same events as each service published.",
         "[red]NO[/]" if undelivered else "[green]yes[/]",
         "; ".join(undelivered) or f"{len(checks)} services compared",
     )

@@ -13,18 +13,30 @@ from services.orders.domain.gaps import Gap
 from services.runtime.rpc.wire import date_to_wire, enum_number
 
 EPOCH_DAY = date(1970, 1, 1)
+# A tally takes about 30 bytes, so that a part stays far below the limit of an event.
+TALLIES_MAX = 10_000
 
 
-def order_batch_recorded(batch: Batch, tallies: Sequence[Tally]) -> events_pb2.OrderBatchRecorded:
-    """A batch was committed."""
-    return events_pb2.OrderBatchRecorded(
-        order_batch=batch.name,
-        platform=names.name("platforms", batch.platform),
-        tallies=[order_tally(batch.platform, *tally) for tally in tallies],
-        created_count=batch.created_count,
-        merkle_root=batch.root,
-        log_index=batch.log_index,
-    )
+def order_batch_recorded(
+    batch: Batch, tallies: Sequence[Tally]
+) -> list[events_pb2.OrderBatchRecorded]:
+    """A batch was committed: one event, or several parts if its tallies are too many for one."""
+    parts = [
+        tallies[start : start + TALLIES_MAX] for start in range(0, len(tallies), TALLIES_MAX)
+    ] or [[]]
+    return [
+        events_pb2.OrderBatchRecorded(
+            order_batch=batch.name,
+            platform=names.name("platforms", batch.platform),
+            tallies=[_tally(*tally) for tally in part],
+            created_count=batch.created_count,
+            merkle_root=batch.root,
+            log_index=batch.log_index,
+            part=number,
+            part_count=len(parts),
+        )
+        for number, part in enumerate(parts, start=1)
+    ]
 
 
 def order_gap_found(
@@ -43,8 +55,13 @@ def order_tally(
     platform: str, area: int, industry: int, day_number: int, order_count: int
 ) -> orders_pb2.OrderTally:
     """Orders that count; the day is counted from 1970-01-01."""
+    tally = _tally(area, industry, day_number, order_count)
+    tally.platform = names.name("platforms", platform)
+    return tally
+
+
+def _tally(area: int, industry: int, day_number: int, order_count: int) -> orders_pb2.OrderTally:
     return orders_pb2.OrderTally(
-        platform=names.name("platforms", platform),
         pooling_area=str(area),
         industry=enum_number(industry),
         service_date=date_to_wire(EPOCH_DAY + timedelta(days=day_number)),

@@ -259,14 +259,15 @@ class LogVerifier:
     def _check_event(
         self, batch: Batch, tallies: Sequence[Tally], payloads: Sequence[bytes]
     ) -> None:
-        if len(payloads) != 1:
-            self._event_differs(f"{batch.name} has {len(payloads)} events")
+        expected = events.order_batch_recorded(batch, tallies)
+        if len(payloads) != len(expected):
+            self._event_differs(f"{batch.name} has {len(payloads)} events, not {len(expected)}")
             return
         try:
-            event = events_pb2.OrderBatchRecorded.FromString(payloads[0])
+            parts = [events_pb2.OrderBatchRecorded.FromString(payload) for payload in payloads]
         except DecodeError:
-            event = events_pb2.OrderBatchRecorded()
-        if event != events.order_batch_recorded(batch, tallies):
+            parts = []
+        if parts != expected:
             self._event_differs(f"the event of {batch.name} differs from the stored batch")
 
     def _check_head(self, progress: LogProgress, position: LogPosition) -> None:

@@ -30,6 +30,7 @@ READ_BACK = {
     # With the finding of its question.
     "oip.claims.v1.DetermineClaimRequest.Judgement.reason": "oip.type.v1.Finding.outputs",
     "oip.orders.v1.OrderRow.reason": "oip.orders.v1.OrderRow.reason",
+    "oip.operations.v1.DismissDeadLetterRequest.reason": "oip.operations.v1.DeadLetter.dismissal",
     "oip.premiums.v1.AssignExperienceBandRequest.reason": "oip.premiums.v1.PremiumTerm.reason",
     "oip.premiums.v1.AssignPremiumBaseRequest.reason": "oip.premiums.v1.PremiumTerm.reason",
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from services.__main__ import all_services
-from services.runtime.service.operations import COMMON_INVARIANTS
+from services.runtime.service.common_invariants import COMMON_INVARIANTS
 from tests.support.problems import all_problems
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from services.__main__ import all_services
-from services.runtime.service.operations import COMMON_INVARIANTS
+from services.runtime.service.common_invariants import COMMON_INVARIANTS
 
 
 def test_an_invariant_has_a_code_that_no_other_has() -> None:

@@ -21,6 +21,7 @@ from services.runtime.base import failpoints
 from services.runtime.base.settings import Settings
 from services.runtime.events.envelope import Envelope
 from services.runtime.events.jetstream import connect
+from services.runtime.service.serve import event_signer
 from tests.support.databases import Databases
 from tests.support.intake_load import WORKERS, Serving, serving_orders
 from tests.support.killed_orders import SWIFT, Lives, ask, enrol, until
@@ -59,7 +60,7 @@ async def worker_enrolled(lives: Lives, _serving: Serving) -> Callable[[Serving]
     bus = await connect(lives.settings, "test", on_closed=lambda: None)
     try:
         await bus.declare_stream("enrolment")
-        await bus.publish(envelope)
+        await bus.publish(event_signer(lives.settings, "enrolment").sign(envelope))
     finally:
         await bus.close()
 

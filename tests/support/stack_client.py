@@ -29,6 +29,7 @@ from services.runtime.events import jetstream
 from services.runtime.events.envelope import Envelope
 from services.runtime.rpc.client import Channels, RemoteProblem, problem_of
 from services.runtime.service.context import Service, ServiceContext, producer_of
+from services.runtime.service.serve import event_signer
 from services.runtime.service.stack import Stack, stack
 from services.runtime.storage.database import Database
 
@@ -133,7 +134,8 @@ class StackClient:
         self._published[producer] += 1
         subject, payload = event.DESCRIPTOR.full_name, event.SerializeToString(deterministic=True)
         number = self._published[producer]
-        await self._bus.publish(Envelope(producer, "first", number, subject, payload))
+        envelope = Envelope(producer, "first", number, subject, payload)
+        await self._bus.publish(event_signer(self.stack.settings, producer).sign(envelope))
 
     async def published(self, service: str, *kinds: type[Message]) -> list[Any]:
         """What a service has published so far, in order; only these kinds if any is named."""

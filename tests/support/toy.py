@@ -1,12 +1,16 @@
-"""Two minimal services: `toy` rings bells, `echo` counts the rings."""
+"""Two minimal services: `toy` rings bells, `echo` counts the rings.
+
+`drum` is a producer of which only events are known.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 from sqlalchemy import text
@@ -14,15 +18,17 @@ from sqlalchemy import text
 from services.kernel.problems import NotFound
 from services.runtime.events import outbox
 from services.runtime.events.envelope import Envelope
-from services.runtime.events.listener import Handlers, Replay
+from services.runtime.events.event_keys import EventSigner, EventTrust
+from services.runtime.events.listener import Replay
+from services.runtime.events.receiver import Handlers
 from services.runtime.storage.database import Database, Transaction
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 
 
-def _messages() -> dict[str, type[Message]]:
+def _messages(producer: str) -> dict[str, type[Message]]:
     file = descriptor_pb2.FileDescriptorProto(
-        name="oip/toy/v1/events.proto", package="oip.toy.v1", syntax="proto3"
+        name=f"oip/{producer}/v1/events.proto", package=f"oip.{producer}.v1", syntax="proto3"
     )
     for name in ("BellRang", "BellTuned"):
         message = file.message_type.add(name=name)
@@ -33,14 +39,17 @@ def _messages() -> dict[str, type[Message]]:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"oip.toy.v1.{name}"))
+        name: message_factory.GetMessageClass(
+            pool.FindMessageTypeByName(f"oip.{producer}.v1.{name}")
+        )
         for name in ("BellRang", "BellTuned")
     }
 
 
-MESSAGES: dict[str, Any] = dict(_messages())
+MESSAGES: dict[str, Any] = dict(_messages("toy"))
 BellRang = MESSAGES["BellRang"]
 BellTuned = MESSAGES["BellTuned"]
+DrumRang: Any = _messages("drum")["BellRang"]
 
 
 async def ring(tx: Transaction, name: str, now: datetime) -> int:
@@ -74,16 +83,48 @@ async def on_bell_rang(tx: Transaction, event: Any, _context: object) -> None:
 
 
 HANDLERS: Handlers = {BellRang: on_bell_rang}
+BOTH_HANDLERS: Handlers = {**HANDLERS, DrumRang: on_bell_rang}
+
+
+def signer_of(producer: str) -> EventSigner:
+    """The same signer for a producer in every process."""
+    return EventSigner(Ed25519PrivateKey.from_private_bytes(producer.encode().ljust(32)))
+
+
+SIGNER = signer_of("toy")
+PUBLIC_KEYS = {name: [signer_of(name).public_key] for name in ("toy", "drum")}
+TRUST = EventTrust(lambda: PUBLIC_KEYS)
+
+
+def rang(
+    pub_seq: int, name: str = "a", *, producer: str = "toy", epoch: str = "e", revision: int = 1
+) -> Envelope:
+    """A ring as its producer signs and publishes it."""
+    payload = BellRang(name=name, revision=revision).SerializeToString(deterministic=True)
+    subject = f"oip.{producer}.v1.BellRang"
+    return signer_of(producer).sign(Envelope(producer, epoch, pub_seq, subject, payload))
 
 
 def replay_from(database: Database) -> Replay:
     """What the toy's own Replay answers."""
 
-    async def replay(producer: str, epoch: str, from_seq: int) -> AsyncIterator[Envelope]:
+    async def replay(producer: str, epoch: str, from_seq: int) -> AsyncGenerator[Envelope, None]:
         async with database.begin() as tx:
             envelopes = await outbox.read_from(tx, producer, epoch, from_seq)
         for envelope in envelopes:
             yield envelope
+
+    return replay
+
+
+def replay_of(*published: Envelope) -> Replay:
+    """What the Replay of producers answers that have published exactly these events."""
+
+    async def replay(producer: str, epoch: str, from_seq: int) -> AsyncGenerator[Envelope, None]:
+        for envelope in published:
+            is_later = envelope.epoch != epoch or envelope.pub_seq >= from_seq
+            if envelope.producer == producer and is_later:
+                yield envelope
 
     return replay
 

@@ -8,10 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.runtime.base.clock import SystemClock
-from services.runtime.events import inbox
-from services.runtime.events.jetstream import Bus
-from services.runtime.events.listener import Listener
+from services.runtime.events import event_alarms, inbox, rejected_messages
+from services.runtime.events.envelope import Envelope
+from services.runtime.events.event_alarms import EventAlarm
+from services.runtime.events.jetstream import (
+    EPOCH_HEADER,
+    KEY_HEADER,
+    PRODUCER_HEADER,
+    SEQ_HEADER,
+    SIGNATURE_HEADER,
+    Bus,
+)
+from services.runtime.events.listener import Listener, Replay
 from services.runtime.events.outbox import Relay
+from services.runtime.events.receiver import Receiver
 from services.runtime.storage.database import Database
 from tests.support import toy
 
@@ -28,23 +38,29 @@ class ToyDelivery:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def relay(self, publish: Any = None) -> Relay:
-        return Relay(self.toys, publish or self.bus.publish, self.clock, self.wake)
+        return Relay(self.toys, publish or self.bus.publish, toy.SIGNER, self.clock, self.wake)
 
-    def listener(self, **options: Any) -> Listener:
+    def receiver(self, **options: Any) -> Receiver:
         settings: dict[str, Any] = {
             "handlers": toy.HANDLERS,
             # The toy's handler asks nothing of its context.
             "command": str,
-            "replay": toy.replay_from(self.toys),
+            "trust": toy.TRUST,
+        }
+        return Receiver(self.echoes, clock=self.clock, wake=asyncio.Event(), **(settings | options))
+
+    def listener(
+        self, receiver: Receiver | None = None, replay: Replay | None = None, **options: Any
+    ) -> Listener:
+        settings: dict[str, Any] = {
             "retry_seconds": (0.1, 0.1, 0.1, 0.1),
             "repair_seconds": 3600,
             "gap_seconds": 0.2,
         }
         return Listener(
-            self.echoes,
+            receiver or self.receiver(),
             self.bus,
-            clock=self.clock,
-            wake=asyncio.Event(),
+            replay or toy.replay_from(self.toys),
             **(settings | options),
         )
 
@@ -57,11 +73,35 @@ class ToyDelivery:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks.clear()
 
+    async def send(self, envelope: Envelope, **headers: str) -> None:
+        """Send a message as anybody on the bus can, with other headers if any are given.
+
+        Without the id by which JetStream would drop a second message of a number.
+        """
+        sent = {
+            PRODUCER_HEADER: envelope.producer,
+            EPOCH_HEADER: envelope.epoch,
+            SEQ_HEADER: str(envelope.pub_seq),
+            KEY_HEADER: envelope.key_id,
+            SIGNATURE_HEADER: envelope.signature.hex(),
+        } | {f"Oip-{name.title()}": value for name, value in headers.items()}
+        await self.bus.js.publish(envelope.subject, envelope.payload, headers=sent)
+
     async def ring(self, name: str, times: int = 1) -> None:
         for _ in range(times):
             async with self.toys.begin() as tx:
                 await toy.ring(tx, name, self.clock.now())
             self.wake.set()
+
+    async def rejected(self) -> dict[str, int]:
+        """How many messages were rejected, by reason."""
+        async with self.echoes.begin() as tx:
+            rows = await rejected_messages.list_rejected(tx)
+        return {row.reason: row.message_count for row in rows}
+
+    async def alarms(self) -> list[EventAlarm]:
+        async with self.echoes.begin() as tx:
+            return await event_alarms.list_alarms(tx, size=100)
 
     async def echo_counts(self) -> dict[str, int]:
         return await toy.echoes(self.echoes)

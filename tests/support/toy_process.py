@@ -14,6 +14,7 @@ from services.runtime.base.settings import Settings
 from services.runtime.events import jetstream
 from services.runtime.events.listener import Listener
 from services.runtime.events.outbox import Relay
+from services.runtime.events.receiver import Receiver
 from services.runtime.storage.database import Database
 from tests.support import toy
 
@@ -24,18 +25,17 @@ async def main() -> None:
     echoes = Database(os.environ["ECHO_URL"], "echo", pool_size=4)
     bus = await jetstream.connect(Settings(), "toy")
     await bus.declare_stream("toy")
-    listener = Listener(
+    receiver = Receiver(
         echoes,
-        bus,
         handlers=toy.HANDLERS,
         command=str,
-        replay=toy.replay_from(toys),
+        trust=toy.TRUST,
         clock=SystemClock(),
         wake=asyncio.Event(),
-        repair_seconds=1.0,
-        gap_seconds=0.3,
     )
-    relay = Relay(toys, bus.publish, SystemClock(), asyncio.Event())
+    replay = toy.replay_from(toys)
+    listener = Listener(receiver, bus, replay, repair_seconds=1.0, gap_seconds=0.3)
+    relay = Relay(toys, bus.publish, toy.SIGNER, SystemClock(), asyncio.Event())
     sys.stdout.write("running\n")
     sys.stdout.flush()
     await asyncio.gather(relay.run(), listener.run())

@@ -70,7 +70,8 @@ async def record_batch(
     await batch_store.insert(tx, batch, prepared.tallies)
     growth = logs.append_and_sign(log, batch.log_entry, signer, now)
     await log_store.update_log(tx, growth)
-    await outbox.add(tx, events.order_batch_recorded(batch, prepared.tallies), now)
+    for event in events.order_batch_recorded(batch, prepared.tallies):
+        await outbox.add(tx, event, now)
     days = {day for _, _, day, _ in prepared.tallies}
     await compare_affected_days(tx, batch.platform, days, now)
     await audit.append(

@@ -146,7 +146,7 @@ _LOG_ENTRIES_SQL = f"""
 with audited as (
     select resource, array_agg(request_hash) as hashes from audit where {_IS_BATCH_AUDIT} group by 1
 ), published as (
-    select {_EVENT_NAME} as name, array_agg(payload) as events from outbox
+    select {_EVENT_NAME} as name, array_agg(payload order by id) as events from outbox
     where {_IS_BATCH_EVENT} group by 1
 )
 select b.*, audited.hashes as audit_hashes, published.events,

@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     # The public keys that verify tokens, and the private key that signs them in development.
     jwks_file: Path | None = None
     signing_key_file: Path | None = None
+    # The private key (PEM) with which this process signs its events, and the folder of all
+    # producers' public keys (events/event_keys.py).
+    event_key_file: Path | None = None
+    event_trust_dir: Path | None = None
     # The token of this process for calls to other services; an orchestrator writes and renews it.
     token_file: Path | None = None
     # Transport security of the gRPC servers; all three together mean mutual TLS.
@@ -82,6 +86,15 @@ class Settings(BaseSettings):
         """Where every service listens, `host:port` by its name."""
         fields = [name for name in type(self).model_fields if name.endswith("_address")]
         return {name.removesuffix("_address"): getattr(self, name) for name in fields}
+
+    @property
+    def event_trust_path(self) -> Path:
+        """The folder of the public keys that verify events."""
+        return self.event_trust_dir or self.state_dir / "keys" / "events"
+
+    def event_key_path(self, service: str) -> Path:
+        """The private key with which a service signs its events."""
+        return self.event_key_file or self.state_dir / "keys" / "events" / f"{service}.pem"
 
     @property
     def keys_path(self) -> Path:

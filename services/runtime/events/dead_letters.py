@@ -11,7 +11,7 @@ from sqlalchemy import Row, text
 from services.runtime.events.envelope import Envelope
 from services.runtime.storage.database import Transaction
 
-_COLUMNS = "producer, epoch, pub_seq, subject, payload, error, create_time, resolve_time"
+_COLUMNS = "producer, epoch, pub_seq, subject, payload, error, create_time, resolve_time, dismissal"
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class DeadLetter:
     error: str
     create_time: datetime
     resolve_time: datetime | None
+    # Why a person dismissed it without its effect.
+    dismissal: str = ""
 
     @property
     def name(self) -> str:
@@ -95,15 +97,18 @@ async def find(tx: Transaction, producer: str, epoch: str, pub_seq: int) -> Dead
     return None if row is None else _dead_letter(row)
 
 
-async def resolve(tx: Transaction, envelope: Envelope, now: datetime) -> None:
+async def resolve(
+    tx: Transaction, envelope: Envelope, now: datetime, *, dismissal: str = ""
+) -> None:
     """Mark a dead letter as resolved."""
     await tx.execute(
         text(
-            "update dead_letter set resolve_time = :now"
+            "update dead_letter set resolve_time = :now, dismissal = :dismissal"
             " where producer = :producer and epoch = :epoch and pub_seq = :pub_seq"
         ),
         {
             "now": now,
+            "dismissal": dismissal,
             "producer": envelope.producer,
             "epoch": envelope.epoch,
             "pub_seq": envelope.pub_seq,
@@ -119,4 +124,4 @@ async def open_count(tx: Transaction) -> int:
 
 def _dead_letter(row: Row[tuple[object, ...]]) -> DeadLetter:
     envelope = Envelope(row.producer, row.epoch, row.pub_seq, row.subject, bytes(row.payload))
-    return DeadLetter(envelope, row.error, row.create_time, row.resolve_time)
+    return DeadLetter(envelope, row.error, row.create_time, row.resolve_time, row.dismissal)

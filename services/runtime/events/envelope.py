@@ -11,7 +11,8 @@ class Envelope:
     """One event of one producer.
 
     `pub_seq` is dense from 1 within an epoch, in commit order. `subject` is the full name of the
-    event's message, `payload` its bytes.
+    event's message, `payload` its bytes as they travel: where contents are encrypted, ciphertext.
+    `signature` is the producer's, made with the key that `key_id` names (event_keys.py).
     """
 
     producer: str
@@ -19,6 +20,8 @@ class Envelope:
     pub_seq: int
     subject: str
     payload: bytes
+    key_id: str = ""
+    signature: bytes = b""
 
     @property
     def message_id(self) -> str:
@@ -34,6 +37,26 @@ class Envelope:
     def content_hash(self) -> bytes:
         """SHA-256 of subject and payload; both sides of a delivery compare it."""
         return hashlib.sha256(self.subject.encode() + b"\x00" + self.payload).digest()
+
+    @property
+    def signed_text(self) -> bytes:
+        """What the producer signs: its name, the event's number and the hash of its content."""
+        lines = (
+            "oip event 1",
+            self.producer,
+            self.epoch,
+            str(self.pub_seq),
+            self.content_hash.hex(),
+        )
+        return "\n".join(lines).encode()
+
+
+def next_fingerprint(before: bytes, content_hash: bytes) -> bytes:
+    """The fingerprint of a sequence after one more event; FIRST_FINGERPRINT is that of none."""
+    return hashlib.sha256(before + content_hash).digest()
+
+
+FIRST_FINGERPRINT = bytes(32)
 
 
 def producer_of(subject: str) -> str:

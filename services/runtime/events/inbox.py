@@ -8,31 +8,75 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from sqlalchemy import text
 
-from services.runtime.events.envelope import Envelope
+from services.runtime.events.envelope import FIRST_FINGERPRINT, Envelope, next_fingerprint
 from services.runtime.storage.database import Transaction
 
+# Events whose hashes are read at a time while the mark moves.
+PAGE_COUNT = 1000
 
-async def is_first(tx: Transaction, envelope: Envelope, now: datetime) -> bool:
-    """Record an event; False if it was recorded before and must not take effect again."""
-    result = await tx.execute(
+
+class Receipt(Enum):
+    """How an event stands to what was consumed before."""
+
+    FIRST = "first"
+    REPEATED = "repeated"
+    # Another event was consumed under this number.
+    DIFFERENT = "different"
+
+
+async def record(tx: Transaction, envelope: Envelope, now: datetime) -> Receipt:
+    """Record an event; only a FIRST one may take effect, a DIFFERENT one is an alarm."""
+    values = {
+        "producer": envelope.producer,
+        "epoch": envelope.epoch,
+        "pub_seq": envelope.pub_seq,
+        "subject": envelope.subject,
+        "content_hash": envelope.content_hash,
+        "consume_time": now,
+    }
+    inserted = await tx.execute(
         text(
             "insert into inbox (producer, epoch, pub_seq, subject, content_hash, consume_time)"
             " values (:producer, :epoch, :pub_seq, :subject, :content_hash, :consume_time)"
             " on conflict do nothing returning pub_seq"
         ),
-        {
-            "producer": envelope.producer,
-            "epoch": envelope.epoch,
-            "pub_seq": envelope.pub_seq,
-            "subject": envelope.subject,
-            "content_hash": envelope.content_hash,
-            "consume_time": now,
-        },
+        values,
     )
-    return result.first() is not None
+    if inserted.first() is not None:
+        return Receipt.FIRST
+    stored = await stored_hash(tx, envelope)
+    return Receipt.REPEATED if stored == envelope.content_hash else Receipt.DIFFERENT
+
+
+async def stored_hash(tx: Transaction, envelope: Envelope) -> bytes | None:
+    """The content hash of the event consumed under the number of this one, if any."""
+    row = (
+        await tx.execute(
+            text(
+                "select content_hash from inbox"
+                " where producer = :producer and epoch = :epoch and pub_seq = :pub_seq"
+            ),
+            {
+                "producer": envelope.producer,
+                "epoch": envelope.epoch,
+                "pub_seq": envelope.pub_seq,
+            },
+        )
+    ).first()
+    return None if row is None else bytes(row.content_hash)
+
+
+async def highest_seq(tx: Transaction, producer: str, epoch: str) -> int:
+    """The highest number consumed of an epoch, 0 before the first."""
+    result = await tx.execute(
+        text("select max(pub_seq) from inbox where producer = :producer and epoch = :epoch"),
+        {"producer": producer, "epoch": epoch},
+    )
+    return int(result.scalar_one() or 0)
 
 
 @dataclass(frozen=True)
@@ -65,6 +109,8 @@ class Progress:
     epoch: str
     whole_seq: int
     max_seq: int
+    # Of the complete part; equal to the producer's for the same number.
+    fingerprint: bytes = FIRST_FINGERPRINT
 
     @property
     def has_gap(self) -> bool:
@@ -85,7 +131,7 @@ async def progress(tx: Transaction, producer: str) -> list[Progress]:
             " select (select min(epoch) from inbox"
             "  where producer = :producer and inbox.epoch > known.epoch)"
             " from known where known.epoch is not null)"
-            " select known.epoch, coalesce(whole_seq, 0) as whole_seq,"
+            " select known.epoch, coalesce(whole_seq, 0) as whole_seq, fingerprint,"
             " (select consume_time from inbox"
             "  where producer = :producer and inbox.epoch = known.epoch"
             "  order by pub_seq limit 1) as since"
@@ -95,48 +141,60 @@ async def progress(tx: Transaction, producer: str) -> list[Progress]:
         ),
         {"producer": producer},
     )
-    return [await _advance(tx, producer, row.epoch, row.whole_seq) for row in epochs.all()]
-
-
-async def fingerprint(tx: Transaction, producer: str, epoch: str, up_to: int) -> bytes | None:
-    """SHA-256 over the content hashes up to a number, in order; see `outbox.fingerprint`."""
-    result = (
-        await tx.execute(
-            text(
-                "select sha256(string_agg(content_hash, ''::bytea order by pub_seq)) from inbox"
-                " where producer = :producer and epoch = :epoch and pub_seq <= :up_to"
-            ),
-            {"producer": producer, "epoch": epoch, "up_to": up_to},
+    return [
+        await _advance(
+            tx, producer, row.epoch, row.whole_seq, bytes(row.fingerprint or FIRST_FINGERPRINT)
         )
-    ).scalar_one()
-    return None if result is None else bytes(result)
+        for row in epochs.all()
+    ]
 
 
-async def _advance(tx: Transaction, producer: str, epoch: str, whole_seq: int) -> Progress:
-    """Move the mark to the end of the complete part of the sequence.
+async def _advance(
+    tx: Transaction, producer: str, epoch: str, whole_seq: int, fingerprint: bytes
+) -> Progress:
+    """Move the mark to the end of the complete part of the sequence, a page at a time.
 
-    Numbers are distinct, so counting the rows beyond the mark gives the number of a row exactly as
-    long as no row before it is missing.
+    The fingerprint goes on from the mark, so that the cost depends on new events.
     """
-    row = (
-        await tx.execute(
-            text(
-                "select coalesce(max(pub_seq) filter (where pub_seq = place), :whole) as whole_seq,"
-                " coalesce(max(pub_seq), :whole) as max_seq from ("
-                " select pub_seq, cast(:whole as bigint) + row_number() over (order by pub_seq)"
-                "  as place from inbox"
-                " where producer = :producer and epoch = :epoch and pub_seq > :whole) as beyond"
-            ),
-            {"producer": producer, "epoch": epoch, "whole": whole_seq},
-        )
-    ).one()
-    if row.whole_seq > whole_seq:
-        await tx.execute(
-            text(
-                "insert into inbox_mark (producer, epoch, whole_seq)"
-                " values (:producer, :epoch, :whole) on conflict (producer, epoch)"
-                " do update set whole_seq = greatest(inbox_mark.whole_seq, excluded.whole_seq)"
-            ),
-            {"producer": producer, "epoch": epoch, "whole": row.whole_seq},
-        )
-    return Progress(epoch, row.whole_seq, row.max_seq)
+    before = whole_seq
+    while True:
+        rows = (
+            await tx.execute(
+                text(
+                    "select pub_seq, content_hash from inbox"
+                    " where producer = :producer and epoch = :epoch and pub_seq > :after"
+                    " order by pub_seq limit :limit"
+                ),
+                {"producer": producer, "epoch": epoch, "after": whole_seq, "limit": PAGE_COUNT},
+            )
+        ).all()
+        for row in rows:
+            if row.pub_seq != whole_seq + 1:
+                break
+            whole_seq += 1
+            fingerprint = next_fingerprint(fingerprint, bytes(row.content_hash))
+        if len(rows) < PAGE_COUNT or whole_seq != rows[-1].pub_seq:
+            break
+    if whole_seq > before:
+        await _update_mark(tx, producer, epoch, whole_seq, fingerprint)
+    highest = max(whole_seq, await highest_seq(tx, producer, epoch))
+    return Progress(epoch, whole_seq, highest, fingerprint)
+
+
+async def _update_mark(
+    tx: Transaction, producer: str, epoch: str, whole_seq: int, fingerprint: bytes
+) -> None:
+    await tx.execute(
+        text(
+            "insert into inbox_mark (producer, epoch, whole_seq, fingerprint)"
+            " values (:producer, :epoch, :whole, :fingerprint) on conflict (producer, epoch)"
+            " do update set whole_seq = excluded.whole_seq, fingerprint = excluded.fingerprint"
+            " where inbox_mark.whole_seq < excluded.whole_seq"
+        ),
+        {
+            "producer": producer,
+            "epoch": epoch,
+            "whole": whole_seq,
+            "fingerprint": fingerprint,
+        },
+    )

@@ -10,13 +10,13 @@ import asyncio
 import functools
 import json
 import os
+import re
 import signal
 import urllib.request
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import nats
 import nats.errors
 import nats.js.errors
 import structlog
@@ -35,6 +35,7 @@ from nats.js.api import (
 
 from services.runtime.base.settings import Settings
 from services.runtime.events.envelope import Envelope, stream_of, subjects_of
+from services.runtime.events.event_keys import NotAuthenticError
 
 R = TypeVar("R")
 
@@ -59,7 +60,20 @@ MONITOR_PORT = 8222
 PRODUCER_HEADER = "Oip-Producer"
 EPOCH_HEADER = "Oip-Epoch"
 SEQ_HEADER = "Oip-Seq"
+KEY_HEADER = "Oip-Key"
+SIGNATURE_HEADER = "Oip-Signature"
+# What each header looks like; 18 digits fit a bigint.
+HEADER_FORMS = {
+    PRODUCER_HEADER: re.compile(r"[a-z]{1,32}"),
+    EPOCH_HEADER: re.compile(r"[0-9A-Za-z]{1,32}"),
+    SEQ_HEADER: re.compile(r"[1-9][0-9]{0,17}"),
+    KEY_HEADER: re.compile(r"[0-9a-f]{16}"),
+    SIGNATURE_HEADER: re.compile(r"[0-9a-f]{128}"),
+}
 ID_HEADER = "Nats-Msg-Id"
+STATUS_HEADERS = ("Status", "Description")
+# Where a message of a stream is acknowledged; answers of the server name no such place.
+STORED_PREFIX = b"$JS.ACK."
 
 log = structlog.get_logger(part="bus")
 
@@ -73,6 +87,28 @@ class NotSyncedError(RuntimeError):
             "acknowledged; write `jetstream { sync_interval: always }` into its configuration "
             "and restart it"
         )
+
+
+class _Client(Client):
+    """Takes no stored message for an answer of the server, whatever headers it carries.
+
+    The library drops messages with a header `Status`, which would then never be acknowledged, and
+    closes the connection over bytes that are no text.
+    """
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)
+        except (ValueError, IndexError):
+            return None
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Any:
+        if headers and reply.startswith(STORED_PREFIX):
+            headers = {name: headers[name] for name in headers if name not in STATUS_HEADERS}
+        subject = subject.decode(errors="replace").encode()
+        return super()._build_message(sid, subject, reply, data, headers)
 
 
 class Bus:
@@ -108,6 +144,8 @@ class Bus:
             PRODUCER_HEADER: envelope.producer,
             EPOCH_HEADER: envelope.epoch,
             SEQ_HEADER: str(envelope.pub_seq),
+            KEY_HEADER: envelope.key_id,
+            SIGNATURE_HEADER: envelope.signature.hex(),
         }
         try:
             await self.js.publish(
@@ -173,16 +211,28 @@ async def backlog(
         return []
 
 
-def read_envelope(message: Msg) -> Envelope | None:
-    """The event in a message; None if the message does not come from an outbox."""
+def read_envelope(message: Msg) -> Envelope:
+    """The event in a message. Raises NotAuthenticError for what is no event of a producer.
+
+    Every header has a type and a length; nothing in a message can raise anything else.
+    """
     headers = message.headers or {}
-    seq = headers.get(SEQ_HEADER, "")
-    if not seq.isdecimal() or int(seq) < 1 or not headers.get(EPOCH_HEADER):
-        return None
-    producer = headers.get(PRODUCER_HEADER, "")
+    fields = {name: headers.get(name, "") for name in HEADER_FORMS}
+    for name, form in HEADER_FORMS.items():
+        if not isinstance(fields[name], str) or not form.fullmatch(fields[name]):
+            raise NotAuthenticError(f"BAD_HEADER_{name.removeprefix('Oip-').upper()}")
+    producer = fields[PRODUCER_HEADER]
     if not message.subject.startswith(f"oip.{producer}.v1."):
-        return None
-    return Envelope(producer, headers[EPOCH_HEADER], int(seq), message.subject, message.data)
+        raise NotAuthenticError("FOREIGN_SUBJECT")
+    return Envelope(
+        producer,
+        fields[EPOCH_HEADER],
+        int(fields[SEQ_HEADER]),
+        message.subject,
+        message.data,
+        fields[KEY_HEADER],
+        bytes.fromhex(fields[SIGNATURE_HEADER]),
+    )
 
 
 async def report_in_progress(waiting: list[Msg]) -> None:
@@ -243,8 +293,10 @@ async def connect(
         log.info("bus_reconnected", service=name)
 
     credentials = settings.nats_credentials_file
-    client = await patiently(
-        lambda: nats.connect(
+
+    async def connect_client() -> Client:
+        client = _Client()
+        await client.connect(
             settings.nats_url.split(","),
             user_credentials=str(credentials) if credentials else None,
             name=f"oip_{name}",
@@ -257,7 +309,9 @@ async def connect(
             error_cb=failed,
             reconnected_cb=connected,
         )
-    )
+        return client
+
+    client = await patiently(connect_client)
     bus = Bus(client, settings.nats_replicas)
     return bus
 

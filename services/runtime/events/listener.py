@@ -10,26 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 import nats.errors
 import nats.js.errors
 import structlog
-from google.protobuf.message import Message
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from services.kernel.problems import Kind, NotFound, Problem
-from services.runtime.base.clock import Clock
 from services.runtime.base.failpoints import failpoint
 from services.runtime.base.tasks import run_together
-from services.runtime.events import dead_letters, inbox
-from services.runtime.events.dead_letters import DeadLetter
-from services.runtime.events.envelope import Envelope, producer_of, stream_of
+from services.runtime.events import inbox
+from services.runtime.events.envelope import Envelope, stream_of
+from services.runtime.events.event_keys import EventKeyError, NotAuthenticError
 from services.runtime.events.jetstream import (
     ACK_SECONDS,
     Bus,
@@ -38,13 +33,14 @@ from services.runtime.events.jetstream import (
     report_in_progress,
     send_acknowledgement,
 )
-from services.runtime.storage import audit
-from services.runtime.storage.database import Database, Transaction, retrying
+from services.runtime.events.receiver import (
+    DifferentContentError,
+    FarAheadError,
+    Receiver,
+    is_outage,
+)
 
-# The last argument is the command context that `command` returns for the producer.
-Handler: TypeAlias = Callable[[Transaction, Any, Any], Awaitable[None]]
-Handlers: TypeAlias = Mapping[type[Message], Handler]
-Replay: TypeAlias = Callable[[str, str, int], AsyncIterator[Envelope]]
+Replay: TypeAlias = Callable[[str, str, int], AsyncGenerator[Envelope, None]]
 
 FETCH_COUNT = 32
 # Events of a backlog share transactions, which stay short: locks last for milliseconds.
@@ -56,6 +52,8 @@ DELIVERIES_MAX = 5
 RETRY_SECONDS = (0.5, 2.0, 10.0, 40.0)
 REPAIR_SECONDS = 30.0
 GAP_SECONDS = 3.0
+# For a producer to say whether it has published a number.
+CONFIRM_SECONDS = 5.0
 
 log = structlog.get_logger(part="listener")
 
@@ -68,38 +66,25 @@ class ForeignEnvelopeError(RuntimeError):
 
 
 class Listener:
-    """Consumes events for one service.
+    """Takes events from JetStream, and from their producers what JetStream lost.
 
-    `replay(producer, epoch, from_seq)` requests events from their producer; `command(actor)` gives
-    the context in which a handler runs.
+    `replay(producer, epoch, from_seq)` requests events from their producer.
     """
 
     def __init__(
         self,
-        database: Database,
+        receiver: Receiver,
         bus: Bus,
-        *,
-        handlers: Handlers,
-        command: Callable[[str], Any],
         replay: Replay,
-        clock: Clock,
-        wake: asyncio.Event,
+        *,
         retry_seconds: tuple[float, ...] = RETRY_SECONDS,
         repair_seconds: float = REPAIR_SECONDS,
         gap_seconds: float = GAP_SECONDS,
     ) -> None:
-        self.service = database.service
-        self._database = database
+        self.service = receiver.service
+        self._receiver = receiver
         self._bus = bus
-        self._handlers = {
-            message.DESCRIPTOR.full_name: (message, handler)
-            for message, handler in handlers.items()
-        }
-        self._producers = tuple(dict.fromkeys(producer_of(subject) for subject in self._handlers))
-        self._command = command
         self._replay = replay
-        self._clock = clock
-        self._wake = wake
         self._retry_seconds = retry_seconds
         self._repair_seconds = repair_seconds
         self._gap_seconds = gap_seconds
@@ -111,73 +96,21 @@ class Listener:
         coroutines: list[tuple[str, Coroutine[Any, Any, object]]] = [
             ("wait", asyncio.Event().wait())
         ]
-        for producer in self._producers:
+        for producer in self._receiver.producers:
             coroutines.append((f"consume {producer}", self._consume(producer)))
             coroutines.append((f"repair {producer}", self._repair(producer)))
         await run_together(coroutines)
 
     async def is_idle(self) -> bool:
         """Whether JetStream has no event that this service has not acknowledged."""
-        for producer in self._producers:
+        for producer in self._receiver.producers:
             if await self._bus.pending_count(producer, self.service):
                 return False
         return True
 
-    async def receive(self, envelope: Envelope) -> bool:
-        """Apply one event; False if it was applied before. Raises what the handler raises."""
-        return await self.receive_all([envelope]) == 1
-
-    async def receive_all(self, batch: Sequence[Envelope]) -> int:
-        """Apply events in one transaction, all or none; returns how many are new."""
-
-        async def work() -> int:
-            new_count = 0
-            async with self._database.begin() as tx:
-                now = self._clock.now()
-                for envelope in batch:
-                    if await inbox.is_first(tx, envelope, now):
-                        await self._handle(tx, envelope)
-                        new_count += 1
-                await failpoint("listener.before_commit")
-            return new_count
-
-        new_count = await retrying(work) if batch else 0
-        if new_count:
-            self._wake.set()
-        for envelope in batch:
-            self._failures.pop(envelope.message_id, None)
-        return new_count
-
-    async def to_dead_letter(self, envelope: Envelope, error: BaseException) -> None:
-        """Store an event that cannot be handled as a dead letter, and record it as consumed."""
-        async with self._database.begin() as tx:
-            now = self._clock.now()
-            if await inbox.is_first(tx, envelope, now):
-                await dead_letters.insert(tx, envelope, type(error).__name__, now)
-        self._failures.pop(envelope.message_id, None)
-        log.error(
-            "dead_letter",
-            service=self.service,
-            envelope=envelope.name,
-            subject=envelope.subject,
-            error=type(error).__name__,
-        )
-
-    async def retry(self, tx: Transaction, producer: str, epoch: str, pub_seq: int) -> DeadLetter:
-        """Handle a dead letter once more, and mark it as resolved if the handler succeeds."""
-        dead_letter = await dead_letters.find(tx, producer, epoch, pub_seq)
-        if dead_letter is None:
-            raise NotFound(name=f"deadLetters/{producer}-{epoch}-{pub_seq}")
-        if dead_letter.resolve_time is not None:
-            return dead_letter
-        now = self._clock.now()
-        await dead_letters.resolve(tx, dead_letter.envelope, now)
-        await self._handle(tx, dead_letter.envelope)
-        return replace(dead_letter, resolve_time=now)
-
     async def repair(self, producer: str) -> int:
         """Request missing and newer events from the producer; returns how many are new."""
-        async with self._database.begin() as tx:
+        async with self._receiver.database.begin() as tx:
             epochs = await inbox.progress(tx, producer)
         new_count = 0
         for epoch in epochs[:-1]:
@@ -189,22 +122,6 @@ class Listener:
         else:
             new_count += await self._replay_from(producer, "", 1)
         return new_count
-
-    async def _handle(self, tx: Transaction, envelope: Envelope) -> None:
-        entry = self._handlers.get(envelope.subject)
-        if entry is None or producer_of(envelope.subject) != envelope.producer:
-            return
-        message, handler = entry
-        actor = f"services/{envelope.producer}"
-        await handler(tx, message.FromString(envelope.payload), self._command(actor))
-        await audit.append(
-            tx,
-            now=self._clock.now(),
-            actor=actor,
-            action=envelope.subject,
-            resource=f"events/{envelope.name}",
-            request_hash=envelope.content_hash,
-        )
 
     async def _consume(self, producer: str) -> None:
         while True:
@@ -262,16 +179,10 @@ class Listener:
 
     async def _take(self, messages: Sequence[Msg]) -> None:
         """Apply a group in one transaction; if one event fails, apply each in its own."""
-        events: list[tuple[Msg, Envelope]] = []
-        for message in messages:
-            envelope = read_envelope(message)
-            if envelope is None:
-                log.error("foreign_message", service=self.service, subject=message.subject)
-                await send_acknowledgement(message.term())
-            else:
-                events.append((message, envelope))
+        read = [(message, await self._read(message)) for message in messages]
+        events = [(message, envelope) for message, envelope in read if envelope is not None]
         try:
-            await self.receive_all([envelope for _, envelope in events])
+            await self._receiver.receive_all([envelope for _, envelope in events])
         except Exception as error:  # noqa: BLE001 - any failure of a handler ends here
             if len(events) == 1:
                 await self._fail(*events[0], error)
@@ -284,7 +195,56 @@ class Listener:
             *(send_acknowledgement(message.ack_sync(timeout=ACK_SECONDS)) for message, _ in events)
         )
 
+    async def _read(self, message: Msg) -> Envelope | None:
+        """The event in a message; None if it is none, or if that cannot be told now."""
+        try:
+            envelope = read_envelope(message)
+            self._receiver.require_authentic(envelope)
+        except NotAuthenticError as error:
+            try:
+                await self._reject(message, error)
+            except Exception as failure:  # noqa: BLE001 - the next delivery is counted
+                log.warning("not_rejected", service=self.service, error=type(failure).__name__)
+                await self._redeliver(message)
+            return None
+        except EventKeyError as error:
+            log.warning("event_keys_unusable", service=self.service, error=str(error))
+            await self._redeliver(message)
+            return None
+        return envelope
+
+    async def _reject(self, message: Msg, error: NotAuthenticError) -> None:
+        """Count a message that is no event, and drop it."""
+        producer = message.subject.split(".")[1]
+        await self._receiver.reject(producer, error.reason, sha256(message.data).digest())
+        await send_acknowledgement(message.term())
+
     async def _fail(self, message: Msg, envelope: Envelope, error: Exception) -> None:
+        """Conclude an event that was not applied, or have it delivered again later."""
+        try:
+            if await self._is_concluded(message, envelope, error):
+                return
+        except Exception as failure:  # noqa: BLE001 - the next delivery concludes it
+            log.warning("not_concluded", envelope=envelope.name, error=type(failure).__name__)
+        await self._redeliver(message)
+
+    async def _is_concluded(self, message: Msg, envelope: Envelope, error: Exception) -> bool:
+        """Whether a failure ended as an effect, a rejection, an alarm or a dead letter."""
+        if isinstance(error, FarAheadError):
+            try:
+                await self._apply_confirmed(envelope)
+            except Exception as failure:  # noqa: BLE001 - a handler may fail here as elsewhere
+                error = failure
+            else:
+                await send_acknowledgement(message.ack())
+                return True
+        if isinstance(error, NotAuthenticError):
+            await self._reject(message, error)
+            return True
+        if isinstance(error, DifferentContentError):
+            await self._receiver.raise_alarm(envelope)
+            await send_acknowledgement(message.term())
+            return True
         delivered = message.metadata.num_delivered
         log.warning(
             "event_failed",
@@ -294,16 +254,36 @@ class Listener:
             error=type(error).__name__,
             delivered=delivered,
         )
-        if delivered >= DELIVERIES_MAX and not is_outage(error):
-            try:
-                await self.to_dead_letter(envelope, error)
-            except Exception as failure:  # noqa: BLE001 - the next delivery writes the dead letter
-                log.warning(
-                    "not_dead_lettered", envelope=envelope.name, error=type(failure).__name__
-                )
-            else:
-                await send_acknowledgement(message.term())
-                return
+        if delivered < DELIVERIES_MAX or is_outage(error):
+            return False
+        await self._receiver.to_dead_letter(envelope, error)
+        await send_acknowledgement(message.term())
+        return True
+
+    async def _apply_confirmed(self, envelope: Envelope) -> None:
+        """Apply an event whose number lies far ahead if its producer has published it.
+
+        Raises NotAuthenticError if it has not, FarAheadError if it does not answer.
+        """
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                is_published = await self._is_published(envelope)
+        except Exception as error:
+            raise FarAheadError(envelope.name) from error
+        if not is_published:
+            raise NotAuthenticError("NUMBER_NOT_PUBLISHED")
+        await self._receiver.receive(envelope, is_confirmed=True)
+
+    async def _is_published(self, envelope: Envelope) -> bool:
+        number = envelope.producer, envelope.epoch, envelope.pub_seq
+        async with contextlib.aclosing(self._replay(*number)) as published:
+            async for first in published:
+                return first == envelope
+        return False
+
+    async def _redeliver(self, message: Msg) -> None:
+        """Have a message delivered again, later each time."""
+        delivered = message.metadata.num_delivered
         pause = self._retry_seconds[min(delivered, len(self._retry_seconds)) - 1]
         await send_acknowledgement(message.nak(delay=pause))
 
@@ -338,7 +318,7 @@ class Listener:
             return False
 
     async def _find_gap(self, producer: str) -> tuple[str, int] | None:
-        async with self._database.begin() as tx:
+        async with self._receiver.database.begin() as tx:
             for epoch in await inbox.progress(tx, producer):
                 if epoch.has_gap:
                     return epoch.epoch, epoch.whole_seq
@@ -347,18 +327,19 @@ class Listener:
     async def _replay_from(self, producer: str, epoch: str, from_seq: int) -> int:
         new_count = 0
         group: list[Envelope] = []
-        async for envelope in self._replay(producer, epoch, from_seq):
-            if envelope.producer != producer:
-                raise ForeignEnvelopeError(producer, envelope.producer)
-            group.append(envelope)
-            if len(group) == GROUP_COUNT:
-                new_count += await self._take_replayed(group)
-                group = []
+        async with contextlib.aclosing(self._replay(producer, epoch, from_seq)) as replayed:
+            async for envelope in replayed:
+                if envelope.producer != producer:
+                    raise ForeignEnvelopeError(producer, envelope.producer)
+                group.append(envelope)
+                if len(group) == GROUP_COUNT:
+                    new_count += await self._take_replayed(group)
+                    group = []
         return new_count + await self._take_replayed(group)
 
     async def _take_replayed(self, group: Sequence[Envelope]) -> int:
         try:
-            return await self.receive_all(group)
+            return await self._receiver.receive_all(group, is_confirmed=True)
         except Exception as error:  # noqa: BLE001 - the other events may still succeed
             if len(group) == 1:
                 await self._fail_replayed(group[0], error)
@@ -369,6 +350,13 @@ class Listener:
         return new_count
 
     async def _fail_replayed(self, envelope: Envelope, error: Exception) -> None:
+        if isinstance(error, DifferentContentError):
+            await self._receiver.raise_alarm(envelope)
+            return
+        if isinstance(error, NotAuthenticError):
+            content_hash = envelope.content_hash
+            await self._receiver.reject(envelope.producer, f"REPLAYED_{error.reason}", content_hash)
+            return
         if is_outage(error):
             raise error
         now = asyncio.get_running_loop().time()
@@ -384,13 +372,4 @@ class Listener:
             replayed=failures,
         )
         if failures >= DELIVERIES_MAX and now - since >= sum(self._retry_seconds):
-            await self.to_dead_letter(envelope, error)
-
-
-def is_outage(error: BaseException) -> bool:
-    """Whether an event failed for lack of a connection or of capacity, not by its content."""
-    if isinstance(error, Problem):
-        return error.kind is Kind.OVERLOADED
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or not getattr(error.orig, "sqlstate", None)
-    return isinstance(error, PoolTimeoutError | OSError)
+            await self._receiver.to_dead_letter(envelope, error)

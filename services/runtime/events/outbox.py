@@ -12,14 +12,16 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from google.protobuf.message import Message
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from services.runtime.base.clock import Clock
 from services.runtime.base.failpoints import failpoint
-from services.runtime.events.envelope import Envelope
+from services.runtime.events.envelope import Envelope, next_fingerprint
+from services.runtime.events.event_keys import EventSigner
 from services.runtime.storage.database import Database, Transaction
 
 # Below the server's limit for a message (1 MiB), with room for headers.
@@ -64,6 +66,7 @@ class Published:
     written_count: int
     published_seq: int
     unsent_count: int
+    fingerprint: bytes
 
 
 async def published(tx: Transaction) -> Published:
@@ -71,14 +74,20 @@ async def published(tx: Transaction) -> Published:
     row = (
         await tx.execute(
             text(
-                "select epoch, next_seq - 1 as published_seq,"
+                "select epoch, next_seq - 1 as published_seq, fingerprint,"
                 " (select count(*) from outbox) as written_count,"
                 " (select count(*) from outbox where send_time is null) as unsent_count"
                 " from outbox_counter order by position desc limit 1"
             )
         )
     ).one()
-    return Published(row.epoch, row.written_count, row.published_seq, row.unsent_count)
+    return Published(
+        epoch=row.epoch,
+        written_count=row.written_count,
+        published_seq=row.published_seq,
+        unsent_count=row.unsent_count,
+        fingerprint=bytes(row.fingerprint),
+    )
 
 
 async def read_from(
@@ -93,36 +102,26 @@ async def read_from(
     for known_epoch, start in await _epochs_from(tx, epoch, from_seq):
         rows = await tx.execute(
             text(
-                "select pub_seq, subject, payload from outbox"
+                "select epoch, pub_seq, subject, payload, key_id, signature from outbox"
                 " where epoch = :epoch and pub_seq >= :start order by pub_seq limit :limit"
             ),
             {"epoch": known_epoch, "start": start, "limit": limit - len(envelopes)},
         )
-        envelopes += [
-            Envelope(producer, known_epoch, row.pub_seq, row.subject, row.payload) for row in rows
-        ]
+        envelopes += [_envelope(producer, row) for row in rows]
         if len(envelopes) >= limit:
             break
     return envelopes
 
 
-async def fingerprint(tx: Transaction, epoch: str, up_to: int) -> bytes | None:
-    """SHA-256 over the content hashes of an epoch's events up to a number, in order.
-
-    Equal to `inbox.fingerprint` of a service that has consumed all of them; None if there are none.
-    """
-    result = (
+async def fingerprint_at(tx: Transaction, epoch: str, pub_seq: int) -> bytes | None:
+    """The fingerprint of an epoch up to a number; None if no event has that number."""
+    row = (
         await tx.execute(
-            text(
-                "select sha256(string_agg("
-                "sha256(convert_to(subject, 'UTF8') || decode('00', 'hex') || payload),"
-                " ''::bytea order by pub_seq))"
-                " from outbox where epoch = :epoch and pub_seq <= :up_to"
-            ),
-            {"epoch": epoch, "up_to": up_to},
+            text("select fingerprint from outbox where epoch = :epoch and pub_seq = :pub_seq"),
+            {"epoch": epoch, "pub_seq": pub_seq},
         )
-    ).scalar_one()
-    return None if result is None else bytes(result)
+    ).first()
+    return None if row is None else bytes(row.fingerprint)
 
 
 async def begin_epoch(tx: Transaction, epoch: str) -> None:
@@ -143,9 +142,15 @@ class Relay:
     """Publishes a service's outbox; of several replicas, one at a time."""
 
     def __init__(
-        self, database: Database, publish: Publish, clock: Clock, wake: asyncio.Event
+        self,
+        database: Database,
+        publish: Publish,
+        signer: EventSigner,
+        clock: Clock,
+        wake: asyncio.Event,
     ) -> None:
         self._database = database
+        self._signer = signer
         self._publish = publish
         self._clock = clock
         self._wake = wake
@@ -185,7 +190,8 @@ class Relay:
             if not await _is_only_relay(lock, self._database.service):
                 return 0
             async with self._database.begin() as tx:
-                batch = await _number(tx, self._database.service)
+                await _number(tx, self._database.service, self._signer)
+                batch = await _unsent(tx, self._database.service)
             await failpoint("relay.after_number")
             return await self._send(batch)
 
@@ -226,42 +232,87 @@ async def _is_only_relay(tx: Transaction, service: str) -> bool:
     return bool(result.scalar_one())
 
 
-async def _number(tx: Transaction, service: str) -> list[Envelope]:
-    """Number new events in the order they became visible; returns the events to send, in order."""
+async def _number(tx: Transaction, service: str, signer: EventSigner) -> None:
+    """Number and sign new events, in the order in which they became visible."""
     counter = (
         await tx.execute(
             text(
-                "select epoch, next_seq from outbox_counter"
+                "select epoch, next_seq, fingerprint from outbox_counter"
                 " order by position desc limit 1 for update"
             )
         )
     ).one()
-    numbered = await tx.execute(
+    waiting = (
+        await tx.execute(
+            text(
+                "select id, subject, payload from outbox where pub_seq is null"
+                " order by id limit :limit - ("
+                "  select count(*) from outbox where pub_seq is not null and send_time is null)"
+            ),
+            {"limit": BATCH_COUNT},
+        )
+    ).all()
+    if not waiting:
+        return
+    seq, fingerprint = counter.next_seq, bytes(counter.fingerprint)
+    rows = []
+    for row in waiting:
+        envelope = signer.sign(Envelope(service, counter.epoch, seq, row.subject, row.payload))
+        fingerprint = next_fingerprint(fingerprint, envelope.content_hash)
+        rows.append((row.id, seq, fingerprint, envelope.signature))
+        seq += 1
+    ids, seqs, fingerprints, signatures = zip(*rows, strict=True)
+    await tx.execute(
         text(
-            "update outbox set epoch = :epoch, pub_seq = fresh.pub_seq from ("
-            " select id, :next_seq - 1 + row_number() over (order by id) as pub_seq from ("
-            "  select id from outbox where pub_seq is null order by id limit :limit - ("
-            "   select count(*) from outbox where pub_seq is not null and send_time is null)"
-            "  ) as waiting) as fresh"
+            "update outbox set epoch = :epoch, key_id = :key_id, pub_seq = fresh.pub_seq,"
+            " fingerprint = fresh.fingerprint, signature = fresh.signature"
+            " from unnest(cast(:ids as bigint[]), cast(:seqs as bigint[]),"
+            "  cast(:fingerprints as bytea[]), cast(:signatures as bytea[]))"
+            "  as fresh (id, pub_seq, fingerprint, signature)"
             " where outbox.id = fresh.id"
         ),
-        {"epoch": counter.epoch, "next_seq": counter.next_seq, "limit": BATCH_COUNT},
+        {
+            "epoch": counter.epoch,
+            "key_id": signer.key_id,
+            "ids": list(ids),
+            "seqs": list(seqs),
+            "fingerprints": list(fingerprints),
+            "signatures": list(signatures),
+        },
     )
-    if numbered.rowcount:
-        await tx.execute(
-            text("update outbox_counter set next_seq = next_seq + :count where epoch = :epoch"),
-            {"count": numbered.rowcount, "epoch": counter.epoch},
-        )
+    await tx.execute(
+        text(
+            "update outbox_counter set next_seq = :next_seq, fingerprint = :fingerprint"
+            " where epoch = :epoch"
+        ),
+        {"next_seq": seq, "fingerprint": fingerprint, "epoch": counter.epoch},
+    )
+
+
+async def _unsent(tx: Transaction, service: str) -> list[Envelope]:
+    """The numbered events that are not sent yet, in order."""
     rows = await tx.execute(
         text(
-            "select outbox.epoch, pub_seq, subject, payload"
+            "select outbox.epoch, pub_seq, subject, payload, key_id, signature"
             " from outbox join outbox_counter using (epoch)"
             " where pub_seq is not null and send_time is null"
             " order by position, pub_seq limit :limit"
         ),
         {"limit": BATCH_COUNT},
     )
-    return [Envelope(service, row.epoch, row.pub_seq, row.subject, row.payload) for row in rows]
+    return [_envelope(service, row) for row in rows]
+
+
+def _envelope(producer: str, row: Row[Any]) -> Envelope:
+    return Envelope(
+        producer,
+        row.epoch,
+        row.pub_seq,
+        row.subject,
+        bytes(row.payload),
+        row.key_id,
+        bytes(row.signature),
+    )
 
 
 async def _mark_sent(tx: Transaction, sent: Sequence[Envelope], now: datetime) -> None:

@@ -66,4 +66,6 @@ def missing(deliveries: Mapping[str, operations_pb2.Delivery]) -> list[str]:
             count, highest = (row.event_count, row.max_seq) if row else (0, 0)
             if not count == highest == published:
                 sentences.append(f"{listener} has consumed {count} of {published} of {producer}")
+            elif row and row.fingerprint != deliveries[producer].fingerprint:
+                sentences.append(f"{listener} holds other events of {producer} than it published")
     return sentences

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -12,21 +14,21 @@ from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from services.kernel import names
 from services.kernel.problems import Kind, Malformed, NotFound, Problem
 from services.runtime.base.log import logger
-from services.runtime.events import dead_letters, inbox, outbox
+from services.runtime.events import dead_letters, event_alarms, inbox, outbox
+from services.runtime.events import rejected_messages as rejected_store
 from services.runtime.events.dead_letters import DeadLetter
 from services.runtime.events.envelope import Envelope
+from services.runtime.events.event_alarms import EventAlarm
 from services.runtime.rpc.error_status import is_unavailable
 from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import Context, moment_to_wire
+from services.runtime.service.common_invariants import common_checks
 from services.runtime.service.context import (
     Check,
-    Invariant,
     Service,
     ServiceContext,
-    require_each_once,
 )
 from services.runtime.service.requests import change, read
-from services.runtime.storage import audit
 from services.runtime.storage.database import Transaction, retrying, sqlstate
 
 log = logger("operations")
@@ -36,6 +38,8 @@ Retry: TypeAlias = Callable[[Transaction, str, str, int], Awaitable[DeadLetter]]
 REPLAY_PAGE = 100
 VERIFY_SECONDS = 600
 LONGEST_SEQ = 18
+TEXT_LENGTH_MAX = 500
+ALARM_HASH = re.compile(r"[0-9a-f]{16}")
 
 
 class DeadLetterFailsAgain(Problem):
@@ -123,6 +127,63 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
         answer = operations_pb2.DeadLetter
         return await change(self._context, request, answer, work, resource=request.name)
 
+    async def DismissDeadLetter(
+        self, request: operations_pb2.DismissDeadLetterRequest, context: Context
+    ) -> operations_pb2.DeadLetter:
+        """Resolve a dead letter without its effect, with the reason."""
+        number = _parse_dead_letter_name(request.name)
+        reason = _text(request.reason, "reason")
+
+        async def work(tx: Transaction) -> operations_pb2.DeadLetter:
+            dead_letter = await dead_letters.find(tx, *number)
+            if dead_letter is None:
+                raise NotFound(name=request.name)
+            if dead_letter.resolve_time is None:
+                now = self._context.clock.now()
+                await dead_letters.resolve(tx, dead_letter.envelope, now, dismissal=reason)
+                dead_letter = replace(dead_letter, resolve_time=now, dismissal=reason)
+            return dead_letter_to_wire(dead_letter)
+
+        answer = operations_pb2.DeadLetter
+        return await change(self._context, request, answer, work, resource=request.name)
+
+    async def ListEventAlarms(
+        self, request: operations_pb2.ListEventAlarmsRequest, context: Context
+    ) -> operations_pb2.ListEventAlarmsResponse:
+        """Oldest first."""
+        page = page_of(request, datetime, str, str, int, str)
+
+        async def work(tx: Transaction) -> list[EventAlarm]:
+            return await event_alarms.list_alarms(
+                tx, size=page.size, after=page.after, include_resolved=request.include_resolved
+            )
+
+        rows = await read(self._context, work)
+        return operations_pb2.ListEventAlarmsResponse(
+            event_alarms=[event_alarm_to_wire(row) for row in rows],
+            next_page_token=page.next_token(rows, lambda row: row.key),
+        )
+
+    async def ResolveEventAlarm(
+        self, request: operations_pb2.ResolveEventAlarmRequest, context: Context
+    ) -> operations_pb2.EventAlarm:
+        """Resolve an alarm; the producer's events are applied again."""
+        producer, epoch, pub_seq, received = _parse_alarm_name(request.name)
+        resolution = _text(request.resolution, "resolution")
+
+        async def work(tx: Transaction) -> operations_pb2.EventAlarm:
+            alarm = await event_alarms.find(tx, producer, epoch, pub_seq, received)
+            if alarm is None:
+                raise NotFound(name=request.name)
+            if alarm.resolve_time is None:
+                now = self._context.clock.now()
+                await event_alarms.resolve(tx, alarm, resolution, now)
+                alarm = replace(alarm, resolve_time=now, resolution=resolution)
+            return event_alarm_to_wire(alarm)
+
+        answer = operations_pb2.EventAlarm
+        return await change(self._context, request, answer, work, resource=request.name)
+
     async def Verify(
         self, request: operations_pb2.VerifyRequest, context: Context
     ) -> operations_pb2.VerifyResponse:
@@ -153,100 +214,33 @@ async def delivery(tx: Transaction, producers: Sequence[str]) -> operations_pb2.
     )
     # Consumed is read after published, so that a service at rest reports equal numbers.
     consumed = await inbox.list_consumed(tx)
+    rejected = await rejected_store.list_rejected(tx)
     message = operations_pb2.Delivery(
         epoch=published.epoch,
         written_count=published.published_seq + waiting,
         published_seq=published.published_seq,
+        fingerprint=published.fingerprint,
         open_dead_letter_count=await dead_letters.open_count(tx),
+        open_alarm_count=await event_alarms.open_count(tx),
+        rejected_message_count=sum(row.message_count for row in rejected),
     )
+    marks = {
+        (producer, mark.epoch): mark
+        for producer in {row.producer for row in consumed}
+        for mark in await inbox.progress(tx, producer)
+    }
     for row in consumed:
         message.consumed.add(
             producer=row.producer,
             epoch=row.epoch,
             event_count=row.event_count,
             max_seq=row.max_seq,
+            fingerprint=marks[row.producer, row.epoch].fingerprint,
         )
     for producer in producers:
         if all(row.producer != producer for row in consumed):
             message.consumed.add(producer=producer)
     return message
-
-
-PUBLISHED_DENSE = Invariant("I6-published", "the sequence of published events is 1 to n, no gap")
-CONSUMED_DENSE = Invariant("I6-consumed", "each producer's events are consumed 1 to n, each once")
-NO_DEAD_LETTERS = Invariant("I6-dead-letters", "no event waits as a dead letter")
-AUDIT_CHAIN = Invariant("I10-chain", "the audit chain is intact from the first row to the newest")
-CHANGES_AUDITED = Invariant("I10-changes", "every change that was requested has its audit row")
-# What holds in every service; `oip verify` re-computes them before the service's own.
-COMMON_INVARIANTS = (
-    PUBLISHED_DENSE,
-    CONSUMED_DENSE,
-    NO_DEAD_LETTERS,
-    AUDIT_CHAIN,
-    CHANGES_AUDITED,
-)
-
-
-async def common_checks(tx: Transaction, service: str) -> list[Check]:
-    """The invariants that hold in every service, re-computed from its rows."""
-    checks = [
-        await _published_is_dense(tx),
-        await _consumed_is_dense(tx),
-        NO_DEAD_LETTERS.check(await dead_letters.open_count(tx), "open dead letters"),
-        await _chain_holds(tx),
-        await _changes_are_audited(tx),
-    ]
-    require_each_once(service, COMMON_INVARIANTS, checks)
-    return checks
-
-
-async def _published_is_dense(tx: Transaction) -> Check:
-    rows = await tx.execute(
-        sa.text(
-            "select epoch, next_seq - 1 as assigned, count(pub_seq) as event_count,"
-            " coalesce(max(pub_seq), 0) as highest"
-            " from outbox_counter left join outbox using (epoch)"
-            " group by epoch, next_seq order by epoch"
-        )
-    )
-    counted = rows.all()
-    bad = [row for row in counted if not row.assigned == row.event_count == row.highest]
-    detail = "; ".join(
-        f"epoch {row.epoch}: {row.event_count} events, highest {row.highest},"
-        f" assigned {row.assigned}"
-        for row in bad or counted
-    )
-    return PUBLISHED_DENSE.result(holds=not bad, detail=detail)
-
-
-async def _consumed_is_dense(tx: Transaction) -> Check:
-    consumed = await inbox.list_consumed(tx)
-    bad = [row for row in consumed if row.event_count != row.max_seq]
-    detail = "; ".join(
-        f"{row.producer} {row.epoch}: {row.event_count} events, highest {row.max_seq}"
-        for row in bad or consumed
-    )
-    return CONSUMED_DENSE.result(holds=not bad, detail=detail or "nothing consumed")
-
-
-async def _chain_holds(tx: Transaction) -> Check:
-    chain = await audit.verify(tx)
-    if not chain.holds:
-        return AUDIT_CHAIN.result(holds=False, detail=f"breaks at row {chain.first_bad_seq}")
-    detail = f"{chain.row_count} rows, head {chain.head.hash.hex()[:16]}"
-    return AUDIT_CHAIN.result(holds=True, detail=detail)
-
-
-async def _changes_are_audited(tx: Transaction) -> Check:
-    missing = await _count(
-        tx,
-        "select count(*) from command where not exists ("
-        " select from audit where audit.request_hash = command.request_hash"
-        " and audit.action = command.method)",
-    )
-    changes = await _count(tx, "select count(*) from command")
-    detail = f"{changes} changes, {missing} without an audit row"
-    return CHANGES_AUDITED.result(holds=missing == 0, detail=detail)
 
 
 def envelope_to_wire(envelope: Envelope) -> operations_pb2.EventEnvelope:
@@ -257,13 +251,21 @@ def envelope_to_wire(envelope: Envelope) -> operations_pb2.EventEnvelope:
         pub_seq=envelope.pub_seq,
         subject=envelope.subject,
         payload=envelope.payload,
+        key_id=envelope.key_id,
+        signature=envelope.signature,
     )
 
 
 def envelope_from_wire(message: operations_pb2.EventEnvelope) -> Envelope:
     """The event in a message."""
     return Envelope(
-        message.producer, message.epoch, message.pub_seq, message.subject, message.payload
+        message.producer,
+        message.epoch,
+        message.pub_seq,
+        message.subject,
+        message.payload,
+        message.key_id,
+        message.signature,
     )
 
 
@@ -273,10 +275,26 @@ def dead_letter_to_wire(dead_letter: DeadLetter) -> operations_pb2.DeadLetter:
         name=dead_letter.name,
         event=envelope_to_wire(dead_letter.envelope),
         error=dead_letter.error,
+        dismissal=dead_letter.dismissal,
         create_time=moment_to_wire(dead_letter.create_time),
     )
     if dead_letter.resolve_time is not None:
         message.resolve_time.CopyFrom(moment_to_wire(dead_letter.resolve_time))
+    return message
+
+
+def event_alarm_to_wire(alarm: EventAlarm) -> operations_pb2.EventAlarm:
+    """An alarm as a message."""
+    message = operations_pb2.EventAlarm(
+        name=names.name("eventAlarms", alarm.id),
+        subject=alarm.subject,
+        stored_hash=alarm.stored_hash,
+        received_hash=alarm.received_hash,
+        create_time=moment_to_wire(alarm.create_time),
+        resolution=alarm.resolution,
+    )
+    if alarm.resolve_time is not None:
+        message.resolve_time.CopyFrom(moment_to_wire(alarm.resolve_time))
     return message
 
 
@@ -290,11 +308,36 @@ def check_to_wire(check: Check) -> operations_pb2.VerifyResponse.Check:
 def _parse_dead_letter_name(name: str) -> tuple[str, str, int]:
     """Producer, epoch and sequence in `deadLetters/{producer}-{epoch}-{pub_seq}`."""
     (key,) = names.parse(name, "deadLetters")
+    number = _parse_number(key)
+    if number is None:
+        raise Malformed.of("name", "write it as deadLetters/{producer}-{epoch}-{number}")
+    return number
+
+
+def _parse_alarm_name(name: str) -> tuple[str, str, int, str]:
+    """Producer, epoch, number and start of the hash in the name of an alarm."""
+    (key,) = names.parse(name, "eventAlarms")
+    rest, _, received = key.rpartition("-")
+    number = _parse_number(rest)
+    if number is None or not ALARM_HASH.fullmatch(received):
+        raise Malformed.of("name", "write it as eventAlarms/{producer}-{epoch}-{number}-{hash}")
+    return *number, received
+
+
+def _parse_number(key: str) -> tuple[str, str, int] | None:
+    """Producer, epoch and sequence in `{producer}-{epoch}-{pub_seq}`."""
     producer, _, rest = key.partition("-")
     epoch, _, seq = rest.rpartition("-")
     if not producer or not epoch or not seq.isdecimal() or len(seq) > LONGEST_SEQ:
-        raise Malformed.of("name", "write it as deadLetters/{producer}-{epoch}-{number}")
+        return None
     return producer, epoch, int(seq)
+
+
+def _text(value: str, field: str) -> str:
+    text = value.strip()
+    if not 1 <= len(text) <= TEXT_LENGTH_MAX or not text.isprintable():
+        raise Malformed.of(field, f"say why, in 1 to {TEXT_LENGTH_MAX} printable characters")
+    return text
 
 
 async def _count(tx: Transaction, statement: str) -> int:

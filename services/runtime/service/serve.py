@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -27,9 +27,16 @@ from services.runtime.base.log import logger
 from services.runtime.base.settings import Environment, Settings
 from services.runtime.base.tasks import end as end_tasks
 from services.runtime.events.envelope import Envelope
+from services.runtime.events.event_keys import (
+    EventSigner,
+    load_or_make_signer,
+    load_signer,
+    trust_of,
+)
 from services.runtime.events.jetstream import Bus, connect
 from services.runtime.events.listener import Listener
 from services.runtime.events.outbox import Relay
+from services.runtime.events.receiver import Receiver
 from services.runtime.rpc.client import Channels
 from services.runtime.rpc.server import RpcServer, watch_loop
 from services.runtime.rpc.tokens import Issuer, Verifier, file_source
@@ -99,23 +106,24 @@ class ServiceHost:
             state_dir=settings.state_dir,
             makes_keys=settings.environment is Environment.DEV,
         )
-        self._listener = Listener(
+        receiver = Receiver(
             database,
-            host_context.bus,
             handlers=service.handlers,
             command=self.context.command,
-            replay=self._replay,
+            trust=trust_of(settings.event_trust_path),
             clock=host_context.clock,
             wake=self.context.wake,
         )
+        self._listener = Listener(receiver, host_context.bus, self._replay)
+        signer = event_signer(settings, service.name)
         self._relay = Relay(
-            database, host_context.bus.publish, host_context.clock, self.context.wake
+            database, host_context.bus.publish, signer, host_context.clock, self.context.wake
         )
         reflect = settings.environment is Environment.DEV
         self.server = RpcServer(service.name, host_context.verifier, reflect=reflect)
         service.register(self.server.registrar, self.context)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(
-            OperationsApi(service, self.context, self._listener.retry), self.server.registrar
+            OperationsApi(service, self.context, receiver.retry), self.server.registrar
         )
 
     async def open(self, address: str) -> None:
@@ -166,7 +174,9 @@ class ServiceHost:
             _watched(asyncio.create_task(work, name=name), self._host_context.on_crash)
         )
 
-    async def _replay(self, producer: str, epoch: str, from_seq: int) -> AsyncIterator[Envelope]:
+    async def _replay(
+        self, producer: str, epoch: str, from_seq: int
+    ) -> AsyncGenerator[Envelope, None]:
         stub = self.context.channels.stub(operations_pb2_grpc.OperationsServiceStub, producer)
         call = stub.Replay(operations_pb2.ReplayRequest(epoch=epoch, from_seq=from_seq))
         try:
@@ -314,6 +324,14 @@ def _tokens(settings: Settings, clock: Clock) -> tuple[Issuer | None, Verifier]:
         issuer = Issuer.at(settings.signing_key_path, settings.jwks_path, clock)
         return issuer, issuer.verifier()
     return None, Verifier.from_file(settings.jwks_path, clock)
+
+
+def event_signer(settings: Settings, service: str) -> EventSigner:
+    """The signer of a service's events; development makes its key."""
+    path = settings.event_key_path(service)
+    if settings.environment is Environment.DEV:
+        return load_or_make_signer(path, service, settings.event_trust_path)
+    return load_signer(path)
 
 
 def _cipher(settings: Settings) -> ColumnCipher:

@@ -21,8 +21,12 @@ TABLES = (
         epoch text,
         pub_seq bigint check (pub_seq > 0),
         send_time timestamptz,
+        -- Of the sequence up to this event; see envelope.next_fingerprint.
+        fingerprint bytea,
+        key_id text,
+        signature bytea,
         unique (epoch, pub_seq),
-        check ((epoch is null) = (pub_seq is null)),
+        check (num_nulls(epoch, pub_seq, fingerprint, key_id, signature) in (0, 5)),
         check (send_time is null or pub_seq is not null)
     )
     """,
@@ -36,7 +40,8 @@ TABLES = (
     create table outbox_counter (
         position integer primary key,
         epoch text not null unique,
-        next_seq bigint not null default 1 check (next_seq > 0)
+        next_seq bigint not null default 1 check (next_seq > 0),
+        fingerprint bytea not null default decode(repeat('00', 32), 'hex')
     )
     """,
     """
@@ -61,6 +66,7 @@ TABLES = (
         producer text not null,
         epoch text not null,
         whole_seq bigint not null default 0 check (whole_seq >= 0),
+        fingerprint bytea not null default decode(repeat('00', 32), 'hex'),
         primary key (producer, epoch)
     )
     """,
@@ -75,7 +81,38 @@ TABLES = (
         error text not null,
         create_time timestamptz not null,
         resolve_time timestamptz,
+        -- Why a person dismissed it without its effect; empty if a retry succeeded.
+        dismissal text not null default '',
         primary key (producer, epoch, pub_seq)
+    )
+    """,
+    # An event whose content differs from the one consumed under its number. While one is open,
+    # nothing more of its producer is applied.
+    """
+    create table event_alarm (
+        producer text not null,
+        epoch text not null,
+        pub_seq bigint not null,
+        subject text not null,
+        stored_hash bytea not null,
+        received_hash bytea not null,
+        create_time timestamptz not null,
+        resolve_time timestamptz,
+        resolution text not null default '',
+        primary key (producer, epoch, pub_seq, received_hash),
+        check ((resolve_time is null) = (resolution = ''))
+    )
+    """,
+    # Messages that are no events of their producer: counted by reason, so that no flood fills it.
+    """
+    create table rejected_message (
+        stream text not null,
+        reason text not null,
+        message_count bigint not null,
+        first_time timestamptz not null,
+        last_time timestamptz not null,
+        last_hash bytea not null,
+        primary key (stream, reason)
     )
     """,
     "create index dead_letter_open on dead_letter (create_time) where resolve_time is null",
@@ -144,11 +181,17 @@ TABLES = (
 APPEND_ONLY = ("inbox", "command")
 
 GRANTS = {
-    "outbox": ("SELECT", "INSERT", "UPDATE (epoch, pub_seq, send_time)"),
-    "outbox_counter": ("SELECT", "INSERT", "UPDATE (next_seq)"),
+    "outbox": (
+        "SELECT",
+        "INSERT",
+        "UPDATE (epoch, pub_seq, send_time, fingerprint, key_id, signature)",
+    ),
+    "outbox_counter": ("SELECT", "INSERT", "UPDATE (next_seq, fingerprint)"),
     "inbox": ("SELECT", "INSERT"),
-    "inbox_mark": ("SELECT", "INSERT", "UPDATE (whole_seq)"),
-    "dead_letter": ("SELECT", "INSERT", "UPDATE (resolve_time)"),
+    "inbox_mark": ("SELECT", "INSERT", "UPDATE (whole_seq, fingerprint)"),
+    "dead_letter": ("SELECT", "INSERT", "UPDATE (resolve_time, dismissal)"),
+    "event_alarm": ("SELECT", "INSERT", "UPDATE (resolve_time, resolution)"),
+    "rejected_message": ("SELECT", "INSERT", "UPDATE (message_count, last_time, last_hash)"),
     "command": ("SELECT", "INSERT"),
     "audit": ("SELECT", "INSERT", "UPDATE (seq, prev_hash, hash)"),
     "audit_head": ("SELECT", "UPDATE (seq, hash)"),

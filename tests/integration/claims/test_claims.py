@@ -203,7 +203,7 @@ async def test_a_rescue_outside_any_order_is_charged_to_the_nearest_one(
     assert claim.determination.outcome == claims_pb2.Determination.CONFIRMED
     assert [order.under_way for order in claim.orders] == [False, False]
     assert [order.charge_percent for order in claim.orders] == [0, 100]
-    assert "The case is charged by this ground: the order nearest to the accident." in [
+    assert "The case is charged on this basis: the order nearest to the accident." in [
         finding.text for finding in claim.determination.findings
     ]
 

@@ -15,6 +15,7 @@ from services.runtime.embedded import NatsServer
 from services.runtime.events import jetstream
 from services.runtime.events.jetstream import Bus
 from services.runtime.service.delivery import wait_until_delivered
+from services.runtime.service.operations import envelope_from_wire
 from services.runtime.storage.database import Database
 from tests.support.databases import TOY_SERVICES, Databases
 from tests.support.echo import EchoStub
@@ -96,11 +97,14 @@ async def with_dead_letter(toy_stack: ToyStack) -> ToyStack:
     (event,) = await replayed(toy_stack, from_seq=1)
     # Five deliveries take a minute with their pauses; write what the listener writes after them.
     key = {"producer": event.producer, "epoch": event.epoch, "seq": event.pub_seq}
+    content_hash = envelope_from_wire(event).content_hash
     await toy_stack.execute(
         "echo",
         "insert into inbox (producer, epoch, pub_seq, subject, content_hash, consume_time)"
-        " values (:producer, :epoch, :seq, 'x', 'x', now()) on conflict do nothing",
+        " values (:producer, :epoch, :seq, :subject, :content_hash, now()) on conflict do nothing",
         **key,
+        subject=event.subject,
+        content_hash=content_hash,
     )
     await toy_stack.execute(
         "echo",

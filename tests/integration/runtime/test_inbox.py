@@ -4,46 +4,60 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
 from services.runtime.base.clock import SetClock
 from services.runtime.events import inbox
 from services.runtime.events.envelope import Envelope
-from services.runtime.events.inbox import Consumed
+from services.runtime.events.inbox import Consumed, Receipt
 from services.runtime.storage.database import Database
+
+FIRST, REPEATED = Receipt.FIRST, Receipt.REPEATED
 
 
 def event(seq: int, producer: str = "toy", epoch: str = "e1") -> Envelope:
     return Envelope(producer, epoch, seq, f"oip.{producer}.v1.BellRang", b"%d" % seq)
 
 
-async def consume(echoes: Database, clock: SetClock, *events: Envelope) -> list[bool]:
+async def consume(echoes: Database, clock: SetClock, *events: Envelope) -> list[Receipt]:
     async with echoes.begin() as tx:
-        return [await inbox.is_first(tx, envelope, clock.now()) for envelope in events]
+        return [await inbox.record(tx, envelope, clock.now()) for envelope in events]
 
 
 async def test_an_event_is_first_once(echoes: Database, clock: SetClock) -> None:
-    assert await consume(echoes, clock, event(1), event(1), event(2)) == [True, False, True]
-    assert await consume(echoes, clock, event(1), event(1, epoch="e2")) == [False, True]
+    assert await consume(echoes, clock, event(1), event(1), event(2)) == [FIRST, REPEATED, FIRST]
+    assert await consume(echoes, clock, event(1), event(1, epoch="e2")) == [REPEATED, FIRST]
+
+
+async def test_another_content_or_subject_under_a_number_is_different(
+    echoes: Database, clock: SetClock
+) -> None:
+    await consume(echoes, clock, event(1))
+    altered = replace(event(1), payload=b"altered")
+    renamed = replace(event(1), subject="oip.toy.v1.BellTuned")
+
+    assert await consume(echoes, clock, altered, renamed) == [Receipt.DIFFERENT] * 2
+    assert await consume(echoes, clock, event(1)) == [REPEATED]
 
 
 async def test_of_two_at_once_one_is_first(echoes: Database, clock: SetClock) -> None:
     first = await asyncio.gather(*(consume(echoes, clock, event(1)) for _ in range(4)))
 
-    assert sorted(first) == [[False], [False], [False], [True]]
+    assert sorted(receipt.value for (receipt,) in first) == ["first", *["repeated"] * 3]
 
 
 async def test_a_rolled_back_effect_is_not_recorded(echoes: Database, clock: SetClock) -> None:
     async def fail() -> None:
         async with echoes.begin() as tx:
-            assert await inbox.is_first(tx, event(1), clock.now())
+            assert await inbox.record(tx, event(1), clock.now()) is FIRST
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fail()
 
-    assert await consume(echoes, clock, event(1)) == [True]
+    assert await consume(echoes, clock, event(1)) == [FIRST]
 
 
 async def test_figures_name_each_producer_and_epoch(echoes: Database, clock: SetClock) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,9 @@ async def test_events_sent_twice_and_shuffled_count_once(delivery: ToyDelivery) 
 
     await delivery.ring("a", 10)
     await delivery.relay(keep).once()
-    listener = delivery.listener()
+    receiver = delivery.receiver()
     for envelope in [*reversed(sent), *sent]:
-        await listener.receive(envelope)
+        await receiver.receive(envelope)
 
     assert await delivery.echo_counts() == {"a": 10}
     assert await consumed_numbers(delivery.echoes) == [(10, 10)]
@@ -150,7 +150,7 @@ async def test_a_dead_letter_takes_effect_when_it_is_retried_and_only_once(
     monkeypatch.setenv("TOY_BRAVE", "1")
     for _ in range(2):
         async with delivery.echoes.begin() as tx:
-            resolved = await listener.retry(tx, *key)
+            resolved = await delivery.receiver().retry(tx, *key)
 
     assert resolved.resolve_time is not None
     assert await delivery.echo_counts() == {"shy": 1}
@@ -158,14 +158,11 @@ async def test_a_dead_letter_takes_effect_when_it_is_retried_and_only_once(
 
 
 async def test_a_dead_letter_that_fails_again_stays(delivery: ToyDelivery) -> None:
-    listener = delivery.listener()
-    envelope = Envelope(
-        "toy", "e", 1, "oip.toy.v1.BellRang", toy.BellRang(name="poison").SerializeToString()
-    )
-    await listener.to_dead_letter(envelope, ValueError())
+    receiver = delivery.receiver()
+    await receiver.to_dead_letter(toy.rang(1, "poison"), ValueError())
     with pytest.raises(ZeroDivisionError):
         async with delivery.echoes.begin() as tx:
-            await listener.retry(tx, "toy", "e", 1)
+            await receiver.retry(tx, "toy", "e", 1)
 
     assert [letter.resolve_time for letter in await letters(delivery.echoes)] == [None]
 
@@ -175,7 +172,8 @@ async def test_bytes_that_are_no_event_become_a_dead_letter(
 ) -> None:
     listener = delivery.listener()
     delivery.start(listener)
-    await delivery.bus.publish(Envelope("toy", "e", 1, "oip.toy.v1.BellRang", b"\xff\xff\xff"))
+    no_bell = Envelope("toy", "e", 1, "oip.toy.v1.BellRang", b"\xff\xff\xff")
+    await delivery.bus.publish(toy.SIGNER.sign(no_bell))
 
     async def has_dead_letter() -> bool:
         return [letter.error for letter in await letters(delivery.echoes)] == ["DecodeError"]
@@ -243,7 +241,7 @@ async def test_a_new_epoch_that_the_bus_lost_is_found(delivery: ToyDelivery, unt
 async def test_an_event_of_another_producer_in_a_replay_is_refused(
     delivery: ToyDelivery,
 ) -> None:
-    async def foreign(_producer: str, epoch: str, _from_seq: int) -> AsyncIterator[Envelope]:
+    async def foreign(_producer: str, epoch: str, _from_seq: int) -> AsyncGenerator[Envelope, None]:
         yield Envelope("claims", epoch or "e", 1, "oip.claims.v1.ClaimDetermined", b"")
 
     with pytest.raises(ForeignEnvelopeError):
@@ -255,7 +253,7 @@ async def test_an_event_of_another_producer_in_a_replay_is_refused(
 async def test_a_missing_producer_does_not_stop_the_listener(
     delivery: ToyDelivery, until: Until
 ) -> None:
-    def unreachable(producer: str, _epoch: str, _from_seq: int) -> AsyncIterator[Envelope]:
+    def unreachable(producer: str, _epoch: str, _from_seq: int) -> AsyncGenerator[Envelope, None]:
         raise ConnectionRefusedError(producer)
 
     delivery.start(delivery.relay(), delivery.listener(replay=unreachable, repair_seconds=0.2))
@@ -265,7 +263,7 @@ async def test_a_missing_producer_does_not_stop_the_listener(
 
 
 async def test_a_service_that_consumes_nothing_waits(delivery: ToyDelivery) -> None:
-    listener = delivery.listener(handlers={})
+    listener = delivery.listener(delivery.receiver(handlers={}))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await listener.run()

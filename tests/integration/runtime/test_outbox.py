@@ -25,7 +25,7 @@ def relay_into(toys: Database, published: list[Envelope]) -> Relay:
     async def publish(envelope: Envelope) -> None:
         published.append(envelope)
 
-    return Relay(toys, publish, SystemClock(), asyncio.Event())
+    return Relay(toys, publish, toy.SIGNER, SystemClock(), asyncio.Event())
 
 
 async def test_events_get_dense_numbers_and_are_marked_sent(
@@ -40,6 +40,8 @@ async def test_events_get_dense_numbers_and_are_marked_sent(
 
     assert [envelope.pub_seq for envelope in published] == [1, 2, 3, 4, 5]
     assert {envelope.subject for envelope in published} == {"oip.toy.v1.BellRang"}
+    for envelope in published:
+        toy.TRUST.require_authentic(envelope)
     async with toys.begin() as tx:
         progress = await outbox.published(tx)
     assert (progress.written_count, progress.published_seq, progress.unsent_count) == (5, 5, 0)
@@ -112,7 +114,7 @@ async def test_of_two_relays_one_publishes(toys: Database, clock: SetClock) -> N
         await asyncio.sleep(0.01)
         published.append(envelope)
 
-    relays = [Relay(toys, slowly, SystemClock(), asyncio.Event()) for _ in range(2)]
+    relays = [Relay(toys, slowly, toy.SIGNER, SystemClock(), asyncio.Event()) for _ in range(2)]
     sent = await asyncio.gather(*(relay.once() for relay in relays))
 
     assert sorted(sent) == [0, 20]
@@ -131,7 +133,7 @@ async def test_the_relay_goes_on_after_the_bus_was_away(
         published.append(envelope)
 
     wake = asyncio.Event()
-    task = asyncio.create_task(Relay(toys, publish, SystemClock(), wake).run())
+    task = asyncio.create_task(Relay(toys, publish, toy.SIGNER, SystemClock(), wake).run())
     async with toys.begin() as tx:
         await toy.ring(tx, "a", clock.now())
     await asyncio.sleep(0.3)
@@ -209,15 +211,17 @@ async def test_both_sides_of_a_delivery_agree_on_a_fingerprint(
     await relay_into(toys, published).once()
     async with echoes.begin() as tx:
         for envelope in reversed(published):
-            await inbox.is_first(tx, envelope, clock.now())
-        there = await inbox.fingerprint(tx, "toy", published[0].epoch, 4)
-        part = await inbox.fingerprint(tx, "toy", published[0].epoch, 3)
+            await inbox.record(tx, envelope, clock.now())
+        (consumed,) = await inbox.progress(tx, "toy")
     async with toys.begin() as tx:
-        here = await outbox.fingerprint(tx, published[0].epoch, 4)
+        here = await outbox.published(tx)
+        last = await outbox.fingerprint_at(tx, published[0].epoch, 4)
+        before = await outbox.fingerprint_at(tx, published[0].epoch, 3)
+        after = await outbox.fingerprint_at(tx, published[0].epoch, 5)
 
-    assert here is not None
-    assert here == there
-    assert here != part
+    assert here.fingerprint == last == consumed.fingerprint
+    assert before not in {None, last}
+    assert after is None
 
 
 async def test_an_event_too_large_for_the_bus_is_refused_in_the_change(

@@ -18,6 +18,7 @@ from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from services.runtime.base.clock import SystemClock
 from services.runtime.embedded import NatsServer
 from services.runtime.embedded.processes import free_port
+from services.runtime.events.event_keys import load_or_make_signer
 from services.runtime.rpc.client import Channels, problem_of
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.storage.crypto import load_or_make_keys
@@ -91,6 +92,7 @@ async def service(
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     load_or_make_keys(tmp_path / "columns.json")
+    load_or_make_signer(tmp_path / "enrolment.pem", "enrolment", tmp_path / "trust")
     issuer = Issuer.at(tmp_path / "signing.json", tmp_path / "jwks.json", SystemClock())
     (tmp_path / "token").write_text(issuer.issue("services/enrolment", ["service"]))
     address = f"localhost:{free_port()}"
@@ -104,6 +106,8 @@ async def service(
         "OIP_NATS_MONITOR_URL": nats_server.monitor_url,
         "OIP_ENROLMENT_ADDRESS": address,
         "OIP_KEYS_FILE": str(tmp_path / "columns.json"),
+        "OIP_EVENT_KEY_FILE": str(tmp_path / "enrolment.pem"),
+        "OIP_EVENT_TRUST_DIR": str(tmp_path / "trust"),
         "OIP_JWKS_FILE": str(tmp_path / "jwks.json"),
         "OIP_TOKEN_FILE": str(tmp_path / "token"),
         "OIP_TLS_CERTIFICATE_FILE": str(tmp_path / "certificate.pem"),
@@ -155,6 +159,18 @@ async def test_it_does_not_make_keys_of_its_own(service: Service, tmp_path: Path
 
     assert code == 1
     assert "OIP_KEYS_FILE" in shown
+
+
+async def test_it_does_not_start_without_the_key_that_signs_its_events(
+    service: Service, tmp_path: Path
+) -> None:
+    (tmp_path / "enrolment.pem").unlink()
+    await service.start()
+
+    code, shown = await service.stop_by_itself()
+
+    assert code == 1
+    assert "OIP_EVENT_KEY_FILE" in shown
 
 
 async def test_it_does_not_start_on_a_nats_server_that_may_forget(

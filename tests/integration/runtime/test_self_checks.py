@@ -9,13 +9,13 @@ import pytest
 from oip.operations.v1 import operations_pb2
 
 from services.runtime.base.settings import Settings
+from services.runtime.service.common_invariants import COMMON_INVARIANTS
 from services.runtime.service.context import (
     Check,
     Invariant,
     InvariantsNotAnsweredError,
     ServiceContext,
 )
-from services.runtime.service.operations import COMMON_INVARIANTS
 from services.runtime.storage.database import Transaction
 from tests.support.toy_stack import ECHO, TOY, ToyStack, serve_toys
 
@@ -34,7 +34,7 @@ async def test_verify_re_computes_what_holds_for_all_services_and_for_this_one(
     assert all((await checks(toy_stack, "echo")).values())
     of_toy = await checks(toy_stack, "toy")
     assert of_toy["bells are rung at most a hundred times"]
-    assert len(of_toy) == 6
+    assert len(of_toy) == len(COMMON_INVARIANTS) + 1
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,11 @@ async def test_verify_re_computes_what_holds_for_all_services_and_for_this_one(
             "echo",
             "insert into dead_letter values ('toy', 'e', 1, 'x', '', 'x', now())",
             "no event waits",
+        ),
+        (
+            "echo",
+            "insert into event_alarm values ('toy', 'e', 1, 'x', 'x', 'y', now())",
+            "came with two contents",
         ),
         (
             "toy",

@@ -59,3 +59,15 @@ def test_a_producer_that_did_not_answer_is_left_out() -> None:
     consumed = Consumed(producer="orders", epoch="e1", event_count=1, max_seq=2)
 
     assert behind(claims(0), benefits(consumed)) == []
+
+
+def test_other_events_under_the_same_numbers_are_no_agreement() -> None:
+    published = Delivery(epoch="e1", published_seq=3, written_count=3, fingerprint=b"ours")
+    consumed = Consumed(producer="claims", epoch="e1", event_count=3, max_seq=3)
+
+    consumed.fingerprint = b"theirs"
+    assert behind(published, benefits(consumed)) == [
+        "benefits holds other events of claims than it published"
+    ]
+    consumed.fingerprint = b"ours"
+    assert behind(published, benefits(consumed)) == []

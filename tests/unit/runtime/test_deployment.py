@@ -13,19 +13,29 @@ DOCS = DEPLOY.parent / "docs"
 COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 KUBERNETES = (DEPLOY / "kubernetes" / "base" / "services.yaml").read_text(encoding="utf-8")
 README = (DEPLOY / "README.md").read_text(encoding="utf-8")
+EVENT_KEYS = {f"{name}.pem" for name in Settings().addresses}
 
 
 def test_every_secret_of_a_service_is_a_file_of_the_deployment() -> None:
-    _, _, defined = COMPOSE.partition("\nsecrets:\n")
-    files = set(re.findall(r"^  ([\w.-]+): \{file: \./secrets/\1\}$", defined, re.MULTILINE))
-    mounted = {
-        name.strip()
-        for names in re.findall(r"secrets: \[([^\]]+)\]", COMPOSE)
-        for name in names.split(",")
-    }
+    _, _, section = COMPOSE.partition("\nsecrets:\n")
+    files = set(
+        re.findall(r"^  ([\w.-]+): \{file: \./secrets/(?:events/)?\1\}$", section, re.MULTILINE)
+    )
+    services = COMPOSE.removesuffix(section)
+    mounted = set(re.findall(r"\b([\w-]+\.(?:json|token|pem))\b", services)) - {"event-key.pem"}
 
     assert mounted == files
-    assert all(f"`{name}`" in README for name in files)
+    assert all(f"`{name}`" in README for name in files if name not in EVENT_KEYS)
+
+
+def test_every_service_signs_with_its_own_key() -> None:
+    signed = re.findall(r"source: ([\w-]+\.pem), target: event-key\.pem", COMPOSE)
+    mounted = re.findall(r"secretName: oip-event-key-([\w-]+)", KUBERNETES)
+
+    assert set(signed) == EVENT_KEYS
+    assert {f"{name}.pem" for name in mounted} == EVENT_KEYS
+    assert "OIP_EVENT_KEY_FILE" in README
+    assert "OIP_EVENT_TRUST_DIR" in README
 
 
 def test_every_command_of_the_deployment_exists() -> None:
@@ -49,7 +59,7 @@ def test_every_command_of_the_deployment_exists() -> None:
 
 def test_files_that_settings_name_are_secrets_of_that_service() -> None:
     for name in re.findall(r"OIP_\w+_FILE: /run/secrets/([\w.-]+)", COMPOSE):
-        assert f"{name}: {{file:" in COMPOSE
+        assert f"{name}: {{file:" in COMPOSE or f"target: {name}" in COMPOSE
 
 
 def test_only_orders_gets_the_key_of_the_logs() -> None:
@@ -68,7 +78,7 @@ def test_only_orders_gets_the_key_of_the_logs() -> None:
     assert f"value: {folder[1]}/order-log.pem" in KUBERNETES
     compose = COMPOSE.split("  orders: &orders\n", 1)[1].split("\n  premiums:")[0]
     assert COMPOSE.count("OIP_ORDER_LOG_KEY_FILE") == compose.count("OIP_ORDER_LOG_KEY_FILE") == 1
-    assert "order-log.pem]" in compose
+    assert "- order-log.pem\n" in compose
 
 
 def test_queries_about_orders_have_more_weight_than_intake() -> None:
