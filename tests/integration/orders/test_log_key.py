@@ -17,6 +17,7 @@ from services.orders.__main__ import SERVICE
 from services.orders.commands.log_key import read_signer
 from services.runtime.base.clock import SetClock, SystemClock
 from services.runtime.base.settings import Settings
+from services.runtime.events.event_keys import load_or_make_signer
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.storage.crypto import load_or_make_keys
 from tests.support.databases import Databases
@@ -108,6 +109,7 @@ async def test_production_does_not_start_without_the_key(
     stack: Settings, databases: Databases, tmp_path: Path
 ) -> None:
     load_or_make_keys(tmp_path / "columns.json")
+    load_or_make_signer(tmp_path / "orders.pem", "orders", tmp_path / "trust")
     issuer = Issuer.at(tmp_path / "signing.json", tmp_path / "jwks.json", SystemClock())
     (tmp_path / "token").write_text(issuer.issue("services/orders", ["service"]))
     environment = {
@@ -119,6 +121,8 @@ async def test_production_does_not_start_without_the_key(
         "OIP_NATS_URL": stack.nats_url,
         "OIP_NATS_MONITOR_URL": stack.nats_monitor_url,
         "OIP_KEYS_FILE": str(tmp_path / "columns.json"),
+        "OIP_EVENT_KEY_FILE": str(tmp_path / "orders.pem"),
+        "OIP_EVENT_TRUST_DIR": str(tmp_path / "trust"),
         "OIP_JWKS_FILE": str(tmp_path / "jwks.json"),
         "OIP_TOKEN_FILE": str(tmp_path / "token"),
     }
