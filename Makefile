@@ -51,7 +51,7 @@ check: lint ## ruff, mypy, buf, import-linter, the project's own rules
 	$(V)/pytest -q tests/architecture
 
 unit: setup ## what needs no server: units, rules, properties, house rules
-	$(V)/pytest -q -m 'not server' $(UNIT)
+	$(V)/pytest -q -n $(CORES) -m 'not server' $(UNIT)
 
 test: setup .venv/bin/oip ## all tests but the fault series and the benchmarks
 	rm -rf build/reached
