@@ -6,12 +6,12 @@ import uuid
 from typing import Annotated
 
 import typer
-from oip.operations.v1 import operations_pb2, operations_pb2_grpc
+from oip.operations.v1 import operations_pb2
 from rich.table import Table
 
-from services.cli.connection import Connection, Refused, connection_of, run
+from services.cli.connection import Connection, connection_of, run
+from services.cli.operations import require_service, stub_of
 from services.cli.output import new_wide_console
-from services.client.channels import Channels
 from services.runtime.rpc.wire import moment_from_wire
 
 app = typer.Typer(
@@ -55,16 +55,14 @@ def resolve(
 ) -> None:
     """Resolve an alarm, so that the producer's events are applied again."""
     connection = connection_of(context)
-    if service not in connection.addresses:
-        names = ", ".join(connection.addresses)
-        raise Refused(f"There is no service {service}; the services are {names}.")
+    require_service(connection, service)
     request = operations_pb2.ResolveEventAlarmRequest(
         name=name, resolution=resolution, request_id=request_id or f"resolve-{uuid.uuid4().hex}"
     )
 
     async def call() -> operations_pb2.EventAlarm:
         async with connection.channels("administrator") as channels:
-            return await _stub(channels, service).ResolveEventAlarm(request)
+            return await stub_of(channels, service).ResolveEventAlarm(request)
 
     alarm = run(call)
     typer.echo(f"{alarm.name} is resolved: {alarm.resolution}")
@@ -76,7 +74,7 @@ async def _all_alarms(
     alarms = []
     async with connection.channels("administrator") as channels:
         for service in connection.addresses:
-            stub, token = _stub(channels, service), ""
+            stub, token = stub_of(channels, service), ""
             while True:
                 answer = await stub.ListEventAlarms(
                     operations_pb2.ListEventAlarmsRequest(
@@ -88,7 +86,3 @@ async def _all_alarms(
                 if not token:
                     break
     return alarms
-
-
-def _stub(channels: Channels, service: str) -> operations_pb2_grpc.OperationsServiceAsyncStub:
-    return channels.stub(operations_pb2_grpc.OperationsServiceStub, service)

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from oip.operations.v1 import operations_pb2, operations_pb2_grpc
+from oip.operations.v1 import operations_pb2
 from rich.table import Table
 
-from services.cli.connection import Connection, Refused, connection_of, run
+from services.cli.connection import Connection, connection_of, run
+from services.cli.operations import require_service, services_named, stub_of
 from services.cli.output import new_wide_console
-from services.client.channels import Channels
 from services.runtime.rpc.wire import moment_from_wire
 
 app = typer.Typer(no_args_is_help=True, help="Events that a service could not handle (死信).")
@@ -28,7 +28,7 @@ def list_letters(
 ) -> None:
     """List dead letters, oldest first."""
     connection = connection_of(context)
-    letters = run(lambda: _all_letters(connection, _services(connection, service), resolved))
+    letters = run(lambda: _all_letters(connection, services_named(connection, service), resolved))
     if not letters:
         typer.echo("There are no dead letters.")
         return
@@ -56,14 +56,14 @@ def retry(
 ) -> None:
     """Retry a dead letter."""
     connection = connection_of(context)
-    _services(connection, service)
+    require_service(connection, service)
     request = operations_pb2.RetryDeadLetterRequest(
         name=name, request_id=request_id or f"retry-{uuid.uuid4().hex}"
     )
 
     async def call() -> operations_pb2.DeadLetter:
         async with connection.channels("administrator") as channels:
-            return await _stub(channels, service).RetryDeadLetter(request)
+            return await stub_of(channels, service).RetryDeadLetter(request)
 
     letter = run(call)
     typer.echo(f"{letter.name} is resolved.")
@@ -81,14 +81,14 @@ def dismiss(
 ) -> None:
     """Dismiss a dead letter that no retry can handle; it stays without effect, with the reason."""
     connection = connection_of(context)
-    _services(connection, service)
+    require_service(connection, service)
     request = operations_pb2.DismissDeadLetterRequest(
         name=name, reason=reason, request_id=request_id or f"dismiss-{uuid.uuid4().hex}"
     )
 
     async def call() -> operations_pb2.DeadLetter:
         async with connection.channels("administrator") as channels:
-            return await _stub(channels, service).DismissDeadLetter(request)
+            return await stub_of(channels, service).DismissDeadLetter(request)
 
     letter = run(call)
     typer.echo(f"{letter.name} is dismissed: {letter.dismissal}")
@@ -100,7 +100,7 @@ async def _all_letters(
     letters = []
     async with connection.channels("administrator") as channels:
         for service in services:
-            stub, token = _stub(channels, service), ""
+            stub, token = stub_of(channels, service), ""
             while True:
                 answer = await stub.ListDeadLetters(
                     operations_pb2.ListDeadLettersRequest(
@@ -112,15 +112,3 @@ async def _all_letters(
                 if not token:
                     break
     return letters
-
-
-def _stub(channels: Channels, service: str) -> operations_pb2_grpc.OperationsServiceAsyncStub:
-    return channels.stub(operations_pb2_grpc.OperationsServiceStub, service)
-
-
-def _services(connection: Connection, service: str) -> list[str]:
-    """The one service, or all; raises Refused if there is no such service."""
-    names = list(connection.addresses)
-    if service and service not in names:
-        raise Refused(f"There is no service {service}; the services are {', '.join(names)}.")
-    return [service] if service else names
