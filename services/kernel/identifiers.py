@@ -1,4 +1,4 @@
-"""Codes with a check character or a fixed form: citizens, organisations, divisions.
+"""Codes of citizens, organisations and divisions, and references as people write them.
 
 Sources: GB 11643-1999 (citizen identity number), GB 32100-2015 (unified social credit code),
 GB/T 2260 (administrative divisions).
@@ -7,6 +7,7 @@ GB/T 2260 (administrative divisions).
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import date
 
 _CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -64,3 +65,17 @@ def is_division(text: str) -> bool:
 def province_of(division: str) -> str:
     """The province of a division: `440100` gives `440000`."""
     return division[:2] + "0000"
+
+
+def spelling_key(text: str) -> str:
+    """What all spellings of a reference on paper have in common: its letters and digits.
+
+    Unicode form NFKC, without case, spaces, punctuation and signs; leading zeros stay. Digits of
+    other scripts count as the digits 0 to 9. Empty for a text without letters and digits.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(
+        str(unicodedata.decimal(character)) if category == "Nd" else character
+        for character, category in ((one, unicodedata.category(one)) for one in folded)
+        if category[0] in "LN"
+    )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 
+from services.kernel.instruments import INSTRUMENTS, Instrument
+
 
 class Tag(Enum):
     """The certainty of the source of a provision or a parameter."""
@@ -35,6 +37,31 @@ class Provision:
 
     def __str__(self) -> str:
         return f"{self.instrument} {self.article}".strip()
+
+    @property
+    def held_by(self) -> Instrument:
+        """The instrument with its days and its place; raises KeyError for an unlisted one."""
+        return INSTRUMENTS[self.instrument]
+
+
+class ProvisionNotInForce(LookupError):  # noqa: N818 - named for what is missing
+    """No text of a rule was in force on a day."""
+
+
+class DatedProvision:
+    """One rule in its successive texts; the day of the accident chooses, never that of the act."""
+
+    def __init__(self, *texts: Provision) -> None:
+        """The texts, oldest first."""
+        self.texts = texts
+
+    def on(self, day: date) -> Provision:
+        """The text that rules an event on a day: the youngest in force."""
+        in_force = [text for text in self.texts if text.held_by.since <= day]
+        if not in_force:
+            message = f"{self.texts[0]} was not in force on {day}"
+            raise ProvisionNotInForce(message)
+        return max(in_force, key=lambda text: text.held_by.since)
 
 
 @dataclass(frozen=True)

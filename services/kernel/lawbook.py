@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from services.kernel.identifiers import NATIONAL
-from services.kernel.parameters import Parameter, Value, load_folder, places
+from services.kernel.parameters import Parameter, ParameterNotFound, Value, load_folder, places
 from services.kernel.periods import Month, Span
 
 SHARED = Path(__file__).resolve().parent / "parameters"
@@ -50,6 +50,10 @@ class Law:
         """The value as a whole number."""
         return int(self.on(name, day, where).decimal)
 
+    def day(self, name: str, day: date, where: str | None = None) -> date:
+        """The value as a civil day."""
+        return date.fromisoformat(self.on(name, day, where).value)
+
     def table(self, name: str, day: date, where: str | None = None) -> Mapping[str, Any]:
         """The value as a table by key."""
         rows: Mapping[str, Any] = self.on(name, day, where).value
@@ -62,6 +66,16 @@ class Law:
     def at(self, where: str, known: date | None = None) -> Law:
         """The same law with another default place and, if set, another day of publication."""
         return replace(self, where=where, known=known or self.known)
+
+    def missing(self, day: date, where: str) -> list[ParameterNotFound]:
+        """The parameters that have no value in force on a day in a place, by name."""
+        absent = []
+        for name in sorted(self.parameters):
+            try:
+                self.on(name, day, where)
+            except ParameterNotFound as problem:
+                absent.append(problem)
+        return absent
 
     def change_days(self, days: Span, *names: str) -> set[date]:
         """The days in a span on which any of these parameters changes, in any place."""

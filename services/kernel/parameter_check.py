@@ -20,7 +20,8 @@ from services.kernel.identifiers import NATIONAL, is_credit_code, is_division, p
 from services.kernel.law import Tag
 from services.kernel.parameter_units import misfit, unknown_unit
 
-FILE_KEYS = frozenset({"title", "title_zh", "unit", "first_day", "values"})
+FILE_KEYS = frozenset({"title", "title_zh", "unit", "first_day", "fallback", "values"})
+FALLBACKS = ("holds", "provisional", "none")
 ROW_KEYS = frozenset({"since", "until", "in", "published", "value", "source", "tag"})
 POOLING_AREAS = "pooling_areas"
 AREAS_UNIT = "division codes"
@@ -139,6 +140,8 @@ def _head(content: Mapping[str, Any], file: str) -> Iterator[Fault]:
         yield Fault(file, "unit", "", "the unit is missing; write what the value counts")
     elif problem := unknown_unit(unit):
         yield Fault(file, "unit", "", problem)
+    if content.get("fallback", "holds") not in FALLBACKS:
+        yield Fault(file, "fallback", "", f"it is one of {_join(FALLBACKS)}; correct it")
     if "first_day" in content and not _is_day(content["first_day"]):
         yield Fault(file, "first_day", "", "it is not a day; write it as 2025-07-01")
 

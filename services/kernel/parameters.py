@@ -2,16 +2,17 @@
 
 A value is looked up by the day of the event (`since`) and by the day of the decision (`published`):
 a wage published in May applies to January's cases from May on; before May the previous value is
-used.
+used. A parameter says whether the value of a wider place may stand in for a place's own.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from enum import Enum
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from services.kernel.identifiers import NATIONAL, province_of
 from services.kernel.law import ParameterVersion, Tag
 from services.kernel.money import Fen
 from services.kernel.parameter_check import Fault, check_content
+from services.kernel.problems import Kind, Problem
 
 __all__ = [
     "NATIONAL",
+    "Fallback",
     "Parameter",
     "ParameterFileFaulty",
     "ParameterNotFound",
@@ -33,15 +36,38 @@ __all__ = [
 ]
 
 
-class ParameterNotFound(LookupError):  # noqa: N818 - named for what is missing
-    """No value is in force; names the parameter, the day and the place."""
+MUNICIPALITIES = frozenset({"110000", "120000", "310000", "500000"})
+
+
+class Fallback(Enum):
+    """Whether the value of a wider place may stand in for a place's own.
+
+    HOLDS where the wider value is itself the rule; PROVISIONAL for a local amount, trued up when
+    the place's own is published; NONE for what only a province decides.
+    """
+
+    HOLDS = "holds"
+    PROVISIONAL = "provisional"
+    NONE = "none"
+
+
+class ParameterNotFound(Problem):
+    """No value is in force; the law lacks it for this day and place."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "LEGAL_PARAMETER_MISSING"
+    message = (
+        "{parameter} has no value in force on {day} in {place}; check the day and the place, "
+        "or ask an administrator to add the value with its source."
+    )
+    message_zh = (
+        "参数 {parameter} 于 {day} 在 {place} 没有有效取值; 请核对日期和地点, "
+        "或请管理员补充该取值及其来源。"
+    )
 
     def __init__(self, name: str, day: date, jurisdiction: str) -> None:
-        """Name the parameter, the day and the place in the message."""
-        super().__init__(
-            f"{name} has no value in force on {day} in {jurisdiction}; "
-            f"add one to {name}.toml with its source"
-        )
+        """Name the parameter, the day and the place."""
+        self.name, self.day, self.jurisdiction = name, day, jurisdiction
+        super().__init__(parameter=name, day=day, place=jurisdiction)
 
 
 class ParameterFileFaulty(ValueError):  # noqa: N818 - says what is wrong with a file
@@ -68,6 +94,8 @@ class Value:
     tag: Tag
     parameter: str
     until: date | None = None
+    # It is of a wider place than was asked for, and stands in until that place's own is published.
+    stands_in: bool = False
 
     @property
     def decimal(self) -> Decimal:
@@ -101,6 +129,7 @@ class Parameter:
     name: str
     unit: str
     values: tuple[Value, ...]
+    fallback: Fallback = Fallback.HOLDS
 
     @cached_property
     def _by_place(self) -> dict[str, list[Value]]:
@@ -114,9 +143,11 @@ class Parameter:
 
         `where` is a division code, a platform's credit code followed by `@` and a division, or
         `CN`. The most specific place that has any value in force wins: platform, pooling area,
-        province, country. Raises ParameterNotFound.
+        province, country, as far as `fallback` allows it. Raises ParameterNotFound.
         """
         for place in _places(where):
+            if place == NATIONAL != where and self.fallback is Fallback.NONE:
+                break
             in_force = [
                 value
                 for value in self._by_place.get(place, ())
@@ -125,8 +156,18 @@ class Parameter:
                 and (known is None or value.published <= known)
             ]
             if in_force:
-                return max(in_force, key=lambda value: (value.since, value.published))
+                value = max(in_force, key=lambda value: (value.since, value.published))
+                provisional = self.fallback is Fallback.PROVISIONAL and _is_wider(place, where)
+                return replace(value, stands_in=True) if provisional else value
         raise ParameterNotFound(self.name, day, where)
+
+
+def _is_wider(place: str, where: str) -> bool:
+    """Whether a place is wider than another; a municipality's figure is its districts' own."""
+    division = where.rpartition("@")[2]
+    if place.rpartition("@")[2] == division:
+        return False
+    return place == NATIONAL or province_of(division) not in MUNICIPALITIES
 
 
 def places(where: str) -> list[str]:
@@ -166,7 +207,8 @@ def load(path: Path) -> Parameter:
         )
         for row in content["values"]
     )
-    return Parameter(path.stem, content["unit"], values)
+    fallback = Fallback(content.get("fallback", "holds"))
+    return Parameter(path.stem, content["unit"], values, fallback)
 
 
 def load_folder(folder: Path) -> dict[str, Parameter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -71,6 +72,10 @@ class Month:
             yield month
             month = month.plus(1)
 
+    def count_until(self, end: Month) -> int:
+        """The number of months from this one up to but not including `end`."""
+        return (end.year - self.year) * MONTHS_PER_YEAR + end.month - self.month
+
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.month:02d}"
 
@@ -105,13 +110,15 @@ def first_moment(day: date) -> datetime:
 
 
 def age_on(birth: date, day: date) -> int:
-    """Completed years of age; someone born on 29 February has the birthday on 1 March."""
-    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+    """Completed years of age; an age begins on its birthday."""
+    years = day.year - birth.year
+    return years - (day < birthday(birth, years))
 
 
 def birthday(birth: date, age: int) -> date:
-    """The day on which an age is reached; 29 February gives 1 March in other years."""
-    try:
-        return birth.replace(year=birth.year + age)
-    except ValueError:
-        return date(birth.year + age, 3, 1)
+    """The same calendar day years later, which ends a period of years (民法典 art. 200-202).
+
+    29 February gives the last day of the month in other years, 28 February.
+    """
+    year = birth.year + age
+    return date(year, birth.month, min(birth.day, monthrange(year, birth.month)[1]))

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
+
+
+class Ordered(Protocol):
+    """A value with an order: a day, or a month."""
+
+    def __le__(self, other: Any, /) -> bool: ...
 
 
 class Kind(Enum):
@@ -59,12 +65,26 @@ class Malformed(Problem):
 
     kind, reason = Kind.MALFORMED, "MALFORMED"
     message = "{field_name}: {what}."
-    message_zh = "{field_name} 有误: {what}。"
+    message_zh = "{field_name} 有误: {what_zh}。"
 
     @classmethod
-    def of(cls, field: str, what: str) -> Malformed:
-        """`Malformed.of("month", "write it as year and month, for example 2025-07")`."""
-        return cls(field=field, field_name=field, what=what)
+    def of(cls, field: str, what: str, what_zh: str) -> Malformed:
+        """`Malformed.of("month", "write it as 2025-07", "请写作 2025-07")`."""
+        return cls(field=field, field_name=field, what=what, what_zh=what_zh)
+
+
+class OutOfRange(Problem):
+    """A day or a month lies outside what it belongs to."""
+
+    kind, reason = Kind.MALFORMED, "OUT_OF_RANGE"
+    message = "{field_name}: {value} is not within {first} to {last}; check it and correct it."
+    message_zh = "{field_name}: {value} 不在 {first} 至 {last} 之内; 请核对更正。"
+
+
+def require_within(field: str, value: Ordered, first: Ordered, last: Ordered) -> None:
+    """Refuse a day or a month outside the days or months from `first` to `last`."""
+    if not first <= value <= last:
+        raise OutOfRange(field=field, field_name=field, value=value, first=first, last=last)
 
 
 class NotFound(Problem):
@@ -81,3 +101,14 @@ class Forbidden(Problem):
     kind, reason = Kind.FORBIDDEN, "FORBIDDEN"
     message = "{what}; ask an administrator for the role, or use another account."
     message_zh = "无权办理: {what}。"
+
+
+class PlatformNotRegistered(Problem):
+    """The platform must be registered first: enrolment and orders refuse it."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "PLATFORM_NOT_REGISTERED"
+    message = (
+        "{name} is not registered with the scheme; check the credit code, or ask the agency "
+        "to register the platform first."
+    )
+    message_zh = "{name} 尚未登记; 请核对统一社会信用代码, 或先向经办机构登记。"

@@ -53,9 +53,21 @@ class Relation(Enum):
     SIBLING = 6
 
 
+class NearerKin(Enum):
+    """The state of those who have to support a relative before the deceased.
+
+    For a grandchild its parent, the child of the deceased; for a sibling or a grandparent the
+    parents of the deceased.
+    """
+
+    ABLE = 1
+    DEAD = 2
+    UNABLE = 3
+
+
 @dataclass(frozen=True)
 class Survivor:
-    """A relative whom the deceased supported (供养亲属)."""
+    """A relative whom the deceased may have supported (供养亲属)."""
 
     survivor_id: str
     relation: Relation
@@ -64,3 +76,8 @@ class Survivor:
     totally_disabled: bool = False
     # A lonely old person (孤寡老人) or an orphan (孤儿).
     alone: bool = False
+    # Whether the deceased was the main support; None while nobody has said so.
+    supported: bool | None = None
+    # SHA-256 of the document that shows the support; empty without one.
+    support_document: bytes = b""
+    nearer_kin: NearerKin | None = None
