@@ -7,19 +7,16 @@ other servers. It runs until SIGINT or SIGTERM and then stops everything it star
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import sys
+from pathlib import Path
 
-import nats.errors
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.exc import OperationalError
 
 from services.runtime.base import log as logs
 from services.runtime.base.settings import Settings
-from services.runtime.embedded import CannotStartError, StateInUseError
-from services.runtime.events.jetstream import NotSyncedError
-from services.runtime.rpc.server import AddressTakenError
 from services.runtime.service.context import Service
 from services.runtime.service.serve import (
     EXIT_FAILED,
@@ -28,12 +25,15 @@ from services.runtime.service.serve import (
     stop_signal,
 )
 from services.runtime.service.stack import Stack, stack
-from services.runtime.storage.database import NotDurableError
+from services.runtime.service.start_refusals import sentence_of, settings_or_exit
+from services.staff import bootstrap
+from services.staff.domain.problems import RegisterNotEmpty
 
 # A stack starts producers before their consumers.
-NAMES = ("enrolment", "orders", "premiums", "claims", "grading", "benefits", "fund")
+NAMES = ("staff", "enrolment", "orders", "premiums", "claims", "grading", "benefits", "fund")
 
-REFUSALS = (AddressTakenError, CannotStartError, NotDurableError, NotSyncedError, StateInUseError)
+# The persons of a development stack.
+DEVELOPERS = Path(__file__).with_name("dev_members.toml")
 
 console = Console()
 
@@ -43,9 +43,13 @@ def all_services() -> tuple[Service, ...]:
     return tuple(importlib.import_module(f"services.{name}.__main__").SERVICE for name in NAMES)
 
 
-async def serve() -> int:
+async def register_members(running: Stack, content: bytes) -> None:
+    """Register the first members of a stack's staff register; a repeat changes nothing."""
+    await bootstrap.register_from(running.contexts["staff"], content)
+
+
+async def serve(settings: Settings) -> int:
     """Run until a signal stops it; the exit code."""
-    settings = Settings()
     stop = stop_signal()
     crashed: list[str] = []
 
@@ -58,7 +62,13 @@ async def serve() -> int:
         def on_stage(stage: str) -> None:
             waiting.update(f"starting: {stage}")
 
-        lifetime = stack(all_services(), settings, on_crash=on_crash, on_stage=on_stage)
+        lifetime = stack(
+            all_services(),
+            settings,
+            on_crash=on_crash,
+            on_stage=on_stage,
+            prepare=_register_developers,
+        )
         running = await lifetime.__aenter__()
     try:
         _show(running)
@@ -71,10 +81,20 @@ async def serve() -> int:
     return EXIT_FAILED if crashed else 0
 
 
+async def _register_developers(running: Stack) -> None:
+    """Register the persons of a development stack, and let every service know them.
+
+    A register with members is that of an earlier start, which may have changed since.
+    """
+    with contextlib.suppress(RegisterNotEmpty):
+        await register_members(running, DEVELOPERS.read_bytes())
+    await running.wait_until_delivered()
+
+
 def _show(running: Stack) -> None:
-    table = Table("service", "gRPC address")
+    table = Table("service", "gRPC address", "probes")
     for name, address in running.addresses.items():
-        table.add_row(name, address)
+        table.add_row(name, address, running.contexts[name].health_address())
     console.print(table)
     console.print(f"PostgreSQL  {_without_password(running.settings.database_url)}", soft_wrap=True)
     console.print(f"NATS        {_without_password(running.settings.nats_url)}", soft_wrap=True)
@@ -89,15 +109,15 @@ def _without_password(url: str) -> str:
 
 def main() -> None:
     """Start the stack; a reason not to is printed as one sentence."""
+    settings = settings_or_exit()
     logs.configure(quiet=True)
     try:
-        sys.exit(asyncio.run(serve()))
-    except REFUSALS as error:
-        sys.exit(str(error))
-    except OperationalError:
-        sys.exit("PostgreSQL does not answer; check OIP_DATABASE_URL, and that the server runs.")
-    except (nats.errors.Error, OSError) as error:
-        sys.exit(f"NATS does not answer ({error}); check OIP_NATS_URL, and that the server runs.")
+        sys.exit(asyncio.run(serve(settings)))
+    except Exception as error:
+        sentence = sentence_of(error, settings)
+        if sentence is None:
+            raise
+        sys.exit(sentence)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,13 @@ import signal
 NAMES = (
     "requests.before_commit",  # the change is written, not committed
     "requests.after_commit",  # committed, the caller has no answer yet
+    "signatures.before_pending",  # an act waits for its signature, not committed
+    "signatures.after_pending",  # it waits, the caller does not know
+    "signatures.after_signature",  # the effect and the signature are written, not committed
     "relay.after_number",  # events have their numbers, none is published
     "relay.after_publish",  # published, not marked as sent
     "relay.after_mark",  # marked as sent
+    "month_end.before_commit",  # a month's event is written, not committed
     "listener.before_commit",  # an event is handled, not committed
     "listener.after_commit",  # committed, not acknowledged
     "orders.before_copy",  # a batch is validated, nothing is written

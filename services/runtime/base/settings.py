@@ -7,6 +7,11 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.runtime.base.tenant_limits import Limits
+
+ADDRESS = "_address"
+HEALTH_PORT_OFFSET = 1_000
+
 
 class Environment(Enum):
     """Where the system runs. Development makes its own keys and serves reflection."""
@@ -23,7 +28,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="OIP_", env_ignore_empty=True, frozen=True, extra="ignore"
+        env_prefix="OIP_",
+        env_ignore_empty=True,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+        frozen=True,
+        extra="ignore",
     )
 
     environment: Environment = Environment.DEV
@@ -40,14 +50,20 @@ class Settings(BaseSettings):
     grading_database_url: str = ""
     benefits_database_url: str = ""
     fund_database_url: str = ""
+    staff_database_url: str = ""
     pool_size: int = 8
 
     nats_url: str = ""
     # The URL of the server's monitoring; default: port 8222 of the first server's host.
     nats_monitor_url: str = ""
     nats_replicas: int = 1
-    # A user's credentials (JWT and seed), for servers that need more than the URL holds.
-    nats_credentials_file: Path | None = None
+    # The private key (PEM) of this process as a user of NATS (base/nats_keys.py), or, where one
+    # process has several users, the folder of their keys, `{user}.pem`.
+    nats_key_file: Path | None = None
+    nats_key_dir: Path | None = None
+    # The authority (PEM) of the servers' certificates, if it is not one of the system; with `tls://`
+    # in the URL.
+    nats_authority_file: Path | None = None
 
     enrolment_address: str = "127.0.0.1:51001"
     orders_address: str = "127.0.0.1:51002"
@@ -56,14 +72,22 @@ class Settings(BaseSettings):
     grading_address: str = "127.0.0.1:51005"
     benefits_address: str = "127.0.0.1:51006"
     fund_address: str = "127.0.0.1:51007"
+    staff_address: str = "127.0.0.1:51008"
+
+    # The port of this process for probes; default: 1,000 above that of the service.
+    health_port: int = 0
+    # What callers may have under way, by tenant (base/tenant_limits.py).
+    limits: Limits = Limits()
 
     # The host to listen on, if it differs from the host that others call.
     listen_host: str = ""
 
     # Keys of encrypted columns and of the blind index (storage/crypto.py).
     keys_file: Path | None = None
-    # The public keys that verify tokens, and the private key that signs them in development.
-    jwks_file: Path | None = None
+    # Who may issue tokens, with which keys (rpc/issuers.py), and the `jti` of revoked tokens, one a
+    # line. Development has an issuer of its own, whose private key signs tokens.
+    issuers_file: Path | None = None
+    revoked_tokens_file: Path | None = None
     signing_key_file: Path | None = None
     # The private key (PEM) with which this process signs its events, and the folder of all
     # producers' public keys (events/event_keys.py).
@@ -76,6 +100,9 @@ class Settings(BaseSettings):
     tls_key_file: Path | None = None
     tls_client_authority_file: Path | None = None
 
+    # Risks that production runs with although it would refuse them (service/risks.py), by commas.
+    accepted_risks: str = ""
+
     def database_of(self, service: str) -> str:
         """The database URL of a service: its own, or the common one."""
         url: str = getattr(self, f"{service}_database_url", "")
@@ -84,8 +111,16 @@ class Settings(BaseSettings):
     @property
     def addresses(self) -> dict[str, str]:
         """Where every service listens, `host:port` by its name."""
-        fields = [name for name in type(self).model_fields if name.endswith("_address")]
-        return {name.removesuffix("_address"): getattr(self, name) for name in fields}
+        return {name: getattr(self, f"{name}{ADDRESS}") for name in service_names()}
+
+    def health_port_of(self, port: int) -> int:
+        """The port for probes of the service that listens on `port`; 0 takes a free one."""
+        return self.health_port or (port + HEALTH_PORT_OFFSET if port else 0)
+
+    def nats_key_path(self, user: str) -> Path:
+        """The private key of a user of NATS."""
+        folder = self.nats_key_dir or self.state_dir / "keys" / "nats"
+        return self.nats_key_file or folder / f"{user}.pem"
 
     @property
     def event_trust_path(self) -> Path:
@@ -103,10 +138,21 @@ class Settings(BaseSettings):
 
     @property
     def jwks_path(self) -> Path:
-        """The file of public token keys."""
-        return self.jwks_file or self.state_dir / "keys" / "jwks.json"
+        """The file of the development issuer's public key."""
+        return self.state_dir / "keys" / "jwks.json"
+
+    @property
+    def issuers_path(self) -> Path:
+        """The file of the issuers of tokens."""
+        return self.issuers_file or self.state_dir / "keys" / "issuers.toml"
 
     @property
     def signing_key_path(self) -> Path:
         """The file of the private token key."""
         return self.signing_key_file or self.state_dir / "keys" / "signing.json"
+
+
+def service_names() -> tuple[str, ...]:
+    """The services, in the order of their ports."""
+    fields = Settings.model_fields
+    return tuple(name.removesuffix(ADDRESS) for name in fields if name.endswith(ADDRESS))

@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from services.runtime.base.settings import Settings
+from services.runtime.base.tasks import end as end_tasks
 from services.runtime.embedded.folder import StateInUseError, locked
 from services.runtime.embedded.nats import NatsServer
 from services.runtime.embedded.postgres import PostgresServer
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 WATCH_SECONDS = 0.5
+STORE_WATCH_SECONDS = 1.0
 
 log = structlog.get_logger(part="embedded")
 
@@ -61,7 +63,7 @@ async def embedded(settings: Settings) -> AsyncIterator[Settings]:
         stack.enter_context(_ended_by_sigterm())
         folder = stack.enter_context(locked(settings.state_dir))
         servers: list[PostgresServer | NatsServer] = []
-        urls: dict[str, str] = {}
+        urls: dict[str, str | Path] = {}
         if not settings.database_url:
             postgres = PostgresServer(folder / "postgres")
             stack.push_async_callback(postgres.stop)
@@ -73,6 +75,7 @@ async def embedded(settings: Settings) -> AsyncIterator[Settings]:
             servers.append(nats_server)
             urls["nats_url"] = await nats_server.start()
             urls["nats_monitor_url"] = nats_server.monitor_url
+            urls["nats_key_dir"] = nats_server.key_dir
         await stack.enter_async_context(_ended_with(servers))
         yield settings.model_copy(update=urls)
 
@@ -91,7 +94,12 @@ async def _ended_with(servers: Sequence[PostgresServer | NatsServer]) -> AsyncIt
         if owner is not None:
             owner.cancel()
 
-    watcher = asyncio.create_task(watch(), name="watch the embedded servers")
+    watchers = [asyncio.create_task(watch(), name="watch the embedded servers")]
+    watchers += [
+        asyncio.create_task(_keep_storing(server, ended), name="watch the store of NATS")
+        for server in servers
+        if isinstance(server, NatsServer)
+    ]
     try:
         yield
     except asyncio.CancelledError:
@@ -100,7 +108,19 @@ async def _ended_with(servers: Sequence[PostgresServer | NatsServer]) -> AsyncIt
         owner.uncancel()
         raise ServerEndedError(ended[0].log_file) from None
     finally:
-        watcher.cancel()
+        await end_tasks(watchers)
+
+
+async def _keep_storing(server: NatsServer, ended: list[PostgresServer | NatsServer]) -> None:
+    """Restart a server that stores nothing more; if it does not start, it has ended."""
+    while True:
+        await asyncio.sleep(STORE_WATCH_SECONDS)
+        try:
+            await server.restart_if_stuck()
+        except CannotStartError:
+            log.exception("server_not_restarted")
+            ended.append(server)
+            return
 
 
 @contextmanager

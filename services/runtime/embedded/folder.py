@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.runtime.base.refusals import StartRefusedError
 from services.runtime.embedded.processes import CannotStartError
 
 
-class StateInUseError(RuntimeError):
+class StateInUseError(StartRefusedError):
     """Another stack runs on the same folder."""
 
     def __init__(self, folder: Path, holder: str) -> None:

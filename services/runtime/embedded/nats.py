@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 
+from services.runtime.base.nats_health import store_error
+from services.runtime.base.nats_keys import load_or_make_key
+from services.runtime.base.nats_users import authorization, nats_users
 from services.runtime.embedded.processes import (
     CannotStartError,
     free_port,
@@ -24,17 +27,18 @@ from services.runtime.embedded.processes import (
     wait,
 )
 
-USER = "oip"
 START_ATTEMPTS = 3
 READY_SECONDS = 60
 STOP = ((signal.SIGINT, 10.0),)
+# A server that reports a write error this many times in a row is restarted, if its disk has space.
+STUCK_COUNT = 3
+FREE_BYTES_MIN = 4 << 20
 
 CONFIGURATION = """\
 server_name: oip
 listen: "127.0.0.1:{port}"
 http: "127.0.0.1:{monitor_port}"
-authorization {{ user: {user}, password: "{password}" }}
-max_payload: 1MB
+{authorization}max_payload: 1MB
 jetstream {{
   store_dir: {store}
   sync_interval: {sync_interval}
@@ -47,21 +51,33 @@ log = structlog.get_logger(part="nats")
 
 
 class NatsServer:
-    """One server on one store folder. `sync_interval` differs from `always` only in tests."""
+    """One server on one store folder, for users whose keys are in `keys/nats` next to it.
 
-    def __init__(self, folder: Path, *, sync_interval: str = "always") -> None:
+    `users` and `sync_interval` differ from their defaults only in tests.
+    """
+
+    def __init__(
+        self, folder: Path, *, users: Sequence[str] = (), sync_interval: str = "always"
+    ) -> None:
         self._folder = folder.resolve()
+        self._users = tuple(users) or nats_users()
         self._log = self._folder.with_name(f"{folder.name}.log")
         self._sync_interval = sync_interval
         self._process: subprocess.Popen[bytes] | None = None
-        self._password = ""
+        self._stuck_count = 0
+        self._is_restarting = False
         self.port = 0
         self.monitor_port = 0
 
     @property
     def url(self) -> str:
         """The URL for clients."""
-        return f"nats://{USER}:{self._password}@127.0.0.1:{self.port}"
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def key_dir(self) -> Path:
+        """The folder of its users' keys."""
+        return self._folder.parent / "keys" / "nats"
 
     @property
     def monitor_url(self) -> str:
@@ -71,7 +87,11 @@ class NatsServer:
     @property
     def has_ended(self) -> bool:
         """Whether it was started and has ended without being stopped."""
-        return self._process is not None and self._process.poll() is not None
+        return (
+            self._process is not None
+            and self._process.poll() is not None
+            and not self._is_restarting
+        )
 
     @property
     def log_file(self) -> Path:
@@ -90,7 +110,6 @@ class NatsServer:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if left := await stop_leftovers(self._folder, "nats-server"):
             log.warning("leftovers_stopped", processes=left)
-        self._password = self._password or secrets.token_urlsafe(24)
         for _ in range(START_ATTEMPTS):
             if await self._try_to_start():
                 return self.url
@@ -113,6 +132,33 @@ class NatsServer:
             await wait(self._process, 5)
             self._process = None
 
+    async def restart_if_stuck(self) -> None:
+        """Restart a server that stores nothing more after a write error, once there is space.
+
+        After its disk was full, nats-server leaves each publish without an answer until then.
+        Raises CannotStartError.
+        """
+        error = await asyncio.to_thread(store_error, self.monitor_url)
+        if error is None:
+            self._stuck_count = 0
+            return
+        self._stuck_count += 1
+        # It may just be starting, or one write may have failed.
+        if self._stuck_count < STUCK_COUNT:
+            return
+        if shutil.disk_usage(self._folder).free < FREE_BYTES_MIN:
+            if self._stuck_count == STUCK_COUNT:
+                log.error("store_full", folder=str(self._folder), error=error)
+            return
+        log.warning("restarted", error=error)
+        self._stuck_count = 0
+        self._is_restarting = True
+        try:
+            await self.stop()
+            await self.start()
+        finally:
+            self._is_restarting = False
+
     async def _try_to_start(self) -> bool:
         self.port = self.port or free_port()
         self.monitor_port = self.monitor_port or free_port()
@@ -122,8 +168,7 @@ class NatsServer:
             CONFIGURATION.format(
                 port=self.port,
                 monitor_port=self.monitor_port,
-                user=USER,
-                password=self._password,
+                authorization=self._authorization(),
                 store=json.dumps(str(self._folder)),
                 sync_interval=self._sync_interval,
             ),
@@ -145,6 +190,11 @@ class NatsServer:
             await asyncio.sleep(0.02)
         await self.stop()
         return False
+
+    def _authorization(self) -> str:
+        return authorization(
+            {user: load_or_make_key(self.key_dir / f"{user}.pem").public for user in self._users}
+        )
 
     def _is_healthy(self) -> bool:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

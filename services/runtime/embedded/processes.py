@@ -12,13 +12,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from services.runtime.base.refusals import StartRefusedError
+
 CONFINE = Path(__file__).resolve().parent / "confine.py"
 LOG_TAIL_BYTES = 2000
 STOP_SECONDS = 15.0
 FORCE_SECONDS = 5.0
 
 
-class CannotStartError(RuntimeError):
+class CannotStartError(StartRefusedError):
     """A server does not start; the sentence says what to do."""
 
 

@@ -4,14 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import Any
 
 from sqlalchemy import Row, text
 
 from services.runtime.events.envelope import Envelope
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
-_COLUMNS = "producer, epoch, pub_seq, subject, payload, error, create_time, resolve_time, dismissal"
+_COLUMNS = (
+    "producer, epoch, pub_seq, subject, payload, error, create_time, resolve_time,"
+    " dismissal, dismissal_code"
+)
+
+
+class DismissalCode(IntEnum):
+    """Why a dead letter needs no effect; the numbers are those of the proto."""
+
+    SUPERSEDED = 1
+    HANDLED_BY_HAND = 2
+    SENT_IN_ERROR = 3
+    PRODUCER_RETIRED = 4
+    NOTHING_TO_DO = 5
+
+
+@dataclass(frozen=True)
+class Dismissal:
+    """Why a person dismissed a dead letter: a code and a sentence."""
+
+    code: DismissalCode
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -22,8 +45,8 @@ class DeadLetter:
     error: str
     create_time: datetime
     resolve_time: datetime | None
-    # Why a person dismissed it without its effect.
-    dismissal: str = ""
+    # Why a person dismissed it without its effect, if one did.
+    dismissal: Dismissal | None = None
 
     @property
     def name(self) -> str:
@@ -94,21 +117,27 @@ async def find(tx: Transaction, producer: str, epoch: str, pub_seq: int) -> Dead
             {"producer": producer, "epoch": epoch, "pub_seq": pub_seq},
         )
     ).first()
-    return None if row is None else _dead_letter(row)
+    if row is None:
+        return None
+    letter = _dead_letter(row)
+    revisions.note(letter.name, letter.resolve_time)
+    return letter
 
 
 async def resolve(
-    tx: Transaction, envelope: Envelope, now: datetime, *, dismissal: str = ""
+    tx: Transaction, envelope: Envelope, now: datetime, *, dismissal: Dismissal | None = None
 ) -> None:
-    """Mark a dead letter as resolved."""
+    """Mark a dead letter as resolved: by its effect, or by a dismissal."""
     await tx.execute(
         text(
-            "update dead_letter set resolve_time = :now, dismissal = :dismissal"
+            "update dead_letter set resolve_time = :now, dismissal = :reason,"
+            " dismissal_code = :code"
             " where producer = :producer and epoch = :epoch and pub_seq = :pub_seq"
         ),
         {
             "now": now,
-            "dismissal": dismissal,
+            "reason": dismissal.reason if dismissal else "",
+            "code": dismissal.code if dismissal else 0,
             "producer": envelope.producer,
             "epoch": envelope.epoch,
             "pub_seq": envelope.pub_seq,
@@ -116,12 +145,21 @@ async def resolve(
     )
 
 
-async def open_count(tx: Transaction) -> int:
-    """The number of dead letters that are not resolved."""
-    result = await tx.execute(text("select count(*) from dead_letter where resolve_time is null"))
+async def open_count(tx: Transaction, producer: str = "") -> int:
+    """Dead letters that are not resolved, of all producers or of one."""
+    result = await tx.execute(
+        text(
+            "select count(*) from dead_letter"
+            " where resolve_time is null and (:producer = '' or producer = :producer)"
+        ),
+        {"producer": producer},
+    )
     return int(result.scalar_one())
 
 
 def _dead_letter(row: Row[tuple[object, ...]]) -> DeadLetter:
     envelope = Envelope(row.producer, row.epoch, row.pub_seq, row.subject, bytes(row.payload))
-    return DeadLetter(envelope, row.error, row.create_time, row.resolve_time, row.dismissal)
+    dismissal = (
+        Dismissal(DismissalCode(row.dismissal_code), row.dismissal) if row.dismissal_code else None
+    )
+    return DeadLetter(envelope, row.error, row.create_time, row.resolve_time, dismissal)

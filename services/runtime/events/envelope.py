@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+Number: TypeAlias = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,13 @@ class Envelope:
     payload: bytes
     key_id: str = ""
     signature: bytes = b""
+    # Of an event that takes no effect and whose content does not travel: the content hash.
+    void_hash: bytes = b""
+
+    @property
+    def number(self) -> Number:
+        """What identifies the event: a consumer applies one event under it."""
+        return self.producer, self.epoch, self.pub_seq
 
     @property
     def message_id(self) -> str:
@@ -33,22 +44,23 @@ class Envelope:
         """`{producer}-{epoch}-{pub_seq}`: the name of the event for people."""
         return f"{self.producer}-{self.epoch}-{self.pub_seq}"
 
-    @property
+    @cached_property
     def content_hash(self) -> bytes:
         """SHA-256 of subject and payload; both sides of a delivery compare it."""
+        if self.void_hash:
+            return self.void_hash
         return hashlib.sha256(self.subject.encode() + b"\x00" + self.payload).digest()
 
     @property
     def signed_text(self) -> bytes:
         """What the producer signs: its name, the event's number and the hash of its content."""
-        lines = (
-            "oip event 1",
-            self.producer,
-            self.epoch,
-            str(self.pub_seq),
-            self.content_hash.hex(),
-        )
-        return "\n".join(lines).encode()
+        return signed_text(self.producer, self.epoch, self.pub_seq, self.content_hash)
+
+
+def signed_text(producer: str, epoch: str, pub_seq: int, content_hash: bytes) -> bytes:
+    """What a producer signs for an event with this number and content."""
+    lines = ("oip event 1", producer, epoch, str(pub_seq), content_hash.hex())
+    return "\n".join(lines).encode()
 
 
 def next_fingerprint(before: bytes, content_hash: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Row, text
 
 from services.runtime.events.envelope import Envelope
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
 _COLUMNS = (
@@ -123,7 +124,11 @@ async def find(
             {"producer": producer, "epoch": epoch, "pub_seq": pub_seq, "received": received},
         )
     ).first()
-    return None if row is None else _alarm(row)
+    if row is None:
+        return None
+    alarm = _alarm(row)
+    revisions.note(f"eventAlarms/{alarm.id}", alarm.resolve_time)
+    return alarm
 
 
 async def resolve(tx: Transaction, alarm: EventAlarm, resolution: str, now: datetime) -> None:

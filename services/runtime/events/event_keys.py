@@ -20,14 +20,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PublicKey,
 )
 
+from services.runtime.base.refusals import StartRefusedError
 from services.runtime.base.secret_files import write_once
-from services.runtime.events.envelope import Envelope
+from services.runtime.events.envelope import Envelope, signed_text
 
 KEY_ID_LENGTH = 16
 PUBLIC_KEY_BYTES = 32
 
 
-class EventKeyError(RuntimeError):
+class EventKeyError(StartRefusedError):
     """A key file of events is missing or unusable."""
 
 
@@ -50,6 +51,13 @@ class EventSigner:
     def sign(self, envelope: Envelope) -> Envelope:
         """The event with the key's id and the signature."""
         return replace(envelope, key_id=self.key_id, signature=self._key.sign(envelope.signed_text))
+
+    def sign_hash(
+        self, producer: str, epoch: str, pub_seq: int, content_hash: bytes
+    ) -> tuple[str, bytes]:
+        """Key id and signature of an event of which only the hash is known."""
+        signed = signed_text(producer, epoch, pub_seq, content_hash)
+        return self.key_id, self._key.sign(signed)
 
 
 class EventTrust:

@@ -7,15 +7,12 @@ still have what it acknowledged after a power cut, hence the check of `sync_inte
 from __future__ import annotations
 
 import asyncio
-import functools
-import json
 import os
 import re
 import signal
-import urllib.request
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import nats.errors
 import nats.js.errors
@@ -23,21 +20,18 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DeliverPolicy,
-    DiscardPolicy,
-    RetentionPolicy,
-    StorageType,
-    StreamConfig,
-)
 
-from services.runtime.base.settings import Settings
-from services.runtime.events.envelope import Envelope, stream_of, subjects_of
+from services.runtime.base.nats_keys import NatsKey, NatsKeyError, load_key, load_or_make_key
+from services.runtime.base.nats_users import MIGRATION, inbox_prefix
+from services.runtime.base.settings import Environment, Settings
+from services.runtime.events import streams
+from services.runtime.events.envelope import Envelope, stream_of
 from services.runtime.events.event_keys import NotAuthenticError
+from services.runtime.events.patience import patiently
+from services.runtime.events.streams import ACK_WAIT_SECONDS, NotMigratedError, StreamUsage
+from services.runtime.events.sync_check import check_sync
 
-R = TypeVar("R")
+AUTHORIZATION_VIOLATION = "authorization violation"
 
 # A half-open connection is detected within ping interval x (outstanding + 1) = 15 s.
 PING_SECONDS = 5
@@ -46,16 +40,10 @@ CONNECT_SECONDS = 5
 PUBLISH_SECONDS = 2
 BACKLOG_SECONDS = 1.0
 API_SECONDS = 5
-API_PATIENCE_SECONDS = 45
 ACK_SECONDS = 2
 
-STREAM_BYTES_MAX = 1 << 30
-# The outbox keeps everything; the stream only has to bridge the absence of a listener.
-STREAM_AGE_SECONDS = 14 * 24 * 3600
-DUPLICATE_WINDOW_SECONDS = 600
-ACK_WAIT_SECONDS = 30
-ACK_PENDING_MAX = 256
-MONITOR_PORT = 8222
+# The server's number of the refusal "maximum bytes exceeded".
+STREAM_FULL = 10077
 
 PRODUCER_HEADER = "Oip-Producer"
 EPOCH_HEADER = "Oip-Epoch"
@@ -78,14 +66,13 @@ STORED_PREFIX = b"$JS.ACK."
 log = structlog.get_logger(part="bus")
 
 
-class NotSyncedError(RuntimeError):
-    """The NATS server may forget messages that it has acknowledged."""
+class StreamFullError(RuntimeError):
+    """A stream refuses events until older ones expire, or until a migration enlarges it."""
 
-    def __init__(self, monitor: str, fault: str) -> None:
+    def __init__(self, stream: str) -> None:
         super().__init__(
-            f"the NATS server at {monitor} {fault}, so a power cut could lose events it has "
-            "acknowledged; write `jetstream { sync_interval: always }` into its configuration "
-            "and restart it"
+            f"the NATS stream {stream} is full: its events wait in the outbox and are published "
+            "when older ones expire; compare `oip delivery`"
         )
 
 
@@ -110,6 +97,19 @@ class _Client(Client):
         subject = subject.decode(errors="replace").encode()
         return super()._build_message(sid, subject, reply, data, headers)
 
+    @property
+    def is_asked_who(self) -> bool:
+        """Whether the server has asked for the key."""
+        return bool(self._server_info.get("auth_required"))
+
+    def use_key(self, key: NatsKey) -> None:
+        """Answer the nonce of a server with this key; the library needs a package for it."""
+        self._key = key
+
+    def _setup_nkeys_connect(self) -> None:
+        self._public_nkey = self._key.public
+        self._signature_cb = self._key.sign
+
 
 class Bus:
     """One connection to NATS, shared by the relay and the listeners of a service."""
@@ -117,28 +117,39 @@ class Bus:
     def __init__(self, client: Client, replicas: int) -> None:
         self.client = client
         self.js: JetStreamContext = client.jetstream(timeout=API_SECONDS)
-        self._replicas = replicas
+        self.replicas = replicas
         self.closing = False
+        # How often the connection was lost and opened again: what was on its way may be lost.
+        self.reconnect_count = 0
 
-    async def declare_stream(self, producer: str) -> None:
-        """Create a producer's stream or correct its configuration; idempotent."""
-        await patiently(lambda: self._declare_stream(producer))
+    @property
+    def knows_its_users(self) -> bool:
+        """Whether the server asks who connects; one that does not lets anybody publish."""
+        return isinstance(self.client, _Client) and self.client.is_asked_who
 
-    async def declare_consumer(self, producer: str, listener: str) -> None:
-        """Create the durable consumer of a listener, which is named after it; idempotent."""
-        await self.declare_stream(producer)
-        config = ConsumerConfig(
-            durable_name=listener,
-            deliver_policy=DeliverPolicy.ALL,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT_SECONDS,
-            max_deliver=-1,
-            max_ack_pending=ACK_PENDING_MAX,
-        )
-        await patiently(lambda: self.js.add_consumer(stream_of(producer), config))
+    async def migrate(self, producers: Mapping[str, Sequence[str]]) -> None:
+        """Create and correct streams and consumers, as the user of the migration; idempotent."""
+        await patiently(lambda: streams.migrate(self, producers))
+
+    async def wait_until_migrated(self, service: str, producers: Iterable[str]) -> None:
+        """Wait for a service's stream and consumers; raises NotMigratedError after 45 seconds."""
+
+        async def check() -> None:
+            await streams.require_stream(self, service)
+            for producer in producers:
+                await streams.require_consumer(self, producer, service)
+
+        await patiently(check)
+
+    async def require_consumer(self, producer: str, listener: str) -> None:
+        """Raise NotMigratedError unless the consumer of a listener is as expected."""
+        await streams.require_consumer(self, producer, listener)
 
     async def publish(self, envelope: Envelope) -> None:
-        """Publish and wait until it is stored. After a timeout the outcome is unknown."""
+        """Publish and wait until it is stored. After a timeout the outcome is unknown.
+
+        Raises NotMigratedError and StreamFullError; the relay publishes again after a pause.
+        """
         headers = {
             ID_HEADER: envelope.message_id,
             PRODUCER_HEADER: envelope.producer,
@@ -156,9 +167,21 @@ class Bus:
                 headers=headers,
             )
         except nats.js.errors.NoStreamResponseError:
-            # The store was emptied while we ran; the relay publishes again after this failure.
-            await self._declare_stream(envelope.producer)
-            raise
+            stream = f"NATS stream {stream_of(envelope.producer)}"
+            missing = NotMigratedError(stream, "is missing")
+            log.warning("not_migrated", text=str(missing))
+            raise missing from None
+        except nats.js.errors.APIError as error:
+            if error.err_code != STREAM_FULL:
+                raise
+            full = StreamFullError(stream_of(envelope.producer))
+            log.error("stream_full", text=str(full))  # noqa: TRY400 - the trace says no more
+            raise full from None
+
+    async def usage(self, producer: str) -> StreamUsage:
+        """How full a producer's stream is."""
+        info = await self.js.stream_info(stream_of(producer))
+        return StreamUsage(info.state.bytes, info.config.max_bytes or 0)
 
     async def pending_count(self, producer: str, listener: str) -> int:
         """The number of a producer's events that a listener has not acknowledged yet."""
@@ -179,19 +202,6 @@ class Bus:
         self.closing = True
         if not self.client.is_closed:
             await self.client.drain()
-
-    async def _declare_stream(self, producer: str) -> None:
-        config = _stream_config(producer, self._replicas)
-        try:
-            stream = await self.js.stream_info(config.name or "")
-        except nats.js.errors.NotFoundError:
-            await self.js.add_stream(config)
-            return
-        if any(
-            getattr(stream.config, field) != getattr(config, field)
-            for field in ("subjects", "max_bytes", "max_age", "duplicate_window", "num_replicas")
-        ):
-            await self.js.update_stream(config)
 
 
 async def backlog(
@@ -243,6 +253,13 @@ async def report_in_progress(waiting: list[Msg]) -> None:
             await send_acknowledgement(message.in_progress())
 
 
+async def acknowledge(messages: Sequence[Msg]) -> None:
+    """Acknowledge messages; JetStream takes them in order, so only the last one is awaited."""
+    for message in messages[:-1]:
+        await send_acknowledgement(message.ack())
+    await send_acknowledgement(messages[-1].ack_sync(timeout=ACK_SECONDS))
+
+
 async def send_acknowledgement(answer: Awaitable[object]) -> None:
     """Send an acknowledgement; if it is lost, the event is redelivered."""
     try:
@@ -251,64 +268,66 @@ async def send_acknowledgement(answer: Awaitable[object]) -> None:
         log.info("not_acknowledged", error=type(error).__name__)
 
 
-def _stream_config(producer: str, replicas: int) -> StreamConfig:
-    return StreamConfig(
-        name=stream_of(producer),
-        subjects=[subjects_of(producer)],
-        retention=RetentionPolicy.LIMITS,
-        # The default policy would delete events that were not consumed yet.
-        discard=DiscardPolicy.NEW,
-        storage=StorageType.FILE,
-        max_bytes=STREAM_BYTES_MAX,
-        max_age=STREAM_AGE_SECONDS,
-        duplicate_window=DUPLICATE_WINDOW_SECONDS,
-        num_replicas=replicas,
-        deny_delete=True,
-        deny_purge=True,
-    )
-
-
 async def connect(
-    settings: Settings, name: str, on_closed: Callable[[], None] | None = None
+    settings: Settings, user: str, on_closed: Callable[[], None] | None = None
 ) -> Bus:
-    """Connect; raises NotSyncedError for a server that may lose what it has acknowledged.
+    """Connect as a user of NATS (base/nats_users.py): a service, or the migration.
 
-    The client reconnects without limit. If its connection is closed nevertheless, `on_closed` is
-    called; by default the process ends, because a service that cannot
+    Raises NatsKeyError without a key that the server accepts, NotSyncedError for a server that may
+    lose what it has acknowledged. The client reconnects without limit. If its connection is closed
+    nevertheless, `on_closed` is called; by default the process ends, because a service that cannot
     consume must not look alive.
     """
+    path = settings.nats_key_path(user)
+    is_dev = settings.environment is Environment.DEV
+    key = load_or_make_key(path) if is_dev else load_key(path)
     await check_sync(settings)
     bus: Bus | None = None
 
     async def closed() -> None:
         if bus is None or bus.closing:
             return
-        log.error("bus_closed", service=name)
+        log.error("bus_closed", user=user)
         (on_closed or _end_process)()
 
     async def failed(error: Exception) -> None:
-        log.warning("bus_error", service=name, error=type(error).__name__)
+        if AUTHORIZATION_VIOLATION in str(error).lower():
+            log.error("nats_key_refused", user=user, key=key.public)
+            if bus is None:
+                raise NatsKeyError(
+                    f"the NATS server refuses the key {key.public} of {user}; add it to the "
+                    "server's users, as deploy/README.md describes"
+                ) from error
+        # A refused subject stands in the text, and no content.
+        log.warning("bus_error", user=user, error=type(error).__name__, text=str(error))
 
     async def connected() -> None:
-        log.info("bus_reconnected", service=name)
-
-    credentials = settings.nats_credentials_file
+        log.info("bus_reconnected", user=user)
+        if bus is not None:
+            bus.reconnect_count += 1
 
     async def connect_client() -> Client:
         client = _Client()
-        await client.connect(
-            settings.nats_url.split(","),
-            user_credentials=str(credentials) if credentials else None,
-            name=f"oip_{name}",
-            connect_timeout=CONNECT_SECONDS,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            ping_interval=PING_SECONDS,
-            max_outstanding_pings=PINGS_OUTSTANDING_MAX,
-            closed_cb=closed,
-            error_cb=failed,
-            reconnected_cb=connected,
-        )
+        client.use_key(key)
+        try:
+            await client.connect(
+                settings.nats_url.split(","),
+                nkeys_seed_str=key.public,
+                inbox_prefix=inbox_prefix(user),
+                tls=_transport_security(settings),
+                name=f"oip_{user}",
+                connect_timeout=CONNECT_SECONDS,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                ping_interval=PING_SECONDS,
+                max_outstanding_pings=PINGS_OUTSTANDING_MAX,
+                closed_cb=closed,
+                error_cb=failed,
+                reconnected_cb=connected,
+            )
+        except NatsKeyError:
+            await client.close()
+            raise
         return client
 
     client = await patiently(connect_client)
@@ -316,55 +335,20 @@ async def connect(
     return bus
 
 
-async def check_sync(settings: Settings) -> None:
-    """Require `sync_interval: always` of every server by its monitoring; raises NotSyncedError."""
-    for monitor in _monitors(settings):
-        request = functools.partial(asyncio.to_thread, _jetstream_config, monitor)
-        try:
-            config = await patiently(request)
-        except OSError as error:
-            raise NotSyncedError(
-                monitor, f"does not report how it syncs ({error}); set OIP_NATS_MONITOR_URL"
-            ) from error
-        if "sync_always" not in config:
-            raise NotSyncedError(monitor, "does not sync every write to disk")
+def _transport_security(settings: Settings) -> ssl.SSLContext | None:
+    """The trusted authority of the servers; None for those of the system."""
+    if settings.nats_authority_file is None:
+        return None
+    return ssl.create_default_context(cafile=settings.nats_authority_file)
 
 
-async def patiently(work: Callable[[], Awaitable[R]]) -> R:
-    """Repeat a call for up to 45 seconds while JetStream does not answer, as after a restart."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + API_PATIENCE_SECONDS
-    pause = 0.1
-    while True:
-        try:
-            return await work()
-        except (
-            OSError,
-            TimeoutError,
-            nats.errors.NoServersError,
-            nats.errors.NoRespondersError,
-            nats.js.errors.ServiceUnavailableError,
-        ):
-            if loop.time() + pause > end:
-                raise
-            await asyncio.sleep(pause)
-            pause = min(2.0, pause * 2)
-
-
-def _monitors(settings: Settings) -> list[str]:
-    if settings.nats_monitor_url:
-        return settings.nats_monitor_url.split(",")
-    host = urlsplit(settings.nats_url.split(",", maxsplit=1)[0]).hostname
-    return [f"http://{host}:{MONITOR_PORT}"]
-
-
-def _jetstream_config(monitor: str) -> dict[str, object]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{monitor}/jsz?config=1", timeout=API_SECONDS) as answer:
-        content = json.load(answer)
-    if content.get("disabled"):
-        raise NotSyncedError(monitor, "runs without JetStream")
-    return {key: value for key, value in content.get("config", {}).items() if value}
+async def migrate_streams(settings: Settings, producers: Mapping[str, Sequence[str]]) -> None:
+    """Create and correct all streams and consumers; `producers` are those each service consumes."""
+    bus = await connect(settings, MIGRATION, on_closed=lambda: None)
+    try:
+        await bus.migrate(producers)
+    finally:
+        await bus.close()
 
 
 def _end_process() -> None:

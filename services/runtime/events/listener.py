@@ -24,10 +24,11 @@ from services.runtime.base.failpoints import failpoint
 from services.runtime.base.tasks import run_together
 from services.runtime.events import inbox
 from services.runtime.events.envelope import Envelope, stream_of
-from services.runtime.events.event_keys import EventKeyError, NotAuthenticError
+from services.runtime.events.event_keys import NotAuthenticError
+from services.runtime.events.group_size import FETCH_COUNT, GroupSize
 from services.runtime.events.jetstream import (
-    ACK_SECONDS,
     Bus,
+    acknowledge,
     backlog,
     read_envelope,
     report_in_progress,
@@ -39,12 +40,10 @@ from services.runtime.events.receiver import (
     Receiver,
     is_outage,
 )
+from services.runtime.events.streams import NotMigratedError
 
 Replay: TypeAlias = Callable[[str, str, int], AsyncGenerator[Envelope, None]]
 
-FETCH_COUNT = 32
-# Events of a backlog share transactions, which stay short: locks last for milliseconds.
-GROUP_COUNT = 16
 FETCH_SECONDS = 4.0
 SILENCES_MAX = 3
 DELIVERIES_MAX = 5
@@ -52,6 +51,8 @@ DELIVERIES_MAX = 5
 RETRY_SECONDS = (0.5, 2.0, 10.0, 40.0)
 REPAIR_SECONDS = 30.0
 GAP_SECONDS = 3.0
+# No epoch has this name, and Replay starts from the first epoch if it does not know one.
+FIRST_EPOCH = "first"
 # For a producer to say whether it has published a number.
 CONFIRM_SECONDS = 5.0
 
@@ -112,26 +113,29 @@ class Listener:
         """Request missing and newer events from the producer; returns how many are new."""
         async with self._receiver.database.begin() as tx:
             epochs = await inbox.progress(tx, producer)
-        new_count = 0
+        known = frozenset(epoch.epoch for epoch in epochs)
+        # JetStream does not deliver again what a consumer had acknowledged before its database was
+        # restored: an earlier epoch may end beyond the highest number consumed, or be unknown.
+        new_count = await self._replay_from(producer, FIRST_EPOCH, 1, until=known)
         for epoch in epochs[:-1]:
-            if epoch.has_gap:
-                new_count += await self._replay_from(producer, epoch.epoch, epoch.whole_seq + 1)
+            others = known - {epoch.epoch}
+            new_count += await self._replay_from(
+                producer, epoch.epoch, epoch.whole_seq + 1, until=others
+            )
         if epochs:
             newest = epochs[-1]
             new_count += await self._replay_from(producer, newest.epoch, newest.whole_seq + 1)
-        else:
-            new_count += await self._replay_from(producer, "", 1)
         return new_count
 
     async def _consume(self, producer: str) -> None:
         while True:
             try:
-                await self._bus.declare_consumer(producer, self.service)
+                await self._bus.require_consumer(producer, self.service)
                 subscription = await self._bus.js.pull_subscribe_bind(
                     self.service, stream=stream_of(producer)
                 )
-            except (nats.errors.Error, TimeoutError) as error:
-                log.warning("cannot_listen", service=self.service, error=type(error).__name__)
+            except (nats.errors.Error, NotMigratedError, TimeoutError) as error:
+                log.warning("cannot_listen", service=self.service, error=str(error))
                 await asyncio.sleep(1)
                 continue
             try:
@@ -144,6 +148,7 @@ class Listener:
         self, subscription: JetStreamContext.PullSubscription
     ) -> None:
         """Consume messages; returns if the consumer was deleted or the server stays silent."""
+        size = GroupSize()
         silences = 0
         while silences < SILENCES_MAX:
             try:
@@ -161,57 +166,48 @@ class Listener:
                 return
             else:
                 silences = 0
-                await self._take_all(messages)
+                await self._take_all(messages, size)
         log.warning("bus_silent", service=self.service)
         if self._bus.client.is_connected:
             await self._bus.reconnect()
 
-    async def _take_all(self, messages: list[Msg]) -> None:
+    async def _take_all(self, messages: list[Msg], size: GroupSize) -> None:
         waiting = list(messages)
         keep = asyncio.create_task(report_in_progress(waiting))
         try:
             while waiting:
-                group = waiting[:GROUP_COUNT]
-                await self._take(group)
+                group = waiting[: size.count]
+                with size.measure(len(group)):
+                    await self._take(group)
                 del waiting[: len(group)]
         finally:
             keep.cancel()
 
     async def _take(self, messages: Sequence[Msg]) -> None:
-        """Apply a group in one transaction; if one event fails, apply each in its own."""
-        read = [(message, await self._read(message)) for message in messages]
-        events = [(message, envelope) for message, envelope in read if envelope is not None]
-        try:
-            await self._receiver.receive_all([envelope for _, envelope in events])
-        except Exception as error:  # noqa: BLE001 - any failure of a handler ends here
-            if len(events) == 1:
-                await self._fail(*events[0], error)
-                return
-            for message, _ in events:
-                await self._take([message])
-            return
-        await failpoint("listener.after_commit")
-        await asyncio.gather(
-            *(send_acknowledgement(message.ack_sync(timeout=ACK_SECONDS)) for message, _ in events)
-        )
-
-    async def _read(self, message: Msg) -> Envelope | None:
-        """The event in a message; None if it is none, or if that cannot be told now."""
-        try:
-            envelope = read_envelope(message)
-            self._receiver.require_authentic(envelope)
-        except NotAuthenticError as error:
+        """Apply the events in messages, acknowledge them, and conclude those that fail."""
+        waiting: list[tuple[Msg, Envelope]] = []
+        for message in messages:
             try:
-                await self._reject(message, error)
-            except Exception as failure:  # noqa: BLE001 - the next delivery is counted
-                log.warning("not_rejected", service=self.service, error=type(failure).__name__)
-                await self._redeliver(message)
-            return None
-        except EventKeyError as error:
-            log.warning("event_keys_unusable", service=self.service, error=str(error))
+                waiting.append((message, read_envelope(message)))
+            except NotAuthenticError as error:
+                await self._reject_or_redeliver(message, error)
+        outcomes = self._receiver.receive_all([envelope for _, envelope in waiting])
+        async with contextlib.aclosing(outcomes):
+            async for outcome in outcomes:
+                events, waiting = waiting[: outcome.count], waiting[outcome.count :]
+                if outcome.error is None:
+                    await failpoint("listener.after_commit")
+                    await acknowledge([message for message, _ in events])
+                    continue
+                for message, envelope in events:
+                    await self._fail(message, envelope, outcome.error)
+
+    async def _reject_or_redeliver(self, message: Msg, error: NotAuthenticError) -> None:
+        try:
+            await self._reject(message, error)
+        except Exception as failure:  # noqa: BLE001 - the next delivery is counted
+            log.warning("not_rejected", service=self.service, error=type(failure).__name__)
             await self._redeliver(message)
-            return None
-        return envelope
 
     async def _reject(self, message: Msg, error: NotAuthenticError) -> None:
         """Count a message that is no event, and drop it."""
@@ -288,13 +284,19 @@ class Listener:
         await send_acknowledgement(message.nak(delay=pause))
 
     async def _repair(self, producer: str) -> None:
-        """Repair at the start, every half minute, and when a gap stays open for some seconds."""
+        """Repair at the start, every half minute, after a lost connection, and for a lasting gap.
+
+        What NATS had sent on a connection that was lost it sends again only after half a minute.
+        """
         loop = asyncio.get_running_loop()
         due = loop.time()
+        reconnect_count = self._bus.reconnect_count
         previous_gap: tuple[str, int] | None = None
         while True:
             try:
                 gap = await self._find_gap(producer)
+                if reconnect_count != self._bus.reconnect_count:
+                    reconnect_count, due = self._bus.reconnect_count, loop.time()
                 is_due = loop.time() >= due and not await self._is_behind(producer)
                 if is_due or (gap is not None and gap == previous_gap):
                     due = loop.time() + self._repair_seconds
@@ -324,29 +326,38 @@ class Listener:
                     return epoch.epoch, epoch.whole_seq
         return None
 
-    async def _replay_from(self, producer: str, epoch: str, from_seq: int) -> int:
+    async def _replay_from(
+        self, producer: str, epoch: str, from_seq: int, *, until: frozenset[str] = frozenset()
+    ) -> int:
+        """Request events from a number on, up to the first one of an epoch in `until`."""
         new_count = 0
+        size = GroupSize()
         group: list[Envelope] = []
         async with contextlib.aclosing(self._replay(producer, epoch, from_seq)) as replayed:
             async for envelope in replayed:
                 if envelope.producer != producer:
                     raise ForeignEnvelopeError(producer, envelope.producer)
+                if envelope.epoch in until:
+                    break
                 group.append(envelope)
-                if len(group) == GROUP_COUNT:
-                    new_count += await self._take_replayed(group)
+                if len(group) >= size.count:
+                    with size.measure(len(group)):
+                        new_count += await self._take_replayed(group)
                     group = []
         return new_count + await self._take_replayed(group)
 
     async def _take_replayed(self, group: Sequence[Envelope]) -> int:
-        try:
-            return await self._receiver.receive_all(group, is_confirmed=True)
-        except Exception as error:  # noqa: BLE001 - the other events may still succeed
-            if len(group) == 1:
-                await self._fail_replayed(group[0], error)
-                return 0
+        """Apply replayed events; returns how many are new."""
         new_count = 0
-        for envelope in group:
-            new_count += await self._take_replayed([envelope])
+        waiting = group
+        outcomes = self._receiver.receive_all(group, is_confirmed=True)
+        async with contextlib.aclosing(outcomes):
+            async for outcome in outcomes:
+                new_count += outcome.new_count
+                events, waiting = waiting[: outcome.count], waiting[outcome.count :]
+                if outcome.error is not None:
+                    for envelope in events:
+                        await self._fail_replayed(envelope, outcome.error)
         return new_count
 
     async def _fail_replayed(self, envelope: Envelope, error: Exception) -> None:

@@ -18,17 +18,22 @@ import structlog
 from google.protobuf.message import Message
 from sqlalchemy import Row, text
 
+from services.kernel.money import ZERO, Fen
+from services.kernel.periods import Month
 from services.runtime.base.clock import Clock
 from services.runtime.base.failpoints import failpoint
+from services.runtime.events import lost_events
 from services.runtime.events.envelope import Envelope, next_fingerprint
 from services.runtime.events.event_keys import EventSigner
+from services.runtime.events.personal_fields import require_sealed
 from services.runtime.storage.database import Database, Transaction
 
 # Below the server's limit for a message (1 MiB), with room for headers.
 PAYLOAD_BYTES_MAX = 1_000_000
 BATCH_COUNT = 200
-# An asyncio event wakes the relay for changes of this process; it polls for those of other
-# processes, less often after an idle period.
+# Published before the first of them is acknowledged: JetStream stores them in this order.
+IN_FLIGHT_COUNT = 32
+# An asyncio event wakes the relay for changes of this process; it polls for those of others.
 POLL_SECONDS = 0.1
 IDLE_POLL_SECONDS = 0.5
 IDLE_AFTER_SECONDS = 3.0
@@ -41,26 +46,65 @@ Publish = Callable[[Envelope], Awaitable[None]]
 log = structlog.get_logger(part="relay")
 
 
-async def add(tx: Transaction, message: Message, now: datetime) -> None:
-    """Write an event; its subject is the full name of its message."""
-    payload = message.SerializeToString(deterministic=True)
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        raise ValueError(
-            f"{message.DESCRIPTOR.full_name} has {len(payload)} bytes; "
-            f"an event has at most {PAYLOAD_BYTES_MAX}, split it"
+async def add(
+    tx: Transaction,
+    message: Message,
+    now: datetime,
+    *,
+    month: Month | None = None,
+    amount: Fen = ZERO,
+) -> None:
+    """Write an event; its subject is the full name of its message.
+
+    `month` is the month it belongs to (`ended_months.accounting_month`), `amount` the money it
+    reports. Without `month` it belongs to that of `now`, or to the first that has not ended.
+    """
+    await add_all(tx, [(message, amount)], now, month=month)
+
+
+async def add_all(
+    tx: Transaction,
+    messages: Sequence[tuple[Message, Fen]],
+    now: datetime,
+    *,
+    month: Month | None = None,
+) -> None:
+    """Write the events of one change, in order, each with the money it reports.
+
+    An event that was lost in a restore gets its old number back and is not published again. Raises
+    LostEventsOpen while another lost event refuses one of them, and InTheClearError.
+    """
+    rows = []
+    for message, amount in await lost_events.redo(tx, messages, now, month):
+        require_sealed(message)
+        payload = message.SerializeToString(deterministic=True)
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            raise ValueError(
+                f"{message.DESCRIPTOR.full_name} has {len(payload)} bytes; "
+                f"an event has at most {PAYLOAD_BYTES_MAX}, split it"
+            )
+        rows.append(
+            {
+                "subject": message.DESCRIPTOR.full_name,
+                "payload": payload,
+                "create_time": now,
+                "month": None if month is None else month.first_day,
+                "amount_fen": amount.count,
+            }
         )
-    await tx.execute(
-        text(
-            "insert into outbox (subject, payload, create_time)"
-            " values (:subject, :payload, :create_time)"
-        ),
-        {"subject": message.DESCRIPTOR.full_name, "payload": payload, "create_time": now},
-    )
+    if rows:
+        await tx.execute(
+            text(
+                "insert into outbox (subject, payload, create_time, month, amount_fen)"
+                " values (:subject, :payload, :create_time, :month, :amount_fen)"
+            ),
+            rows,
+        )
 
 
 @dataclass(frozen=True)
 class Published:
-    """How far a service has published: epoch, rows written, the highest number assigned."""
+    """How far a service has published in an epoch: events written, the highest number assigned."""
 
     epoch: str
     written_count: int
@@ -75,9 +119,11 @@ async def published(tx: Transaction) -> Published:
         await tx.execute(
             text(
                 "select epoch, next_seq - 1 as published_seq, fingerprint,"
-                " (select count(*) from outbox) as written_count,"
-                " (select count(*) from outbox where send_time is null) as unsent_count"
-                " from outbox_counter order by position desc limit 1"
+                " next_seq - 1 + waiting as written_count, waiting + unsent as unsent_count"
+                " from (select * from outbox_counter order by position desc limit 1) as counter,"
+                " (select count(*) as waiting from outbox where pub_seq is null) as waiting,"
+                " (select count(*) as unsent from outbox"
+                "  where pub_seq is not null and send_time is null) as unsent"
             )
         )
     ).one()
@@ -96,14 +142,24 @@ async def read_from(
     """Numbered events from a number on, in order, at most `limit`; Replay reads page by page.
 
     An empty `epoch` means the current one; an unknown `epoch` means the first. The next epoch
-    follows the end of an epoch, so that listeners learn of newer epochs.
+    follows the end of each. Lost events are among them, void if they take no effect.
     """
     envelopes: list[Envelope] = []
     for known_epoch, start in await _epochs_from(tx, epoch, from_seq):
         rows = await tx.execute(
             text(
-                "select epoch, pub_seq, subject, payload, key_id, signature from outbox"
-                " where epoch = :epoch and pub_seq >= :start order by pub_seq limit :limit"
+                "select epoch, pub_seq, subject, payload, key_id, signature, null as void_hash"
+                " from outbox where epoch = :epoch and pub_seq >= :start"
+                # What was lost is sent with its effect (open 0, kept 3) or only as a number.
+                " union all select epoch, pub_seq, subject,"
+                "  case when resolution in (0, 3) then coalesce(payload, '') else '' end,"
+                "  key_id, signature,"
+                "  case when payload is null or resolution not in (0, 3) then content_hash end"
+                " from lost_event where epoch = :epoch and pub_seq >= :start"
+                "  and (payload is not null or resolution <> 0) and not exists (select"
+                "   from outbox where outbox.epoch = lost_event.epoch"
+                "   and outbox.pub_seq = lost_event.pub_seq)"
+                " order by pub_seq limit :limit"
             ),
             {"epoch": known_epoch, "start": start, "limit": limit - len(envelopes)},
         )
@@ -114,28 +170,18 @@ async def read_from(
 
 
 async def fingerprint_at(tx: Transaction, epoch: str, pub_seq: int) -> bytes | None:
-    """The fingerprint of an epoch up to a number; None if no event has that number."""
+    """The fingerprint of an epoch up to a number, also of a lost event; None if it is unknown."""
     row = (
         await tx.execute(
-            text("select fingerprint from outbox where epoch = :epoch and pub_seq = :pub_seq"),
+            text(
+                "select fingerprint from outbox where epoch = :epoch and pub_seq = :pub_seq"
+                " union all (select fingerprint from lost_event"
+                "  where epoch = :epoch and pub_seq = :pub_seq order by content_hash) limit 1"
+            ),
             {"epoch": epoch, "pub_seq": pub_seq},
         )
     ).first()
     return None if row is None else bytes(row.fingerprint)
-
-
-async def begin_epoch(tx: Transaction, epoch: str) -> None:
-    """Begin a new sequence; needed once after the database was restored from a backup.
-
-    The numbers assigned after the backup are unknown here and must not be assigned to other events.
-    """
-    await tx.execute(
-        text(
-            "insert into outbox_counter (position, epoch)"
-            " select max(position) + 1, :epoch from outbox_counter"
-        ),
-        {"epoch": epoch},
-    )
 
 
 class Relay:
@@ -196,13 +242,13 @@ class Relay:
             return await self._send(batch)
 
     async def _send(self, batch: Sequence[Envelope]) -> int:
+        """Publish a batch in order, some events at a time; mark those that JetStream has stored."""
         loop = asyncio.get_running_loop()
         end = loop.time() + ROUND_SECONDS
         sent: list[Envelope] = []
         try:
-            for envelope in batch:
-                await self._publish(envelope)
-                sent.append(envelope)
+            for start in range(0, len(batch), IN_FLIGHT_COUNT):
+                await self._publish_all(batch[start : start + IN_FLIGHT_COUNT], sent)
                 if loop.time() > end:
                     break
             await failpoint("relay.after_publish")
@@ -212,6 +258,18 @@ class Relay:
                     await _mark_sent(tx, sent, self._clock.now())
         await failpoint("relay.after_mark")
         return len(sent)
+
+    async def _publish_all(self, events: Sequence[Envelope], sent: list[Envelope]) -> None:
+        """Publish events at once; adds the stored ones to `sent`, then raises the first failure."""
+        outcomes = await asyncio.gather(
+            *(self._publish(envelope) for envelope in events), return_exceptions=True
+        )
+        failures = [outcome for outcome in outcomes if outcome is not None]
+        sent += [
+            envelope for envelope, outcome in zip(events, outcomes, strict=True) if outcome is None
+        ]
+        if failures:
+            raise failures[0]
 
 
 async def _has_unsent(tx: Transaction) -> bool:
@@ -293,7 +351,7 @@ async def _unsent(tx: Transaction, service: str) -> list[Envelope]:
     """The numbered events that are not sent yet, in order."""
     rows = await tx.execute(
         text(
-            "select outbox.epoch, pub_seq, subject, payload, key_id, signature"
+            "select outbox.epoch, pub_seq, subject, payload, key_id, signature, null as void_hash"
             " from outbox join outbox_counter using (epoch)"
             " where pub_seq is not null and send_time is null"
             " order by position, pub_seq limit :limit"
@@ -312,6 +370,7 @@ def _envelope(producer: str, row: Row[Any]) -> Envelope:
         bytes(row.payload),
         row.key_id,
         bytes(row.signature),
+        bytes(row.void_hash or b""),
     )
 
 
@@ -332,10 +391,10 @@ async def _mark_sent(tx: Transaction, sent: Sequence[Envelope], now: datetime) -
 
 async def _epochs_from(tx: Transaction, epoch: str, from_seq: int) -> list[tuple[str, int]]:
     rows = await tx.execute(text("select epoch from outbox_counter order by position"))
-    epochs = [row.epoch for row in rows]
+    known = [row.epoch for row in rows]
     if not epoch:
-        return [(epochs[-1], from_seq)]
-    if epoch not in epochs:
-        return [(known, 1) for known in epochs]
-    first = epochs.index(epoch)
-    return [(epoch, from_seq), *((later, 1) for later in epochs[first + 1 :])]
+        return [(known[-1], from_seq)]
+    if epoch not in known:
+        return [(each, 1) for each in known]
+    first = known.index(epoch)
+    return [(epoch, from_seq), *((later, 1) for later in known[first + 1 :])]

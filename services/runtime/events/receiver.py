@@ -8,30 +8,43 @@ stops the producer's events until a person resolves it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.kernel.problems import Kind, NotFound, Problem
 from services.runtime.base.clock import Clock
 from services.runtime.base.failpoints import failpoint
-from services.runtime.events import dead_letters, event_alarms, inbox, rejected_messages
+from services.runtime.events import (
+    dead_letters,
+    event_alarms,
+    inbox,
+    personal_fields,
+    producer_keys,
+    rejected_messages,
+)
 from services.runtime.events.dead_letters import DeadLetter
 from services.runtime.events.envelope import Envelope, producer_of, stream_of
 from services.runtime.events.event_alarms import ProducerAlarmedError
 from services.runtime.events.event_keys import EventKeyError, EventTrust
 from services.runtime.events.inbox import Receipt
+from services.runtime.events.producer_keys import ProducerKey
 from services.runtime.storage import audit
+from services.runtime.storage.crypto import ColumnCipher, DataKey
 from services.runtime.storage.database import Database, Transaction, retrying
 
 # The last argument is the command context that the service makes for an actor.
 Handler: TypeAlias = Callable[[Transaction, Any, Any], Awaitable[None]]
 Handlers: TypeAlias = Mapping[type[Message], Handler]
+# Asks a producer for data keys; those that it does not know are missing from the answer.
+ShareKeys: TypeAlias = Callable[[str, Sequence[str]], Awaitable[Sequence[DataKey]]]
+
+T = TypeVar("T")
 
 # How far a number may lie beyond the highest consumed one before its producer has to confirm it.
 AHEAD_MAX = 10_000
@@ -47,14 +60,32 @@ class FarAheadError(RuntimeError):
     """An event's number lies far beyond those consumed; its producer has to confirm it."""
 
 
+class KeysNotFetchedError(RuntimeError):
+    """The producer of events did not answer when asked for the data keys that they name."""
+
+
 # What an event is not to blame for: an open alarm, a silent producer, a key file.
-_OUTAGES = ProducerAlarmedError | FarAheadError | EventKeyError
+_OUTAGES = ProducerAlarmedError | FarAheadError | EventKeyError | KeysNotFetchedError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the next `count` events of a batch: all applied, or none because of `error`.
+
+    `new_count` of them were not applied before.
+    """
+
+    count: int
+    new_count: int = 0
+    error: Exception | None = None
 
 
 class Receiver:
     """Applies the events of other services to one service's database.
 
-    `command(actor)` gives the context in which a handler runs.
+    `command(actor, envelope)` gives the context in which a handler runs; `on_applied` gets each
+    batch with new events once it is committed. `share` asks a producer for the data keys that its
+    events name; they are kept in this service, wrapped with its own key file.
     """
 
     def __init__(
@@ -62,10 +93,13 @@ class Receiver:
         database: Database,
         *,
         handlers: Handlers,
-        command: Callable[[str], Any],
+        command: Callable[[str, Envelope], Any],
         trust: EventTrust,
+        cipher: ColumnCipher,
+        share: ShareKeys,
         clock: Clock,
         wake: asyncio.Event,
+        on_applied: Callable[[Sequence[Envelope]], None] = lambda _batch: None,
     ) -> None:
         self.service = database.service
         self.database = database
@@ -76,39 +110,46 @@ class Receiver:
         self.producers = tuple(dict.fromkeys(producer_of(subject) for subject in self._handlers))
         self._command = command
         self._trust = trust
+        self._cipher = cipher
+        self._share = share
         self._clock = clock
         self._wake = wake
-
-    def require_authentic(self, envelope: Envelope) -> None:
-        """Raise NotAuthenticError unless the event's producer signed it."""
-        self._trust.require_authentic(envelope)
+        self._on_applied = on_applied
 
     async def receive(self, envelope: Envelope, *, is_confirmed: bool = False) -> bool:
         """Apply one event; False if it was applied before. Raises what the handler raises."""
-        return await self.receive_all([envelope], is_confirmed=is_confirmed) == 1
+        (outcome,) = [
+            part async for part in self.receive_all([envelope], is_confirmed=is_confirmed)
+        ]
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.new_count == 1
 
-    async def receive_all(self, batch: Sequence[Envelope], *, is_confirmed: bool = False) -> int:
-        """Apply events in one transaction, all or none; returns how many are new.
+    async def receive_all(
+        self, batch: Sequence[Envelope], *, is_confirmed: bool = False
+    ) -> AsyncGenerator[Outcome, None]:
+        """Apply events, in one transaction if none fails; gives the outcomes from first to last.
 
-        Raises NotAuthenticError, DifferentContentError, ProducerAlarmedError, and FarAheadError
-        unless the producer has confirmed the numbers.
+        If an event fails, those before it are applied without it, and then those after it. An
+        event fails with what its handler raises, or with NotAuthenticError, DifferentContentError,
+        ProducerAlarmedError, and FarAheadError unless the producer has confirmed the numbers.
         """
-        for envelope in batch:
-            self.require_authentic(envelope)
-
-        async def work() -> int:
-            new_count = 0
-            async with self.database.begin() as tx:
-                await self._require_trusted(tx, batch, is_confirmed=is_confirmed)
-                for envelope in batch:
-                    new_count += await self._apply(tx, envelope)
-                await failpoint("listener.before_commit")
-            return new_count
-
-        new_count = await retrying(work) if batch else 0
-        if new_count:
-            self._wake.set()
-        return new_count
+        parts = [batch] if batch else []
+        while parts:
+            part, place = parts.pop(), _Place()
+            try:
+                new_count = await self._apply_together(part, place, is_confirmed=is_confirmed)
+            except Exception as error:  # noqa: BLE001 - the caller decides about each event
+                before = len(part) // 2 if place.index is None else place.index
+                if _concerns_all(error):
+                    yield Outcome(len(part), error=error)
+                elif before:
+                    parts += [part[before:], part[:before]]
+                else:
+                    yield Outcome(1, error=error)
+                    parts += [part[1:]] if part[1:] else []
+            else:
+                yield Outcome(len(part), new_count)
 
     async def reject(self, producer: str, reason: str, content_hash: bytes) -> None:
         """Count a message that is no event of its producer."""
@@ -149,18 +190,75 @@ class Receiver:
             return dead_letter
         now = self._clock.now()
         await dead_letters.resolve(tx, dead_letter.envelope, now)
-        await self._handle(tx, dead_letter.envelope)
+        if await self._handle(tx, dead_letter.envelope):
+            await self._audit(tx, [dead_letter.envelope])
         return replace(dead_letter, resolve_time=now)
 
+    async def _apply_together(
+        self, batch: Sequence[Envelope], place: _Place, *, is_confirmed: bool
+    ) -> int:
+        """Apply events in one transaction, all or none; returns how many are new."""
+        for envelope in place.each(batch):
+            self._trust.require_authentic(envelope)
+        await self._fetch_keys(batch)
+
+        async def work() -> int:
+            place.index = None
+            async with self.database.begin() as tx:
+                await self._require_trusted(tx, batch, place, is_confirmed=is_confirmed)
+                new_count = await self._apply(tx, batch, place)
+                await failpoint("listener.before_commit")
+            return new_count
+
+        new_count = await retrying(work)
+        if new_count:
+            self._wake.set()
+            self._on_applied(batch)
+        return new_count
+
+    async def _fetch_keys(self, batch: Sequence[Envelope]) -> None:
+        """Ask producers for the data keys of events, outside of the transaction that applies them.
+
+        Raises KeysNotFetchedError if one does not answer.
+        """
+        named = {key for envelope in batch if (key := self._key_of(envelope)) is not None}
+        if not named:
+            return
+        async with self.database.begin() as tx:
+            missing = await producer_keys.find_missing(tx, named)
+        for producer, ids in producer_keys.by_producer(missing).items():
+            keys = await self._share(producer, ids)
+            async with self.database.begin() as tx:
+                await producer_keys.insert(tx, self._cipher, producer, keys)
+
+    def _key_of(self, envelope: Envelope) -> ProducerKey | None:
+        """The data key that an event names, if this service handles it."""
+        entry = self._handlers.get(envelope.subject)
+        if entry is None or not personal_fields.names_of(entry[0].DESCRIPTOR):
+            return None
+        try:
+            key_id = personal_fields.key_of(entry[0].FromString(envelope.payload))
+        except DecodeError:
+            return None
+        return ProducerKey(envelope.producer, key_id) if key_id else None
+
+    async def _opened(self, tx: Transaction, producer: str, message: Message) -> Message:
+        """A message with its personal fields; raises KeyNotSharedError."""
+        key_id = personal_fields.key_of(message)
+        if not key_id:
+            return message
+        key = await producer_keys.find(tx, self._cipher, ProducerKey(producer, key_id))
+        return personal_fields.open_sealed(self._cipher.knowing([key]), message)
+
     async def _require_trusted(
-        self, tx: Transaction, batch: Sequence[Envelope], *, is_confirmed: bool
+        self, tx: Transaction, batch: Sequence[Envelope], place: _Place, *, is_confirmed: bool
     ) -> None:
         """Raise ProducerAlarmedError or FarAheadError for a batch that may not be applied."""
         for producer in {envelope.producer for envelope in batch}:
             if await event_alarms.open_count(tx, producer):
                 raise ProducerAlarmedError(producer)
         highest: dict[tuple[str, str], int] = {}
-        for envelope in batch:
+        for envelope in place.each(batch):
             sequence = envelope.producer, envelope.epoch
             if sequence not in highest:
                 highest[sequence] = await inbox.highest_seq(tx, *sequence)
@@ -168,30 +266,56 @@ class Receiver:
                 raise FarAheadError(envelope.name)
             highest[sequence] = max(highest[sequence], envelope.pub_seq)
 
-    async def _apply(self, tx: Transaction, envelope: Envelope) -> bool:
-        """Record an event and run its handler if it is new; whether it is."""
-        receipt = await inbox.record(tx, envelope, self._clock.now())
-        if receipt is Receipt.DIFFERENT:
-            raise DifferentContentError(envelope.name)
-        if receipt is Receipt.FIRST:
-            await self._handle(tx, envelope)
-        return receipt is Receipt.FIRST
+    async def _apply(self, tx: Transaction, batch: Sequence[Envelope], place: _Place) -> int:
+        """Record events, run the handlers of the new ones and audit them; how many are new."""
+        receipts = await inbox.record_all(tx, batch, self._clock.now())
+        for envelope, receipt in place.each(list(zip(batch, receipts, strict=True))):
+            if receipt is Receipt.DIFFERENT:
+                raise DifferentContentError(envelope.name)
+        effects = []
+        for envelope, receipt in place.each(list(zip(batch, receipts, strict=True))):
+            if receipt is Receipt.FIRST and await self._handle(tx, envelope):
+                effects.append(envelope)
+        await self._audit(tx, effects)
+        return receipts.count(Receipt.FIRST)
 
-    async def _handle(self, tx: Transaction, envelope: Envelope) -> None:
+    async def _handle(self, tx: Transaction, envelope: Envelope) -> bool:
+        """Run the handler of an event; whether it has one."""
+        if envelope.void_hash:
+            return False
         entry = self._handlers.get(envelope.subject)
         if entry is None or producer_of(envelope.subject) != envelope.producer:
-            return
-        message, handler = entry
-        actor = f"services/{envelope.producer}"
-        await handler(tx, message.FromString(envelope.payload), self._command(actor))
-        await audit.append(
-            tx,
-            now=self._clock.now(),
-            actor=actor,
-            action=envelope.subject,
-            resource=f"events/{envelope.name}",
-            request_hash=envelope.content_hash,
-        )
+            return False
+        message_type, handler = entry
+        context = self._command(_actor(envelope), envelope)
+        message = message_type.FromString(envelope.payload)
+        await handler(tx, await self._opened(tx, envelope.producer, message), context)
+        return True
+
+    async def _audit(self, tx: Transaction, effects: Sequence[Envelope]) -> None:
+        entries = [
+            audit.Entry(
+                actor=_actor(envelope),
+                action=envelope.subject,
+                resource=f"events/{envelope.name}",
+                request_hash=envelope.content_hash,
+            )
+            for envelope in effects
+        ]
+        if entries:
+            await audit.append_all(tx, self._clock.now(), entries)
+
+
+class _Place:
+    """The index of the event of a batch that is in progress; None between two passes."""
+
+    index: int | None = None
+
+    def each(self, items: Sequence[T]) -> Iterator[T]:
+        """Iterate over the events of a batch, or over what belongs to each."""
+        for self.index, item in enumerate(items):
+            yield item
+        self.index = None
 
 
 def is_outage(error: BaseException) -> bool:
@@ -201,3 +325,14 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or not getattr(error.orig, "sqlstate", None)
     return isinstance(error, PoolTimeoutError | OSError | _OUTAGES)
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Whether no event of a batch could be applied, with or without any of the others."""
+    if isinstance(error, ProducerAlarmedError | KeysNotFetchedError):
+        return True
+    return isinstance(error.__cause__, PoolTimeoutError)
+
+
+def _actor(envelope: Envelope) -> str:
+    return f"services/{envelope.producer}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from services.runtime.rpc.access import deadline_cap, rule_of
+from services.runtime.rpc.access import CALLER_KEY, deadline_cap, original_token, rule_of
 from services.runtime.rpc.limits import MESSAGE_BYTES_MAX, seconds_left
 
 if TYPE_CHECKING:
@@ -207,7 +207,9 @@ class _AuthorisedChannel:
         return call_with_token
 
     def _authorization(self) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {self._token()}"),)
+        """The own token; inside an RPC also that of its caller, for whom the call is made."""
+        own, original = ("authorization", f"Bearer {self._token()}"), original_token()
+        return (own, (CALLER_KEY, f"Bearer {original}")) if original else (own,)
 
     def _take_retry(self) -> bool:
         """Take one retry from the budget; False if it is used up."""

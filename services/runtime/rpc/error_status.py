@@ -24,6 +24,7 @@ RETRY_SECONDS = 1
 TEXT_BYTES_MAX = 600
 FACT_BYTES_MAX = 180
 FACT_COUNT_MAX = 8
+CUT = "..."
 INTERNAL_TEXT = "Something went wrong inside the service; it has been logged. Try again later."
 INTERNAL_TEXT_ZH = "服务内部出错, 已记录日志; 请稍后再试。"
 
@@ -140,7 +141,7 @@ def _status_of_problem(problem: Problem, service: str) -> status_pb2.Status:
         _add(status, error_details_pb2.BadRequest(field_violations=[violation]))
     if problem.kind is Kind.OVERLOADED:
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.seconds = RETRY_SECONDS
+        retry.retry_delay.seconds = int(problem.facts.get("retry_seconds", RETRY_SECONDS))
         _add(status, retry)
     return status
 
@@ -165,8 +166,11 @@ def _status(
 
 
 def _short(text: str, byte_count: int = TEXT_BYTES_MAX) -> str:
-    """The text, truncated to `byte_count` bytes of UTF-8 at a character boundary."""
-    return text.encode()[:byte_count].decode(errors="ignore")
+    """The text; a longer one ends at a character boundary, with three dots, after `byte_count`."""
+    whole = text.encode()
+    if len(whole) <= byte_count:
+        return text
+    return whole[: byte_count - len(CUT)].decode(errors="ignore") + CUT
 
 
 def _add(status: status_pb2.Status, detail: Message) -> None:

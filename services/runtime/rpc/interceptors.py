@@ -1,4 +1,4 @@
-"""The interceptors of every server: errors, access, deadlines, from the outermost inwards.
+"""The interceptors of every server, from the outermost inwards: errors, access, deadlines, bounds.
 
 Each is a context manager around the handler, so that one implementation serves the four streaming
 kinds. The outermost also wraps the deserialiser, because gRPC would send the class and text of its
@@ -8,17 +8,19 @@ exceptions to the caller.
 from __future__ import annotations
 
 import asyncio
-import inspect
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import aclosing, asynccontextmanager, nullcontext
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_status import rpc_status
 
 from services.kernel.problems import Kind, Problem
 from services.runtime.base.log import logger
-from services.runtime.rpc import access, limits
+from services.runtime.rpc import access, bounds, limits
 from services.runtime.rpc.access import Unauthenticated
+from services.runtime.rpc.certificates import thumbprint
+from services.runtime.rpc.entrance import bearer_in, first_message_came
 from services.runtime.rpc.error_status import (
     Unreadable,
     as_problem,
@@ -26,16 +28,21 @@ from services.runtime.rpc.error_status import (
     log_fields,
     status_of,
 )
+from services.runtime.rpc.silence import Patience
+from services.runtime.rpc.wrapping import Interceptor, kind, surround
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from services.runtime.rpc.tokens import Verifier
+    from oip.type.v1 import type_pb2
+
+    from services.runtime.base.tenant_limits import Limits
+    from services.runtime.rpc.access import Caller
+    from services.runtime.rpc.staff import Admission
+    from services.runtime.rpc.tokens import Token
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
-    Around = Callable[[Context], AbstractAsyncContextManager[None]]
-    Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
 
 log = logger("rpc")
 
@@ -65,29 +72,7 @@ class _Unreadable:
     """Placeholder for a message that could not be deserialised, until a handler reads it."""
 
 
-class _Interceptor(grpc.aio.ServerInterceptor):
-    """Wraps a method's handler at its first call and caches it: handlers do not change."""
-
-    def __init__(self) -> None:
-        self._wrapped: dict[str, Handler] = {}
-
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler | None:
-        """The handler, wrapped; None for an unknown method, which gRPC answers UNIMPLEMENTED."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method
-        if method not in self._wrapped:
-            self._wrapped[method] = self._wrap(method, handler)
-        return self._wrapped[method]
-
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        raise NotImplementedError
-
-
-class ErrorInterceptor(_Interceptor):
+class ErrorInterceptor(Interceptor):
     """Outermost: every exception leaves as a google.rpc.Status with a fixed text."""
 
     def __init__(self, service: str) -> None:
@@ -101,52 +86,140 @@ class ErrorInterceptor(_Interceptor):
         @asynccontextmanager
         async def answering(context: Context) -> AsyncIterator[None]:
             began = asyncio.get_running_loop().time()
+            first_message_came()
             try:
                 yield
                 _log_answer(method, began)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:  # noqa: BLE001 - the one place that maps every exception
-                _log(error, method, self._service)
+                _log(error, method, self._service, str(context.peer()))
                 status = rpc_status.to_status(status_of(error, self._service))
                 await context.abort_with_status(status)
 
-        return _surround(handler, answering, read=_reading)
+        return surround(handler, answering, read=_reading)
 
 
-class AccessInterceptor(_Interceptor):
-    """Checks the token and the method's access rule; sets the caller."""
+class AccessInterceptor(Interceptor):
+    """Checks token, staff register and the method's access rule; sets the caller."""
 
-    def __init__(self, verifier: Verifier) -> None:
-        """Accept the tokens that this verifier accepts."""
+    def __init__(self, admission: Admission) -> None:
+        """Admit the callers that `admission` admits."""
         super().__init__()
-        self._verifier = verifier
+        self._admission = admission
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        """Wrap the handler unless its service is open to callers without a token."""
-        if method.split("/")[1] in access.OPEN_SERVICES | access.REFLECTION_SERVICES:
+        """Wrap the handler; only reflection, in development, is open without a token."""
+        if method.split("/")[1] in access.REFLECTION_SERVICES:
             return handler
 
         rule = access.rule_of(method)
 
         @asynccontextmanager
         async def permitted(context: Context) -> AsyncIterator[None]:
-            who = self._verifier.verify(_bearer(context))
-            access.require_allowed(rule, who)
+            tokens: list[Token] = []
+            try:
+                who = await self._admit(context, rule, tokens)
+            except Problem as problem:
+                log.warning(
+                    "access_refused",
+                    method=method,
+                    reason=problem.reason,
+                    sentence=problem.sentence,
+                    subject=tokens[-1].subject if tokens else "",
+                    issuer=tokens[-1].issuer if tokens else "",
+                    peer=context.peer(),
+                )
+                raise
             access.set_caller(who)
+            own = "" if who.is_service else _find_bearer(context, "authorization")
+            access.set_original_token(_find_bearer(context, access.CALLER_KEY) or own)
             yield
 
-        return _surround(handler, permitted)
+        return surround(handler, permitted)
+
+    async def _admit(
+        self, context: Context, rule: type_pb2.Access | None, tokens: list[Token]
+    ) -> Caller:
+        """The caller, or the one for whom a service asks; `tokens` gets what was verified."""
+        bearer = _bearer(context, "authorization")
+        tokens.append(self._admission.verify(bearer, _certificate(context)))
+        who = access.require_allowed(rule, await self._admission.caller(tokens[0], rule))
+        original_token = _find_bearer(context, access.CALLER_KEY)
+        if rule is None or not original_token:
+            return who
+        # The certificate of the connection is the service's, so it does not bind this token.
+        tokens.append(self._admission.verify(original_token))
+        return access.on_behalf(rule, who, await self._admission.original(tokens[1], rule))
 
 
-class DeadlineInterceptor(_Interceptor):
-    """Refuses calls without a deadline, or with one beyond the method's cap."""
+class StandingInterceptor(Interceptor):
+    """Refuses changes while the service's database is behind what it has published."""
 
-    exempt: ClassVar = access.OPEN_SERVICES | access.REFLECTION_SERVICES
+    def __init__(self, require_current: Callable[[], None]) -> None:
+        """`require_current` raises the refusal."""
+        super().__init__()
+        self._require_current = require_current
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        """Wrap the handler; health watches and reflection may last longer."""
-        exempt = method.split("/")[1] in self.exempt
+        """Wrap the handlers of changes; operations stay, because they bring the database back."""
+        if method.split("/")[1] == access.OPERATIONS_SERVICE or not access.is_change(method):
+            return handler
+
+        @asynccontextmanager
+        async def current(_context: Context) -> AsyncIterator[None]:
+            self._require_current()
+            yield
+
+        return surround(handler, current)
+
+
+class PersonalDataInterceptor(Interceptor):
+    """Records who was shown personal data, before the answer leaves.
+
+    A service that asks writes no row: the one that shows the answer to a person does.
+    """
+
+    def __init__(self, record: Callable[[Any], Awaitable[None]]) -> None:
+        """`record(request)` writes the row for the caller of this task."""
+        super().__init__()
+        self._record = record
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        """Wrap the handlers of methods that take one request and show personal data."""
+        rule = access.rule_of(method)
+        if rule is None or not rule.shows_personal_data:
+            return handler
+        build, behaviour = kind(handler)
+
+        async def single(request: Any, context: Context) -> Any:
+            answer = await behaviour(request, context)
+            await record(request)
+            return answer
+
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            await record(request)
+            async with aclosing(behaviour(request, context)) as answers:
+                async for answer in answers:
+                    yield answer
+
+        async def record(request: Any) -> None:
+            if not access.caller().is_service:
+                await self._record(request)
+
+        return build(  # type: ignore[no-any-return]
+            stream if handler.response_streaming else single,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+class DeadlineInterceptor(Interceptor):
+    """Refuses calls without a deadline, or with one beyond the method's cap."""
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        """Wrap the handler; reflection may last longer."""
+        exempt = method.split("/")[1] in access.REFLECTION_SERVICES
         cap = access.deadline_cap(access.rule_of(method))
 
         @asynccontextmanager
@@ -160,84 +233,97 @@ class DeadlineInterceptor(_Interceptor):
                 limits.set_seconds_left(left)
             yield
 
-        return _surround(handler, in_time, take=_kind_of_reading(handler))
+        return surround(handler, in_time, take=_kind_of_reading(handler))
 
 
-def _bearer(context: Context) -> str:
-    for key, value in context.invocation_metadata() or ():
-        if key == "authorization":
-            text = value if isinstance(value, str) else value.decode("ascii", "replace")
-            scheme, _, token = text.partition(" ")
-            if scheme.lower() == "bearer" and token:
-                return token.strip()
-    raise Unauthenticated(what="there is no token")
+class SilenceInterceptor(Interceptor):
+    """Ends a stream whose caller sends nothing, or takes nothing of what it asked for."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Streams may be silent as long as the limits say."""
+        super().__init__()
+        self._limits = limits
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        """Wrap the handlers of streams."""
+        is_stream = handler.request_streaming or handler.response_streaming
+        if not is_stream or method.split("/")[1] in access.REFLECTION_SERVICES:
+            return handler
+        build, behaviour = kind(handler)
+
+        async def single(requests: Any, context: Context) -> Any:
+            return await behaviour(Patience(self._limits).watch(requests), context)
+
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            patience = Patience(self._limits, answers_each=handler.request_streaming)
+            taken = patience.watch(request) if handler.request_streaming else request
+            async with aclosing(behaviour(taken, context)) as answers:
+                async for answer in answers:
+                    with patience.until_taken():
+                        yield answer
+
+        return build(  # type: ignore[no-any-return]
+            stream if handler.response_streaming else single,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+class BoundsInterceptor(Interceptor):
+    """Refuses requests with a field out of its bounds; rows of a stream have rules of their own."""
+
+    def __init__(self, today: bounds.Today) -> None:
+        """`today` is the civil day that bounds the days of a request."""
+        super().__init__()
+        self._today = today
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        """Wrap the handlers of methods that take one request."""
+        service, name = method.split("/")[1:]
+        if handler.request_streaming or service in access.REFLECTION_SERVICES:
+            return handler
+        described = access.describe(service).methods_by_name[name]
+        check = bounds.check_of(described.input_type, self._today)
+        return surround(handler, lambda _context: nullcontext(), take=check)
+
+
+def _bearer(context: Context, name: str) -> str:
+    token = _find_bearer(context, name)
+    if not token:
+        raise Unauthenticated(what="there is no token")
+    return token
+
+
+def _find_bearer(context: Context, name: str) -> str:
+    return bearer_in(context.invocation_metadata() or (), name)
+
+
+def _certificate(context: Context) -> bytes | None:
+    """The SHA-256 of the client's certificate; None without mutual TLS."""
+    pems = tuple(context.auth_context().get("x509_pem_cert", ()))
+    return _thumbprint(pems[0]) if pems else None
+
+
+@lru_cache(maxsize=256)
+def _thumbprint(pem: bytes) -> bytes:
+    return thumbprint(pem)
 
 
 def _log_answer(method: str, began: float) -> None:
     """Log the caller of each answered call, because reads of personal data must be traceable."""
-    if method.split("/")[1] not in access.OPEN_SERVICES:
-        seconds = round(asyncio.get_running_loop().time() - began, 4)
-        log.info("call_answered", method=method, subject=access.caller_name(), seconds=seconds)
+    seconds = round(asyncio.get_running_loop().time() - began, 4)
+    log.info("call_answered", method=method, subject=access.caller_name(), seconds=seconds)
 
 
-def _log(error: Exception, method: str, service: str) -> None:
+def _log(error: Exception, method: str, service: str, peer: str) -> None:
     problem = as_problem(error, service)
     if problem is not None:
-        log.info("call_refused", method=method, reason=problem.reason)
+        subject = access.caller_name()
+        log.info("call_refused", method=method, reason=problem.reason, subject=subject, peer=peer)
     elif is_unavailable(error):
         log.warning("call_unavailable", method=method, error=type(error).__name__)
     else:
         log.error("call_failed", method=method, **log_fields(error))
-
-
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-def _surround(
-    handler: Handler,
-    around: Around,
-    *,
-    read: Callable[[Any], Any] = _unchanged,
-    take: Callable[[Any], Any] = _unchanged,
-) -> Handler:
-    """A handler of the same streaming kind whose behaviour runs inside `around`.
-
-    `read` wraps the deserialiser, `take` the request or the stream of requests.
-    """
-    build, behaviour = _kind(handler)
-    deserializer = read(handler.request_deserializer)
-
-    async def single(request: Any, context: Context) -> Any:
-        async with around(context):
-            return await behaviour(take(request), context)
-
-    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with around(context):
-            answers = behaviour(take(request), context)
-            if inspect.isawaitable(answers):  # the handler writes to the context directly
-                await answers
-                return
-            async with aclosing(answers):
-                async for answer in answers:
-                    yield answer
-
-    return build(  # type: ignore[no-any-return]
-        stream if handler.response_streaming else single,
-        request_deserializer=deserializer,
-        response_serializer=handler.response_serializer,
-    )
-
-
-def _kind(handler: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The function that builds a handler of this kind, and the handler's behaviour."""
-    if handler.request_streaming:
-        if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler, handler.stream_stream
-        return grpc.stream_unary_rpc_method_handler, handler.stream_unary
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler, handler.unary_stream
-    return grpc.unary_unary_rpc_method_handler, handler.unary_unary
 
 
 def _kind_of_reading(handler: Handler) -> Callable[[Any], Any]:

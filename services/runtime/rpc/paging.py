@@ -1,7 +1,7 @@
 """Pages of a list: the page size, the key after which a page starts, the token of the next page.
 
 A token carries the key of the last row and a hash of its query. A token of another list or filter,
-or one that was not created here, is refused as MALFORMED and never reaches SQL.
+or one that was not created here, is refused as PAGE_TOKEN_INVALID and never reaches SQL.
 """
 
 from __future__ import annotations
@@ -18,16 +18,25 @@ from typing import Any, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from services.kernel.periods import Month
-from services.kernel.problems import Malformed
+from services.kernel.problems import Kind, Problem
 
 PAGE_SIZE = 100
 PAGE_SIZE_MAX = 1000
-# Longer than the token of any list.
-TOKEN_LENGTH_MAX = 2048
 INTEGER_MAX = 2**63 - 1
 QUERY_HASH_LENGTH = 12
 
 R = TypeVar("R")
+
+
+class PageTokenInvalid(Problem):
+    """A page token is broken, or it belongs to another list or to other filters."""
+
+    kind, reason = Kind.MALFORMED, "PAGE_TOKEN_INVALID"
+    message = (
+        "The page token is not of this list; send the token of the previous page, unchanged, "
+        "with the same filters, or none to begin again."
+    )
+    message_zh = "分页标记不属于此列表; 请以相同的筛选条件原样发送上一页的标记, 或留空重新开始。"
 
 
 class PagedRequest(Protocol):
@@ -71,11 +80,9 @@ class Page:
 def page_of(request: PagedRequest, *kinds: type) -> Page:
     """The page of a list request; `kinds` are the types of the list's key, in order.
 
-    Kinds are str, int, date, datetime and Month. Raises Malformed for a negative size and for a
-    token that does not belong to this query.
+    Kinds are str, int, date, datetime and Month. Raises PageTokenInvalid for a token that does not
+    belong to this query.
     """
-    if request.page_size < 0:
-        raise Malformed.of("page_size", f"write 1 to {PAGE_SIZE_MAX}, or 0 for {PAGE_SIZE}")
     size = min(request.page_size or PAGE_SIZE, PAGE_SIZE_MAX)
     query = _query_hash(request)
     if not request.page_token:
@@ -103,14 +110,11 @@ def _key(token: str, query: str, kinds: Sequence[type]) -> tuple[Any, ...]:
             return tuple(_read(value, kind) for value, kind in zip(values, kinds, strict=True))
     except (binascii.Error, UnicodeError, ValueError, RecursionError):
         pass
-    what = "send the token of the previous page, unchanged, with the same filters"
-    raise Malformed.of("page_token", what)
+    raise PageTokenInvalid(field="page_token")
 
 
 def _values(token: str) -> list[str]:
     """The values in a token: query hash, then key; raises ValueError for other texts."""
-    if len(token) > TOKEN_LENGTH_MAX:
-        raise ValueError(len(token))
     text = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
     values = json.loads(text)
     if not isinstance(values, list) or not values:

@@ -1,22 +1,29 @@
-"""Tokens: JWTs verified with a set of public keys; and an issuer for development.
+"""Tokens: JWTs verified with the keys of trusted issuers; and an issuer for development.
 
-The algorithms are pinned to Ed25519 and ES256, so that the header of a token can select neither
-`none` nor a shared secret. In production the keys are those of the province's identity provider,
-read from a JWKS file; in development an issuer creates its own key at the first start.
+Each issuer pins its algorithms, so that the header of a token can select neither `none` nor a
+shared secret. In production the issuers are those of the province (issuers.py); in development one
+creates its own key at the first start.
 """
 
 from __future__ import annotations
 
+import binascii
 import json
-from datetime import timedelta
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet, OKPKey
+from joserfc.util import urlsafe_b64decode
 
+from services.kernel.identifiers import is_credit_code
 from services.runtime.base.secret_files import write_once
-from services.runtime.rpc.access import Caller, Unauthenticated, role_of
+from services.runtime.rpc.access import OUTSIDE_REGISTER, Unauthenticated, role_name, role_of
+from services.runtime.rpc.issuers import RereadFile, TrustedIssuer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,70 +32,162 @@ if TYPE_CHECKING:
     from services.runtime.base.clock import Clock
 
 AUDIENCE = "oip"
-ALGORITHMS = ("Ed25519", "ES256")
+DEVELOPMENT_ISSUER = "oip-development"
 ISSUER_ALGORITHM = "Ed25519"
 LONGEST_LIFETIME = timedelta(hours=12)
 SERVICE_LIFETIME = timedelta(minutes=10)
 LEEWAY_SECONDS = 30
 VERIFIED_TOKENS_MAX = 1024
+SUBJECT_LENGTH_MAX = 200
+_PERSON = re.compile(r"workers/[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a verified token says. `certificate` is the SHA-256 to which it is bound (`cnf`)."""
+
+    issuer: str
+    subject: str
+    roles: frozenset[int]
+    platform: str
+    person: str
+    issue_time: datetime
+    id: str = ""
+    certificate: bytes = b""
 
 
 class Verifier:
-    """Checks a token's signature, audience and lifetime, and returns its caller."""
+    """Checks a token's issuer, signature, audience and lifetime, and returns what it says."""
 
-    def __init__(self, keys: KeySet, clock: Clock) -> None:
-        """Trust these public keys; expiry follows the clock."""
-        self._keys = keys
-        self._clock = clock
-        self._verified: dict[str, tuple[int, Caller]] = {}
+    def __init__(
+        self, issuers: Iterable[TrustedIssuer], clock: Clock, revoked: RereadFile | None = None
+    ) -> None:
+        """Trust these issuers, but no token whose `jti` is in `revoked`; expiry follows `clock`."""
+        self._issuers = {issuer.name: issuer for issuer in issuers}
+        self.clock = clock
+        self._revoked = revoked
+        self._verified: dict[str, tuple[int, Token]] = {}
 
-    @classmethod
-    def from_file(cls, path: Path, clock: Clock) -> Verifier:
-        """Trust the keys of a JWKS file."""
-        return cls(KeySet.import_key_set(json.loads(path.read_text(encoding="utf-8"))), clock)
-
-    def verify(self, token: str) -> Caller:
-        """The caller named by a token; raises Unauthenticated with what is wrong."""
-        now = int(self._clock.now().timestamp())
+    def verify(self, token: str) -> Token:
+        """What a token says; raises Unauthenticated with what is wrong."""
+        now = int(self.clock.now().timestamp())
+        self._refresh()
         # Verifying a signature costs more than the rest of a small call, so a valid token is cached
         # until it expires. Its `nbf` is not checked again if the clock is set back, which happens
         # in simulated time only.
-        expires, known = self._verified.get(token, (0, None))
-        if known is not None and now < expires:
-            return known
-        expires, who = self._check(token, now)
+        expires, verified = self._verified.get(token, (0, None))
+        if verified is not None and now < expires:
+            return verified
+        expires, verified = self._check(token, now)
         if len(self._verified) >= VERIFIED_TOKENS_MAX:
             self._verified.clear()
-        self._verified[token] = (expires, who)
-        return who
+        self._verified[token] = (expires, verified)
+        return verified
 
-    def _check(self, token: str, now: int) -> tuple[int, Caller]:
+    def _refresh(self) -> None:
+        changed = [issuer.refresh() for issuer in self._issuers.values()]
+        if self._revoked is not None:
+            changed.append(self._revoked.refresh())
+        if any(changed):
+            self._verified.clear()
+
+    def _check(self, token: str, now: int) -> tuple[int, Token]:
+        issuer = self._issuer_of(token)
         claims_rule = jwt.JWTClaimsRegistry(
             now=now,
             leeway=LEEWAY_SECONDS,
             aud={"essential": True, "value": AUDIENCE},
+            iss={"essential": True, "value": issuer.name},
             sub={"essential": True},
+            iat={"essential": True},
             exp={"essential": True},
         )
         try:
-            claims = jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims
+            claims = jwt.decode(token, issuer.key_set, algorithms=issuer.algorithms).claims
             claims_rule.validate(claims)
         except ExpiredTokenError:
             raise Unauthenticated(what="the token has expired") from None
         except (JoseError, ValueError, TypeError) as error:
             what = f"the token is not valid ({type(error).__name__})"
             raise Unauthenticated(what=what) from None
-        return int(claims["exp"]), _caller_of(claims)
+        _require_lifetime(claims, now)
+        verified = _token_of(claims, issuer)
+        if self._revoked is not None and verified.id in self._revoked.content:
+            raise Unauthenticated(what="the token was revoked")
+        return int(claims["exp"]), verified
+
+    def _issuer_of(self, token: str) -> TrustedIssuer:
+        """The trusted issuer that a token names, with the key that it names, if it has it."""
+        try:
+            parts = token.encode("ascii").split(b".")
+            header, claims = (json.loads(urlsafe_b64decode(part)) for part in parts[:2])
+            issuer = self._issuers.get(claims.get("iss"))
+            key_id = header.get("kid")
+        except (ValueError, TypeError, AttributeError, binascii.Error):
+            raise Unauthenticated(what="the token is not valid") from None
+        if issuer is None:
+            raise Unauthenticated(what="the token's issuer is not trusted")
+        if key_id is not None and not issuer.has_key(key_id) and issuer.refresh(rereads=True):
+            self._verified.clear()
+        return issuer
 
 
-def _caller_of(claims: dict[str, Any]) -> Caller:
-    roles, platform = claims.get("roles", []), claims.get("platform", "")
-    if not isinstance(roles, list) or not isinstance(platform, str):
-        raise Unauthenticated(what="the token's roles or platform have a wrong form")
+def _require_lifetime(claims: dict[str, Any], now: int) -> None:
+    """Raise Unauthenticated for a token for more than twelve hours, or of the future."""
+    issued, expires = claims["iat"], claims["exp"]
+    if issued > now + LEEWAY_SECONDS:
+        raise Unauthenticated(what="the token is not valid yet")
+    if not 0 < expires - issued <= LONGEST_LIFETIME.total_seconds():
+        hours = LONGEST_LIFETIME.total_seconds() / 3600
+        raise Unauthenticated(what=f"the token is valid for more than {hours:g} hours")
+
+
+def _token_of(claims: dict[str, Any], issuer: TrustedIssuer) -> Token:
+    """What the claims of a verified token say. Raises Unauthenticated for a wrong form."""
+    names = issuer.claims
+    subject, identity = claims["sub"], claims.get("jti", "")
+    roles = _claim(claims, names.roles, [])
+    platform, person = _claim(claims, names.platform, ""), _claim(claims, names.person, "")
+    if not isinstance(roles, list) or not all(
+        isinstance(text, str) for text in (subject, identity, platform, person)
+    ):
+        raise Unauthenticated(
+            what="the token's subject, roles, platform or person has a wrong form"
+        )
+    if not 1 <= len(subject) <= SUBJECT_LENGTH_MAX or not subject.isprintable():
+        raise Unauthenticated(what="the token's subject has a wrong form")
+    # A platform sees rows by its code, and no other text may take the code's place.
+    if platform and not is_credit_code(platform):
+        raise Unauthenticated(what="the token's platform is not a credit code")
+    if person and not _PERSON.fullmatch(person):
+        raise Unauthenticated(what="the token's person is not written as workers/{id}")
     try:
-        return Caller(claims["sub"], frozenset(role_of(str(role)) for role in roles), platform)
+        numbers = frozenset(role_of(str(role)) for role in roles)
     except ValueError:
         raise Unauthenticated(what="the token names an unknown role") from None
+    for role in sorted(numbers & OUTSIDE_REGISTER - issuer.outside_register):
+        raise Unauthenticated(what=f"the token's issuer may not grant the role {role_name(role)}")
+    issued = datetime.fromtimestamp(claims["iat"], UTC)
+    return Token(
+        issuer.name, subject, numbers, platform, person, issued, identity, _certificate_of(claims)
+    )
+
+
+def _claim(claims: dict[str, Any], name: str, default: object) -> Any:
+    value: Any = claims.get(name)
+    if value is None and "." in name:
+        value = claims
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+    return default if value is None else value
+
+
+def _certificate_of(claims: dict[str, Any]) -> bytes:
+    try:
+        text = claims.get("cnf", {}).get("x5t#S256", "")
+        return urlsafe_b64decode(text.encode("ascii"))
+    except (AttributeError, ValueError, binascii.Error):
+        raise Unauthenticated(what="the token's certificate has a wrong form") from None
 
 
 class Issuer:
@@ -125,28 +224,42 @@ class Issuer:
         roles: Iterable[str],
         platform: str = "",
         lifetime: timedelta = timedelta(hours=1),
+        *,
+        person: str = "",
+        certificate: bytes = b"",
     ) -> str:
-        """A token for a subject with roles written in lower case; ValueError for an unknown one."""
+        """A token for a subject with roles written in lower case; ValueError for an unknown one.
+
+        `person` is the worker for whom a worker agent acts, `certificate` the SHA-256 of the client
+        certificate to which the token is bound.
+        """
         names = list(roles)
         for role in names:
             role_of(role)
         now = int(self._clock.now().timestamp())
         seconds = int(min(lifetime, LONGEST_LIFETIME).total_seconds())
         claims = {
+            "iss": DEVELOPMENT_ISSUER,
             "sub": subject,
             "aud": AUDIENCE,
             "iat": now,
             "nbf": now,
             "exp": now + seconds,
+            "jti": secrets.token_hex(8),
             "roles": names,
             **({"platform": platform} if platform else {}),
+            **({"person": person} if person else {}),
+            **({"cnf": {"x5t#S256": _base64(certificate)}} if certificate else {}),
         }
         header = {"alg": ISSUER_ALGORITHM, "kid": self._key.kid}
         return jwt.encode(header, claims, self._key, algorithms=[ISSUER_ALGORITHM])
 
     def verifier(self) -> Verifier:
         """A verifier that trusts this issuer alone."""
-        return Verifier(KeySet([self.public_key]), self._clock)
+        trusted = TrustedIssuer(
+            DEVELOPMENT_ISSUER, KeySet([self.public_key]), (ISSUER_ALGORITHM,), OUTSIDE_REGISTER
+        )
+        return Verifier([trusted], self._clock)
 
     def source(
         self,
@@ -154,6 +267,9 @@ class Issuer:
         roles: Iterable[str],
         platform: str = "",
         lifetime: timedelta = SERVICE_LIFETIME,
+        *,
+        person: str = "",
+        certificate: bytes = b"",
     ) -> Callable[[], str]:
         """A callable that returns a valid token, renewed after half of its lifetime."""
         names = tuple(roles)
@@ -165,7 +281,9 @@ class Issuer:
             now = self._clock.now()
             # A simulated clock may be set back: then the current token is not valid yet.
             if not current or now >= renew_at or now < renew_at - lifetime / 2:
-                current = self.issue(subject, names, platform, lifetime)
+                current = self.issue(
+                    subject, names, platform, lifetime, person=person, certificate=certificate
+                )
                 renew_at = now + lifetime / 2
             return current
 
@@ -179,3 +297,10 @@ def file_source(path: Path) -> Callable[[], str]:
         return path.read_text(encoding="utf-8").strip()
 
     return token
+
+
+def _base64(content: bytes) -> str:
+    return binascii.b2a_base64(content, newline=False).decode().translate(_URL_SAFE).rstrip("=")
+
+
+_URL_SAFE = str.maketrans("+/", "-_")

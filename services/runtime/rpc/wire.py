@@ -1,7 +1,7 @@
 """Values as messages carry them, both ways.
 
-Incoming fields are checked here, so that commands get only complete values: a field that cannot be
-read raises Malformed with its name and what to write instead.
+Days, months and moments that come in are checked here, so that commands get only whole values; one
+that cannot be read raises Malformed with its name and what to write instead.
 """
 
 from __future__ import annotations
@@ -23,20 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
-# Far beyond any sum of the scheme, and sums of a million such amounts still fit 63 bits.
-FEN_MAX = 9_000_000_000_000
 
 # The second argument of a gRPC handler, which the handlers of this project do not use.
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-
-
-def fen_from_wire(count: int, field: str, *, signed: bool = False) -> Fen:
-    """An amount in fen; refuses negative amounts unless `signed`, and more than FEN_MAX."""
-    if count < 0 and not signed:
-        raise Malformed.of(field, "write an amount of 0 fen or more")
-    if abs(count) > FEN_MAX:
-        raise Malformed.of(field, "the amount is larger than the scheme supports")
-    return Fen(count)
 
 
 def fen_to_wire(amount: Fen) -> int:
@@ -59,9 +48,15 @@ def date_from_wire(message: date_pb2.Date, field: str) -> date:
     try:
         day = date(message.year, message.month, message.day)
     except ValueError:
-        raise Malformed.of(field, "write a whole date with year, month and day") from None
+        raise Malformed.of(
+            field, "write a whole date with year, month and day", "请填写完整的年、月、日"
+        ) from None
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise Malformed.of(field, f"write a date between {FIRST_YEAR} and {LAST_YEAR}")
+        raise Malformed.of(
+            field,
+            f"write a date between {FIRST_YEAR} and {LAST_YEAR}",
+            f"请填写 {FIRST_YEAR} 至 {LAST_YEAR} 年之间的日期",
+        )
     return day
 
 
@@ -75,7 +70,11 @@ def moment_to_wire(moment: datetime) -> Timestamp:
 def moment_from_wire(message: Timestamp, field: str) -> datetime:
     """A moment in UTC; refuses a missing moment, as which 1970-01-01T00:00:00Z counts."""
     if not message.seconds and not message.nanos:
-        raise Malformed.of(field, "write a moment, for example 2025-07-01T08:30:00Z")
+        raise Malformed.of(
+            field,
+            "write a moment, for example 2025-07-01T08:30:00Z",
+            "请填写时间, 如 2025-07-01T08:30:00Z",
+        )
     nanos_ok = 0 <= message.nanos < 1_000_000_000
     try:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
@@ -84,7 +83,11 @@ def moment_from_wire(message: Timestamp, field: str) -> datetime:
     except OverflowError:
         moment = datetime(1, 1, 1, tzinfo=UTC)
     if not nanos_ok or not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise Malformed.of(field, f"write a moment between {FIRST_YEAR} and {LAST_YEAR}")
+        raise Malformed.of(
+            field,
+            f"write a moment between {FIRST_YEAR} and {LAST_YEAR}",
+            f"请填写 {FIRST_YEAR} 至 {LAST_YEAR} 年之间的时间",
+        )
     return moment
 
 
@@ -100,7 +103,11 @@ def month_from_wire(message: type_pb2.Month, field: str) -> Month:
     except ValueError:
         month = Month(1, 1)
     if not FIRST_YEAR <= month.year <= LAST_YEAR:
-        raise Malformed.of(field, "write it as year and month, for example 2025 and 7")
+        raise Malformed.of(
+            field,
+            "write it as year and month, for example 2025 and 7",
+            "请填写年和月, 如 2025 和 7",
+        )
     return month
 
 

@@ -55,12 +55,22 @@ def missing(deliveries: Mapping[str, operations_pb2.Delivery]) -> list[str]:
     """A sentence for each service that is behind; none if all published events are consumed."""
     sentences = []
     for name, delivery in deliveries.items():
+        if delivery.database_behind:
+            sentences.append(f"the database of {name} is older than what it has published")
         waiting = delivery.written_count - delivery.published_seq
         if waiting:
             sentences.append(f"{name} has {waiting} events to publish")
     for listener, delivery in deliveries.items():
         consumed = {(row.producer, row.epoch): row for row in delivery.consumed}
         for producer in sorted({row.producer for row in delivery.consumed} & set(deliveries)):
+            for closed in deliveries[producer].closed_epochs:
+                row = consumed.get((producer, closed.epoch))
+                held = row.max_seq if row else 0
+                if held < closed.closed_seq:
+                    sentences.append(
+                        f"{listener} has consumed {held} of {closed.closed_seq} of {producer}"
+                        f" in its earlier epoch {closed.epoch}"
+                    )
             epoch, published = deliveries[producer].epoch, deliveries[producer].published_seq
             row = consumed.get((producer, epoch))
             count, highest = (row.event_count, row.max_seq) if row else (0, 0)

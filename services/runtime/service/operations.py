@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
 import sqlalchemy as sa
-from oip.operations.v1 import operations_pb2, operations_pb2_grpc
+from oip.operations.v1 import operations_pb2
 
 from services.kernel import names
 from services.kernel.problems import Kind, Malformed, NotFound, Problem
 from services.runtime.base.log import logger
-from services.runtime.events import dead_letters, event_alarms, inbox, outbox
+from services.runtime.events import dead_letters, epochs, event_alarms, inbox, lost_events, outbox
 from services.runtime.events import rejected_messages as rejected_store
-from services.runtime.events.dead_letters import DeadLetter
+from services.runtime.events.dead_letters import DeadLetter, Dismissal, DismissalCode
 from services.runtime.events.envelope import Envelope
 from services.runtime.events.event_alarms import EventAlarm
+from services.runtime.events.streams import StreamUsage
 from services.runtime.rpc.error_status import is_unavailable
 from services.runtime.rpc.paging import page_of
-from services.runtime.rpc.wire import Context, moment_to_wire
+from services.runtime.rpc.wire import Context, enum_number, moment_to_wire
+from services.runtime.service.act_operations import ActOperations, Handler
 from services.runtime.service.common_invariants import common_checks
 from services.runtime.service.context import (
     Check,
     Service,
     ServiceContext,
 )
+from services.runtime.service.health import Health
+from services.runtime.service.key_operations import KeyOperations
 from services.runtime.service.requests import change, read
+from services.runtime.service.restoration import Restoration
+from services.runtime.service.restore_operations import RestoreOperations
+from services.runtime.storage import audit
 from services.runtime.storage.database import Transaction, retrying, sqlstate
 
 log = logger("operations")
@@ -38,7 +45,6 @@ Retry: TypeAlias = Callable[[Transaction, str, str, int], Awaitable[DeadLetter]]
 REPLAY_PAGE = 100
 VERIFY_SECONDS = 600
 LONGEST_SEQ = 18
-TEXT_LENGTH_MAX = 500
 ALARM_HASH = re.compile(r"[0-9a-f]{16}")
 
 
@@ -50,21 +56,36 @@ class DeadLetterFailsAgain(Problem):
     message_zh = "{name} 再次处理失败 ({error}); 请查看服务日志, 排除原因后重试。"
 
 
-class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
+class OperationsApi(ActOperations, KeyOperations, RestoreOperations):
     """Serves `oip.operations.v1.OperationsService` for one service."""
 
-    def __init__(self, service: Service, context: ServiceContext, retry: Retry) -> None:
-        """`retry(tx, producer, epoch, pub_seq)` handles a dead letter again."""
-        self._service = service
-        self._context = context
+    def __init__(
+        self,
+        service: Service,
+        context: ServiceContext,
+        restoration: Restoration,
+        *,
+        retry: Retry,
+        usage: Callable[[], StreamUsage],
+        health: Health,
+        handlers: Mapping[str, Handler],
+    ) -> None:
+        """`retry(tx, producer, epoch, pub_seq)` handles a dead letter again.
+
+        `handlers` are the methods of the server by full name: signing an act calls one of them.
+        """
+        super().__init__(service, context, restoration)
+        self._handlers = handlers
+        self._health = health
         self._retry = retry
+        self._usage = usage
 
     async def Replay(
         self, request: operations_pb2.ReplayRequest, context: Context
     ) -> AsyncIterator[operations_pb2.EventEnvelope]:
         """Every event from a number on, page by page, so that no transaction stays open."""
         if request.from_seq < 1:
-            raise Malformed.of("from_seq", "sequences start at 1")
+            raise Malformed.of("from_seq", "sequences start at 1", "序号从 1 开始")
         epoch, from_seq = request.epoch, request.from_seq
         while True:
             async with self._context.database.begin() as tx:
@@ -82,7 +103,31 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
     ) -> operations_pb2.Delivery:
         """How far the service has published, and how far it has consumed each producer."""
         async with self._context.database.begin() as tx:
-            return await delivery(tx, self._service.producers)
+            message = await delivery(tx, self._service.producers)
+            if request.audit_seq:
+                message.audit_hash_at = await audit.hash_at(tx, request.audit_seq)
+            at = await outbox.fingerprint_at(tx, request.epoch, request.pub_seq)
+            message.fingerprint_at = at or b""
+        message.database_behind = self._restoration.standing.is_behind
+        usage = self._usage()
+        message.stream_bytes, message.stream_bytes_max = usage.bytes, usage.bytes_max
+        return message
+
+    async def GetHealth(
+        self, request: operations_pb2.GetHealthRequest, context: Context
+    ) -> operations_pb2.Health:
+        """What is missing, as the last check found it; needs no database."""
+        return operations_pb2.Health(
+            faults=[
+                operations_pb2.Health.Fault(
+                    area=fault.area,
+                    code=fault.code,
+                    message=fault.message,
+                    message_zh=fault.message_zh,
+                )
+                for fault in self._health.faults
+            ]
+        )
 
     async def ListDeadLetters(
         self, request: operations_pb2.ListDeadLettersRequest, context: Context
@@ -109,6 +154,8 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
     ) -> operations_pb2.DeadLetter:
         """Handle a dead letter once more and resolve it, in one transaction."""
         producer, epoch, pub_seq = _parse_dead_letter_name(request.name)
+        # A handler makes rows and events, which no database that is behind may do.
+        self._restoration.standing.require_current()
 
         async def work(tx: Transaction) -> operations_pb2.DeadLetter:
             if await dead_letters.find(tx, producer, epoch, pub_seq) is None:
@@ -130,9 +177,9 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
     async def DismissDeadLetter(
         self, request: operations_pb2.DismissDeadLetterRequest, context: Context
     ) -> operations_pb2.DeadLetter:
-        """Resolve a dead letter without its effect, with the reason."""
+        """Resolve a dead letter without its effect, with a code and the reason."""
         number = _parse_dead_letter_name(request.name)
-        reason = _text(request.reason, "reason")
+        dismissal = Dismissal(DismissalCode(request.code), request.reason.strip())
 
         async def work(tx: Transaction) -> operations_pb2.DeadLetter:
             dead_letter = await dead_letters.find(tx, *number)
@@ -140,8 +187,8 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
                 raise NotFound(name=request.name)
             if dead_letter.resolve_time is None:
                 now = self._context.clock.now()
-                await dead_letters.resolve(tx, dead_letter.envelope, now, dismissal=reason)
-                dead_letter = replace(dead_letter, resolve_time=now, dismissal=reason)
+                await dead_letters.resolve(tx, dead_letter.envelope, now, dismissal=dismissal)
+                dead_letter = replace(dead_letter, resolve_time=now, dismissal=dismissal)
             return dead_letter_to_wire(dead_letter)
 
         answer = operations_pb2.DeadLetter
@@ -169,7 +216,7 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
     ) -> operations_pb2.EventAlarm:
         """Resolve an alarm; the producer's events are applied again."""
         producer, epoch, pub_seq, received = _parse_alarm_name(request.name)
-        resolution = _text(request.resolution, "resolution")
+        resolution = request.resolution.strip()
 
         async def work(tx: Transaction) -> operations_pb2.EventAlarm:
             alarm = await event_alarms.find(tx, producer, epoch, pub_seq, received)
@@ -191,7 +238,7 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
 
         async def work(tx: Transaction) -> list[Check]:
             return [
-                *await common_checks(tx, self._context.service),
+                *await common_checks(tx, self._context),
                 *await self._service.checks(tx, self._context),
             ]
 
@@ -209,36 +256,39 @@ class OperationsApi(operations_pb2_grpc.OperationsServiceServicer):
 async def delivery(tx: Transaction, producers: Sequence[str]) -> operations_pb2.Delivery:
     """How far this service has published and consumed; zeros for producers not consumed yet."""
     published = await outbox.published(tx)
-    waiting = await _count(
-        tx, "select count(*) from outbox where send_time is null and pub_seq is null"
-    )
     # Consumed is read after published, so that a service at rest reports equal numbers.
-    consumed = await inbox.list_consumed(tx)
+    marks = [
+        (producer, mark)
+        for producer in sorted({*producers, *await inbox.list_producers(tx)})
+        for mark in await inbox.progress(tx, producer)
+    ]
     rejected = await rejected_store.list_rejected(tx)
+    head = await audit.head(tx)
     message = operations_pb2.Delivery(
         epoch=published.epoch,
-        written_count=published.published_seq + waiting,
+        written_count=published.written_count,
         published_seq=published.published_seq,
         fingerprint=published.fingerprint,
         open_dead_letter_count=await dead_letters.open_count(tx),
         open_alarm_count=await event_alarms.open_count(tx),
         rejected_message_count=sum(row.message_count for row in rejected),
+        open_lost_event_count=await lost_events.open_count(tx),
+        audit_seq=head.seq,
+        audit_hash=head.hash,
     )
-    marks = {
-        (producer, mark.epoch): mark
-        for producer in {row.producer for row in consumed}
-        for mark in await inbox.progress(tx, producer)
-    }
-    for row in consumed:
+    for producer, mark in marks:
         message.consumed.add(
-            producer=row.producer,
-            epoch=row.epoch,
-            event_count=row.event_count,
-            max_seq=row.max_seq,
-            fingerprint=marks[row.producer, row.epoch].fingerprint,
+            producer=producer,
+            epoch=mark.epoch,
+            event_count=await inbox.count_consumed(tx, producer, mark),
+            max_seq=mark.max_seq,
+            fingerprint=mark.fingerprint,
+            whole_seq=mark.whole_seq,
         )
+    for epoch, end_seq in list((await epochs.list_epochs(tx)).items())[:-1]:
+        message.closed_epochs.add(epoch=epoch, closed_seq=end_seq)
     for producer in producers:
-        if all(row.producer != producer for row in consumed):
+        if all(name != producer for name, _ in marks):
             message.consumed.add(producer=producer)
     return message
 
@@ -253,6 +303,7 @@ def envelope_to_wire(envelope: Envelope) -> operations_pb2.EventEnvelope:
         payload=envelope.payload,
         key_id=envelope.key_id,
         signature=envelope.signature,
+        void_hash=envelope.void_hash,
     )
 
 
@@ -266,6 +317,7 @@ def envelope_from_wire(message: operations_pb2.EventEnvelope) -> Envelope:
         message.payload,
         message.key_id,
         message.signature,
+        message.void_hash,
     )
 
 
@@ -275,9 +327,11 @@ def dead_letter_to_wire(dead_letter: DeadLetter) -> operations_pb2.DeadLetter:
         name=dead_letter.name,
         event=envelope_to_wire(dead_letter.envelope),
         error=dead_letter.error,
-        dismissal=dead_letter.dismissal,
         create_time=moment_to_wire(dead_letter.create_time),
     )
+    if dead_letter.dismissal is not None:
+        message.dismissal = dead_letter.dismissal.reason
+        message.dismissal_code = enum_number(dead_letter.dismissal.code)
     if dead_letter.resolve_time is not None:
         message.resolve_time.CopyFrom(moment_to_wire(dead_letter.resolve_time))
     return message
@@ -310,7 +364,11 @@ def _parse_dead_letter_name(name: str) -> tuple[str, str, int]:
     (key,) = names.parse(name, "deadLetters")
     number = _parse_number(key)
     if number is None:
-        raise Malformed.of("name", "write it as deadLetters/{producer}-{epoch}-{number}")
+        raise Malformed.of(
+            "name",
+            "write it as deadLetters/{producer}-{epoch}-{number}",
+            "请写作 deadLetters/{producer}-{epoch}-{number}",
+        )
     return number
 
 
@@ -320,7 +378,11 @@ def _parse_alarm_name(name: str) -> tuple[str, str, int, str]:
     rest, _, received = key.rpartition("-")
     number = _parse_number(rest)
     if number is None or not ALARM_HASH.fullmatch(received):
-        raise Malformed.of("name", "write it as eventAlarms/{producer}-{epoch}-{number}-{hash}")
+        raise Malformed.of(
+            "name",
+            "write it as eventAlarms/{producer}-{epoch}-{number}-{hash}",
+            "请写作 eventAlarms/{producer}-{epoch}-{number}-{hash}",
+        )
     return *number, received
 
 
@@ -331,14 +393,3 @@ def _parse_number(key: str) -> tuple[str, str, int] | None:
     if not producer or not epoch or not seq.isdecimal() or len(seq) > LONGEST_SEQ:
         return None
     return producer, epoch, int(seq)
-
-
-def _text(value: str, field: str) -> str:
-    text = value.strip()
-    if not 1 <= len(text) <= TEXT_LENGTH_MAX or not text.isprintable():
-        raise Malformed.of(field, f"say why, in 1 to {TEXT_LENGTH_MAX} printable characters")
-    return text
-
-
-async def _count(tx: Transaction, statement: str) -> int:
-    return int((await tx.execute(sa.text(statement))).scalar_one())

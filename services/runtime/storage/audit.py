@@ -35,6 +35,21 @@ log = structlog.get_logger(part="audit")
 
 
 @dataclass(frozen=True)
+class Entry:
+    """What is recorded of a change or a reading: who, by which action, of what, by which request.
+
+    `member` is the person of the staff register, `asking_service` the service that asked for it.
+    """
+
+    actor: str
+    action: str
+    resource: str
+    request_hash: bytes
+    member: str = ""
+    asking_service: str = ""
+
+
+@dataclass(frozen=True)
 class Head:
     """The newest link of the chain."""
 
@@ -69,19 +84,36 @@ async def append(
     action: str,
     resource: str,
     request_hash: bytes = b"",
+    member: str = "",
+    asking_service: str = "",
 ) -> None:
     """Record a change, in the transaction of the change."""
+    entry = Entry(actor, action, resource, request_hash, member, asking_service)
+    await append_all(tx, now, [entry])
+
+
+async def append_all(tx: Transaction, now: datetime, entries: Sequence[Entry]) -> None:
+    """Record changes of one transaction, in their order."""
     await tx.execute(
         text(
-            "insert into audit (time, actor, action, resource, request_hash)"
-            " values (:now, :actor, :action, :resource, :request_hash)"
+            "insert into audit (time, actor, action, resource, request_hash, member,"
+            "  asking_service)"
+            " select :now, actor, action, resource, request_hash, member, asking_service"
+            " from unnest(cast(:actors as text[]), cast(:actions as text[]),"
+            "  cast(:resources as text[]), cast(:request_hashes as bytea[]),"
+            "  cast(:members as text[]), cast(:asking_services as text[]))"
+            "  with ordinality as entry (actor, action, resource, request_hash, member,"
+            "   asking_service, position)"
+            " order by position"
         ),
         {
             "now": now,
-            "actor": actor,
-            "action": action,
-            "resource": resource,
-            "request_hash": request_hash,
+            "actors": [entry.actor for entry in entries],
+            "actions": [entry.action for entry in entries],
+            "resources": [entry.resource for entry in entries],
+            "request_hashes": [entry.request_hash for entry in entries],
+            "members": [entry.member for entry in entries],
+            "asking_services": [entry.asking_service for entry in entries],
         },
     )
 
@@ -93,8 +125,8 @@ async def link(tx: Transaction) -> int:
     rows = (
         await tx.execute(
             text(
-                "select id, time, actor, action, resource, request_hash from audit"
-                " where seq is null order by id limit :count"
+                "select id, time, actor, action, resource, request_hash, member, asking_service"
+                " from audit where seq is null order by id limit :count"
             ),
             {"count": LINK_COUNT},
         )
@@ -145,6 +177,12 @@ async def head(tx: Transaction) -> Head:
     return Head(row.seq, bytes(row.hash))
 
 
+async def hash_at(tx: Transaction, seq: int) -> bytes:
+    """The hash of a row of the chain; empty if there is no such row."""
+    row = (await tx.execute(text("select hash from audit where seq = :seq"), {"seq": seq})).first()
+    return b"" if row is None else bytes(row.hash)
+
+
 async def verify(tx: Transaction) -> ChainCheck:
     """Re-compute every hash of the chain from the first row on, and compare."""
     expected = await head(tx)
@@ -167,7 +205,8 @@ async def verify(tx: Transaction) -> ChainCheck:
 async def _page(tx: Transaction, after: int, last: int) -> Sequence[Row[Any]]:
     rows = await tx.execute(
         text(
-            "select seq, time, actor, action, resource, request_hash, prev_hash, hash"
+            "select seq, time, actor, action, resource, request_hash, member, asking_service,"
+            " prev_hash, hash"
             " from audit where seq > :after and seq <= :last order by seq limit :page"
         ),
         {"after": after, "last": last, "page": PAGE},
@@ -190,6 +229,6 @@ def _next(end: Head, row: Row[Any]) -> Head:
 def _content(row: Row[Any]) -> bytes:
     """SHA-256 of the fields, each prefixed by its length; the time in UTC with microseconds."""
     moment = row.time.astimezone(UTC).isoformat(timespec="microseconds")
-    texts = (moment, row.actor, row.action, row.resource)
+    texts = (moment, row.actor, row.action, row.resource, row.member, row.asking_service)
     fields = (*(part.encode() for part in texts), bytes(row.request_hash))
     return hashlib.sha256(b"".join(len(f).to_bytes(4, "big") + f for f in fields)).digest()

@@ -1,119 +1,214 @@
-"""Encryption of single columns, and a blind index that finds a value without decrypting it.
+"""Envelope encryption of values at rest, and a blind index that finds one without decrypting it.
 
-AES-256-GCM with a random nonce. Each value carries the id of its key, and its context (table,
-column and row) is authenticated, so that a value copied to another row cannot be decrypted. New
-values use the newest key; older keys still decrypt the values they encrypted. The blind index is
-HMAC-SHA-256 under a separate key, because a plain hash of an identity number can be guessed.
+A value is encrypted under a data key: that of the person it is about, or that of the service. Data
+keys are stored in the table `data_key`, wrapped with a key of the key file (data_keys.py), so that
+a new wrapping key changes no value. A value names its suite of algorithms and its key, and its
+context (table, column and row) is authenticated, so that a value copied to another row cannot be
+decrypted. The blind index is HMAC-SHA-256 under a separate key, because a plain hash of an identity
+number can be guessed.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import json
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.runtime.base.secret_files import write_once
+from services.runtime.storage.key_file import Keys
 
-KEY_BYTES = 32
 NONCE_BYTES = 12
+ID_BYTES = 8
 FORMAT = 1
-
-
-class KeyFileError(RuntimeError):
-    """A key file is needed and missing."""
+HEADER_BYTES = 3
 
 
 class DecryptionError(ValueError):
-    """A value was changed, belongs to another row, or its key is not in the key file."""
+    """A value was changed, belongs to another row, or its key is not known."""
+
+
+class Aead(Protocol):
+    """Authenticated encryption with one key; the shape of the classes of `cryptography`."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
+        """The ciphertext with its tag."""
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
+        """The content; raises InvalidTag."""
 
 
 @dataclass(frozen=True)
-class Keys:
-    """Encryption keys by id, the id of the newest, and the key of the blind index."""
+class Suite:
+    """A suite of algorithms by the number in each value. All have a nonce of 12 bytes."""
 
-    encryption: Mapping[str, bytes]
-    newest: str
-    index: bytes
+    number: int
+    name: str
+    key_bytes: int
+    aead: Callable[[bytes], Aead]
+
+
+AES_256_GCM = Suite(1, "AES-256-GCM", 32, AESGCM)
+# A second suite is a line here; values and data keys of the first stay readable.
+SUITES: Mapping[int, Suite] = {AES_256_GCM.number: AES_256_GCM}
+NEWEST_SUITE = AES_256_GCM
+
+
+@dataclass(frozen=True)
+class DataKey:
+    """A data key in the clear."""
+
+    id: str
+    key: bytes = field(repr=False)
+    suite: Suite = NEWEST_SUITE
+
+    @classmethod
+    def random(cls) -> DataKey:
+        """A new data key."""
+        return cls(secrets.token_hex(ID_BYTES), secrets.token_bytes(NEWEST_SUITE.key_bytes))
+
+
+class KeySource(Protocol):
+    """Where wrapping keys come from: the key file, or keys in memory."""
+
+    def current(self) -> Keys:
+        """The keys as they are now."""
 
 
 class ColumnCipher:
-    """Encrypts and decrypts the values of encrypted columns."""
+    """Encrypts under one data key, and decrypts what is under this one and others that it knows.
 
-    def __init__(self, keys: Keys) -> None:
-        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.encryption.items()}
-        self._newest = keys.newest
-        self._index = keys.index
+    That of a process has the key of the service; data_keys.py makes those of persons from it.
+    """
+
+    def __init__(
+        self, source: KeySource, key: DataKey | None = None, known: Iterable[DataKey] = ()
+    ) -> None:
+        self._source = source
+        self._key = key
+        self._known = {known_key.id: known_key for known_key in known}
+        if key is not None:
+            self._known[key.id] = key
+
+    def adopt(self, key: DataKey) -> None:
+        """Encrypt under the key of the service, for all who use this cipher."""
+        self._known[key.id] = key
+        self._key = key
+
+    def under(self, key: DataKey) -> ColumnCipher:
+        """A cipher that encrypts under another data key and knows those of this one."""
+        return ColumnCipher(self._source, key, self._known.values())
+
+    def knowing(self, keys: Iterable[DataKey]) -> ColumnCipher:
+        """A cipher that can decrypt what is under these keys as well."""
+        return ColumnCipher(self._source, self._key, (*self._known.values(), *keys))
+
+    def knows(self, key_id: str) -> bool:
+        """Whether a data key is known."""
+        return key_id in self._known
 
     def encrypt(self, text: str, context: str) -> bytes:
-        """Format, key id, nonce and ciphertext in one value. `context` names table and row."""
-        header = bytes((FORMAT, len(self._newest))) + self._newest.encode("ascii")
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        associated = header + context.encode()
-        ciphertext = self._ciphers[self._newest].encrypt(nonce, text.encode(), associated)
-        return header + nonce + ciphertext
+        """A text in an encrypted value. `context` names table, column and row."""
+        return self.seal(text.encode(), context)
 
     def decrypt(self, value: bytes, context: str) -> str:
         """The text of an encrypted value; raises DecryptionError."""
-        key_id = self.key_id(value)
-        start = 2 + len(key_id)
-        if key_id not in self._ciphers:
-            raise DecryptionError(f"the key {key_id!r} is not in the key file; add it again")
-        nonce, ciphertext = value[start : start + NONCE_BYTES], value[start + NONCE_BYTES :]
-        try:
-            associated = value[:start] + context.encode()
-            text = self._ciphers[key_id].decrypt(nonce, ciphertext, associated)
-        except (InvalidTag, ValueError) as error:
-            raise DecryptionError("the value was changed or belongs to another row") from error
-        return text.decode()
+        return self.open(value, context).decode()
 
-    def key_id(self, value: bytes) -> str:
-        """The id of the key that encrypted a value."""
-        if len(value) < 2 or value[0] != FORMAT:
-            raise DecryptionError("the value is not in the format of encrypted columns")
-        return value[2 : 2 + value[1]].decode("ascii", "replace")
+    def seal(self, content: bytes, context: str) -> bytes:
+        """Bytes in an encrypted value. `context` names table, column and row."""
+        if self._key is None:
+            raise DecryptionError("the key of the service is not open; see data_keys.py")
+        return _seal(self._key, content, context)
+
+    def seal_repeatably(self, content: bytes, context: str) -> bytes:
+        """The same, but equal content gives an equal value under one key: for events.
+
+        The nonce is a keyed hash of the content, so that no nonce serves two contents.
+        """
+        if self._key is None:
+            raise DecryptionError("the key of the service is not open; see data_keys.py")
+        nonce_key = hmac.new(self._key.key, b"nonce", hashlib.sha256).digest()
+        text = hashlib.sha256(context.encode()).digest() + content
+        nonce = hmac.new(nonce_key, text, hashlib.sha256).digest()[:NONCE_BYTES]
+        return _seal(self._key, content, context, nonce)
+
+    def open(self, value: bytes, context: str) -> bytes:
+        """The bytes of an encrypted value; raises DecryptionError."""
+        key_id = key_id_of(value)
+        key = self._known.get(key_id)
+        if key is None:
+            raise DecryptionError(f"the data key {key_id!r} is not known; see data_keys.for_rows")
+        return _open(key, value, context)
+
+    def wrap(self, key: DataKey) -> tuple[str, bytes]:
+        """The id of the newest wrapping key, and a data key wrapped with it."""
+        keys = self._source.current()
+        wrapping = DataKey(keys.newest, keys.encryption[keys.newest])
+        return wrapping.id, _seal(wrapping, key.key, _context_of(key.id, key.suite.number))
+
+    def unwrap(self, key_id: str, suite: int, wrapped: bytes) -> DataKey:
+        """A data key from its row; raises DecryptionError."""
+        keys, wrapping_id = self._source.current(), key_id_of(wrapped)
+        if wrapping_id not in keys.encryption:
+            raise DecryptionError(f"the key {wrapping_id!r} is not in the key file; add it again")
+        wrapping = DataKey(wrapping_id, keys.encryption[wrapping_id])
+        return DataKey(key_id, _open(wrapping, wrapped, _context_of(key_id, suite)), SUITES[suite])
+
+    @property
+    def wrapping_ids(self) -> tuple[str, ...]:
+        """The ids of the wrapping keys, the newest last."""
+        keys = self._source.current()
+        return (*(key_id for key_id in keys.encryption if key_id != keys.newest), keys.newest)
 
     def blind_index(self, text: str) -> bytes:
         """32 bytes that are equal for equal texts and reveal nothing else about them."""
-        return hmac.new(self._index, text.encode(), hashlib.sha256).digest()
+        return hmac.new(self._source.current().index, text.encode(), hashlib.sha256).digest()
 
 
-def load_keys(path: Path) -> Keys:
-    """Read a key file; raises KeyFileError if there is none."""
+def key_id_of(value: bytes) -> str:
+    """The id of the key that encrypted a value; raises DecryptionError."""
+    length = value[2] if len(value) > HEADER_BYTES and value[0] == FORMAT else 0
+    if not length or value[1] not in SUITES or len(value) < HEADER_BYTES + length + NONCE_BYTES:
+        raise DecryptionError("the value is not in the format of encrypted values")
+    return value[HEADER_BYTES : HEADER_BYTES + length].decode("ascii", "replace")
+
+
+def _context_of(key_id: str, suite: int) -> str:
+    return f"data_key/{key_id}/{suite}"
+
+
+def wrap_with(wrapping: bytes, key: DataKey) -> bytes:
+    """A data key wrapped with another key than one of the key file: for a consumer."""
+    return _seal(DataKey("shared", wrapping), key.key, _context_of(key.id, key.suite.number))
+
+
+def unwrap_with(wrapping: bytes, key_id: str, suite: int, wrapped: bytes) -> DataKey:
+    """A data key from what `wrap_with` gave; raises DecryptionError."""
+    if suite not in SUITES or key_id_of(wrapped) != "shared":
+        raise DecryptionError("the shared key is not in the format of wrapped keys")
+    key = _open(DataKey("shared", wrapping), wrapped, _context_of(key_id, suite))
+    return DataKey(key_id, key, SUITES[suite])
+
+
+def _seal(key: DataKey, content: bytes, context: str, nonce: bytes = b"") -> bytes:
+    header = bytes((FORMAT, key.suite.number, len(key.id))) + key.id.encode("ascii")
+    nonce = nonce or secrets.token_bytes(NONCE_BYTES)
+    return (
+        header + nonce + key.suite.aead(key.key).encrypt(nonce, content, header + context.encode())
+    )
+
+
+def _open(key: DataKey, value: bytes, context: str) -> bytes:
+    start = HEADER_BYTES + len(key.id)
+    header, nonce = value[:start], value[start : start + NONCE_BYTES]
     try:
-        content = json.loads(path.read_text(encoding="ascii"))
-    except FileNotFoundError as error:
-        raise KeyFileError(
-            f"there is no key file at {path}; put it there, or set OIP_KEYS_FILE"
-        ) from error
-    encryption = {row["id"]: base64.b64decode(row["key"]) for row in content["encryption"]}
-    keys = Keys(encryption, content["encryption"][-1]["id"], base64.b64decode(content["index"]))
-    if any(len(key) != KEY_BYTES for key in (*encryption.values(), keys.index)):
-        raise ValueError(f"{path}: every key has {KEY_BYTES} bytes, in base64")
-    return keys
-
-
-def load_or_make_keys(path: Path) -> Keys:
-    """Read a key file, or make one on the first start of a development stack (mode 0600)."""
-    if not path.exists():
-        write_once(path, _as_file({"encryption": [_new_key("k1")], "index": _random()}))
-    return load_keys(path)
-
-
-def _new_key(key_id: str) -> dict[str, str]:
-    return {"id": key_id, "key": _random()}
-
-
-def _random() -> str:
-    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
-
-
-def _as_file(content: object) -> bytes:
-    return json.dumps(content, indent=1).encode("ascii")
+        suite = SUITES[value[1]]
+        ciphertext = value[start + NONCE_BYTES :]
+        return suite.aead(key.key).decrypt(nonce, ciphertext, header + context.encode())
+    except (InvalidTag, ValueError) as error:
+        raise DecryptionError("the value was changed or belongs to another row") from error

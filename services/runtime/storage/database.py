@@ -7,46 +7,44 @@ database that may lose a confirmed commit is refused.
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import psycopg
 import structlog
-from sqlalchemy import event, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.kernel.problems import Kind, Problem
+from services.kernel.problems import Forbidden, Kind, Problem
+from services.kernel.scope import EVERYTHING, Scope
+from services.runtime.storage.sessions import (
+    ANSWER_SECONDS,
+    SESSION,
+    STATEMENT_SECONDS,
+    BoundedConnection,
+    SilentServerError,
+    new_engine,
+)
 
 Transaction: TypeAlias = AsyncConnection
 R = TypeVar("R")
 
-EVERYTHING = "*"
-
-POOL_WAIT_SECONDS = 2
-RECYCLE_SECONDS = 1800
-CONNECT_SECONDS = 5
+# The waits to open and to end a transaction; a server that answers needs milliseconds.
+OPEN_SECONDS = 5
 END_SECONDS = 10
-STATEMENT_SECONDS = 60
-TRANSACTION_SECONDS = 120
-# `transaction_timeout` came with PostgreSQL 17; on 15 and 16 the other limits have to do.
-TRANSACTION_TIMEOUT_SINCE = 170000
-SESSION = {
-    "statement_timeout": f"{STATEMENT_SECONDS}s",
-    "lock_timeout": "2s",
-    "idle_in_transaction_session_timeout": "15s",
-    # A caller that is cancelled twice leaves its query running, and its locks held, without this.
-    "client_connection_check_interval": "2s",
-    "timezone": "UTC",
-}
-_SCOPE = "select set_config('oip.platform', %(platform)s, true)"
+_SCOPE = "select " + ", ".join(
+    f"set_config('oip.{name}', %({name})s, true)" for name in EVERYTHING.settings
+)
 _ASSUME_ROLE = text(
     "select set_config('role', :role, true), set_config('lock_timeout', :lock_wait, true)"
 )
+_EVERYTHING_IS = text("select current_setting('oip.everything', true)")
+_SET_EVERYTHING = text("select set_config('oip.everything', :value, true)")
 _SET_TIME_LIMITS = (
     "select set_config(name, %(limit)s, true) from pg_settings"
     " where name in ('statement_timeout', 'transaction_timeout')"
@@ -54,17 +52,19 @@ _SET_TIME_LIMITS = (
 # Of sessions that only read. Their queries are small and use keys, often on tables with many
 # partitions, where planning each query costs more than running it.
 READ_ONLY = {
-    "oip.platform": EVERYTHING,
+    "oip.everything": "on",
     "default_transaction_read_only": "on",
     "plan_cache_mode": "force_generic_plan",
 }
-DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
-
 RETRY_COUNT_MAX = 5
 RETRY_FIRST_SECONDS = 0.02
 _SERIALISATION = {"40001", "40P01"}
 _LOCKED = {"55P03"}
-_FULL = {"53100", "53200", "53300"}
+_NO_PRIVILEGE = "42501"
+_DISK_FULL = "53100"
+# What the server says of a row that the policy of its table refuses.
+_OTHERS_ROW = "violates row-level security policy"
+_FULL = {_DISK_FULL, "53200", "53300"}
 
 log = structlog.get_logger(part="database")
 
@@ -92,16 +92,6 @@ class StaleRevisionError(RuntimeError):
         super().__init__(f"{name} was changed since it was read: lock the row before changing it")
 
 
-class NotDurableError(RuntimeError):
-    """The database may lose a commit that it has confirmed."""
-
-    def __init__(self, setting: str) -> None:
-        super().__init__(
-            f"PostgreSQL runs with {setting} off, so a confirmed payment could be lost; "
-            f"set {setting} = on for the server, the database and the role"
-        )
-
-
 class Database:
     """A pool of connections to one service's schema under one role."""
 
@@ -110,9 +100,12 @@ class Database:
     ) -> None:
         self.service = service
         self._pool_size = pool_size
+        self._answer_seconds: float = ANSWER_SECONDS
+        # When the server last reported what it has no space for, by the loop's clock.
+        self._full_times: list[float] = []
         session = {**SESSION, "role": role or f"oip_{service}", "search_path": service}
-        self._engine = _engine(url, service, session, pool_size=pool_size)
-        self._read_only = _engine(
+        self._engine = new_engine(url, service, session, pool_size=pool_size)
+        self._read_only = new_engine(
             url,
             service,
             {**session, **READ_ONLY},
@@ -123,37 +116,41 @@ class Database:
     @asynccontextmanager
     async def begin(
         self,
-        platform: str = EVERYTHING,
+        scope: Scope = EVERYTHING,
         *,
         serializable: bool = False,
         seconds: int | None = None,
     ) -> AsyncIterator[Transaction]:
-        """A transaction that sees one platform's rows, or everything.
+        """A transaction that sees the rows of its scope, by default everything.
 
         It commits when the block ends and rolls back when the block raises; both happen even if
         the caller is cancelled meanwhile. `seconds` raises the time limits for a long
         transaction. Raises Overloaded if no connection is free within two seconds.
         """
         time_limits = () if seconds is None else ((_SET_TIME_LIMITS, {"limit": f"{seconds}s"}),)
-        connection = await self._open(platform, *time_limits, serializable=serializable)
+        connection, driver = await self._open(scope, *time_limits, serializable=serializable)
+        extra_seconds = 0 if seconds is None else max(0, seconds - STATEMENT_SECONDS)
+        driver.wait_seconds = self._answer_seconds + extra_seconds
         with self._problems():
             try:
                 yield connection
             except BaseException:
+                driver.wait_seconds = END_SECONDS
                 await _finish(_end(connection, commit=False))
                 raise
+            driver.wait_seconds = END_SECONDS
             await _finish(_end(connection, commit=True))
 
     @asynccontextmanager
-    async def read(self, platform: str = EVERYTHING) -> AsyncIterator[Transaction]:
-        """For queries on one platform's rows, or on all; each sees what is committed.
+    async def read(self, scope: Scope = EVERYTHING) -> AsyncIterator[Transaction]:
+        """For queries on the rows of a scope, by default on all; each sees what is committed.
 
         Queries on all rows use read-only sessions without a transaction, which saves two round
         trips to the server. If a connection died in the pool, the first query raises an error with
         `connection_invalidated`; a repeat gets a new connection.
         """
-        if platform != EVERYTHING:
-            async with self.begin(platform) as tx:
+        if not scope.everything:
+            async with self.begin(scope) as tx:
                 yield tx
             return
         connection = await self._connect(self._read_only)
@@ -185,8 +182,23 @@ class Database:
             else:
                 return
 
+    def bounded(self, seconds: float) -> Database:
+        """The same pool for work in the background, which nobody cancels after a deadline.
+
+        Its transactions wait at most `seconds` for each answer.
+        """
+        database = copy.copy(self)
+        database._answer_seconds = seconds  # noqa: SLF001 - of the same class
+        return database
+
+    def seconds_since_full(self) -> float | None:
+        """Since when the server has not reported a full disk; None if it never has."""
+        if not self._full_times:
+            return None
+        return asyncio.get_running_loop().time() - self._full_times[0]
+
     async def close(self) -> None:
-        """Close the pool."""
+        """Close the pool; connections in use are closed when they are returned."""
         await self._engine.dispose()
         await self._read_only.dispose()
 
@@ -197,8 +209,8 @@ class Database:
         return sum(pool.checkedout() for pool in pools)
 
     async def _open(
-        self, platform: str, *first: tuple[str, dict[str, str]], serializable: bool = False
-    ) -> AsyncConnection:
+        self, scope: Scope, *first: tuple[str, dict[str, str]], serializable: bool = False
+    ) -> tuple[AsyncConnection, BoundedConnection]:
         """A connection with a scoped transaction in which `first` has run, in one round trip.
 
         The trip also shows whether the connection died in the pool. Nothing has been done by then,
@@ -210,23 +222,27 @@ class Database:
                 if serializable:
                     await connection.execution_options(isolation_level="SERIALIZABLE")
                 await connection.begin()
-                driver = await driver_of(connection)
+                driver = cast("BoundedConnection", await driver_of(connection))
+                driver.wait_seconds = OPEN_SECONDS
                 with as_database_error(driver):
                     async with driver.pipeline():
-                        for statement, values in ((_SCOPE, {"platform": platform}), *first):
+                        for statement, values in ((_SCOPE, scope.settings), *first):
                             await driver.execute(statement, values)
-            except OperationalError:
+            except OperationalError as error:
                 if not driver.closed or not tries_left:
                     await _finish(_end(connection, commit=False))
                     raise
                 await _drop(connection)
+                if isinstance(error.orig, SilentServerError):
+                    # So are the others of the pool; new ones show whether the server is there.
+                    await self.close()
             except BaseException:
                 # A pipeline that is cut off leaves answers behind, which the next user of the
                 # session would take for its own.
                 await _finish(_drop(connection))
                 raise
             else:
-                return connection
+                return connection, driver
         raise AssertionError("the last try returns or raises")
 
     async def _connect(self, engine: AsyncEngine) -> AsyncConnection:
@@ -241,6 +257,8 @@ class Database:
         try:
             yield
         except Exception as error:
+            if sqlstate(error) == _DISK_FULL:
+                self._full_times[:] = [asyncio.get_running_loop().time()]
             problem = _as_problem(error, self.service)
             if problem is not None:
                 raise problem from error
@@ -273,6 +291,21 @@ async def assume_role(tx: Transaction, role: str, *, lock_wait: str) -> None:
     await tx.execute(_ASSUME_ROLE, {"role": role, "lock_wait": lock_wait})
 
 
+@asynccontextmanager
+async def seeing_everything(tx: Transaction) -> AsyncIterator[None]:
+    """Within the block the transaction sees everything: for rules that must not miss a row.
+
+    What they read may decide, but may not be shown to a caller who does not see it.
+    """
+    before = (await tx.execute(_EVERYTHING_IS)).scalar_one() or "off"
+    if before == "on":
+        yield
+        return
+    await tx.execute(_SET_EVERYTHING, {"value": "on"})
+    yield
+    await tx.execute(_SET_EVERYTHING, {"value": before})
+
+
 async def retrying(work: Callable[[], Awaitable[R]]) -> R:
     """Repeat a whole transaction after a serialisation failure or a deadlock.
 
@@ -295,60 +328,13 @@ def sqlstate(error: BaseException) -> str:
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
 
 
-def as_psycopg(url: str) -> URL:
-    """A PostgreSQL URL in the form that SQLAlchemy needs for psycopg."""
-    return make_url(url).set(drivername="postgresql+psycopg")
-
-
-def _engine(url: str, service: str, session: Mapping[str, str], **options: Any) -> AsyncEngine:
-    engine = create_async_engine(
-        as_psycopg(url),
-        **options,
-        max_overflow=0,
-        # Errors are logged, and values may be those of a person.
-        hide_parameters=True,
-        pool_timeout=POOL_WAIT_SECONDS,
-        # The most recently used connection has the warmest caches, here and in the server.
-        pool_use_lifo=True,
-        pool_recycle=RECYCLE_SECONDS,
-        connect_args={
-            "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
-            "application_name": f"oip_{service}",
-            "connect_timeout": CONNECT_SECONDS,
-        },
-    )
-    event.listen(engine.sync_engine, "connect", _check_session)
-    return engine
-
-
-def _check_session(connection: Any, _record: object) -> None:
-    """Refuse a session whose commits may be lost; set the limit that only newer servers have."""
-    cursor = connection.cursor()
-    try:
-        cursor.execute(
-            "select "
-            + ", ".join(f"current_setting('{name}')" for name in DURABLE)
-            + ", current_setting('server_version_num')::int"
-        )
-        *values, version = cursor.fetchone()
-        for name, value in zip(DURABLE, values, strict=True):
-            if value == "off":
-                raise NotDurableError(name)
-        if version >= TRANSACTION_TIMEOUT_SINCE:
-            cursor.execute(f"set transaction_timeout = '{TRANSACTION_SECONDS}s'")
-    finally:
-        cursor.close()
-    connection.commit()
-
-
 async def _end(connection: AsyncConnection, *, commit: bool) -> None:
     """Commit or roll back and return the connection; drop it if the server does not answer."""
     try:
-        async with asyncio.timeout(END_SECONDS):
-            if commit:
-                await connection.commit()
-            else:
-                await connection.rollback()
+        if commit:
+            await connection.commit()
+        else:
+            await connection.rollback()
     except BaseException as error:
         log.warning("connection_dropped", error=type(error).__name__, committing=commit)
         await connection.invalidate()
@@ -393,6 +379,8 @@ def _as_problem(error: BaseException, service: str) -> Problem | None:
     code = sqlstate(error)
     if code in _LOCKED:
         return RecordBusy()
+    if code == _NO_PRIVILEGE and _OTHERS_ROW in str(getattr(error, "orig", "")):
+        return Forbidden(what="the record belongs to another platform, person or area than yours")
     if code in _FULL:
         log.error("database_full", service=service, sqlstate=code)
         return Overloaded(service=service)

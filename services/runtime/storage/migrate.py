@@ -13,17 +13,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
 from alembic import command, op
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from services.runtime.base import log as logs
+from services.kernel.scope import (
+    AREAS,
+    CALLER,
+    NUMBER_OF_PERSON,
+    PERSON,
+    PLATFORM,
+    SEES_EVERYTHING,
+)
 from services.runtime.base.settings import Settings
-from services.runtime.storage.database import as_psycopg
+from services.runtime.storage.sessions import NETWORK, as_psycopg
 from services.runtime.storage.tables import APPEND_ONLY, GRANTS, TABLES
 
 SERVICES = Path(__file__).resolve().parents[2]
@@ -58,12 +67,30 @@ def migrate_now(url: str, services: Iterable[str], root: Path = SERVICES) -> Non
     engine = sa.create_engine(
         as_psycopg(url),
         poolclass=sa.NullPool,
-        connect_args={"application_name": "oip_migrate", "connect_timeout": 5},
+        connect_args={**NETWORK, "application_name": "oip_migrate"},
     )
     for service in services:
         with engine.begin() as connection:
             _migrate_one(connection, service, root / service / "migrations" / "versions")
     engine.dispose()
+
+
+@dataclass(frozen=True)
+class Revisions:
+    """The revisions of a service's schema that this program knows, and the newest ones."""
+
+    known: frozenset[str]
+    heads: frozenset[str]
+
+
+def revisions_of(service: str, root: Path = SERVICES) -> Revisions:
+    """The revisions in a service's folder; none if it has no migrations."""
+    versions = root / service / "migrations" / "versions"
+    if not versions.is_dir():
+        return Revisions(frozenset(), frozenset())
+    scripts = ScriptDirectory.from_config(_config(versions))
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return Revisions(known, frozenset(scripts.get_heads()))
 
 
 def _migrate_one(connection: Connection, service: str, versions: Path) -> None:
@@ -76,14 +103,21 @@ def _migrate_one(connection: Connection, service: str, versions: Path) -> None:
     )
     connection.execute(sa.text(_SCHEMA_AND_ROLE.format(service=service)))
     connection.execute(sa.text(f"set local search_path to {service}"))
+    config = _config(versions)
+    config.attributes["connection"] = connection
+    config.attributes["service"] = service
+    command.upgrade(config, "heads")
+    # A service is ready only on the schema that its code was written for.
+    connection.execute(sa.text(f"grant select on {service}.alembic_version to oip_{service}"))
+    log.info("migrated", service=service)
+
+
+def _config(versions: Path) -> Config:
     config = Config()
     config.set_main_option("script_location", str(ENVIRONMENT).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", str(versions).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    config.attributes["service"] = service
-    command.upgrade(config, "heads")
-    log.info("migrated", service=service)
+    return config
 
 
 # Roles belong to the whole server: two databases may be migrated at once, so the role may exist.
@@ -116,16 +150,33 @@ def create_runtime_tables() -> None:
         forbid_change(table)
     for table, privileges in GRANTS.items():
         allow(table, *privileges)
-    enable_platform_isolation("command")
+    isolate("command", f"caller = {CALLER}")
 
 
-def enable_platform_isolation(table: str, column: str = "platform") -> None:
-    """Show a transaction only the rows of the platform it was opened for (row-level security)."""
-    scope = "current_setting('oip.platform', true)"
-    condition = f"{scope} = '*' or {column} = {scope}"
+def isolate(table: str, *conditions: str) -> None:
+    """Show a transaction only the rows of its scope (row-level security).
+
+    A row is visible where one of the conditions holds, and to a transaction that sees everything.
+    """
+    condition = " or ".join((SEES_EVERYTHING, *conditions))
     op.execute(f"alter table {table} enable row level security")
     op.execute(f"alter table {table} force row level security")
-    op.execute(f"create policy platform on {table} using ({condition}) with check ({condition})")
+    op.execute(f"create policy scope on {table} using ({condition}) with check ({condition})")
+
+
+def of_platform(column: str = "platform") -> str:
+    """The condition of rows that belong to a platform."""
+    return f"{column} = {PLATFORM}"
+
+
+def of_person(column: str = "worker", *, is_number: bool = False) -> str:
+    """The condition of rows that belong to a worker: a resource name, or the number in it."""
+    return f"{column} = {NUMBER_OF_PERSON if is_number else PERSON}"
+
+
+def of_area(column: str = "pooling_area") -> str:
+    """The condition of rows that belong to a pooling area; unassigned ones belong to each."""
+    return f"{column} = any({AREAS}) or {column} = '' and {AREAS} is not null"
 
 
 def allow(table: str, *privileges: str, role: str | None = None) -> None:
@@ -151,16 +202,3 @@ def forbid_change(table: str) -> None:
 def _role() -> str:
     schema = op.get_bind().execute(sa.text("select current_schema()")).scalar_one()
     return f"oip_{schema}"
-
-
-def main() -> None:
-    """Migrate every service that has migrations."""
-    settings = Settings()
-    logs.configure(quiet=settings.quiet)
-    if not (settings.database_url or settings.enrolment_database_url):
-        raise SystemExit("Set OIP_DATABASE_URL to the database to migrate.")
-    asyncio.run(migrate_all(settings))
-
-
-if __name__ == "__main__":
-    main()

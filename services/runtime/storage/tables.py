@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from services.runtime.storage.key_tables import KEY_TABLES
+
 TABLES = (
-    # Raised by the trigger of append-only tables.
     """
     create function refuse_change() returns trigger language plpgsql as $$
     begin
@@ -18,6 +19,9 @@ TABLES = (
         subject text not null,
         payload bytea not null,
         create_time timestamptz not null,
+        -- The month it belongs to: that of its day, or the first one that has not ended.
+        month date not null check (extract(day from month) = 1),
+        amount_fen bigint not null default 0,
         epoch text,
         pub_seq bigint check (pub_seq > 0),
         send_time timestamptz,
@@ -35,15 +39,93 @@ TABLES = (
     create index outbox_unsent on outbox (epoch, pub_seq)
         where pub_seq is not null and send_time is null
     """,
+    "create index outbox_month on outbox (month)",
+    # The months that this service has ended, in order without gaps, each with one event.
+    """
+    create table ended_month (
+        month date primary key check (extract(day from month) = 1),
+        previous date unique references ended_month (month),
+        event_id bigint not null unique references outbox (id),
+        event_count bigint not null check (event_count >= 0),
+        sum_fen bigint not null,
+        create_time timestamptz not null,
+        check (previous + interval '1 month' = month)
+    )
+    """,
+    "create unique index ended_month_first on ended_month ((true)) where previous is null",
+    # The month before the first start of the service; its sequence of months begins here.
+    """
+    create table first_month (
+        single boolean primary key default true check (single),
+        month date not null check (extract(day from month) = 1)
+    )
+    """,
+    # Every event belongs to a month that has not ended. Whoever ends a month takes the lock
+    # exclusively, so that no event of the month is under way.
+    """
+    create function set_month() returns trigger language plpgsql as $$
+    declare
+        ended date;
+    begin
+        perform pg_advisory_xact_lock_shared(
+            hashtextextended('oip months ' || tg_table_schema, 0));
+        select max(month) into ended from ended_month;
+        if new.month is null then
+            new.month := greatest(
+                date_trunc('month', new.create_time at time zone 'Asia/Shanghai')::date,
+                (ended + interval '1 month')::date);
+        elsif new.month <= ended then
+            raise exception '% has ended', new.month using errcode = 'restrict_violation';
+        end if;
+        return new;
+    end
+    $$
+    """,
+    """
+    create trigger set_month before insert on outbox
+        for each row execute function set_month()
+    """,
     # A row per epoch; the last one is current. A database restored from a backup begins a new one.
     """
     create table outbox_counter (
         position integer primary key,
         epoch text not null unique,
         next_seq bigint not null default 1 check (next_seq > 0),
-        fingerprint bytea not null default decode(repeat('00', 32), 'hex')
+        fingerprint bytea not null default decode(repeat('00', 32), 'hex'),
+        -- Set when the next epoch begins: the highest number that anybody held of this one.
+        closed_seq bigint check (closed_seq >= next_seq - 1),
+        -- Why it began, and how many lost events were taken back before.
+        reason text not null default '',
+        lost_count bigint not null default 0
     )
     """,
+    # Events that were published before a restore and that the restored database did not hold.
+    # Numbered from next_seq of their epoch on; `redone` ones have their row in the outbox.
+    """
+    create table lost_event (
+        epoch text not null references outbox_counter (epoch),
+        pub_seq bigint not null check (pub_seq > 0),
+        content_hash bytea not null,
+        subject text not null,
+        -- Null if only the hash is known.
+        payload bytea,
+        fingerprint bytea not null,
+        key_id text not null,
+        signature bytea not null,
+        summary text not null,
+        -- Whether events of this subject, in this scope if there is one, are refused meanwhile.
+        blocks boolean not null,
+        scope_field text not null,
+        scope text not null,
+        create_time timestamptz not null,
+        resolve_time timestamptz,
+        resolution smallint not null default 0,
+        reason text not null default '',
+        primary key (epoch, pub_seq, content_hash),
+        check ((resolve_time is null) = (resolution = 0))
+    )
+    """,
+    "create index lost_event_open on lost_event (subject) where resolve_time is null",
     """
     insert into outbox_counter (position, epoch)
         values (1, substr(replace(gen_random_uuid()::text, '-', ''), 1, 12))
@@ -83,6 +165,8 @@ TABLES = (
         resolve_time timestamptz,
         -- Why a person dismissed it without its effect; empty if a retry succeeded.
         dismissal text not null default '',
+        dismissal_code smallint not null default 0 check (dismissal_code between 0 and 5),
+        check ((dismissal = '') = (dismissal_code = 0)),
         primary key (producer, epoch, pub_seq)
     )
     """,
@@ -116,16 +200,109 @@ TABLES = (
     )
     """,
     "create index dead_letter_open on dead_letter (create_time) where resolve_time is null",
-    # Responses by request id: a repeated request gets the stored response.
+    # The local copy of the staff register: the newest StaffChanged of each person.
+    """
+    create table staff_member (
+        member text primary key,
+        revision bigint not null check (revision > 0),
+        content bytea not null
+    )
+    """,
+    # Each person has rows of their own; an account that moves is for a moment that of nobody.
+    """
+    create table staff_account (
+        issuer text not null,
+        subject text not null,
+        member text not null references staff_member (member),
+        primary key (issuer, subject, member)
+    )
+    """,
+    "create index staff_account_member on staff_account (member)",
+    *KEY_TABLES,
+    # Responses by request id: a repeated request gets the stored response, which is encrypted. The
+    # ids of a caller, by issuer and subject, are nobody else's.
     """
     create table command (
-        platform text not null,
+        caller text not null,
         request_id text not null,
         method text not null,
         request_hash bytea not null,
         response bytea not null,
         create_time timestamptz not null,
-        primary key (platform, request_id)
+        primary key (caller, request_id)
+    )
+    """,
+    # Acts that wait for a second person, by the request that made them. Their request and preview
+    # are encrypted; `resources` names what the request read, each with its revision.
+    """
+    create table pending_act (
+        id text primary key,
+        method text not null,
+        act text not null,
+        sum_fen bigint,
+        request_id text not null,
+        request bytea not null,
+        request_hash bytea not null,
+        resources jsonb not null,
+        hash bytea not null,
+        preview bytea not null,
+        maker_member text not null check (maker_member <> ''),
+        maker_subject text not null,
+        maker jsonb not null,
+        create_time timestamptz not null,
+        expire_time timestamptz not null check (expire_time > create_time),
+        withdraw_time timestamptz,
+        withdraw_member text not null default '',
+        withdraw_reason text not null default '',
+        unique (maker_subject, request_id),
+        unique (id, maker_member),
+        check ((withdraw_time is null) = (withdraw_reason = ''))
+    )
+    """,
+    "create index pending_act_open on pending_act (create_time, id) where withdraw_time is null",
+    # The signature of the other person; it exists if and only if the act has taken effect.
+    """
+    create table act_signature (
+        pending_act text primary key,
+        maker_member text not null,
+        signer_member text not null check (signer_member <> ''),
+        signer_subject text not null,
+        hash bytea not null,
+        sign_time timestamptz not null,
+        foreign key (pending_act, maker_member) references pending_act (id, maker_member),
+        check (signer_member <> maker_member)
+    )
+    """,
+    # Every act of the table that took effect, with its signature if it needed one.
+    """
+    create table performed_act (
+        maker_subject text not null,
+        request_hash bytea not null,
+        method text not null,
+        -- Empty if the outcome is one that the table does not name.
+        act text not null,
+        sum_fen bigint,
+        member text not null,
+        day date not null,
+        needs_signature boolean not null,
+        pending_act text unique references act_signature (pending_act),
+        create_time timestamptz not null,
+        primary key (maker_subject, request_hash),
+        check (needs_signature = (pending_act is not null))
+    )
+    """,
+    "create index performed_act_day on performed_act (member, day, act)",
+    # What one person has moved on a day by an act made or signed, never more than the limit of that
+    # day; with an empty act, by every act.
+    """
+    create table act_total (
+        member text not null,
+        day date not null,
+        act text not null,
+        fen bigint not null check (fen >= 0),
+        cap_fen bigint not null,
+        primary key (member, day, act),
+        check (fen <= cap_fen)
     )
     """,
     # Rows join the hash chain shortly after their transaction; see audit.py.
@@ -137,6 +314,9 @@ TABLES = (
         action text not null,
         resource text not null,
         request_hash bytea not null,
+        -- The person of the staff register, and the service that asked for the actor.
+        member text not null default '',
+        asking_service text not null default '',
         seq bigint unique check (seq > 0),
         prev_hash bytea,
         hash bytea,
@@ -148,8 +328,10 @@ TABLES = (
     create function refuse_audit_change() returns trigger language plpgsql as $$
     begin
         if old.seq is not null or new.seq is null or
-            (old.id, old.time, old.actor, old.action, old.resource, old.request_hash) is distinct
-            from (new.id, new.time, new.actor, new.action, new.resource, new.request_hash)
+            (old.id, old.time, old.actor, old.action, old.resource, old.request_hash, old.member,
+                old.asking_service) is distinct
+            from (new.id, new.time, new.actor, new.action, new.resource, new.request_hash,
+                new.member, new.asking_service)
         then
             raise exception 'audit is append-only' using errcode = 'restrict_violation';
         end if;
@@ -178,7 +360,10 @@ TABLES = (
     """,
 )
 
-APPEND_ONLY = ("inbox", "command")
+APPEND_ONLY = (
+    *("inbox", "command", "ended_month", "first_month"),
+    *("act_signature", "performed_act"),
+)
 
 GRANTS = {
     "outbox": (
@@ -186,13 +371,28 @@ GRANTS = {
         "INSERT",
         "UPDATE (epoch, pub_seq, send_time, fingerprint, key_id, signature)",
     ),
-    "outbox_counter": ("SELECT", "INSERT", "UPDATE (next_seq, fingerprint)"),
+    "outbox_counter": ("SELECT", "INSERT", "UPDATE (next_seq, fingerprint, closed_seq)"),
+    "lost_event": ("SELECT", "INSERT", "UPDATE (resolve_time, resolution, reason)"),
+    "ended_month": ("SELECT", "INSERT"),
+    "first_month": ("SELECT", "INSERT"),
     "inbox": ("SELECT", "INSERT"),
     "inbox_mark": ("SELECT", "INSERT", "UPDATE (whole_seq, fingerprint)"),
-    "dead_letter": ("SELECT", "INSERT", "UPDATE (resolve_time, dismissal)"),
+    "dead_letter": ("SELECT", "INSERT", "UPDATE (resolve_time, dismissal, dismissal_code)"),
     "event_alarm": ("SELECT", "INSERT", "UPDATE (resolve_time, resolution)"),
     "rejected_message": ("SELECT", "INSERT", "UPDATE (message_count, last_time, last_hash)"),
+    "staff_member": ("SELECT", "INSERT", "UPDATE (revision, content)"),
+    "staff_account": ("SELECT", "INSERT", "DELETE"),
+    "data_key": ("SELECT", "INSERT", "UPDATE (wrapped, wrapping_key)"),
+    "producer_key": ("SELECT", "INSERT", "UPDATE (wrapped, wrapping_key)"),
     "command": ("SELECT", "INSERT"),
+    "pending_act": (
+        "SELECT",
+        "INSERT",
+        "UPDATE (withdraw_time, withdraw_member, withdraw_reason)",
+    ),
+    "act_signature": ("SELECT", "INSERT"),
+    "performed_act": ("SELECT", "INSERT"),
+    "act_total": ("SELECT", "INSERT", "UPDATE (fen, cap_fen)"),
     "audit": ("SELECT", "INSERT", "UPDATE (seq, prev_hash, hash)"),
     "audit_head": ("SELECT", "UPDATE (seq, hash)"),
 }
