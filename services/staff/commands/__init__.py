@@ -1,0 +1,1 @@
+"""Changes of the staff register: load, decide, save, publish."""

@@ -1,0 +1,1 @@
+"""Tables of the staff register, and a module of statements for each aggregate."""
