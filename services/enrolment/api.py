@@ -12,8 +12,6 @@ from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
 from services.enrolment.commands.enrolments import enrol_workers
 from services.enrolment.commands.platforms import register_platform
 from services.enrolment.domain.enrolments import (
-    NUMBERS_PER_LOOK_UP,
-    ROWS_PER_REQUEST,
     SENTENCES,
     EnrolmentRow,
     RowOutcome,
@@ -25,7 +23,7 @@ from services.enrolment.store import enrolments as enrolment_store
 from services.enrolment.store import platforms as platform_store
 from services.enrolment.store import workers as worker_store
 from services.kernel import names
-from services.kernel.problems import Malformed, NotFound
+from services.kernel.problems import NotFound
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import (
@@ -111,9 +109,6 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
         """The opaque ids of a platform's own worker numbers."""
         code = own_platform(request.platform)
         numbers = list(request.worker_numbers)
-        if not 1 <= len(numbers) <= NUMBERS_PER_LOOK_UP:
-            what = f"send 1 to {NUMBERS_PER_LOOK_UP:,} numbers at a time"
-            raise Malformed.of("worker_numbers", what)
 
         async def work(tx: Transaction) -> enrolment_pb2.LookUpWorkersResponse:
             enrolled = await enrolment_store.find_enrolled(tx, code, numbers)
@@ -177,8 +172,6 @@ def rows_from_wire(
     rows: Sequence[enrolment_pb2.EnrolWorkersRequest.Row], today: date
 ) -> list[EnrolmentRow]:
     """The rows of a request; one without a first day begins today."""
-    if not 1 <= len(rows) <= ROWS_PER_REQUEST:
-        raise Malformed.of("rows", f"send 1 to {ROWS_PER_REQUEST:,} rows at a time")
     return [
         EnrolmentRow(
             worker_number=row.worker_number,
@@ -227,6 +220,7 @@ def worker_to_wire(worker: Worker) -> enrolment_pb2.Worker:
                 platform=platform_name(enrolment.platform),
                 worker_number=enrolment.worker_number,
                 enrol_date=date_to_wire(enrolment.enrol_date),
+                create_time=moment_to_wire(enrolment.create_time),
             )
             for enrolment in worker.enrolments
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from oip.enrolment.v1 import events_pb2
+from oip.type.v1 import type_pb2
 
 from services.enrolment.domain.platforms import RegisteredPlatform, platform_name
 from services.runtime.rpc.wire import enum_number
@@ -23,3 +24,8 @@ def platform_registered(registered: RegisteredPlatform) -> events_pb2.PlatformRe
 def workers_enrolled(platform: str, workers: Sequence[int]) -> events_pb2.WorkersEnrolled:
     """Workers, by id, were enrolled with the platform of a credit code."""
     return events_pb2.WorkersEnrolled(platform=platform_name(platform), workers=workers)
+
+
+def month_ended(summary: type_pb2.MonthSummary) -> events_pb2.MonthEnded:
+    """A month ended with what the summary counts."""
+    return events_pb2.MonthEnded(summary=summary)

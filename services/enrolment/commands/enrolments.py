@@ -14,13 +14,13 @@ from services.enrolment.domain.enrolments import (
     refused_rows,
 )
 from services.enrolment.domain.platforms import platform_name
-from services.enrolment.domain.problems import PlatformNotRegistered
 from services.enrolment.store import enrolments as enrolment_store
 from services.enrolment.store import platforms as platform_store
 from services.enrolment.store import workers as worker_store
+from services.kernel.problems import PlatformNotRegistered
 from services.runtime.events import outbox
 from services.runtime.service.context import CommandContext
-from services.runtime.storage.database import Transaction
+from services.runtime.storage.database import Transaction, seeing_everything
 
 # Every language can hold an id of 53 bits exactly, also in JSON.
 WORKER_ID_BITS = 53
@@ -37,7 +37,9 @@ async def enrol_workers(
         raise PlatformNotRegistered(name=platform_name(platform))
     refused = refused_rows(rows)
     sound = [row for index, row in enumerate(rows) if index not in refused]
-    workers = await _workers(tx, sound, context)
+    # A person whom another platform enrolled is the same worker.
+    async with seeing_everything(tx):
+        workers = await _workers(tx, sound, context)
     enrolled = await enrolment_store.find_enrolled(
         tx, platform, [row.worker_number for row in sound], list(workers.values())
     )

@@ -10,8 +10,6 @@ from enum import Enum
 
 from services.enrolment.domain.workers import DocumentKind, identity_of, is_document_number
 
-ROWS_PER_REQUEST = 5_000
-NUMBERS_PER_LOOK_UP = 10_000
 _WORKER_NUMBER = re.compile(r"\S(?:.{0,62}\S)?")
 
 

@@ -54,11 +54,15 @@ def platform_of(credit_code: str, display_name: str, industry_numbers: Iterable[
     stripped_name = display_name.strip()
     if not 1 <= len(stripped_name) <= DISPLAY_NAME_LENGTH_MAX:
         what = f"write the company's name, 1 to {DISPLAY_NAME_LENGTH_MAX} characters"
-        raise Malformed.of("display_name", what)
+        raise Malformed.of(
+            "display_name", what, f"请填写企业名称, 1 至 {DISPLAY_NAME_LENGTH_MAX} 个字符"
+        )
     try:
         industries = tuple(Industry(number) for number in sorted(set(industry_numbers)))
     except ValueError:
         industries = ()
     if not industries:
-        raise Malformed.of("industries", "name at least one industry of the scheme")
+        raise Malformed.of(
+            "industries", "name at least one industry of the scheme", "请至少填写一个行业"
+        )
     return Platform(credit_code, stripped_name, industries)

@@ -22,11 +22,3 @@ class PlatformExists(Problem):
     kind, reason = Kind.DIFFERENT_EXISTS, "PLATFORM_EXISTS"
     message = "{name} is already registered with other particulars; read them with GetPlatform."
     message_zh = "{name} 已以不同信息登记; 请先查询。"
-
-
-class PlatformNotRegistered(Problem):
-    """The platform must be registered first."""
-
-    kind, reason = Kind.NOT_ALLOWED_NOW, "PLATFORM_NOT_REGISTERED"
-    message = "{name} is not registered with the scheme; ask the agency to register it first."
-    message_zh = "{name} 尚未登记; 请先向经办机构登记。"

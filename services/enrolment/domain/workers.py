@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import Enum
 
 from services.kernel.identifiers import is_citizen_number
@@ -23,11 +23,17 @@ class DocumentKind(Enum):
 
 @dataclass(frozen=True)
 class Enrolment:
-    """One platform's enrolment of a worker; `platform` is the credit code."""
+    """One platform's enrolment of a worker; `platform` is the credit code.
+
+    `create_time` is when the platform sent it.
+    """
 
     platform: str
     worker_number: str
+    # The first day, as the platform gives it; it may lie before the sending.
     enrol_date: date
+    # When the platform sent it.
+    create_time: datetime
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.enrolment.domain.enrolments import EnrolledWorkers, EnrolmentRow
 from services.enrolment.store.tables import enrolments
+from services.enrolment.store.workers import get_ciphers
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
@@ -18,16 +19,19 @@ async def insert(
     tx: Transaction,
     cipher: ColumnCipher,
     platform: str,
-    rows: Iterable[tuple[int, EnrolmentRow]],
+    rows: Sequence[tuple[int, EnrolmentRow]],
     now: datetime,
 ) -> None:
     """Add a platform's enrolments: the worker's id with the row that was sent."""
+    ciphers = await get_ciphers(tx, cipher, (worker for worker, _ in rows))
     values = [
         {
             "platform": platform,
             "worker_number": row.worker_number,
             "worker": worker,
-            "phone": cipher.encrypt(row.phone, f"enrolment:{platform}:{row.worker_number}"),
+            "phone": ciphers[worker].encrypt(
+                row.phone, f"enrolment:{platform}:{row.worker_number}"
+            ),
             "enrol_date": row.enrol_date,
             "create_time": now,
         }

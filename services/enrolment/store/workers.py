@@ -14,6 +14,7 @@ from services.enrolment.domain.workers import Enrolment, Worker
 from services.enrolment.store.tables import enrolments, workers
 from services.kernel import names
 from services.kernel.problems import NotFound
+from services.runtime.storage import data_keys
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
@@ -34,17 +35,29 @@ async def insert(
 
     Rows go in by index, so that two requests with the same people do not lock each other out.
     """
+    ciphers = await get_ciphers(tx, cipher, (worker.id for worker in new_workers))
     rows = [
         {
             "id": worker.id,
             "identity_index": worker.identity_index,
-            "document_number": cipher.encrypt(worker.document_number, _context(worker.id)),
+            "document_number": ciphers[worker.id].encrypt(
+                worker.document_number, _context(worker.id)
+            ),
             "create_time": now,
         }
         for worker in sorted(new_workers, key=lambda worker: worker.identity_index)
     ]
     if rows:
         await tx.execute(upsert(workers).on_conflict_do_nothing(), rows)
+
+
+async def get_ciphers(
+    tx: Transaction, cipher: ColumnCipher, worker_ids: Iterable[int]
+) -> dict[int, ColumnCipher]:
+    """The cipher under the data key of each worker."""
+    persons = {worker_id: names.name("workers", worker_id) for worker_id in worker_ids}
+    ciphers = await data_keys.of_persons(tx, cipher, persons.values())
+    return {worker_id: ciphers[person] for worker_id, person in persons.items()}
 
 
 async def find_ids(tx: Transaction, identity_indexes: Iterable[bytes]) -> dict[bytes, int]:
@@ -65,7 +78,7 @@ async def get(tx: Transaction, cipher: ColumnCipher, worker_id: int) -> Worker:
     rows = (await tx.execute(statement)).all()
     if not rows:
         raise NotFound(name=names.name("workers", worker_id))
-    return _worker(cipher, rows)
+    return _worker(await data_keys.for_rows(tx, cipher, rows), rows)
 
 
 async def list_by_number(
@@ -81,7 +94,9 @@ async def list_by_number(
         .order_by(enrolments.c.worker_number)
         .limit(size)
     )
-    return [_worker(cipher, [row]) for row in await tx.execute(statement)]
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    return [_worker(cipher, [row]) for row in rows]
 
 
 def _with_enrolment() -> sa.Select[tuple[object, ...]]:
@@ -91,6 +106,7 @@ def _with_enrolment() -> sa.Select[tuple[object, ...]]:
         enrolments.c.platform,
         enrolments.c.worker_number,
         enrolments.c.enrol_date,
+        enrolments.c.create_time,
     ).join(enrolments, enrolments.c.worker == workers.c.id)
 
 
@@ -101,7 +117,8 @@ def _worker(cipher: ColumnCipher, rows: Sequence[sa.Row[tuple[object, ...]]]) ->
         id=first.id,
         document_number=cipher.decrypt(bytes(first.document_number), _context(first.id)),
         enrolments=tuple(
-            Enrolment(row.platform, row.worker_number, row.enrol_date) for row in rows
+            Enrolment(row.platform, row.worker_number, row.enrol_date, row.create_time)
+            for row in rows
         ),
     )
 

@@ -6,7 +6,9 @@ from services.runtime.storage.migrate import (
     allow,
     append_only,
     create_runtime_tables,
-    enable_platform_isolation,
+    isolate,
+    of_person,
+    of_platform,
 )
 
 revision = "enrolment_0001"
@@ -58,5 +60,6 @@ def upgrade() -> None:
     allow("platform", "SELECT", "INSERT", "UPDATE (revision)")
     append_only("worker")
     append_only("enrolment")
-    enable_platform_isolation("platform", "credit_code")
-    enable_platform_isolation("enrolment")
+    isolate("platform", of_platform("credit_code"))
+    isolate("enrolment", of_platform(), of_person(is_number=True))
+    isolate("worker", "exists (select from enrolment where enrolment.worker = worker.id)")
