@@ -5,8 +5,10 @@ from __future__ import annotations
 from services.orders.api.servicer import register
 from services.orders.commands.gaps import compare_daily
 from services.orders.consumers import HANDLERS
+from services.orders.domain.law import LAW
+from services.orders.events import GUARDS, month_ended
 from services.orders.invariants import INVARIANTS, verify
-from services.runtime.service.context import Service
+from services.runtime.service.context import MonthEnd, Service
 from services.runtime.service.serve import run
 
 SERVICE = Service(
@@ -16,6 +18,9 @@ SERVICE = Service(
     invariants=INVARIANTS,
     verify=verify,
     background=compare_daily,
+    guards=GUARDS,
+    law=LAW,
+    month_end=MonthEnd(month_ended),
 )
 
 if __name__ == "__main__":

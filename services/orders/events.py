@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
+from google.protobuf.message import Message
 from oip.orders.v1 import events_pb2, orders_pb2
+from oip.type.v1 import type_pb2
 
 from services.kernel import names
 from services.orders.domain.batches import Batch, Tally
 from services.orders.domain.gaps import Gap
 from services.runtime.rpc.wire import date_to_wire, enum_number
+from services.runtime.service.context import Guard
 
 EPOCH_DAY = date(1970, 1, 1)
 # A tally takes about 30 bytes, so that a part stays far below the limit of an event.
 TALLIES_MAX = 10_000
+
+
+def _recorded(event: events_pb2.OrderBatchRecorded) -> str:
+    return f"{event.order_batch}, part {event.part}: {event.created_count} orders"
+
+
+# Lost in a restore, a batch keeps its platform from sending the same orders under another name.
+GUARDS: Mapping[type[Message], Guard] = {
+    events_pb2.OrderBatchRecorded: Guard("platform", _recorded)
+}
 
 
 def order_batch_recorded(
@@ -81,3 +94,8 @@ def order_gap(platform: str, day: date, gap: Gap) -> orders_pb2.OrderGap:
         late_count=gap.late_count,
         kind=enum_number(int(gap.kind)),
     )
+
+
+def month_ended(summary: type_pb2.MonthSummary) -> events_pb2.MonthEnded:
+    """A month ended with what the summary counts."""
+    return events_pb2.MonthEnded(summary=summary)

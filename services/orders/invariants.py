@@ -49,6 +49,10 @@ TALLIES_RECOUNTED = Invariant(
     "I2-orders-tallies",
     "the published tallies equal a recount of the orders, batch by batch",
 )
+LEGS_COUNTED = Invariant(
+    "I2-orders-legs",
+    "the legs of orders that were not reversed are what premiums are published to count",
+)
 FIRST_REVISIONS_KNOWN = Invariant(
     "I2-orders-first-revisions",
     "the orders whose first revision is missing are listed, and no others",
@@ -72,6 +76,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ROWS_STORED,
     RECEIPTS_ADD_UP,
     TALLIES_RECOUNTED,
+    LEGS_COUNTED,
     FIRST_REVISIONS_KNOWN,
     FREEZES_AUDITED,
     ROWS_GIVE_ROOT,
@@ -85,6 +90,7 @@ RECOUNTS: tuple[tuple[Invariant, str, str], ...] = (
     (ROWS_STORED, store.ROW_COUNT_MISMATCH_SQL, "batches differ"),
     (RECEIPTS_ADD_UP, store.RECEIPT_MISMATCH_SQL, "batches differ"),
     (TALLIES_RECOUNTED, store.TALLY_MISMATCH_SQL, "lines differ"),
+    (LEGS_COUNTED, store.LEG_MISMATCH_SQL, "lines differ"),
     (FIRST_REVISIONS_KNOWN, store.FIRST_REVISION_MISMATCH_SQL, "orders or logs differ"),
     (FREEZES_AUDITED, store.FREEZE_MISMATCH_SQL, "requests differ"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oip.orders.v1 import orders_pb2
 
 from services.kernel import names
@@ -11,8 +13,10 @@ from services.orders import events
 from services.orders.commands.archives import LoggedBatch, MonthOverview
 from services.orders.commands.proofs import Consistency, Proof
 from services.orders.domain.batches import INLINE_REJECTIONS_MAX, Batch, Rejection
+from services.orders.domain.found_orders import FoundOrder
+from services.orders.domain.legs import Leg, legs
 from services.orders.domain.logs import Checkpoint
-from services.orders.domain.orders import FoundOrder, Record
+from services.orders.domain.orders import Record
 from services.orders.domain.row_rules import SENTENCES
 from services.orders.store.tallies import TallyRow
 from services.orders.store.totals import Totals
@@ -73,12 +77,37 @@ def order_record(record: Record) -> orders_pb2.OrderRecord:
     )
 
 
+def order(name: str, revisions: Sequence[Record]) -> orders_pb2.Order:
+    """An order with its revisions, oldest first, and its legs."""
+    return orders_pb2.Order(
+        name=name,
+        revisions=[order_record(record) for record in revisions],
+        legs=[_leg(leg) for leg in legs(revisions)],
+    )
+
+
 def found_order(order: FoundOrder) -> orders_pb2.FindOrdersResponse.FoundOrder:
     """An order near a moment."""
-    return orders_pb2.FindOrdersResponse.FoundOrder(
+    message = orders_pb2.FindOrdersResponse.FoundOrder(
         record=order_record(order.record),
-        late_revisions=[order_record(record) for record in order.late_revisions],
+        later_revisions=[order_record(record) for record in order.later_revisions],
     )
+    if order.leg.end_time is not None:
+        message.leg_end_time.CopyFrom(moment_to_wire(order.leg.end_time))
+    return message
+
+
+def _leg(leg: Leg) -> orders_pb2.OrderLeg:
+    message = orders_pb2.OrderLeg(
+        worker=names.name("workers", leg.record.worker),
+        revision=leg.record.revision,
+        accept_time=moment_to_wire(leg.record.accept_time),
+        reversed=leg.is_reversed,
+        counts=leg.is_counted,
+    )
+    if leg.end_time is not None:
+        message.end_time.CopyFrom(moment_to_wire(leg.end_time))
+    return message
 
 
 def order_tally(row: TallyRow) -> orders_pb2.OrderTally:

@@ -13,11 +13,9 @@ from services.kernel import names
 from services.kernel.problems import Malformed, NotFound
 from services.orders.domain.batches import Upload
 from services.orders.domain.gaps import Line
-from services.orders.domain.orders import MARGIN_MAX
 from services.runtime.rpc.access import caller
 
 WORKER_MAX = 2**63 - 1
-LINES_MAX = 1000
 HOLDERS = ("claims/", "accidentReports/")
 # Pieces that one field may arrive in; every library writes it in one.
 PIECES_MAX = 1000
@@ -42,7 +40,11 @@ def worker(name: str) -> int:
     """The number in a worker's name."""
     (text,) = names.parse(name, "workers", field="worker")
     if not text.isascii() or not text.isdigit() or int(text) > WORKER_MAX:
-        raise Malformed.of("worker", "write it as workers/{id} with the worker's opaque id")
+        raise Malformed.of(
+            "worker",
+            "write it as workers/{id} with the worker's opaque id",
+            "请写作 workers/{编号}",
+        )
     return int(text)
 
 
@@ -56,28 +58,31 @@ def batch_name(text: str, field: str) -> tuple[str, str]:
 
 def margin(duration: Duration) -> timedelta:
     """How far outside an order a moment may lie."""
-    value = timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1000)
-    if not timedelta() <= value <= MARGIN_MAX:
-        raise Malformed.of("margin", "write 0 to 24 hours")
-    return value
+    return timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1000)
 
 
 def holder(name: str) -> str:
     """The claim or accident report that needs records."""
     if not name.startswith(HOLDERS):
-        raise Malformed.of("holder", "name the claim or the accident report that needs them")
+        raise Malformed.of(
+            "holder",
+            "name the claim or the accident report that needs them",
+            "请填写需要订单记录的申请或报案",
+        )
     return name
 
 
 def total_lines(tallies: Sequence[orders_pb2.OrderTally]) -> dict[Line, int]:
     """Declared counts by pooling area and industry."""
-    if len(tallies) > LINES_MAX:
-        raise Malformed.of("tallies", f"send at most {LINES_MAX:,} lines")
     lines: dict[Line, int] = {}
     for index, tally in enumerate(tallies):
         line = (_pooling_area(tally.pooling_area, index), int(tally.industry))
         if line in lines:
-            raise Malformed.of(f"tallies[{index}]", "send each area and industry once")
+            raise Malformed.of(
+                f"tallies[{index}]",
+                "send each area and industry once",
+                "每个地区和行业只能出现一次",
+            )
         lines[line] = tally.order_count
     return lines
 
@@ -86,11 +91,17 @@ def upload(request: orders_pb2.UploadOrdersEnvelope) -> Upload:
     """A batch whose rows are still bytes."""
     if not _BATCH_ID.fullmatch(request.batch_id):
         what = "choose 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit"
-        raise Malformed.of("batch_id", what)
+        raise Malformed.of(
+            "batch_id", what, "请使用 1 至 63 个字母、数字、'.'、'_' 或 '-', 以字母或数字开头"
+        )
     platform = own_platform(request.platform)
     piece_count, has_arrow = len(request.rows), request.HasField("arrow_ipc")
     if bool(piece_count) == has_arrow or piece_count > PIECES_MAX:
-        raise Malformed.of("content", "send rows or arrow_ipc, one of them and once")
+        raise Malformed.of(
+            "content",
+            "send rows or arrow_ipc, one of them and once",
+            "请只发送 rows 或 arrow_ipc 之一, 且只发送一次",
+        )
     if has_arrow:
         return Upload(platform, request.batch_id, "arrow", request.arrow_ipc)
     return Upload(platform, request.batch_id, "rows", b"".join(request.rows))
@@ -98,5 +109,9 @@ def upload(request: orders_pb2.UploadOrdersEnvelope) -> Upload:
 
 def _pooling_area(code: str, index: int) -> int:
     if not (code.isascii() and code.isdigit() and len(code) == 6):
-        raise Malformed.of(f"tallies[{index}].pooling_area", "write a division code of six digits")
+        raise Malformed.of(
+            f"tallies[{index}].pooling_area",
+            "write a division code of six digits",
+            "请填写六位行政区划代码",
+        )
     return int(code)

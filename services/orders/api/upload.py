@@ -14,6 +14,7 @@ from services.orders.commands.intake import Intake
 from services.orders.domain.batches import Upload
 from services.runtime.base.failpoints import FailpointError
 from services.runtime.base.log import logger
+from services.runtime.rpc.access import caller
 from services.runtime.rpc.error_status import as_problem, is_unavailable, log_fields, status_of
 
 log = logger("orders")
@@ -30,6 +31,7 @@ class UploadStream:
     def __init__(self, intake: Intake, service: str) -> None:
         self._intake = intake
         self._service = service
+        self._tenant = caller().platform
         self._window = asyncio.Semaphore(WINDOW)
         self._waiting: asyncio.Queue[AnswerTask | None] = asyncio.Queue()
         self._under_way: set[AnswerTask] = set()
@@ -55,13 +57,13 @@ class UploadStream:
         previous: AnswerTask | None = None
         try:
             async for request in requests:
-                batch_id, upload = request.batch_id[:64], _upload_or_problem(request)
+                batch_id, upload = request.batch_id[:64], self._upload_or_problem(request)
                 # The upload has the content; the message must not stay in memory as well.
                 del request
                 await self._window.acquire()
-                await self._intake.slots.acquire()
+                await self._intake.slots.acquire(self._tenant)
                 task = asyncio.create_task(self._accept(batch_id, upload, previous))
-                task.add_done_callback(lambda _: self._intake.slots.release())
+                task.add_done_callback(lambda _: self._intake.slots.release(self._tenant))
                 task.add_done_callback(self._under_way.discard)
                 self._under_way.add(task)
                 previous = task
@@ -87,6 +89,15 @@ class UploadStream:
             await asyncio.wait([previous])
         return answer
 
+    def _upload_or_problem(self, request: orders_pb2.UploadOrdersEnvelope) -> Upload | Problem:
+        try:
+            upload = parse.upload(request)
+        except Problem as problem:
+            # Its traceback would keep the message in memory.
+            return problem.with_traceback(None)
+        refusal = self._intake.allowances.refusal(upload.platform, len(upload.content))
+        return upload if refusal is None else refusal
+
     def _log(self, error: Exception, batch_id: str) -> None:
         problem = as_problem(error, self._service)
         if problem is not None:
@@ -101,11 +112,3 @@ def _require_upload(upload: Upload | Problem) -> Upload:
     if isinstance(upload, Problem):
         raise upload
     return upload
-
-
-def _upload_or_problem(request: orders_pb2.UploadOrdersEnvelope) -> Upload | Problem:
-    try:
-        return parse.upload(request)
-    except Problem as problem:
-        # Its traceback would keep the message in memory.
-        return problem.with_traceback(None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
+from services.kernel.money import ZERO
 from services.orderlog import tree
 from services.orderlog.signer import Signer
 from services.orders import events
@@ -33,20 +35,27 @@ async def copy_rows(tx: Transaction, prepared: PreparedBatch, log: PlatformLog) 
 
 
 async def resolve_known_rows(
-    tx: Transaction, prepared: PreparedBatch, log: PlatformLog, readers: ReaderPool
+    tx: Transaction,
+    prepared: PreparedBatch,
+    log: PlatformLog,
+    readers: ReaderPool,
+    now: datetime,
 ) -> tuple[PreparedBatch, PlatformLog]:
-    """Compare the rows with the stored ones and add the new ones: the resulting batch and log."""
+    """Compare the rows with the stored ones and add the new ones: the resulting batch and log.
+
+    `now` is when the batch is recorded: a revision may end the leg of another worker then.
+    """
     if not prepared.leaf_count:
         return prepared, log
     await staging.insert_staged(tx, copy_format.copy_parts(prepared.rows))
     is_first = prepared.is_first and not log.misses_first_revisions
-    resolution = await staging.list_verdicts(tx, log.platform, is_first=is_first)
+    resolution = await staging.list_verdicts(tx, log.platform, now, is_first=is_first)
     new_count = resolution.verdicts[: prepared.leaf_count].count(NEW)
     root, hashes, rows = prepared.root, prepared.hashes, prepared.rows
     if not new_count:
         root, hashes, rows = tree.EMPTY_ROOT, b"", b""
     elif new_count < len(resolution.verdicts):
-        async with readers.reader() as reader:
+        async with readers.reader(log.platform) as reader:
             root, hashes, rows = await reader.select(prepared, resolution.verdicts)
     if new_count:
         await intake.insert_rows(tx, copy_format.copy_parts(rows))
@@ -63,15 +72,18 @@ async def record_batch(
     *,
     log: PlatformLog,
     signer: Signer,
+    now: datetime,
 ) -> Batch:
-    """Write all that belongs to a batch whose rows are stored: receipt, log, event, audit."""
-    now = log.next_time(context.now)
+    """Write all that belongs to a batch whose rows are stored: receipt, log, event, audit.
+
+    `now` is when the batch is recorded.
+    """
     batch = prepared.receipt(upload, log.size, now)
     await batch_store.insert(tx, batch, prepared.tallies)
     growth = logs.append_and_sign(log, batch.log_entry, signer, now)
     await log_store.update_log(tx, growth)
-    for event in events.order_batch_recorded(batch, prepared.tallies):
-        await outbox.add(tx, event, now)
+    recorded = events.order_batch_recorded(batch, prepared.tallies)
+    await outbox.add_all(tx, [(event, ZERO) for event in recorded], now)
     days = {day for _, _, day, _ in prepared.tallies}
     await compare_affected_days(tx, batch.platform, days, now)
     await audit.append(

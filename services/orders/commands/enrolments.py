@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from oip.enrolment.v1 import events_pb2
 
 from services.kernel import names
+from services.kernel.scope import Scope
 from services.orders.store import enrolments as store
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Database, Transaction
@@ -42,7 +43,7 @@ class EnrolledWorkers:
         enrolled: set[int] = set()
         for start in range(0, len(workers), WORKERS_PER_QUERY):
             part = workers[start : start + WORKERS_PER_QUERY]
-            async with self._database.begin(platform) as tx:
+            async with self._database.begin(Scope(platform=platform)) as tx:
                 enrolled |= await store.list_enrolled(tx, platform, part)
         return sorted(set(workers) - enrolled)
 

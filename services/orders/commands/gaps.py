@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from services.kernel.periods import Month
+from services.kernel.scope import Scope
 from services.orders import events
 from services.orders.domain import gaps
 from services.orders.domain.gaps import Gap, Line
@@ -141,7 +142,7 @@ async def _compare_all(context: ServiceContext) -> None:
     async with database.begin() as tx:
         platforms = await total_store.list_platforms(tx, "", "")
     for platform in platforms:
-        async with database.begin(platform) as tx:
+        async with database.begin(Scope(platform=platform)) as tx:
             changed_count = await compare_days(tx, platform, day, context.clock.now())
         if changed_count:
             log.info("days_compared", platform=platform, changed_count=changed_count)

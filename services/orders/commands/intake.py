@@ -7,13 +7,17 @@ log and because the revisions of an order must meet; different platforms are wri
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
+from services.kernel.scope import Scope
 from services.orderlog.signer import Signer
+from services.orders.commands.allowances import Allowances
 from services.orders.commands.batches import copy_rows, record_batch, resolve_known_rows
 from services.orders.commands.preparation import Preparation
+from services.orders.commands.registrations import RegisteredPlatforms
 from services.orders.domain import logs
 from services.orders.domain.batches import Batch, Upload
 from services.orders.domain.prepared_batches import PreparedBatch
@@ -22,27 +26,35 @@ from services.orders.store import batches as batch_store
 from services.orders.store import intake as store
 from services.orders.store import logs as log_store
 from services.runtime.base.failpoints import failpoint
+from services.runtime.base.fair_slots import FairSlots
 from services.runtime.service.context import ServiceContext
 from services.runtime.storage.database import Transaction, assume_role
 
 # Connections that intake may use; the rest of the pool answers queries.
 WRITERS_MAX = 2
-# Batches in memory, of all streams: up to 4 MB as received and 8 MB as written.
-SLOTS_MAX = 8
 
 
 class Intake:
     """Accepts the batches of one running service."""
 
-    def __init__(self, context: ServiceContext, readers: ReaderPool, signer: Signer) -> None:
+    def __init__(
+        self,
+        context: ServiceContext,
+        readers: ReaderPool,
+        signer: Signer,
+        platforms: RegisteredPlatforms,
+    ) -> None:
         self._context = context
         self._readers = readers
+        self._platforms = platforms
         self._preparation = Preparation(context, readers)
         self._signer = signer
         self._writers = asyncio.Semaphore(WRITERS_MAX)
-        # Acquired while a stream is read, in the order of its batches: a batch that waits for the
-        # one before it never holds the slot that one needs.
-        self.slots = asyncio.Semaphore(SLOTS_MAX)
+        # Batches in memory. Acquired while a stream is read, in the order of its batches: a batch
+        # that waits for the one before it never holds the slot that one needs. A platform whose
+        # batches wait, for example for an enrolment, holds its own slots and nobody else's.
+        self.slots = FairSlots(context.limits.batches, context.limits.platform_batches)
+        self.allowances = Allowances(context.limits, time.monotonic)
         self._platform_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sends_known_rows: set[str] = set()
 
@@ -52,10 +64,12 @@ class Intake:
         It is written after `previous` is done: the batches of a stream are written in the order
         sent. Raises a Problem if the batch is refused as a whole; then nothing is stored.
         """
+        await self._platforms.require(upload.platform)
         receipt = await self._stored_receipt(upload)
         if receipt is not None:
             return receipt
         prepared = await self._preparation.prepare(upload)
+        self.allowances.take_rows(upload.platform, prepared.received_count)
         if previous is not None:
             await asyncio.wait([asyncio.ensure_future(previous)])
         await failpoint("orders.before_copy")
@@ -66,7 +80,7 @@ class Intake:
 
     async def _stored_receipt(self, upload: Upload) -> Batch | None:
         """The receipt of a batch accepted before. Raises BatchIdReused for other content."""
-        async with self._context.database.begin(upload.platform) as tx:
+        async with self._context.database.begin(Scope(platform=upload.platform)) as tx:
             batch = await batch_store.get(tx, upload.platform, upload.batch_id)
         if batch is not None:
             batch.require_content(await self._preparation.content_hash(upload, batch.content_hash))
@@ -94,7 +108,7 @@ class Intake:
         async with (
             self._platform_locks[platform],
             self._writers,
-            self._context.database.begin(platform) as tx,
+            self._context.database.begin(Scope(platform=platform)) as tx,
         ):
             await assume_role(tx, store.ROLE, lock_wait=store.LOCK_WAIT)
             yield tx
@@ -110,10 +124,12 @@ class Intake:
         if stored is not None:
             stored.require_content(prepared.content_hash)
             return stored
+        command = self._context.command()
+        now = log.next_time(command.now)
         if straight:
             await copy_rows(tx, prepared, log)
         else:
-            prepared, log = await resolve_known_rows(tx, prepared, log, self._readers)
+            prepared, log = await resolve_known_rows(tx, prepared, log, self._readers, now)
         return await record_batch(
-            tx, self._context.command(), upload, prepared, log=log, signer=self._signer
+            tx, command, upload, prepared, log=log, signer=self._signer, now=now
         )

@@ -14,8 +14,13 @@ from services.orderlog.signer import (
     new_key,
     parse_signer,
 )
+from services.runtime.base.refusals import StartRefusedError
 from services.runtime.base.secret_files import write_once
 from services.runtime.service.context import ServiceContext
+
+
+class LogKeyRefusedError(StartRefusedError, LogKeyError):
+    """The key of the logs is missing or unusable, so the service does not start."""
 
 
 class OrderLogSettings(BaseSettings):
@@ -33,8 +38,15 @@ class OrderLogSettings(BaseSettings):
 def signer_of(context: ServiceContext) -> Signer:
     """The signer of this deployment; development makes a key (mode 0600) if there is none.
 
-    Raises LogKeyError if the key is missing or unusable.
+    Raises LogKeyRefusedError if the key is missing or unusable.
     """
+    try:
+        return _find_signer(context)
+    except LogKeyError as error:
+        raise LogKeyRefusedError(str(error)) from error
+
+
+def _find_signer(context: ServiceContext) -> Signer:
     path = OrderLogSettings().key_file
     if path is None:
         if not context.makes_keys:

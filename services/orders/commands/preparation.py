@@ -34,7 +34,7 @@ class Preparation:
         """
         batch_no = await self._next_number()
         while True:
-            async with self._readers.reader() as reader:
+            async with self._readers.reader(upload.platform) as reader:
                 workers = await reader.read(upload.form, upload.platform, upload.content)
                 not_enrolled = await self._workers.not_enrolled(upload.platform, workers)
                 if not self._workers.worth_waiting(upload.platform, not_enrolled):
@@ -46,7 +46,7 @@ class Preparation:
         """The content's hash. Rows are parsed for it only if their bytes are not as expected."""
         content_hash = await asyncio.to_thread(lambda: sha256(upload.content).digest())
         if content_hash != expected and upload.form == "rows":
-            async with self._readers.reader() as reader:
+            async with self._readers.reader(upload.platform) as reader:
                 content_hash = await reader.content_hash(upload.content)
         return content_hash
 

@@ -18,7 +18,7 @@ from services.orders.reader.pool import ReaderPool
 from services.orders.store import batches as batch_store
 from services.orders.store import logs as log_store
 from services.orders.store import orders as order_store
-from services.runtime.storage.database import Transaction
+from services.runtime.storage.database import Transaction, seeing_everything
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,14 @@ async def read_proof_parts(
     matching = [record for record in records if revision in {0, record.revision}]
     if not matching:
         raise NotFound(name=name)
-    record = matching[-1]
+    # The proof needs the hashes of all records of the batch, whoever may see these.
+    async with seeing_everything(tx):
+        return await _parts_of(tx, signer, matching[-1])
+
+
+async def _parts_of(tx: Transaction, signer: Signer, record: Record) -> ProofParts:
+    platform, order_no = record.platform, record.order_no
+    name = order_name(platform, order_no)
     batch = await batch_store.get(tx, platform, record.batch_id)
     if batch is None or batch.batch_no != record.batch_no:
         raise RecordsChanged(name=name, what="its batch is a different one")
@@ -94,7 +101,7 @@ async def read_proof_parts(
 
 async def prove(readers: ReaderPool, parts: ProofParts) -> Proof:
     """Compute a proof. Raises RecordsChanged if the rows do not give the root."""
-    async with readers.reader() as reader:
+    async with readers.reader(parts.batch.platform) as reader:
         root, path = await reader.path(parts.packed_hashes, parts.leaf_index)
     index, count = parts.leaf_index, parts.batch.created_count
     leaf = tree.leaf_hash(parts.leaf)
@@ -119,7 +126,7 @@ async def prove_consistency(
     later = await _signed_head(tx, signer, platform, second) if second else newest
     if not 0 < first <= later.log_size:
         what = f"write a size from 1 to {later.log_size}"
-        raise Malformed.of("first_size", what)
+        raise Malformed.of("first_size", what, f"请填写 1 至 {later.log_size} 的大小")
     earlier = await _signed_head(tx, signer, platform, first)
     node = await _nodes(tx, platform, tree.consistency_ranges(first, later.log_size))
     path = tree.consistency_path(first, later.log_size, node)

@@ -90,10 +90,12 @@ def compare(declared: Mapping[Line, int], orders: Mapping[Line, HeldOrders]) -> 
 def require_sum(order_count: int, lines: Mapping[Line, int]) -> None:
     """Refuse totals whose lines do not add up to them."""
     if order_count < 0 or any(count < 0 for count in lines.values()):
-        raise Malformed.of("order_count", "write a count of 0 or more")
+        raise Malformed.of("order_count", "write a count of 0 or more", "请填写 0 或更大的数")
     if sum(lines.values()) != order_count:
         what = f"the tallies add up to {sum(lines.values())}, not to {order_count}; correct one"
-        raise Malformed.of("tallies", what)
+        raise Malformed.of(
+            "tallies", what, f"明细合计为 {sum(lines.values())}, 与 {order_count} 不符; 请更正"
+        )
 
 
 def require_known(day: date, lines: Mapping[Line, int], rules: Rules) -> None:
@@ -101,7 +103,7 @@ def require_known(day: date, lines: Mapping[Line, int], rules: Rules) -> None:
 
     Raises TotalsDayOutside, TotalsAreaUnknown or TotalsIndustryUnknown.
     """
-    first, last = (civil_day(moment(us)) for us in (rules.scheme_start_us, rules.now_us))
+    first, last = (civil_day(moment(us)) for us in (min(rules.area_starts_us), rules.now_us))
     if not first <= day <= last:
         raise TotalsDayOutside(field="service_date", day=day, first=first, last=last)
     for index, (area, industry) in enumerate(lines):

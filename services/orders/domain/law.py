@@ -12,7 +12,9 @@ from services.kernel.periods import civil_day, first_moment
 from services.orderlog.entries import microseconds
 from services.orders.domain.row_rules import MICROSECONDS_PER_DAY, Rules
 
-LAW = load_law(Path(__file__).resolve().parents[1] / "parameters", ["pooling_areas"])
+LAW = load_law(
+    Path(__file__).resolve().parents[1] / "parameters", ("pooling_areas", "scheme_start")
+)
 
 
 def rules_at(now: datetime, province: str) -> Rules:
@@ -24,10 +26,14 @@ def rules_at(now: datetime, province: str) -> Rules:
 def _rules_on(day: date, province: str) -> Rules:
     """All but the moment itself, which differs with each call."""
     areas: list[str] = LAW.on("pooling_areas", day, province).value
-    start = date.fromisoformat(LAW.on("scheme_start", day, province).value)
+    starts = LAW.parameters["scheme_start"].values
+    first = min(date.fromisoformat(value.value) for value in starts)
     return Rules(
         pooling_areas=tuple(int(area) for area in areas),
-        scheme_start_us=microseconds(first_moment(start)),
+        area_starts_us=tuple(
+            microseconds(first_moment(LAW.day("scheme_start", day, area))) for area in areas
+        ),
+        scheme_start_us=microseconds(first_moment(first)),
         now_us=0,
         order_us_max=LAW.count("order_days_max", day, province) * MICROSECONDS_PER_DAY,
     )

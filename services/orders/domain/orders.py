@@ -1,4 +1,4 @@
-"""Order records, which of them are late, and which revision of an order decides at a moment.
+"""Order records, and which of them are late.
 
 `lateness` is the specification of the SQL in `store/orders.py`. The service runs the SQL; the
 function runs in tests, which hold the two together.
@@ -6,15 +6,13 @@ function runs in tests, which hold the two together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.kernel.periods import civil_day
 from services.orderlog.entries import order_name
 from services.orders.domain.row_rules import State
-
-MARGIN_MAX = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -82,54 +80,3 @@ def lateness(revisions: Sequence[Record], reports: Sequence[Report]) -> list[boo
         covered.update(report for report in reports if report.is_covered_by(record))
         marks.append(any(report.create_time < record.create_time for report in covered))
     return marks
-
-
-@dataclass(frozen=True)
-class FoundOrder:
-    """An order near a moment: the revision that decides, and the other revisions that were late."""
-
-    record: Record
-    late_revisions: Sequence[Record] = ()
-
-
-def find(
-    revisions: Iterable[Record],
-    worker: int,
-    moment: datetime,
-    margin: timedelta,
-) -> list[FoundOrder]:
-    """A worker's orders near a moment, each in the revision that decides, by time of acceptance.
-
-    The latest revision that is not late decides: a record that arrives after an accident was
-    reported can neither hide nor shorten the order, and is returned separately. A late revision
-    decides only if no other revision links the order to the worker near the moment. A reversed
-    order is returned with that state.
-    """
-    by_order: dict[str, list[Record]] = {}
-    for record in sorted(revisions, key=lambda record: record.revision):
-        by_order.setdefault(record.order, []).append(record)
-    orders = []
-    for records in by_order.values():
-        decisive = _decisive(records, worker, moment, margin)
-        if decisive is not None:
-            late = [record for record in records if record.late and record is not decisive]
-            orders.append(FoundOrder(decisive, late))
-    return sorted(orders, key=lambda order: (order.record.accept_time, order.record.order))
-
-
-def _decisive(
-    records: Sequence[Record], worker: int, moment: datetime, margin: timedelta
-) -> Record | None:
-    """The revision by which an order is found, of all its revisions, oldest first."""
-    in_time = [record for record in records if not record.late][-1:]
-    late = sorted(
-        (record for record in records if record.late),
-        key=lambda record: (record.state is not State.REVERSED, record.revision),
-        reverse=True,
-    )
-    matches = (
-        record
-        for record in (*in_time, *late)
-        if record.worker == worker and record.is_near(moment, margin)
-    )
-    return next(matches, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 from services.orders.domain.batches import Rejection, Tally
@@ -21,7 +22,7 @@ class Verdict(IntEnum):
     OLDER = 3
 
 
-NEW = str(int(Verdict.NEW))
+NEW, EXISTS = str(int(Verdict.NEW)), str(int(Verdict.EXISTS))
 STATUSES = {
     Verdict.CONFLICT: Status.EXISTS_WITH_DIFFERENT_CONTENT,
     Verdict.OLDER: Status.REVISION_OLDER_THAN_HELD,
@@ -40,12 +41,27 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Resolution:
-    """The verdicts on the rows of a batch, one digit per row in the order of COPY."""
+    """The verdicts on the rows of a batch.
 
-    verdicts: str
+    `other_verdicts` has a digit for each row at `positions`; all other rows exist.
+    """
+
+    row_count: int
+    positions: Sequence[int]
+    other_verdicts: str
     refusals: Sequence[Refusal]
     tallies: list[Tally]
     misses_first_revisions: bool
+
+    @cached_property
+    def verdicts(self) -> str:
+        """The verdict on each row, one digit per row in the order of COPY."""
+        if len(self.positions) == self.row_count:
+            return self.other_verdicts
+        digits = list(EXISTS * self.row_count)
+        for position, verdict in zip(self.positions, self.other_verdicts, strict=True):
+            digits[position] = verdict
+        return "".join(digits)
 
 
 def new_rows(verdicts: str, leaf_count: int) -> list[bool]:
@@ -62,7 +78,6 @@ def apply(
     """The batch with what is new of it: the root and hashes of the rows that are stored."""
     count = prepared.leaf_count
     duplicate_verdicts = resolution.verdicts[count:]
-    exists = str(int(Verdict.EXISTS))
     refused = [
         Rejection(
             prepared.row_indexes[refusal.leaf_index],
@@ -85,6 +100,6 @@ def apply(
         hashes=hashes,
         root=root,
         tallies=resolution.tallies,
-        exists_count=resolution.verdicts.count(exists) + against_first.count(None),
+        exists_count=resolution.verdicts.count(EXISTS) + against_first.count(None),
         rejections=sorted([*prepared.rejections, *refused], key=lambda row: row.index),
     )

@@ -37,7 +37,10 @@ INDUSTRIES = tuple(industry.value for industry in Industry)
 
 
 class Status(IntEnum):
-    """Why a row was not stored, in order of precedence, as numbered in the proto."""
+    """Why a row was not stored, as numbered in the proto; of several the lowest is said.
+
+    Except that a conflict with a stored row comes before one within the batch.
+    """
 
     BAD_ORDER_NO = 1
     BAD_REVISION = 2
@@ -47,10 +50,11 @@ class Status(IntEnum):
     TIMES_OUT_OF_ORDER = 6
     TIME_IN_FUTURE = 7
     UNKNOWN_PLACE = 8
-    WORKER_NOT_ENROLLED = 9
-    CONFLICT_IN_BATCH = 10
-    EXISTS_WITH_DIFFERENT_CONTENT = 11
-    REVISION_OLDER_THAN_HELD = 12
+    SCHEME_NOT_IN_FORCE = 9
+    WORKER_NOT_ENROLLED = 10
+    CONFLICT_IN_BATCH = 11
+    EXISTS_WITH_DIFFERENT_CONTENT = 12
+    REVISION_OLDER_THAN_HELD = 13
 
 
 CONFLICTS = (Status.CONFLICT_IN_BATCH, Status.EXISTS_WITH_DIFFERENT_CONTENT)
@@ -62,11 +66,13 @@ SENTENCES = {
     Status.BAD_STATE: "Send a known state: completed and cancelled orders with their end, "
     "accepted ones without, reversed ones with a reason of at most 200 characters.",
     Status.BAD_ACCEPT_TIME: "Send when the worker accepted the order; "
-    "orders from before the scheme began are not accepted.",
+    "orders from before the scheme began anywhere are not accepted.",
     Status.TIMES_OUT_OF_ORDER: "Send acceptance, pick-up and end in this order, "
     "within the longest time an order may last.",
     Status.TIME_IN_FUTURE: "Send the record once its times have passed; check the clock and zone.",
     Status.UNKNOWN_PLACE: "Send a place of acceptance inside a pooling area of the province.",
+    Status.SCHEME_NOT_IN_FORCE: "The scheme was not in force at the place of acceptance on that "
+    "day; leave the order out, it is neither insured nor billed.",
     Status.WORKER_NOT_ENROLLED: "Enrol the worker with this platform first, then send it again.",
     Status.CONFLICT_IN_BATCH: "The batch has the same order and revision twice with different "
     "content; send a later state as a further revision.",
@@ -82,6 +88,8 @@ class Rules:
     """The rules in force that a batch is checked against; moments in Unix microseconds."""
 
     pooling_areas: tuple[int, ...]
+    # When the scheme began in each pooling area, and in the first province.
+    area_starts_us: tuple[int, ...]
     scheme_start_us: int
     now_us: int
     order_us_max: int
@@ -202,6 +210,17 @@ def _in_no_pooling_area(batch: _Batch) -> Any:
     return pc.is_null(batch.pooling_area)
 
 
+def _accepted_before_scheme_of_area(batch: _Batch) -> Any:
+    """Accepted before the first day of the scheme in its pooling area."""
+    rules, accepted = batch.rules, batch.columns.accept_time
+    if len(set(rules.area_starts_us)) == 1:
+        return pc.less(accepted, rules.area_starts_us[0])
+    areas = pa.array(rules.pooling_areas, pa.int32())
+    starts = pa.array(rules.area_starts_us, pa.int64())
+    start = starts.take(pc.index_in(batch.pooling_area, value_set=areas))
+    return pc.fill_null(pc.less(accepted, start), fill_value=False)
+
+
 def _not_enrolled(batch: _Batch) -> Any:
     worker = batch.columns.worker
     is_unknown = pc.less(worker, 1)
@@ -236,6 +255,7 @@ CHECKS = (
     Check(Status.TIME_IN_FUTURE, "pick_up_time", _picked_up_in_future),
     Check(Status.TIME_IN_FUTURE, "end_time", _ended_in_future),
     Check(Status.UNKNOWN_PLACE, "place_of_acceptance", _in_no_pooling_area),
+    Check(Status.SCHEME_NOT_IN_FORCE, "accept_time", _accepted_before_scheme_of_area),
     Check(Status.WORKER_NOT_ENROLLED, "worker", _not_enrolled),
 )
 

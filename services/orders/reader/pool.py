@@ -22,6 +22,7 @@ from services.orders.domain.prepared_batches import PreparedBatch
 from services.orders.domain.problems import BatchBrokeReader
 from services.orders.domain.row_rules import Rules
 from services.orders.reader.protocol import LENGTH, Header, frame, unpack_batch
+from services.runtime.base.fair_slots import FairSlots
 from services.runtime.base.log import logger
 
 READER_COUNT = 2
@@ -143,22 +144,24 @@ class ReaderProcess:
 
 
 class ReaderPool:
-    """A fixed number of readers; a caller waits until one is free."""
+    """A fixed number of readers; a caller waits until one is free, platforms in turn."""
 
     def __init__(self, size: int = READER_COUNT) -> None:
         self.readers = [ReaderProcess() for _ in range(size)]
+        self._turns = FairSlots(size)
         self._free: asyncio.LifoQueue[ReaderProcess] = asyncio.LifoQueue()
         for reader in self.readers:
             self._free.put_nowait(reader)
 
     @asynccontextmanager
-    async def reader(self) -> AsyncIterator[ReaderProcess]:
-        """A reader for one sequence of requests."""
-        reader = await self._free.get()
-        try:
-            yield reader
-        finally:
-            self._free.put_nowait(reader)
+    async def reader(self, platform: str) -> AsyncIterator[ReaderProcess]:
+        """A reader for one sequence of requests about a platform's records."""
+        async with self._turns.slot(platform):
+            reader = await self._free.get()
+            try:
+                yield reader
+            finally:
+                self._free.put_nowait(reader)
 
     async def close(self) -> None:
         """End all readers; a request under way fails."""

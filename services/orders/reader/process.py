@@ -122,7 +122,8 @@ def _validate(state: ReaderState, header: Header, _parts: list[bytes]) -> Answer
     assert state.batch is not None
     not_enrolled = header["not_enrolled"]
     state.learn(not_enrolled)
-    rules = Rules(**{**header["rules"], "pooling_areas": tuple(header["rules"]["pooling_areas"])})
+    per_area = {name: tuple(header["rules"][name]) for name in ("pooling_areas", "area_starts_us")}
+    rules = Rules(**{**header["rules"], **per_area})
     prepared = prepared_batches.validate(
         state.batch,
         state.platform,

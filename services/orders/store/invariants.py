@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from services.orderlog.tree import unpack
 from services.orders.domain.batches import Batch, Tally
 from services.orders.domain.logs import Checkpoint
-from services.orders.domain.row_rules import CONFLICTS, COUNTING_STATES
+from services.orders.domain.row_rules import CONFLICTS, COUNTING_STATES, State
 from services.orders.store.batches import batch_of
+from services.orders.store.legs import LEG_END_SQL, counted_legs_sql
 from services.orders.store.tables import sql_list
 from services.runtime.storage.database import Transaction
 
@@ -27,6 +28,7 @@ _IS_BATCH_EVENT = "subject = 'oip.orders.v1.OrderBatchRecorded' and length(paylo
 _IS_BATCH_AUDIT = "action = 'oip.orders.v1.UploadOrders'"
 _COUNTING = sql_list(COUNTING_STATES)
 _CONFLICTS = sql_list(CONFLICTS)
+_REVERSED = int(State.REVERSED)
 
 # Each row belongs to a batch, and a batch has as many rows as its receipt says.
 ROW_COUNT_MISMATCH_SQL = """
@@ -56,27 +58,65 @@ where b.batch_id is null
     or b.rejected_by_reason <> coalesce(c.by_reason, '{{}}')
 """
 
-# The latest revision of an order counts if it was completed or cancelled, so each revision adds
-# itself and takes back the one before it; a batch publishes the sum of its own.
+_REVISIONS_SQL = """
+select o.*, b.create_time as record_time from orders o join order_batch b using (batch_no)
+"""
+# A revision's leg counts from the batch that brought its end to the batch of the worker's next
+# revision, except while the order is reversed. It is written without a join of the revisions to
+# each other: the planner cannot know how few they are behind the policy of the table.
 TALLY_MISMATCH_SQL = f"""
 with chained as (
-    select batch_no, platform, pooling_area, industry, state, end_time,
-        lag(pooling_area) over before as area_before, lag(industry) over before as industry_before,
-        lag(state) over before as state_before, lag(end_time) over before as end_before
-    from orders window before as (partition by platform, order_no order by revision)
+    select o.*, {LEG_END_SQL} as leg_end,
+        lead(revision) over own as next_own_revision, lead(batch_no) over own as next_own_batch,
+        lead(revision) over chain as next_revision, lead(batch_no) over chain as next_batch
+    from ({_REVISIONS_SQL}) o
+    window chain as (partition by platform, order_no order by revision),
+        own as (partition by platform, order_no, worker order by revision)
+), marked as (
+    select *, array_agg(revision) filter (where state = {_REVERSED}) over whole as reversals,
+        array_agg(batch_no) filter (where state = {_REVERSED}) over whole as reversing_batches,
+        array_agg(next_batch) filter (where state = {_REVERSED}) over whole as restoring_batches
+    from chained window whole as (partition by platform, order_no)
+), legs as (
+    select *, (leg_end at time zone 'Asia/Shanghai')::date as service_date,
+        case when state in {_COUNTING} then revision else next_revision end as first_revision,
+        case when state in {_COUNTING} then batch_no else next_batch end as first_batch
+    from marked where state <> {_REVERSED} and leg_end is not null
+        and (state in {_COUNTING} or next_own_revision is distinct from next_revision)
 ), recounted as (
-    select batch_no, platform, change.pooling_area, change.industry,
-        (change.end_time at time zone 'Asia/Shanghai')::date as service_date,
+    select change.batch_no, platform, pooling_area, industry, service_date,
         sum(change.counts) as order_count
-    from chained c cross join lateral (values
-        (c.pooling_area, c.industry, c.state, c.end_time, 1),
-        (c.area_before, c.industry_before, c.state_before, c.end_before, -1)
-    ) as change (pooling_area, industry, state, end_time, counts)
-    where change.state in {_COUNTING} group by 1, 2, 3, 4, 5 having sum(change.counts) <> 0
+    from legs cross join lateral (
+        values (first_batch, 1), (next_own_batch, -1)
+        union all
+        select change.batch_no, change.counts
+        from unnest(reversals, reversing_batches, restoring_batches)
+            as reversal (revision, reversing_batch, restoring_batch)
+        cross join lateral (values (reversing_batch, -1), (restoring_batch, 1))
+            as change (batch_no, counts)
+        where reversal.revision >= first_revision
+            and (next_own_revision is null or reversal.revision < next_own_revision)
+    ) as change (batch_no, counts)
+    where change.batch_no is not null group by 1, 2, 3, 4, 5 having sum(change.counts) <> 0
 )
 select count(*) from recounted r
 full join order_tally t using (batch_no, platform, pooling_area, industry, service_date)
 where r.order_count is distinct from t.order_count
+"""
+
+# The legs of all orders as they stand are what the tallies of all batches add up to.
+LEG_MISMATCH_SQL = f"""
+with counted as (
+    select platform, pooling_area, industry, service_date, count(*) as leg_count
+    from ({counted_legs_sql(f"({_REVISIONS_SQL}) revisions", "platform, order_no")}) legs
+    group by 1, 2, 3, 4
+), published as (
+    select platform, pooling_area, industry, service_date, sum(order_count) as leg_count
+    from order_tally group by 1, 2, 3, 4 having sum(order_count) <> 0
+)
+select count(*) from counted c
+full join published p using (platform, pooling_area, industry, service_date)
+where c.leg_count is distinct from p.leg_count
 """
 
 # Orders whose first revision is not stored, and the logs that say whether they have such orders.

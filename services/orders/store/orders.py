@@ -88,10 +88,11 @@ async def list_revisions_near(
 async def list_of_day(
     tx: Transaction, worker: int, day: date, after: tuple[datetime, str, str] | None, size: int
 ) -> list[Record]:
-    """The orders a worker accepted on a day in Asia/Shanghai, latest revisions, by acceptance.
+    """The orders a worker accepted on a day in Asia/Shanghai, by acceptance.
 
-    `after` is the time of acceptance, the platform and the number of the last order of the page
-    before. Raises RecordsChanged if one cannot be read.
+    Each is the latest revision that names the worker. `after` is the time of acceptance, the
+    platform and the number of the last order of the page before. Raises RecordsChanged if one
+    cannot be read.
     """
     keyset = ""
     keys: dict[str, Any] = {}
@@ -105,7 +106,8 @@ async def list_of_day(
                 "select o.platform, o.order_no, o.revision from orders o"
                 " where o.worker = :worker and o.accept_time >= :first and o.accept_time < :end"
                 " and not exists (select from orders l where l.platform = o.platform"
-                f" and l.order_no = o.order_no and l.revision > o.revision){keyset}"
+                " and l.order_no = o.order_no and l.worker = o.worker"
+                f" and l.revision > o.revision){keyset}"
                 " order by o.accept_time, o.platform, o.order_no limit :size"
                 f") select held.* from ({_RECORDS_SQL} join day on day.platform = o.platform"
                 " and day.order_no = o.order_no) held join day using (platform, order_no, revision)"

@@ -115,6 +115,12 @@ order_freezes = sa.Table(
     sa.Column("create_time", _MOMENT, nullable=False),
 )
 
+registered_platforms = sa.Table(
+    "registered_platform",
+    metadata,
+    sa.Column("platform", _CODE, primary_key=True),
+)
+
 platform_workers = sa.Table(
     "platform_worker",
     metadata,
