@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from google.protobuf.message import Message
 from oip.premiums.v1 import events_pb2
+from oip.type.v1 import type_pb2
 
 from services.kernel.names import name
+from services.kernel.periods import Month
 from services.premiums.domain.bills import Bill, BilledTotal
 from services.premiums.domain.receipts import Receipt
 from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
+from services.runtime.service.context import Guard
 
 
-def premium_assessed(bill: Bill, totals: Sequence[BilledTotal]) -> events_pb2.PremiumAssessed:
+def _assessed(event: events_pb2.PremiumAssessed) -> str:
+    return f"{event.bill}: {sum(line.premium_fen for line in event.lines)} fen"
+
+
+def _received(event: events_pb2.PremiumReceived) -> str:
+    parts = event.parts
+    amount = sum(part.premium_fen + part.surcharge_fen + part.credit_fen for part in parts)
+    return f"{event.receipt} of {event.platform}: {amount} fen"
+
+
+# Lost in a restore, these keep others of the same platform from being published.
+GUARDS: Mapping[type[Message], Guard] = {
+    events_pb2.PremiumAssessed: Guard("platform", _assessed),
+    events_pb2.PremiumReceived: Guard("platform", _received),
+}
+
+
+def premium_assessed(
+    bill: Bill, totals: Sequence[BilledTotal], accounting_month: Month
+) -> events_pb2.PremiumAssessed:
     """A platform's month was assessed; its lines are summed by pooling area and industry."""
     return events_pb2.PremiumAssessed(
         bill=bill.name,
@@ -29,10 +52,11 @@ def premium_assessed(bill: Bill, totals: Sequence[BilledTotal]) -> events_pb2.Pr
             )
             for line in totals
         ],
+        accounting_month=month_to_wire(accounting_month),
     )
 
 
-def premium_received(receipt: Receipt) -> events_pb2.PremiumReceived:
+def premium_received(receipt: Receipt, accounting_month: Month) -> events_pb2.PremiumReceived:
     """Money was received on a bill, or credit was given or set off (a receipt of 0 fen)."""
     return events_pb2.PremiumReceived(
         receipt=receipt.name,
@@ -48,4 +72,10 @@ def premium_received(receipt: Receipt) -> events_pb2.PremiumReceived:
             )
             for part in receipt.parts
         ],
+        accounting_month=month_to_wire(accounting_month),
     )
+
+
+def month_ended(summary: type_pb2.MonthSummary) -> events_pb2.MonthEnded:
+    """A month ended with what the summary counts."""
+    return events_pb2.MonthEnded(summary=summary)

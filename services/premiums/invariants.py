@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from services.kernel.periods import Month
 from services.premiums.store import invariants as invariant_store
-from services.runtime.service.context import Check, Invariant, ServiceContext
+from services.runtime.service.context import Check, Figure, Invariant, ServiceContext
 from services.runtime.storage.database import Transaction
 
 _QUESTIONS = {
@@ -35,6 +36,14 @@ _QUESTIONS = {
         "I7-premiums-credit",
         "no platform has used more credit than it had",
     ): invariant_store.OVERDRAWN_PLATFORMS,
+    Invariant(
+        "I7-premiums-reversals",
+        "every reversal is the mirror of one receipt, area by area",
+    ): invariant_store.WRONG_REVERSALS,
+    Invariant(
+        "I7-premiums-bank",
+        "no payment at the bank is counted twice",
+    ): invariant_store.BANK_PAYMENTS_TWICE,
 }
 INVARIANTS: tuple[Invariant, ...] = tuple(_QUESTIONS)
 
@@ -44,4 +53,12 @@ async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
     return [
         invariant.check(await invariant_store.count(tx, question), "rows break it")
         for invariant, question in _QUESTIONS.items()
+    ]
+
+
+async def figures(tx: Transaction, first_month: Month) -> list[Figure]:
+    """What the fund must have booked as received."""
+    return [
+        Figure("I15-received", key, count, str(sum_fen))
+        for key, count, sum_fen in await invariant_store.list_received(tx, first_month)
     ]

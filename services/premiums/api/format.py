@@ -140,6 +140,7 @@ def bill_summary(bill: BillSummary) -> premiums_pb2.PremiumBill:
 
 def receipt(premium_receipt: Receipt) -> premiums_pb2.PremiumReceipt:
     """A receipt with its parts."""
+    entry, reversal = premium_receipt.entry, premium_receipt.reversal
     return premiums_pb2.PremiumReceipt(
         name=premium_receipt.name,
         bill=premium_receipt.bill,
@@ -148,7 +149,9 @@ def receipt(premium_receipt: Receipt) -> premiums_pb2.PremiumReceipt:
         premium_fen=premium_receipt.premium.count,
         surcharge_fen=premium_receipt.surcharge.count,
         credit_fen=premium_receipt.credit.count,
-        bank_reference=premium_receipt.bank_reference or "",
+        bank_reference=entry.number if entry else "",
+        receiving_account=entry.account if entry else "",
+        occurrence=entry.occurrence if entry else 0,
         findings=findings_to_wire(premium_receipt.findings),
         parts=[
             premiums_pb2.PremiumReceipt.Part(
@@ -159,6 +162,9 @@ def receipt(premium_receipt: Receipt) -> premiums_pb2.PremiumReceipt:
             )
             for part in premium_receipt.parts
         ],
+        reverses=f"premiumReceipts/{reversal.receipt}" if reversal else "",
+        reversal_code=enum_number(reversal.code if reversal else 0),
+        reversal_reason=reversal.reason if reversal else "",
     )
 
 

@@ -10,20 +10,18 @@ from google.protobuf.message import Message
 from oip.premiums.v1 import premiums_pb2
 
 from services.kernel import names
-from services.kernel.identifiers import is_credit_code, is_division
+from services.kernel.identifiers import is_credit_code, is_division, spelling_key
+from services.kernel.money import Fen
 from services.kernel.periods import Month
 from services.kernel.problems import Malformed
 from services.kernel.scheme import Industry
 from services.premiums.domain.experience import BenefitsCharged
-from services.premiums.domain.receipts import IncomingPayment
+from services.premiums.domain.receipts import BankEntry, IncomingPayment
 from services.premiums.domain.terms import Term, TermKind
 from services.premiums.store.bills import BillFilter
 from services.runtime.rpc.access import caller
-from services.runtime.rpc.wire import date_from_wire, fen_from_wire, month_from_wire
+from services.runtime.rpc.wire import date_from_wire, month_from_wire
 
-TEXT_MAX = 500
-ROWS_MAX = 5_000
-FIRST_YEAR, LAST_YEAR = 2022, 2200
 _INDUSTRIES = {industry.value: industry for industry in Industry}
 
 
@@ -32,7 +30,9 @@ def platform_code(text: str, field: str = "platform") -> str:
     (code,) = names.parse(text, "platforms", field=field)
     if not is_credit_code(code):
         raise Malformed.of(
-            field, f"{code} is not a unified social credit code; check its characters"
+            field,
+            f"{code} is not a unified social credit code; check its characters",
+            f"{code} 不是统一社会信用代码; 请核对",
         )
     caller().require_platform(code)
     return code
@@ -50,7 +50,11 @@ def bill_name(text: str, field: str = "bill") -> tuple[str, Month]:
     try:
         return code, Month.parse(month)
     except ValueError:
-        raise Malformed.of(field, f"write the month as 2025-07, not {month}") from None
+        raise Malformed.of(
+            field,
+            f"write the month as 2025-07, not {month}",
+            f"请把月份写作 2025-07, 而不是 {month}",
+        ) from None
 
 
 def base_term(request: premiums_pb2.AssignPremiumBaseRequest) -> Term:
@@ -61,8 +65,8 @@ def base_term(request: premiums_pb2.AssignPremiumBaseRequest) -> Term:
         since=date_from_wire(request.since_date, "since_date"),
         value=decimal(request.base_yuan, "base_yuan"),
         industry=industry(request.industry),
-        reason=short_text(request.reason, "reason"),
-        id=names.id_from(request.request_id, request.platform),
+        reason=request.reason.strip(),
+        id=names.id_from(request.request_id, request.platform, caller().key),
     )
 
 
@@ -73,8 +77,8 @@ def band_term(request: premiums_pb2.AssignExperienceBandRequest) -> Term:
         kind=TermKind.BAND,
         since=date_from_wire(request.since_date, "since_date"),
         value=decimal(request.band, "band"),
-        reason=short_text(request.reason, "reason"),
-        id=names.id_from(request.request_id, request.platform),
+        reason=request.reason.strip(),
+        id=names.id_from(request.request_id, request.platform, caller().key),
     )
 
 
@@ -90,7 +94,7 @@ def industry(number: int, field: str = "industry") -> Industry:
     """One of the scheme's industries."""
     if number not in _INDUSTRIES:
         choices = ", ".join(choice.name for choice in Industry)
-        raise Malformed.of(field, f"choose one of {choices}")
+        raise Malformed.of(field, f"choose one of {choices}", f"请从 {choices} 中选择")
     return _INDUSTRIES[number]
 
 
@@ -102,34 +106,37 @@ def decimal(text: str, field: str) -> Decimal:
         number = Decimal(0)
     exponent = number.as_tuple().exponent
     if not number.is_finite() or number <= 0 or not isinstance(exponent, int) or exponent < -4:
-        raise Malformed.of(field, "write a decimal above 0 with at most four places, such as 0.07")
+        raise Malformed.of(
+            field,
+            "write a decimal above 0 with at most four places, such as 0.07",
+            "请填写大于 0 且至多四位小数的数, 如 0.07",
+        )
     return number
 
 
 def incoming_payment(request: premiums_pb2.RecordPremiumReceiptRequest) -> IncomingPayment:
     """Money as the bank's statement shows it: above zero, with day and reference."""
-    amount = fen_from_wire(request.amount_fen, "amount_fen")
-    if not amount:
-        raise Malformed.of("amount_fen", "write an amount above 0 fen")
     return IncomingPayment(
-        amount,
+        Fen(request.amount_fen),
         date_from_wire(request.receipt_date, "receipt_date"),
-        short_text(request.bank_reference, "bank_reference"),
+        BankEntry(
+            reference(request.receiving_account, "receiving_account"),
+            reference(request.bank_reference, "bank_reference"),
+            request.occurrence or 1,
+            is_stated=bool(request.occurrence),
+        ),
     )
 
 
-def year(number: int) -> int:
-    """A year of the scheme."""
-    if not FIRST_YEAR <= number <= LAST_YEAR:
-        raise Malformed.of("year", f"write a year between {FIRST_YEAR} and {LAST_YEAR}")
-    return number
-
-
-def short_text(text: str, field: str) -> str:
-    """A short text for people; not empty."""
+def reference(text: str, field: str) -> str:
+    """An account or a number of the bank: a short text with letters or digits."""
     stripped = text.strip()
-    if not 1 <= len(stripped) <= TEXT_MAX:
-        raise Malformed.of(field, f"write 1 to {TEXT_MAX} characters")
+    if not spelling_key(stripped):
+        raise Malformed.of(
+            field,
+            "write the letters and digits that the bank's statement shows",
+            "请填写银行对账单上的字母和数字",
+        )
     return stripped
 
 
@@ -142,13 +149,13 @@ def declaration_rows(
     rows: Sequence[premiums_pb2.DeclarePremiumRequest.Row],
 ) -> list[tuple[str, int, int]]:
     """The rows (pooling area, industry, count) of a declaration; none without orders."""
-    if len(rows) > ROWS_MAX:
-        raise Malformed.of("rows", f"send at most {ROWS_MAX:,} rows")
     cells = []
     for index, row in enumerate(rows):
         if not is_division(row.pooling_area):
             what = "write the pooling area as six digits, for example 440100"
-            raise Malformed.of(f"rows[{index}].pooling_area", what)
+            raise Malformed.of(
+                f"rows[{index}].pooling_area", what, "请填写六位行政区划代码, 如 440100"
+            )
         number = industry(row.industry, f"rows[{index}].industry").value
         cells.append((row.pooling_area, number, row.order_count))
     return cells
@@ -156,16 +163,18 @@ def declaration_rows(
 
 def benefits_charged(rows: Sequence[premiums_pb2.RefixBandsRequest.Row]) -> list[BenefitsCharged]:
     """The benefits charged to each platform; each platform at most once."""
-    if not 1 <= len(rows) <= ROWS_MAX:
-        raise Malformed.of("rows", f"send 1 to {ROWS_MAX:,} platforms")
     charged = [
         BenefitsCharged(
             platform_code(row.platform, f"rows[{index}].platform"),
-            fen_from_wire(row.benefit_fen, f"rows[{index}].benefit_fen").count,
+            row.benefit_fen,
             row.lift,
         )
         for index, row in enumerate(rows)
     ]
     if len({row.platform for row in charged}) < len(charged):
-        raise Malformed.of("rows", "a platform is in more than one row; add the rows up")
+        raise Malformed.of(
+            "rows",
+            "a platform is in more than one row; add the rows up",
+            "同一平台出现多行; 请合并",
+        )
     return charged

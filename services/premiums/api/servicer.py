@@ -8,6 +8,7 @@ from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 
 from services.kernel.money import total
 from services.kernel.names import name
+from services.kernel.names import parse as parse_name
 from services.kernel.periods import Month
 from services.kernel.problems import NotFound
 from services.premiums.api import format as to_wire
@@ -16,6 +17,7 @@ from services.premiums.commands import assessment, declarations, receipts, terms
 from services.premiums.domain.advance_payment import Bearer, advance_payment, cost_bearer
 from services.premiums.domain.assessment import explain_due_date
 from services.premiums.domain.bills import bill_name
+from services.premiums.domain.days import require_day_of_scheme
 from services.premiums.domain.declarations import declared_counts
 from services.premiums.domain.law import law
 from services.premiums.domain.standing import standing
@@ -26,8 +28,13 @@ from services.premiums.store import receipts as receipt_store
 from services.premiums.store import terms as term_store
 from services.premiums.store.accruals import AccrualFilter
 from services.premiums.store.bills import BillFilter
+from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
-from services.runtime.rpc.wire import Context, date_from_wire, month_from_wire
+from services.runtime.rpc.wire import (
+    Context,
+    date_from_wire,
+    month_from_wire,
+)
 from services.runtime.service.context import ServiceContext
 from services.runtime.service.requests import change, read
 from services.runtime.storage.database import Transaction
@@ -67,12 +74,12 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         self, request: premiums_pb2.RefixBandsRequest, context: Context
     ) -> premiums_pb2.RefixBandsResponse:
         """Fix the bands of a year from the loss ratios of its window."""
-        year = parse.year(request.year)
+        year = request.year
         rows = parse.benefits_charged(request.rows)
 
         async def work(tx: Transaction) -> premiums_pb2.RefixBandsResponse:
             fixed = await terms.refix_bands(
-                tx, request.request_id, year, rows, self._context.command()
+                tx, f"{caller().key}/{request.request_id}", year, rows, self._context.command()
             )
             return premiums_pb2.RefixBandsResponse(terms=[to_wire.term(term) for term in fixed])
 
@@ -208,6 +215,23 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             self._context, request, premiums_pb2.PremiumReceipt, work, resource=_name
         )
 
+    async def ReversePremiumReceipt(
+        self, request: premiums_pb2.ReversePremiumReceiptRequest, context: Context
+    ) -> premiums_pb2.PremiumReceipt:
+        """Reverse a receipt that was recorded by mistake; the answer is its mirror."""
+        (receipt_id,) = parse_name(request.name, "premiumReceipts")
+        code, reason = request.code, request.reason.strip()
+
+        async def work(tx: Transaction) -> premiums_pb2.PremiumReceipt:
+            mirror = await receipts.reverse_premium_receipt(
+                tx, receipt_id, code, reason, self._context.command()
+            )
+            return to_wire.receipt(mirror)
+
+        return await change(
+            self._context, request, premiums_pb2.PremiumReceipt, work, resource=_name
+        )
+
     async def ApplyPremiumCredit(
         self, request: premiums_pb2.ApplyPremiumCreditRequest, context: Context
     ) -> premiums_pb2.PremiumReceipt:
@@ -216,7 +240,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumReceipt:
             receipt = await receipts.apply_premium_credit(
-                tx, platform, month, request.request_id, self._context.command()
+                tx, platform, month, f"{caller().key}/{request.request_id}", self._context.command()
             )
             return to_wire.receipt(receipt)
 
@@ -245,13 +269,14 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
         """What a platform owes for a month, on a day."""
         platform, month = parse.bill_name(request.bill)
         command = self._context.command()
+        rules = law(command.province, command.today)
         day = parse.day_or(request, "on_date", command.today)
+        require_day_of_scheme("on_date", day, command.today, rules)
 
         async def work(tx: Transaction) -> premiums_pb2.PremiumStanding:
             bill = await bill_store.find(tx, platform, month)
             if bill is None:
                 raise NotFound(name=request.bill)
-            rules = law(command.province, command.today)
             credit = total((await receipt_store.get_credit(tx, platform)).values())
             due = explain_due_date(month, rules, command.calendar)
             return to_wire.standing(standing(bill, day, rules), bill, credit, due)
@@ -271,6 +296,9 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             else None
         )
         rules = law(command.province, command.today)
+        require_day_of_scheme("request_date", day, command.today, rules)
+        if advance_date is not None:
+            require_day_of_scheme("advance_date", advance_date, command.today, rules)
 
         async def work(tx: Transaction) -> premiums_pb2.AdvanceTerms:
             bills = await bill_store.list_of_platform(tx, code)

@@ -13,6 +13,8 @@ from services.kernel import names
 from services.kernel.problems import Malformed
 from services.kernel.scheme import Industry
 from services.premiums.domain.assessment import bill_month
+from services.premiums.domain.days import require_day_of_scheme
+from services.premiums.domain.law import law
 from services.premiums.domain.tallies import Accrual, Tally
 from services.premiums.store import accruals as accrual_store
 from services.premiums.store import assessment as assessment_store
@@ -30,8 +32,11 @@ async def on_order_batch_recorded(
 
     The shared lock on the newest assessed month keeps a tally from arriving between two bills.
     """
+    rules = law(context.province, context.today)
     counts: dict[Tally, int] = defaultdict(int)
     for tally in _tallies(event):
+        # A month from before the scheme could never be assessed, and all later ones wait for it.
+        require_day_of_scheme("service_date", tally.service_date, context.today, rules)
         counts[replace(tally, order_count=0)] += tally.order_count
     latest = await assessment_store.lock_latest_month(tx)
     accruals = [
@@ -58,8 +63,12 @@ def _tallies(event: order_events.OrderBatchRecorded) -> Iterator[Tally]:
     for index, tally in enumerate(event.tallies):
         field = f"tallies[{index}]"
         if tally.industry not in _INDUSTRIES:
-            raise Malformed.of(f"{field}.industry", "it is not an industry of the scheme")
+            raise Malformed.of(
+                f"{field}.industry", "it is not an industry of the scheme", "不是试点行业"
+            )
         if tally.platform not in {"", event.platform}:
-            raise Malformed.of(f"{field}.platform", "it is not the platform of the batch")
+            raise Malformed.of(
+                f"{field}.platform", "it is not the platform of the batch", "不是该批次的平台"
+            )
         day = date_from_wire(tally.service_date, f"{field}.service_date")
         yield Tally(platform, tally.pooling_area, tally.industry, day, tally.order_count)

@@ -10,9 +10,11 @@ from services.kernel.money import share, total
 from services.kernel.names import id_from
 from services.kernel.periods import Month
 from services.premiums import events
+from services.premiums.commands.receipts import publish_receipt
 from services.premiums.domain import assessment
 from services.premiums.domain.assessment import Assessment, due_date
 from services.premiums.domain.bills import Bill
+from services.premiums.domain.days import require_month_of_scheme
 from services.premiums.domain.law import law
 from services.premiums.domain.lines import DueDates, Line, LineKind
 from services.premiums.domain.problems import (
@@ -31,6 +33,7 @@ from services.premiums.store import declarations as declaration_store
 from services.premiums.store import receipts as receipt_store
 from services.premiums.store import terms as term_store
 from services.runtime.events import outbox
+from services.runtime.events.ended_months import accounting_month
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
 
@@ -43,6 +46,7 @@ async def assess_premiums(tx: Transaction, month: Month, context: CommandContext
     bill.
     """
     rules = law(context.province, context.today)
+    require_month_of_scheme(month, context.today, rules)
     latest = await assessment_store.lock_latest_month(tx, exclusive=True)
     open_month = await assessment_store.find_open_month(tx, latest)
     assessment.require_assessable(month, context.today, latest, open_month)
@@ -60,6 +64,12 @@ async def assess_premiums(tx: Transaction, month: Month, context: CommandContext
     assessed = await assessment_store.insert(tx, month, due.bill, gap_day_count, context.now)
     await _publish(tx, month, platforms, context)
     return assessed
+
+
+async def latest_month(tx: Transaction, current: Month) -> Month | None:
+    """The last month that may end while `current` runs: premiums of a month end once assessed."""
+    latest = await assessment_store.find_latest_month(tx)
+    return None if latest is None else min(latest, current.plus(-1))
 
 
 async def estimate_premium(
@@ -125,8 +135,14 @@ async def _publish(
 ) -> None:
     """Publish the bills; one of nothing or less becomes credit at once."""
     totals = await bill_store.list_totals(tx, month, platforms)
-    for bill in await bill_store.list_of_month(tx, month, platforms):
-        await outbox.add(tx, events.premium_assessed(bill, totals[bill.platform]), context.now)
+    accounting = await accounting_month(tx, month)
+    bills = await bill_store.list_of_month(tx, month, platforms)
+    assessed = [
+        (events.premium_assessed(bill, totals[bill.platform], accounting), bill.premium)
+        for bill in bills
+    ]
+    await outbox.add_all(tx, assessed, context.now, month=accounting)
+    for bill in bills:
         if bill.premium.count <= 0:
             await _give_credit(tx, bill, context)
 
@@ -137,4 +153,4 @@ async def _give_credit(tx: Transaction, bill: Bill, context: CommandContext) -> 
     await receipt_store.insert(tx, receipt, context.now)
     await bill_store.update_state(tx, after_receipt(bill, receipt, rules))
     if receipt.parts:
-        await outbox.add(tx, events.premium_received(receipt), context.now)
+        await publish_receipt(tx, receipt, context)

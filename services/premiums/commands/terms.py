@@ -10,6 +10,7 @@ from services.kernel.money import Fen
 from services.kernel.names import id_from
 from services.kernel.periods import Month
 from services.premiums.domain import terms
+from services.premiums.domain.days import require_day_of_scheme
 from services.premiums.domain.experience import (
     BenefitsCharged,
     Experience,
@@ -32,6 +33,7 @@ async def assign_premium_base(tx: Transaction, term: Term, context: CommandConte
     """Assign a base to a platform for an industry from a day on."""
     assert term.industry is not None
     rules = law(context.province, context.today)
+    require_day_of_scheme("since_date", term.since, context.today, rules)
     terms.require_lawful_base(term.industry, term.value, term.since, rules)
     registered = await registration_store.find_industries(tx, term.platform)
     if registered is not None and term.industry.value not in registered:
@@ -44,6 +46,7 @@ async def assign_premium_base(tx: Transaction, term: Term, context: CommandConte
 async def assign_experience_band(tx: Transaction, term: Term, context: CommandContext) -> Term:
     """Assign a band to a platform from a day on."""
     rules = law(context.province, context.today)
+    require_day_of_scheme("since_date", term.since, context.today, rules)
     terms.require_lawful_band(term.value, term.since, rules)
     return await _add(tx, term, context.now)
 
@@ -88,6 +91,8 @@ async def refix_bands(
 
 
 async def _add(tx: Transaction, term: Term, now: datetime) -> Term:
+    # What is signed is a change of the terms that the platform has now.
+    await term_store.list_of_platforms(tx, [term.platform])
     latest = await assessment_store.lock_latest_month(tx)
     terms.require_month_not_assessed(term.since, latest)
     normalized = replace(term, value=term.value.normalize())

@@ -26,6 +26,10 @@ LIFECYCLE = Lifecycle(
             BillState.PAID: BillState.PAID,
         },
         "pay": {BillState.ASSESSED: BillState.PAID},
+        "reverse": {
+            BillState.ASSESSED: BillState.ASSESSED,
+            BillState.PAID: BillState.ASSESSED,
+        },
     }
 )
 

@@ -51,9 +51,11 @@ def declared_counts(rows: Iterable[tuple[str, int, int]]) -> dict[Cell, int]:
     for index, (area, industry, count) in enumerate(rows):
         if (area, industry) in counts:
             what = "an earlier row has this pooling area and industry; add the rows up"
-            raise Malformed.of(f"rows[{index}]", what)
+            raise Malformed.of(f"rows[{index}]", what, "与前面某行的地区和行业相同; 请合并")
         if count < 0:
-            raise Malformed.of(f"rows[{index}].order_count", "write 0 or more orders")
+            raise Malformed.of(
+                f"rows[{index}].order_count", "write 0 or more orders", "请填写 0 或更多订单"
+            )
         counts[area, industry] = count
     return counts
 

@@ -23,9 +23,12 @@ ADVANCE_PAYMENT = Provision("社会保险基金先行支付暂行办法", "催�
 TRUE_UP = Provision("申报与订单核对", "多退少补", Tag.ASSUMED)
 PREPAYMENT = Provision("预缴", "无历史或欠费平台", Tag.ASSUMED)
 
-_LAW = load_law(Path(__file__).parent.parent / "parameters", shared=("advance_payment_days",))
+# The parameters of premiums, with every publication so far.
+LAW = load_law(
+    Path(__file__).parent.parent / "parameters", shared=("advance_payment_days", "scheme_start")
+)
 
 
 def law(where: str, known: date | None = None) -> Law:
     """The law of a province or a pooling area as published by a day; None counts all."""
-    return _LAW.at(where, known)
+    return LAW.at(where, known)

@@ -44,6 +44,20 @@ class BaseNotKnown(Problem):
     )
 
 
+class SchemeNotInForce(Problem):
+    """Orders were counted for days before the scheme began in their pooling area."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "SCHEME_NOT_IN_FORCE"
+    message = (
+        "The scheme began in {pooling_area} on {start}, but platform {platform} has orders of "
+        "{month} there; no premium is due for them: have the platform reverse the orders."
+    )
+    message_zh = (
+        "{pooling_area} 自 {start} 起施行职业伤害保障, 但平台 {platform} 有 {month} 的订单; "
+        "该部分不收取保费, 请由平台冲销订单。"
+    )
+
+
 class BaseNotInLaw(Problem):
     """The law does not know the base for the industry on that day."""
 
@@ -77,14 +91,29 @@ class TermInAssessedMonth(Problem):
 
 
 class BankReferenceUsed(Problem):
-    """The bank's reference is recorded with different content."""
+    """The bank's number is recorded for this account and day."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "BANK_REFERENCE_USED"
     message = (
-        "Bank reference {bank_reference} is already recorded as {receipt} with another bill, day "
-        "or amount; check the bank statement."
+        "Bank number {bank_reference} of this account and day is already recorded as {receipt}, "
+        "{amount} yuan for {bill}; if the statement shows a further payment, record it as "
+        "occurrence {expected}."
     )
-    message_zh = "银行流水号 {bank_reference} 已登记为 {receipt}, 内容不同; 请核对银行对账单。"
+    message_zh = (
+        "该账户当日的银行流水号 {bank_reference} 已登记为 {receipt} ({bill}, {amount} 元); "
+        "如对账单另有一笔, 请登记为第 {expected} 笔。"
+    )
+
+
+class OccurrenceSkipped(Problem):
+    """The payments of one bank number are counted without a gap."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "OCCURRENCE_SKIPPED"
+    message = (
+        "Bank number {number} cannot have occurrence {occurrence} yet; record the payment as "
+        "occurrence {expected}."
+    )
+    message_zh = "银行流水号 {number} 尚不能登记为第 {occurrence} 笔; 请登记为第 {expected} 笔。"
 
 
 class ReceiptInFuture(Problem):
@@ -143,3 +172,37 @@ class WindowNotAssessed(Problem):
     kind, reason = Kind.NOT_ALLOWED_NOW, "WINDOW_NOT_ASSESSED"
     message = "Bands of {year} need the months {first} to {last}; assess {last} first."
     message_zh = "{year} 年档次须依据 {first} 至 {last}; 请先核定 {last}。"
+
+
+class NotReversible(Problem):
+    """Only money and set-offs that a person recorded are reversed."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_REVERSIBLE"
+    message = "{name} was not recorded by a person or is a reversal itself; it follows its bill."
+    message_zh = "{name} 并非人工登记或本身即为冲正; 不得冲正。"
+
+
+class ReceiptReversed(Problem):
+    """A receipt is reversed once."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "RECEIPT_REVERSED"
+    message = "{name} was reversed by {reversal}; record the correct receipt, if there is one."
+    message_zh = "{name} 已由 {reversal} 冲正; 如有正确的入库请重新登记。"
+
+
+class LaterReceipt(Problem):
+    """A later receipt was allotted to what this one had left of the bill."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "LATER_RECEIPT"
+    message = "{later} was recorded on the same bill after {name}; reverse it first, then this one."
+    message_zh = "{name} 之后同一账单已登记 {later}; 请先冲正后者。"
+
+
+class CreditUsed(Problem):
+    """The credit that the receipt left was set off against another bill."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "CREDIT_USED"
+    message = (
+        "{name} left {credit} yuan of credit and only {left} are unused; reverse the set-off first."
+    )
+    message_zh = "{name} 形成的待抵余额 {credit} 元仅剩 {left} 元; 请先冲正相应抵缴。"

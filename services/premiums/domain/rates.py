@@ -13,7 +13,7 @@ from services.kernel.parameters import ParameterNotFound
 from services.kernel.periods import Span
 from services.kernel.scheme import Industry
 from services.premiums.domain.law import EXPERIENCE_BAND, PREMIUM_BASE, RESERVE_MARKUP
-from services.premiums.domain.problems import BaseNotKnown
+from services.premiums.domain.problems import BaseNotKnown, SchemeNotInForce
 from services.premiums.domain.tallies import LineKey
 from services.premiums.domain.terms import (
     ASSIGNED,
@@ -44,9 +44,22 @@ class Rate:
 def rates(keys: Iterable[LineKey], terms: Sequence[Term], law: Law) -> list[Rate]:
     """The rates in force for each line, in spans that together cover its month.
 
-    Raises BaseNotKnown for a key whose industry has no base there.
+    Raises SchemeNotInForce for a month from before the scheme in the area, BaseNotKnown for a key
+    whose industry has no base there.
     """
-    return [rate for key in sorted(keys) for rate in _rates_of_key(key, terms, law)]
+    keys = sorted(keys)
+    for key in keys:
+        require_in_scheme(key, law)
+    return [rate for key in keys for rate in _rates_of_key(key, terms, law)]
+
+
+def require_in_scheme(key: LineKey, law: Law) -> None:
+    """Raise SchemeNotInForce for service dates before the first day of the scheme in the area."""
+    start = law.day("scheme_start", key.month.plus(1).first_day, key.pooling_area)
+    if start > key.month.first_day:
+        raise SchemeNotInForce(
+            pooling_area=key.pooling_area, start=start, platform=key.platform, month=key.month
+        )
 
 
 def _rates_of_key(key: LineKey, terms: Sequence[Term], law: Law) -> list[Rate]:

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
 
+from services.kernel.identifiers import spelling_key
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen, share, total
+from services.kernel.names import id_from
 from services.kernel.periods import Month
+from services.kernel.problems import require_within
 from services.premiums.domain.bills import LIFECYCLE, Allotment, Bill, BillState, bill_name
+from services.premiums.domain.problems import (
+    BankReferenceUsed,
+    OccurrenceSkipped,
+    ReceiptInFuture,
+)
 from services.premiums.domain.standing import standing
+
+
+@dataclass(frozen=True)
+class BankEntry:
+    """An entry of the bank's statement: who received the money, and the bank's number.
+
+    Banks use a number more than once; `occurrence` counts the payments of one account, day, number
+    and amount, from 1.
+    """
+
+    account: str
+    number: str
+    occurrence: int = 1
+    # Whether the person who records it has stated the occurrence.
+    is_stated: bool = field(default=False, compare=False)
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """What all spellings of the account, and of the number, have in common."""
+        return spelling_key(self.account), spelling_key(self.number)
 
 
 @dataclass(frozen=True)
@@ -21,7 +49,41 @@ class IncomingPayment:
 
     amount: Fen
     day: date
-    bank_reference: str
+    entry: BankEntry
+
+
+def require_possible_day(payment: IncomingPayment, month: Month, today: date, law: Law) -> None:
+    """Refuse a payment in the future, and one from before its bill's month or the scheme."""
+    if payment.day > today:
+        raise ReceiptInFuture(field="receipt_date", receipt_date=payment.day)
+    first = max(month.first_day, law.day("scheme_start", today))
+    require_within("receipt_date", payment.day, first, today)
+
+
+def require_next_occurrence(payment: IncomingPayment, earlier: Sequence[Receipt]) -> None:
+    """Refuse a second payment of one account, day and number that nobody has stated as such.
+
+    `earlier` are the receipts of that account, day and number. Without a stated occurrence it is
+    the first and only one, of whatever amount.
+    """
+    entry = payment.entry
+    same = [receipt for receipt in earlier if receipt.amount == payment.amount]
+    expected = len(same) + 1
+    if entry.occurrence == expected and (entry.is_stated or not earlier):
+        return
+    if entry.occurrence > expected:
+        raise OccurrenceSkipped(
+            field="occurrence", occurrence=entry.occurrence, expected=expected, number=entry.number
+        )
+    receipt = (same or earlier)[-1]
+    raise BankReferenceUsed(
+        field="bank_reference",
+        bank_reference=entry.number,
+        receipt=receipt.name,
+        bill=receipt.bill,
+        amount=receipt.amount.yuan,
+        expected=expected,
+    )
 
 
 @dataclass(frozen=True)
@@ -32,6 +94,15 @@ class ReceiptPart:
     premium: Fen = ZERO
     surcharge: Fen = ZERO
     credit: Fen = ZERO
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """Why a receipt is reversed: the id of the original, a code of ReversalCode, and words."""
+
+    receipt: str
+    code: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -46,9 +117,12 @@ class Receipt:
     surcharge: Fen
     credit: Fen
     parts: tuple[ReceiptPart, ...]
-    bank_reference: str | None = None
+    entry: BankEntry | None = None
     id: str = ""
     findings: tuple[Finding, ...] = field(default=(), compare=False)
+    # How many receipts of the same payment were reversed before.
+    attempt: int = 0
+    reversal: Reversal | None = None
 
     @property
     def name(self) -> str:
@@ -60,13 +134,24 @@ class Receipt:
         """The name of the bill that it pays."""
         return bill_name(self.platform, self.month)
 
+    def is_of(self, bill: Bill, payment: IncomingPayment) -> bool:
+        """Whether it records this payment on this bill."""
+        entry = payment.entry
+        return (
+            self.entry is not None
+            and (self.bill, self.amount, self.day) == (bill.name, payment.amount, payment.day)
+            and (*self.entry.keys, self.entry.occurrence) == (*entry.keys, entry.occurrence)
+        )
+
     @property
     def allotment(self) -> Allotment:
         """The receipt as its bill has it."""
         return Allotment(self.day, self.premium, self.surcharge, self.credit)
 
 
-def receive_premium(bill: Bill, amount: Fen, day: date, law: Law, bank_reference: str) -> Receipt:
+def receive_premium(
+    bill: Bill, amount: Fen, day: date, law: Law, entry: BankEntry | None = None
+) -> Receipt:
     """Allot a receipt: the premium first, then the surcharge up to the day, the rest is credit."""
     open_premium = Fen(max(0, (bill.premium - bill.received).count))
     to_premium = min(amount, open_premium)
@@ -82,14 +167,14 @@ def receive_premium(bill: Bill, amount: Fen, day: date, law: Law, bank_reference
         surcharge=to_surcharge,
         credit=credit,
         parts=_parts(bill, to_premium, to_surcharge, credit),
-        bank_reference=bank_reference,
+        entry=entry,
         findings=after.findings[:1],
     )
 
 
 def apply_credit(bill: Bill, credit: Mapping[str, Fen], day: date, law: Law) -> Receipt:
     """Pay a bill from credit by pooling area: a receipt of 0 fen (抵缴)."""
-    allotted = receive_premium(bill, total(credit.values()), day, law, "")
+    allotted = receive_premium(bill, total(credit.values()), day, law)
     used = allotted.premium + allotted.surcharge
     taken = _apportion(-used, {area: fen for area, fen in credit.items() if fen})
     return Receipt(
@@ -121,6 +206,32 @@ def give_credit(bill: Bill, day: date) -> Receipt:
             if area.premium
         ),
     )
+
+
+def reverse_receipt(receipt: Receipt, code: int, reason: str) -> Receipt:
+    """The mirror of a receipt or a set-off, on the same day and bill (冲正)."""
+    return replace(
+        receipt,
+        amount=-receipt.amount,
+        premium=-receipt.premium,
+        surcharge=-receipt.surcharge,
+        credit=-receipt.credit,
+        parts=tuple(
+            ReceiptPart(part.pooling_area, -part.premium, -part.surcharge, -part.credit)
+            for part in receipt.parts
+        ),
+        entry=None,
+        id=id_from(receipt.id, "reversal"),
+        findings=(),
+        attempt=0,
+        reversal=Reversal(receipt.id, code, reason),
+    )
+
+
+def after_reversal(bill: Bill) -> Bill:
+    """The bill after one of its receipts was reversed: open again."""
+    state = LIFECYCLE.after(bill.state, "reverse")
+    return replace(bill, state=state, revision=bill.revision + 1)
 
 
 def after_receipt(bill: Bill, receipt: Receipt, law: Law) -> Bill:

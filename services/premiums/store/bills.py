@@ -24,6 +24,7 @@ from services.premiums.domain.lines import Line, LineKind
 from services.premiums.domain.tallies import LineKey
 from services.premiums.store.tables import bills, lines, receipt_parts, receipts
 from services.runtime.rpc.wire import findings_from_json
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
 
@@ -56,7 +57,11 @@ async def find(tx: Transaction, platform: str, month: Month, *, lock: bool = Fal
         bills.c.platform == platform, bills.c.month == month.first_day
     )
     row = (await tx.execute(statement.with_for_update() if lock else statement)).one_or_none()
-    return None if row is None else (await _whole(tx, [row]))[0]
+    if row is None:
+        return None
+    bill = (await _whole(tx, [row]))[0]
+    revisions.note(bill.name, bill)
+    return bill
 
 
 async def find_any(tx: Transaction, platform: str, month: Month) -> bool:
@@ -217,9 +222,15 @@ async def _whole(tx: Transaction, rows: Sequence[sa.Row[tuple[object, ...]]]) ->
     )
     for platform, month, area, amount in await tx.execute(by_area):
         areas[platform, month].setdefault(area, [0, 0])[1] += int(amount)
+    mirror = receipts.alias()
     on_bills = (
         sa.select(receipts)
-        .where(sa.tuple_(receipts.c.platform, receipts.c.month).in_(keys))
+        .where(
+            sa.tuple_(receipts.c.platform, receipts.c.month).in_(keys),
+            # A receipt and its mirror are as if neither had been recorded.
+            receipts.c.reverses.is_(None),
+            ~sa.exists().where(mirror.c.reverses == receipts.c.id),
+        )
         .order_by(receipts.c.receipt_date, receipts.c.create_time, receipts.c.id)
     )
     for row in await tx.execute(on_bills):

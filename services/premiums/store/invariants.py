@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from services.kernel.periods import Month
 from services.premiums.domain.bills import BillState
 from services.premiums.domain.lines import LineKind
 from services.runtime.storage.database import Transaction
@@ -70,7 +71,42 @@ OVERDRAWN_PLATFORMS = """
     ) overdrawn
 """
 
+BANK_PAYMENTS_TWICE = """
+    select coalesce(sum(n - 1), 0) from (
+        select count(*) as n from receipt where account_key is not null
+        group by account_key, receipt_date, number_key, amount_fen, occurrence, attempt
+    ) payments
+"""
+
+WRONG_REVERSALS = """
+    select count(*) from receipt mirror join receipt original on original.id = mirror.reverses
+    where (original.platform, original.month, original.receipt_date, original.amount_fen,
+            original.premium_fen, original.surcharge_fen, original.credit_fen)
+        is distinct from (mirror.platform, mirror.month, mirror.receipt_date, -mirror.amount_fen,
+            -mirror.premium_fen, -mirror.surcharge_fen, -mirror.credit_fen)
+        or original.reverses is not null
+        or exists (select from receipt_part p left join receipt_part m
+            on m.receipt = mirror.id and m.pooling_area = p.pooling_area
+            where p.receipt = original.id and (p.premium_fen, p.surcharge_fen, p.credit_fen)
+                is distinct from (-m.premium_fen, -m.surcharge_fen, -m.credit_fen))
+"""
+
 
 async def count(tx: Transaction, question: str) -> int:
     """The number of rows that one of the questions above counts."""
     return int((await tx.execute(sa.text(question), _NUMBERS)).scalar_one())
+
+
+_RECEIVED = """
+    select to_char(receipt_date, 'YYYY-MM') as month, pooling_area, count(*) as part_count,
+        sum(p.premium_fen + p.surcharge_fen + p.credit_fen)::bigint as received_fen
+    from receipt_part p join receipt r on r.id = p.receipt
+    where receipt_date >= :first and (p.premium_fen, p.surcharge_fen, p.credit_fen) <> (0, 0, 0)
+    group by 1, 2 order by 1, 2
+"""
+
+
+async def list_received(tx: Transaction, first_month: Month) -> list[tuple[str, int, int]]:
+    """Key, count and sum of the parts of receipts, by month of receipt and pooling area."""
+    rows = await tx.execute(sa.text(_RECEIVED), {"first": first_month.first_day})
+    return [(f"{row.month} {row.pooling_area}", row.part_count, row.received_fen) for row in rows]

@@ -11,11 +11,23 @@ import sqlalchemy as sa
 
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
-from services.premiums.domain.receipts import Receipt, ReceiptPart
+from services.kernel.problems import NotFound
+from services.premiums.domain.receipts import (
+    BankEntry,
+    IncomingPayment,
+    Receipt,
+    ReceiptPart,
+    Reversal,
+)
 from services.premiums.store.bills import BillFilter
 from services.premiums.store.tables import receipt_parts, receipts
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
+
+_MIRROR = receipts.alias("mirror")
+# The receipts that another one reverses.
+_REVERSED = sa.select(_MIRROR.c.reverses).where(_MIRROR.c.reverses.is_not(None))
 
 
 class UnevenReceiptError(RuntimeError):
@@ -43,7 +55,9 @@ async def insert(tx: Transaction, receipt: Receipt, now: datetime) -> None:
             premium_fen=receipt.premium.count,
             surcharge_fen=receipt.surcharge.count,
             credit_fen=receipt.credit.count,
-            bank_reference=receipt.bank_reference,
+            **_entry_row(receipt),
+            attempt=receipt.attempt,
+            **_reversal_row(receipt),
             findings=findings_to_json(receipt.findings),
             create_time=now,
         )
@@ -66,17 +80,109 @@ async def insert(tx: Transaction, receipt: Receipt, now: datetime) -> None:
         )
 
 
-async def lock_bank_reference(tx: Transaction, bank_reference: str) -> None:
-    """Lock a bank reference, so that one receipt of it is recorded at a time, for any bill."""
-    lock = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(bank_reference, 0)))
+async def lock_entry(tx: Transaction, payment: IncomingPayment) -> None:
+    """Lock a bank's number on a day, so that one receipt of it is recorded at a time, for any bill.
+
+    The same lock for each occurrence, which are counted without a gap.
+    """
+    account, number = payment.entry.keys
+    key = f"{account}/{payment.day}/{number}"
+    lock = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(key, 0)))
     await tx.execute(lock)
 
 
-async def find_by_bank_reference(tx: Transaction, bank_reference: str) -> Receipt | None:
-    """The receipt with a bank reference; None if there is none."""
-    statement = sa.select(receipts).where(receipts.c.bank_reference == bank_reference)
-    matches = await _with_parts(tx, (await tx.execute(statement)).all())
-    return matches[0] if matches else None
+async def list_by_entry(tx: Transaction, payment: IncomingPayment) -> list[Receipt]:
+    """The receipts of a payment's account, day and number, in any spelling."""
+    account, number = payment.entry.keys
+    statement = (
+        sa.select(receipts)
+        .where(
+            receipts.c.account_key == account,
+            receipts.c.receipt_date == payment.day,
+            receipts.c.number_key == number,
+            receipts.c.id.not_in(_REVERSED),
+        )
+        .order_by(receipts.c.occurrence, receipts.c.amount_fen)
+    )
+    found = await _with_parts(tx, (await tx.execute(statement)).all())
+    revisions.note(f"receipts of {payment.day}", [receipt.id for receipt in found])
+    return found
+
+
+async def count_reversed(tx: Transaction, payment: IncomingPayment) -> int:
+    """How many receipts of a payment with its occurrence were reversed."""
+    account, number = payment.entry.keys
+    statement = (
+        sa.select(sa.func.count())
+        .select_from(receipts)
+        .where(
+            receipts.c.account_key == account,
+            receipts.c.receipt_date == payment.day,
+            receipts.c.number_key == number,
+            receipts.c.amount_fen == payment.amount.count,
+            receipts.c.occurrence == payment.entry.occurrence,
+            receipts.c.id.in_(_REVERSED),
+        )
+    )
+    return int((await tx.execute(statement)).scalar_one())
+
+
+async def get(tx: Transaction, receipt_id: str) -> Receipt:
+    """A receipt; raises NotFound."""
+    rows = (await tx.execute(sa.select(receipts).where(receipts.c.id == receipt_id))).all()
+    if not rows:
+        raise NotFound(name=f"premiumReceipts/{receipt_id}")
+    (receipt,) = await _with_parts(tx, rows)
+    return receipt
+
+
+async def find_reversal(tx: Transaction, receipt_id: str) -> str:
+    """The id of the receipt that reverses another; empty if none does."""
+    statement = sa.select(receipts.c.id).where(receipts.c.reverses == receipt_id)
+    return (await tx.execute(statement)).scalar_one_or_none() or ""
+
+
+async def find_later(tx: Transaction, receipt: Receipt) -> str:
+    """The newest receipt that was recorded on the same bill later and stands; empty if none."""
+    own = sa.select(receipts.c.seq).where(receipts.c.id == receipt.id).scalar_subquery()
+    statement = (
+        sa.select(receipts.c.id)
+        .where(
+            receipts.c.platform == receipt.platform,
+            receipts.c.month == receipt.month.first_day,
+            receipts.c.seq > own,
+            receipts.c.reverses.is_(None),
+            receipts.c.id.not_in(_REVERSED),
+        )
+        .order_by(receipts.c.seq.desc())
+        .limit(1)
+    )
+    later = (await tx.execute(statement)).scalar_one_or_none() or ""
+    revisions.note(f"{receipt.bill}/receipts", later)
+    return later
+
+
+def _reversal_row(receipt: Receipt) -> dict[str, Any]:
+    if receipt.reversal is None:
+        return {}
+    return {
+        "reverses": receipt.reversal.receipt,
+        "reversal_code": receipt.reversal.code,
+        "reversal_reason": receipt.reversal.reason,
+    }
+
+
+def _entry_row(receipt: Receipt) -> dict[str, Any]:
+    if receipt.entry is None:
+        return {}
+    account, number = receipt.entry.keys
+    return {
+        "account": receipt.entry.account,
+        "account_key": account,
+        "bank_reference": receipt.entry.number,
+        "number_key": number,
+        "occurrence": receipt.entry.occurrence,
+    }
 
 
 async def list_by_day(
@@ -136,9 +242,15 @@ async def _with_parts(tx: Transaction, rows: Sequence[sa.Row[tuple[object, ...]]
             surcharge=Fen(row.surcharge_fen),
             credit=Fen(row.credit_fen),
             parts=tuple(parts[row.id]),
-            bank_reference=row.bank_reference,
+            entry=BankEntry(row.account, row.bank_reference, row.occurrence)
+            if row.bank_reference
+            else None,
             id=row.id,
             findings=findings_from_json(row.findings),
+            attempt=row.attempt,
+            reversal=Reversal(row.reverses, row.reversal_code, row.reversal_reason)
+            if row.reverses
+            else None,
         )
         for row in rows
     ]

@@ -149,9 +149,31 @@ receipts = sa.Table(
     _fen("premium_fen"),
     _fen("surcharge_fen"),
     _fen("credit_fen"),
-    sa.Column("bank_reference", sa.Text, unique=True),
+    # The bank's entry as recorded, and what all its spellings have in common; none for a set-off.
+    sa.Column("account", sa.Text),
+    sa.Column("account_key", sa.Text),
+    sa.Column("bank_reference", sa.Text),
+    sa.Column("number_key", sa.Text),
+    sa.Column("occurrence", sa.Integer),
+    # How many receipts of this payment were reversed before.
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    # The receipt that this one reverses.
+    sa.Column("reverses", sa.Text, sa.ForeignKey("premiums.receipt.id"), unique=True),
+    sa.Column("reversal_code", sa.SmallInteger),
+    sa.Column("reversal_reason", sa.Text),
+    sa.Column("seq", sa.BigInteger, sa.Identity(always=True)),
     sa.Column("findings", JSONB, nullable=False),
     sa.Column("create_time", _MOMENT, nullable=False),
+)
+sa.Index(
+    "receipt_of_bank",
+    receipts.c.account_key,
+    receipts.c.receipt_date,
+    receipts.c.number_key,
+    receipts.c.amount_fen,
+    receipts.c.occurrence,
+    receipts.c.attempt,
+    unique=True,
 )
 sa.Index("ix_premiums_receipt_platform", receipts.c.platform, receipts.c.month)
 sa.Index("ix_premiums_receipt_receipt_date", receipts.c.receipt_date, receipts.c.id)

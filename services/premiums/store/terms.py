@@ -17,6 +17,7 @@ from services.premiums.domain.lines import LineKind
 from services.premiums.domain.terms import Term, TermKind
 from services.premiums.store.tables import lines, receipts, terms
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
 
@@ -54,7 +55,11 @@ async def list_of_platforms(tx: Transaction, platforms: Iterable[str]) -> list[T
         .where(terms.c.platform == sa.any_(codes))
         .order_by(terms.c.since_date, terms.c.seq)
     )
-    return [_term(row) for row in await tx.execute(statement)]
+    found = [_term(row) for row in await tx.execute(statement)]
+    for platform in platforms:
+        newest = max((term.seq for term in found if term.platform == platform), default=0)
+        revisions.note(f"platforms/{platform}/premiumTerms", newest)
+    return found
 
 
 async def list_newest_first(
@@ -93,7 +98,9 @@ async def get_window_figures(
     )
     month_count, order_count = (await tx.execute(worked)).one()
     premium = (await tx.execute(received)).scalar_one()
-    return WindowFigures(Fen(int(premium)), int(month_count), int(order_count))
+    figures = WindowFigures(Fen(int(premium)), int(month_count), int(order_count))
+    revisions.note(f"platforms/{platform}/premiumBills", figures)
+    return figures
 
 
 def _term(row: sa.Row[tuple[object, ...]]) -> Term:

@@ -6,7 +6,8 @@ from services.runtime.storage.migrate import (
     allow,
     append_only,
     create_runtime_tables,
-    enable_platform_isolation,
+    isolate,
+    of_platform,
 )
 
 revision = "premiums_0001"
@@ -123,16 +124,36 @@ TABLES = (
         platform text not null,
         month date not null,
         receipt_date date not null,
-        amount_fen bigint not null check (amount_fen >= 0),
+        amount_fen bigint not null,
         premium_fen bigint not null,
-        surcharge_fen bigint not null check (surcharge_fen >= 0),
+        surcharge_fen bigint not null,
         credit_fen bigint not null,
-        bank_reference text unique,
+        account text,
+        account_key text check (account_key <> ''),
+        bank_reference text,
+        number_key text check (number_key <> ''),
+        occurrence integer check (occurrence > 0),
         findings jsonb not null,
         create_time timestamptz not null,
+        -- How many receipts of this payment were reversed before.
+        attempt integer not null default 0 check (attempt >= 0),
+        -- The receipt that this one reverses, its mirror; each is reversed once.
+        reverses text unique references receipt,
+        reversal_code smallint check (reversal_code > 0),
+        reversal_reason text check (reversal_reason <> ''),
+        seq bigint generated always as identity,
         check (amount_fen = premium_fen + surcharge_fen + credit_fen),
-        check ((bank_reference is null) = (amount_fen = 0))
+        check (num_nulls(account, account_key, bank_reference, number_key, occurrence)
+            = case when amount_fen <= 0 then 5 else 0 end),
+        check (num_nulls(reverses, reversal_code, reversal_reason) in (0, 3)),
+        check (amount_fen = 0 or (amount_fen < 0) = (reverses is not null)),
+        check (surcharge_fen = 0 or (surcharge_fen < 0) = (reverses is not null))
     )
+    """,
+    # One payment at the bank is one receipt, in whatever spelling.
+    """
+    create unique index receipt_of_bank on receipt
+        (account_key, receipt_date, number_key, amount_fen, occurrence, attempt)
     """,
     "create index ix_premiums_receipt_platform on receipt (platform, month)",
     "create index ix_premiums_receipt_receipt_date on receipt (receipt_date, id)",
@@ -207,4 +228,4 @@ def upgrade() -> None:
     # The premium of a bill never changes; only its state does.
     allow("bill", "SELECT", "INSERT", "UPDATE (state, revision)")
     for table in OF_A_PLATFORM:
-        enable_platform_isolation(table)
+        isolate(table, of_platform())
