@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import grpc
-from oip.claims.v1 import claims_pb2_grpc
+from oip.claims.v1 import accidents_pb2_grpc, claims_pb2_grpc
 
-from services.claims.api import ClaimApi
+from services.claims.api import AccidentApi, ClaimApi
 from services.claims.consumers import HANDLERS
-from services.claims.invariants import INVARIANTS, verify
-from services.runtime.service.context import Service, ServiceContext
+from services.claims.domain.law import LAW
+from services.claims.events import GUARDS, month_ended
+from services.claims.invariants import INVARIANTS, figures, verify
+from services.runtime.service.context import MonthEnd, Service, ServiceContext
 from services.runtime.service.serve import run
 
 
 def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     """Add the RPCs to a server."""
     claims_pb2_grpc.add_ClaimServiceServicer_to_server(ClaimApi(context), server)
+    accidents_pb2_grpc.add_AccidentServiceServicer_to_server(AccidentApi(context), server)
 
 
 SERVICE = Service(
-    name="claims", register=register, handlers=HANDLERS, invariants=INVARIANTS, verify=verify
+    "claims",
+    register,
+    HANDLERS,
+    INVARIANTS,
+    verify,
+    guards=GUARDS,
+    figures=figures,
+    law=LAW,
+    month_end=MonthEnd(month_ended),
 )
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -17,6 +18,7 @@ from services.kernel import names
 from services.kernel.lawbook import Law
 from services.kernel.periods import civil_day
 from services.kernel.scheme import Industry
+from services.runtime.rpc.access import as_service_alone
 from services.runtime.rpc.client import Channels
 from services.runtime.rpc.wire import date_from_wire, moment_from_wire, moment_to_wire
 
@@ -28,7 +30,8 @@ async def enrolments_of(channels: Channels, worker: int) -> tuple[Enrolment, ...
     stub = channels.stub(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment")
     name = names.name("workers", worker)
     try:
-        answer = await stub.GetWorker(enrolment_pb2.GetWorkerRequest(name=name))
+        with as_service_alone():  # of all platforms, whoever files
+            answer = await stub.GetWorker(enrolment_pb2.GetWorkerRequest(name=name))
     except grpc.aio.AioRpcError as error:
         if error.code() is grpc.StatusCode.NOT_FOUND:
             raise WorkerUnknown(worker=name) from None
@@ -37,32 +40,41 @@ async def enrolments_of(channels: Channels, worker: int) -> tuple[Enrolment, ...
         Enrolment(
             names.parse(enrolment.platform, "platforms", field="platform")[0],
             date_from_wire(enrolment.enrol_date, "enrol_date"),
+            civil_day(moment_from_wire(enrolment.create_time, "create_time")),
         )
         for enrolment in answer.enrolments
     )
 
 
 async def orders_near(channels: Channels, claim: Claim, law: Law) -> tuple[OrderEvidence, ...]:
-    """The worker's orders near the accident, across all platforms, with their late revisions.
+    """The worker's orders near the accident, across all platforms, with their later revisions.
 
     Orders chooses the decisive revision of each; whether one was under way is for claims to say.
     """
     stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
     hours = law.count("order_search_margin_hours", claim.accident_day, claim.place_of_injury)
-    answer = await stub.FindOrders(
-        orders_pb2.FindOrdersRequest(
-            worker=names.name("workers", claim.worker),
-            moment=moment_to_wire(claim.accident_time),
-            margin=Duration(seconds=hours * 3600),
-        )
+    request = orders_pb2.FindOrdersRequest(
+        worker=names.name("workers", claim.worker),
+        moment=moment_to_wire(claim.accident_time),
+        margin=Duration(seconds=hours * 3600),
     )
-    records = []
-    for order in answer.orders:
-        records.append(_order(order.record, law, claim.worker))
-        records += [
-            _order(late, law, claim.worker, is_supplementary=True) for late in order.late_revisions
-        ]
-    return tuple(records)
+    with as_service_alone():  # of all platforms and areas, whoever asks
+        answer = await stub.FindOrders(request)
+    return tuple(
+        record for order in answer.orders for record in order_evidence(order, law, claim.worker)
+    )
+
+
+def order_evidence(
+    order: orders_pb2.FindOrdersResponse.FoundOrder, law: Law, worker: int
+) -> list[OrderEvidence]:
+    """An order as evidence: the worker's leg by the decisive revision, then the later revisions."""
+    decisive, ended = _order(order.record, law, worker), order.HasField("leg_end_time")
+    leg_end = moment_from_wire(order.leg_end_time, "leg_end_time") if ended else None
+    return [
+        replace(decisive, end_time=leg_end),
+        *(_order(later, law, worker, is_supplementary=True) for later in order.later_revisions),
+    ]
 
 
 async def freeze_orders(channels: Channels, worker: int, moment: datetime, holder: str) -> None:

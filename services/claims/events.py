@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
 
+from google.protobuf.message import Message
 from oip.claims.v1 import claims_pb2, events_pb2
+from oip.type.v1 import type_pb2
 
+from services.claims.domain.accidents import AnswerCode
 from services.claims.domain.claim import Claim
 from services.claims.domain.confirmation import Decision
 from services.kernel.names import name
-from services.kernel.scheme import Survivor
-from services.runtime.rpc.wire import date_to_wire, enum_number
+from services.runtime.rpc.survivors import survivor_to_wire
+from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire
+from services.runtime.service.context import Guard
+
+
+def _determined(event: events_pb2.ClaimDetermined) -> str:
+    outcome = claims_pb2.Determination.Outcome.Name(event.outcome)
+    return f"{event.claim}, revision {event.revision}: {outcome}"
+
+
+def _revoked(event: events_pb2.DeterminationRevoked) -> str:
+    return f"{event.claim}, revision {event.revision}: determination withdrawn"
+
+
+def _merged(event: events_pb2.ClaimsMerged) -> str:
+    return f"{event.merged_claim}, revision {event.revision}: merged into {event.claim}"
+
+
+# Lost in a restore, these keep the same claim from being decided otherwise.
+GUARDS: Mapping[type[Message], Guard] = {
+    events_pb2.ClaimDetermined: Guard("claim", _determined),
+    events_pb2.DeterminationRevoked: Guard("claim", _revoked),
+    events_pb2.ClaimsMerged: Guard("merged_claim", _merged),
+}
 
 
 def claim_determined(claim: Claim, decision: Decision, day: date) -> events_pb2.ClaimDetermined:
-    """A claim was determined on a day; charges, place and industry are set if it is confirmed."""
+    """A claim was determined on a day; platform, place and industry are set if it is confirmed."""
     event = events_pb2.ClaimDetermined(
         claim=claim.name,
         revision=claim.revision,
@@ -27,14 +53,13 @@ def claim_determined(claim: Claim, decision: Decision, day: date) -> events_pb2.
         disability_expected=decision.disability_expected,
         survivors=[survivor_to_wire(survivor) for survivor in claim.survivors],
         determine_date=date_to_wire(day),
+        accident=name("accidents", claim.accident),
+        situation=enum_number(claim.situation.value),
     )
     if claim.death_date is not None:
         event.death_date.CopyFrom(date_to_wire(claim.death_date))
     if decision.attribution is not None:
-        event.charges.extend(
-            events_pb2.ClaimDetermined.Charge(platform=name("platforms", platform), percent=percent)
-            for platform, percent in decision.attribution.by_platform()
-        )
+        event.platform = name("platforms", decision.attribution.platform)
     return event
 
 
@@ -43,14 +68,20 @@ def determination_revoked(claim: Claim) -> events_pb2.DeterminationRevoked:
     return events_pb2.DeterminationRevoked(claim=claim.name, revision=claim.revision)
 
 
-def survivor_to_wire(survivor: Survivor) -> claims_pb2.Survivor:
-    """Someone the deceased supported, as messages carry them."""
-    assert survivor.birth_date is not None, survivor.survivor_id
-    return claims_pb2.Survivor(
-        survivor_id=survivor.survivor_id,
-        relation=enum_number(survivor.relation.value),
-        birth_date=date_to_wire(survivor.birth_date),
-        totally_disabled=survivor.totally_disabled,
-        alone=survivor.alone,
-        male=survivor.male,
+def claims_merged(
+    surviving: Claim, merged: Claim, code: AnswerCode, now: datetime
+) -> events_pb2.ClaimsMerged:
+    """Two claims turned out to be about one accident."""
+    return events_pb2.ClaimsMerged(
+        claim=surviving.name,
+        merged_claim=merged.name,
+        accident=name("accidents", surviving.accident),
+        merge_time=moment_to_wire(now),
+        reason=code.name,
+        revision=merged.revision,
     )
+
+
+def month_ended(summary: type_pb2.MonthSummary) -> events_pb2.MonthEnded:
+    """A month ended with what the summary counts."""
+    return events_pb2.MonthEnded(summary=summary)

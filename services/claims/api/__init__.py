@@ -1,5 +1,6 @@
 """Entrance for RPC: parse, ask others, open the transaction, call a command, format."""
 
+from services.claims.api.accidents import AccidentApi
 from services.claims.api.servicer import ClaimApi
 
-__all__ = ["ClaimApi"]
+__all__ = ["AccidentApi", "ClaimApi"]

@@ -8,8 +8,9 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from oip.claims.v1 import claims_pb2
+from oip.claims.v1 import accidents_pb2, claims_pb2
 
+from services.claims.domain.accidents import AnswerCode, Reasons
 from services.claims.domain.case import Enquiry, Exclusion, Judgement
 from services.claims.domain.claim import (
     Claim,
@@ -17,27 +18,28 @@ from services.claims.domain.claim import (
     ClaimState,
     Enrolment,
     Situation,
+    require_in_scheme,
     require_possible,
 )
 from services.claims.domain.due_dates import SmallInjury
 from services.claims.domain.evidence import Document, DocumentKind
+from services.claims.domain.law import LAW
 from services.claims.domain.problems import WorkerUnknown
 from services.claims.domain.reports import AccidentReport
 from services.claims.store.claims import QueueFilter
+from services.claims.store.filings import FilingFilter
 from services.kernel import names
 from services.kernel.identifiers import is_division
-from services.kernel.periods import civil_day
+from services.kernel.money import Fen
 from services.kernel.problems import Malformed
-from services.kernel.scheme import Industry, Relation, Survivor
+from services.kernel.scheme import Industry, Survivor
 from services.runtime.rpc.access import Caller
-from services.runtime.rpc.wire import date_from_wire, fen_from_wire, moment_from_wire
+from services.runtime.rpc.survivors import survivors_from_wire
+from services.runtime.rpc.wire import date_from_wire, moment_from_wire
 
 E = TypeVar("E", bound=Enum)
 
-TEXT_LENGTH_MAX = 4000
-TITLE_LENGTH_MAX = 200
 HASH_BYTES = 32
-JUDGEMENTS_MAX = 50
 WORKER_DIGITS_MAX = 18
 
 
@@ -60,13 +62,13 @@ def report(
     """An accident report, but for the worker's platforms."""
     accident = moment_from_wire(request.accident_time, "accident_time")
     require_possible(accident, request.place_of_injury, None, 0, now)
-    text(request.description, "description")
+    require_in_scheme(accident, LAW)
     return AccidentReport(
-        id=names.id_from(request.request_id, "accidentReports", caller.scope),
+        id=names.id_from(request.request_id, "accidentReports", caller.key),
         worker=worker_id(request.worker),
         accident_time=accident,
         place_of_injury=request.place_of_injury,
-        platforms=(),
+        platforms=(caller.platform,) if caller.is_platform else (),
         reported_late=False,
         create_time=now,
     )
@@ -79,14 +81,14 @@ def claim(request: claims_pb2.CreateClaimRequest, caller: Caller, now: datetime)
         date_from_wire(request.death_date, "death_date") if request.HasField("death_date") else None
     )
     require_possible(accident, request.place_of_injury, death, len(request.survivors), now)
-    text(request.description, "description")
+    require_in_scheme(accident, LAW)
     accident_report = request.accident_report
     if accident_report:
         (accident_report,) = names.parse(
             accident_report, "accidentReports", field="accident_report"
         )
     return Claim(
-        id=names.id_from(request.request_id, "claims", caller.scope),
+        id=names.id_from(request.request_id, "claims", caller.key),
         claimant_kind=_claimant(request.claimant_kind, caller),
         worker=worker_id(request.worker),
         accident_time=accident,
@@ -96,8 +98,9 @@ def claim(request: claims_pb2.CreateClaimRequest, caller: Caller, now: datetime)
         clock=None,
         create_time=now,
         death_date=death,
-        survivors=_survivors(request.survivors, civil_day(now)),
+        survivors=survivors_from_wire(request.survivors),
         accident_report=accident_report,
+        filed_by=caller.platform if caller.is_platform else "",
     )
 
 
@@ -106,8 +109,11 @@ def own_enrolments(
 ) -> tuple[Enrolment, ...]:
     """The enrolments, if the caller may act for the worker.
 
-    To a platform, another platform's worker is as unknown as one who does not exist.
+    To a platform, another platform's worker is as unknown as one who does not exist; to an agent,
+    any but its own person.
     """
+    if caller.person and caller.person != worker:
+        raise WorkerUnknown(worker=worker)
     platforms = {enrolment.platform for enrolment in enrolments}
     if caller.is_platform and caller.platform not in platforms:
         raise WorkerUnknown(worker=worker)
@@ -117,26 +123,29 @@ def own_enrolments(
 def document(request: claims_pb2.AddEvidenceRequest, caller: Caller, now: datetime) -> Document:
     """A document for a claim."""
     if len(request.content_hash) != HASH_BYTES:
-        raise Malformed.of("content_hash", "send the SHA-256 of the document, 32 bytes")
-    if len(request.title) > TITLE_LENGTH_MAX:
-        raise Malformed.of("title", f"write at most {TITLE_LENGTH_MAX} characters")
+        raise Malformed.of(
+            "content_hash",
+            "send the SHA-256 of the document, 32 bytes",
+            "请提供文件的 SHA-256 (32 字节)",
+        )
     owner = claim_id(request.claim, "claim")
     return Document(
-        id=names.id_from(request.request_id, "evidence", owner, caller.scope),
+        id=names.id_from(request.request_id, "evidence", owner, caller.key),
         claim_id=owner,
         kind=one_of(DocumentKind, request.kind, "kind"),
         content_hash=request.content_hash,
         create_time=now,
         title=request.title,
+        platform=caller.platform if caller.is_platform else "",
     )
 
 
 def death(
-    request: claims_pb2.RecordDeathRequest, now: datetime
+    request: claims_pb2.RecordDeathRequest,
 ) -> tuple[date, tuple[Survivor, ...]]:
     """A day of death and who was supported."""
     day = date_from_wire(request.death_date, "death_date")
-    return day, _survivors(request.survivors, civil_day(now))
+    return day, survivors_from_wire(request.survivors)
 
 
 def small_injury(request: claims_pb2.AcceptClaimRequest) -> SmallInjury | None:
@@ -145,7 +154,7 @@ def small_injury(request: claims_pb2.AcceptClaimRequest) -> SmallInjury | None:
         return None
     small = request.small_injury
     return SmallInjury(
-        fen_from_wire(small.treatment_cost_fen, "small_injury.treatment_cost_fen"),
+        Fen(small.treatment_cost_fen),
         small.hospital_stay,
         small.appraisal_expected,
     )
@@ -161,10 +170,25 @@ def queue_filter(request: claims_pb2.ListClaimsRequest) -> QueueFilter:
     )
 
 
+def filing_filter(request: accidents_pb2.ListFilingsRequest) -> FilingFilter:
+    """Which filings to list."""
+    owner = claim_id(request.claim, "claim") if request.claim else ""
+    return FilingFilter(owner, request.open_only)
+
+
+def reasons(
+    request: accidents_pb2.AnswerFilingRequest | accidents_pb2.MergeClaimsRequest,
+) -> Reasons:
+    """Why filings are about one accident or two."""
+    return Reasons(one_of(AnswerCode, request.code, "code"), request.reason)
+
+
 def enquiry(message: claims_pb2.DetermineClaimRequest.Enquiry) -> Enquiry:
     """What the enquiry found."""
     if message.pooling_area and not is_division(message.pooling_area):
-        raise Malformed.of("enquiry.pooling_area", "write a division code of six digits")
+        raise Malformed.of(
+            "enquiry.pooling_area", "write a division code of six digits", "请填写六位行政区划代码"
+        )
     return Enquiry(
         harm_established=message.harm_established,
         exclusions=frozenset(
@@ -191,27 +215,7 @@ def judgements(
     messages: Iterable[claims_pb2.DetermineClaimRequest.Judgement],
 ) -> tuple[Judgement, ...]:
     """The adjudicator's answers."""
-    answers = tuple(
-        Judgement(message.finding, message.met, text(message.reason, "judgements.reason"))
-        for message in messages
-    )
-    if len(answers) > JUDGEMENTS_MAX:
-        raise Malformed.of("judgements", f"send at most {JUDGEMENTS_MAX}")
-    return answers
-
-
-def reason(value: str) -> str:
-    """A reason, which may not be empty."""
-    if not value.strip():
-        raise Malformed.of("reason", "give the reason in one sentence")
-    return text(value, "reason")
-
-
-def text(value: str, field: str) -> str:
-    """A text of bounded length."""
-    if len(value) > TEXT_LENGTH_MAX:
-        raise Malformed.of(field, f"write at most {TEXT_LENGTH_MAX:,} characters")
-    return value
+    return tuple(Judgement(message.finding, message.met, message.reason) for message in messages)
 
 
 def one_of(kinds: type[E], number: int, field: str) -> E:
@@ -220,7 +224,7 @@ def one_of(kinds: type[E], number: int, field: str) -> E:
         return kinds(number)
     except ValueError:
         choice = ", ".join(kind.name for kind in kinds)
-        raise Malformed.of(field, f"choose one of {choice}") from None
+        raise Malformed.of(field, f"choose one of {choice}", f"请从 {choice} 中选择") from None
 
 
 def _claimant(number: int, caller: Caller) -> ClaimantKind:
@@ -228,36 +232,12 @@ def _claimant(number: int, caller: Caller) -> ClaimantKind:
         return ClaimantKind.PLATFORM
     kind = one_of(ClaimantKind, number, "claimant_kind")
     if caller.is_platform:
-        raise Malformed.of("claimant_kind", "a platform files for itself; choose PLATFORM")
+        raise Malformed.of(
+            "claimant_kind",
+            "a platform files for itself; choose PLATFORM",
+            "平台企业只能以自身名义申请; 请选择 PLATFORM",
+        )
     return kind
-
-
-def _survivors(messages: Iterable[claims_pb2.Survivor], today: date) -> tuple[Survivor, ...]:
-    survivors, ids = [], set()
-    for message in messages:
-        survivor = _survivor(message, today)
-        survivors.append(survivor)
-        ids.add(survivor.survivor_id)
-    if len(ids) != len(survivors):
-        raise Malformed.of("survivors.survivor_id", "choose a different id for each survivor")
-    return tuple(survivors)
-
-
-def _survivor(message: claims_pb2.Survivor, today: date) -> Survivor:
-    (survivor_id,) = names.parse(
-        f"survivors/{message.survivor_id}", "survivors", field="survivors.survivor_id"
-    )
-    birth_date = date_from_wire(message.birth_date, "survivors.birth_date")
-    if birth_date > today:
-        raise Malformed.of("survivors.birth_date", "lies in the future")
-    return Survivor(
-        survivor_id=survivor_id,
-        relation=one_of(Relation, message.relation, "survivors.relation"),
-        birth_date=birth_date,
-        totally_disabled=message.totally_disabled,
-        alone=message.alone,
-        male=message.male,
-    )
 
 
 def _moment(message: Any, field: str) -> datetime | None:

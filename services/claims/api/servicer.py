@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import date, datetime
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from google.protobuf.message import Message
 from oip.claims.v1 import claims_pb2, claims_pb2_grpc
@@ -21,6 +21,7 @@ from services.claims.api.format import (
     report_message,
     show_alerts,
     show_claim,
+    show_filed,
 )
 from services.claims.commands import claims as claim_commands
 from services.claims.commands import determinations as determination_commands
@@ -41,19 +42,15 @@ from services.runtime.base.clock import today
 from services.runtime.base.holidays import work_calendar
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
-from services.runtime.rpc.wire import (
-    Context,
-    date_from_wire,
-    moment_to_wire,
-)
+from services.runtime.rpc.wire import Context, date_from_wire, moment_to_wire
 from services.runtime.service.context import CommandContext, ServiceContext
 from services.runtime.service.requests import change, change_after, change_ahead, read
-from services.runtime.storage import audit
 from services.runtime.storage.database import Transaction
 
-R = TypeVar("R")
 # A command on a claim, with the context of the running call.
 ClaimWork: TypeAlias = Callable[[Transaction, CommandContext], Awaitable[Claim]]
+# A claim as filed, with the order records near its moment.
+FiledClaim: TypeAlias = tuple[Claim, tuple[OrderEvidence, ...]]
 
 TAKE_IN_ORDER_RECORDS = "oip.claims.v1.TakeInOrderRecords"
 
@@ -73,10 +70,9 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
 
         async def ask() -> AccidentReport:
             enrolments = await clients.enrolments_of(channels, report.worker)
-            own = parse.own_enrolments(enrolments, caller(), request.worker)
+            parse.own_enrolments(enrolments, caller(), request.worker)
             await clients.freeze_orders(channels, report.worker, report.accident_time, report.name)
-            platforms = {enrolment.platform for enrolment in own}
-            return replace(report, platforms=tuple(sorted(platforms)))
+            return report
 
         async def work(tx: Transaction, complete: AccidentReport) -> claims_pb2.AccidentReport:
             reported = await report_commands.report_accident(
@@ -91,27 +87,32 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
     async def CreateClaim(
         self, request: claims_pb2.CreateClaimRequest, context: Context
     ) -> claims_pb2.Claim:
-        """File a claim with the order records near the accident as its evidence."""
+        """File a claim; the answer is the claim of the accident, which may have one already."""
         channels = self._context.channels
         claim = parse.claim(request, caller(), self._context.clock.now())
 
-        async def ask() -> ClaimWork:
+        async def ask() -> FiledClaim:
             enrolments, orders = await asyncio.gather(
                 clients.enrolments_of(channels, claim.worker), self._orders_near(claim)
             )
             own = parse.own_enrolments(enrolments, caller(), request.worker)
             await clients.freeze_orders(channels, claim.worker, claim.accident_time, claim.name)
-            complete = replace(claim, enrolments=own)
-            return lambda tx, command: claim_commands.create_claim(
-                tx, command, complete, request.description, orders
-            )
+            return replace(claim, enrolments=own), orders
 
-        return await self._change_after(request, claim.name, ask)
+        async def work(tx: Transaction, filed: FiledClaim) -> claims_pb2.Claim:
+            complete, orders = filed
+            filing = await claim_commands.create_claim(
+                tx, self._context.command(), complete, request.description, orders
+            )
+            return await show_filed(tx, self._context.cipher, self._view(), filing)
+
+        response = claims_pb2.Claim
+        return await change_after(self._context, request, response, ask, work, resource=claim.name)
 
     async def GetClaim(
         self, request: claims_pb2.GetClaimRequest, context: Context
     ) -> claims_pb2.Claim:
-        """One claim. Reading what was written of the accident is audited."""
+        """One claim."""
         claim_id, view = parse.claim_id(request.name), self._view()
         cipher = self._context.cipher
 
@@ -119,15 +120,13 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
             claim, description = await claim_store.get_with_description(tx, cipher, claim_id)
             message = await show_claim(tx, cipher, view, claim)
             report = await report_store.find(tx, claim.accident_report)
-            report_time = claim.create_time if report is None else report.create_time
-            message.report_time.CopyFrom(moment_to_wire(report_time))
+            message.report_time.CopyFrom(moment_to_wire((report or claim).create_time))
             if view.sees_description:
                 message.description = description
-                message.alerts.extend(await show_alerts(tx, view, claim))
-                await self._audit_reading(tx, request, request.name)
+                message.alerts.extend(await show_alerts(tx, cipher, view, claim))
             return message
 
-        return await self._audited_read(work)
+        return await read(self._context, work)
 
     async def ListClaims(
         self, request: claims_pb2.ListClaimsRequest, context: Context
@@ -178,7 +177,7 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
     async def ListEvidence(
         self, request: claims_pb2.ListEvidenceRequest, context: Context
     ) -> claims_pb2.ListEvidenceResponse:
-        """The documents of a claim, oldest first; reading them is audited."""
+        """The documents of a claim, oldest first."""
         claim_id, cipher = parse.claim_id(request.claim, "claim"), self._context.cipher
         page = page_of(request, datetime, str)
 
@@ -187,7 +186,6 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
             documents = await evidence_store.list_of_claim(
                 tx, cipher, claim_id, after=page.after, size=page.size
             )
-            await self._audit_reading(tx, request, f"{request.claim}/evidence")
             return claims_pb2.ListEvidenceResponse(
                 evidence=[document_message(document) for document in documents],
                 next_page_token=page.next_token(
@@ -195,14 +193,14 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
                 ),
             )
 
-        return await self._audited_read(work)
+        return await read(self._context, work)
 
     async def RecordDeath(
         self, request: claims_pb2.RecordDeathRequest, context: Context
     ) -> claims_pb2.Claim:
         """Record that the worker died of the injury, and who was supported."""
         claim_id = parse.claim_id(request.name)
-        day, survivors = parse.death(request, self._context.clock.now())
+        day, survivors = parse.death(request)
         return await self._change(
             request,
             request.name,
@@ -238,7 +236,7 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
         self, request: claims_pb2.StayClaimRequest, context: Context
     ) -> claims_pb2.Claim:
         """Stop the time while another body decides."""
-        claim_id, reason = parse.claim_id(request.name), parse.reason(request.reason)
+        claim_id, reason = parse.claim_id(request.name), request.reason
         return await self._change(
             request,
             request.name,
@@ -322,7 +320,7 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
         self, request: claims_pb2.RevokeDeterminationRequest, context: Context
     ) -> claims_pb2.Claim:
         """Withdraw a mistaken determination; both versions are kept."""
-        claim_id, reason = parse.claim_id(request.name), parse.reason(request.reason)
+        claim_id, reason = parse.claim_id(request.name), request.reason
         return await self._change(
             request,
             request.name,
@@ -336,24 +334,21 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
     async def _change(self, request: Message, resource: str, work: ClaimWork) -> claims_pb2.Claim:
         """Change a claim and answer with it."""
 
-        async def change_and_show(tx: Transaction) -> claims_pb2.Claim:
+        async def show(tx: Transaction) -> claims_pb2.Claim:
             return await self._show(tx, await work(tx, self._context.command()))
 
-        return await change(
-            self._context, request, claims_pb2.Claim, change_and_show, resource=resource
-        )
+        return await change(self._context, request, claims_pb2.Claim, show, resource=resource)
 
     async def _change_after(
         self, request: Message, resource: str, ask: Callable[[], Awaitable[ClaimWork]]
     ) -> claims_pb2.Claim:
         """Like `_change`, once `ask` has got from other services what the command needs."""
 
-        async def change_and_show(tx: Transaction, work: ClaimWork) -> claims_pb2.Claim:
+        async def show(tx: Transaction, work: ClaimWork) -> claims_pb2.Claim:
             return await self._show(tx, await work(tx, self._context.command()))
 
-        return await change_after(
-            self._context, request, claims_pb2.Claim, ask, change_and_show, resource=resource
-        )
+        response = claims_pb2.Claim
+        return await change_after(self._context, request, response, ask, show, resource=resource)
 
     async def _take_in_order_records(self, request: Message, claim: Claim) -> None:
         orders = await self._orders_near(claim)
@@ -379,21 +374,6 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
     async def _orders_near(self, claim: Claim) -> tuple[OrderEvidence, ...]:
         law = law_as_known(today(self._context.clock))
         return await clients.orders_near(self._context.channels, claim, law)
-
-    async def _audited_read(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        """Read in a transaction that can write who read."""
-        async with self._context.database.begin(caller().scope) as tx:
-            return await work(tx)
-
-    async def _audit_reading(self, tx: Transaction, request: Message, resource: str) -> None:
-        """Record who read personal data, in the transaction of the reading."""
-        await audit.append(
-            tx,
-            now=self._context.clock.now(),
-            actor=caller().subject,
-            action=request.DESCRIPTOR.full_name,
-            resource=resource,
-        )
 
     def _view(self) -> View:
         return View(caller(), today(self._context.clock), work_calendar())

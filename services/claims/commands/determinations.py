@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from datetime import date
 
 from services.claims import events
-from services.claims.commands.claims import save
+from services.claims.commands.claims import require_not_own, save
 from services.claims.domain import confirmation, transitions
 from services.claims.domain.case import Case, Enquiry, Judgement
-from services.claims.domain.claim import LIFECYCLE, Claim
+from services.claims.domain.claim import Claim
 from services.claims.domain.confirmation import Determination
 from services.claims.domain.law import law_as_known
 from services.claims.domain.problems import AlreadyServed, ClaimChanged, NotDetermined
+from services.claims.store import ciphers
 from services.claims.store import claims as claim_store
 from services.claims.store import determinations as determination_store
 from services.claims.store import evidence as evidence_store
 from services.claims.store import order_records as record_store
 from services.kernel.periods import civil_day
 from services.kernel.problems import Malformed
-from services.runtime.events import outbox
+from services.runtime.events import outbox, personal_fields
+from services.runtime.service import signatures
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
 
@@ -38,7 +40,7 @@ async def determine_claim(
     Raises ClaimChanged for another revision, OpenFindings where a person has to answer.
     """
     claim = await claim_store.lock(tx, context.cipher, claim_id)
-    LIFECYCLE.after(claim.state, "determine")
+    claim.after("determine")
     if claim.revision != revision:
         raise ClaimChanged(claim=claim.name, held=claim.revision, read=revision)
     case = Case(
@@ -47,8 +49,11 @@ async def determine_claim(
         documents=await evidence_store.count_by_kind(tx, claim_id),
         enquiry=enquiry,
         law=law_as_known(context.today),
+        filings=tuple(await claim_store.list_parts(tx, context.cipher, claim_id)),
     )
+    await require_not_own(tx, context, claim)
     decision = confirmation.determine(case, judgements, context.calendar)
+    signatures.note_act(confirmation.act_of(decision))
     claim = await save(tx, context, transitions.determine(claim, decision))
     previous = await determination_store.find_latest(tx, context.cipher, claim_id)
     determination = Determination(
@@ -56,13 +61,15 @@ async def determine_claim(
         number=previous.number + 1 if previous else 1,
         result=decision.result,
         findings=decision.findings,
-        charges=decision.attribution.charges if decision.attribution else (),
+        platform=decision.attribution.platform if decision.attribution else "",
+        order_no=decision.attribution.order_no if decision.attribution else "",
         adjudicator=context.actor,
         create_time=context.now,
     )
     await determination_store.insert(tx, context.cipher, determination, judgements, claim.revision)
     event = events.claim_determined(claim, decision, context.today)
-    await outbox.add(tx, event, context.now)
+    cipher = await ciphers.get_of_worker(tx, context.cipher, claim.worker)
+    await outbox.add(tx, personal_fields.seal(cipher, event), context.now)
     return claim
 
 
@@ -80,7 +87,11 @@ async def record_service(
     if determination.service_date is not None:
         raise AlreadyServed(claim=claim.name, day=determination.service_date)
     if not civil_day(determination.create_time) <= service_date <= context.today:
-        raise Malformed.of("service_date", "lies before the determination or in the future")
+        raise Malformed.of(
+            "service_date",
+            "lies before the determination or in the future",
+            "早于确认结论或晚于今天; 请核对",
+        )
     await determination_store.insert_service(
         tx, determination, service_date, context.actor, context.now
     )
@@ -92,7 +103,9 @@ async def revoke_determination(
 ) -> Claim:
     """Withdraw a mistaken determination; both versions are kept."""
     claim = await claim_store.lock(tx, context.cipher, claim_id)
-    revoked = transitions.revoke(claim, context.today, law_as_known(context.today))
+    await require_not_own(tx, context, claim)
+    filings = await claim_store.list_parts(tx, context.cipher, claim_id)
+    revoked = transitions.revoke(claim, filings, context.today, law_as_known(context.today))
     determination = await determination_store.find_latest(tx, context.cipher, claim_id)
     assert determination is not None, claim.name
     await determination_store.insert_revocation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from services.claims.domain.claim import Claim
+from services.claims.domain.claim import Claim, reported_death
 from services.claims.domain.order_records import OrderEvidence, format_moment, under_way_at
 from services.kernel.law import Finding, Outcome, Provision, Tag, facts
 from services.kernel.lawbook import Law
@@ -14,17 +14,23 @@ CLOSER_ENQUIRY = Provision("疑点核查规则", "", Tag.ASSUMED)
 
 
 def alerts(
-    claim: Claim, orders: Sequence[OrderEvidence], others: Sequence[date], law: Law
+    claim: Claim,
+    orders: Sequence[OrderEvidence],
+    others: Sequence[date],
+    law: Law,
+    filings: Sequence[Claim] = (),
 ) -> tuple[Finding, ...]:
-    """Records changed after the accident, an accident just after enrolment, further claims.
+    """What the records, the enrolment, other claims and further filings say of a claim.
 
-    `others` are the days of accidents of the same worker in other claims.
+    `others` are the days of accidents of the same worker in other claims; `filings` are the further
+    filings that are part of the claim.
     """
     findings = (
         _changed_records(orders),
         _soon_after_enrolment(claim, law),
         _other_claims(claim, others, law),
         _order_just_accepted(claim, orders, law),
+        _death_reported(claim, filings),
     )
     return tuple(finding for finding in findings if finding is not None)
 
@@ -84,6 +90,20 @@ def _order_just_accepted(claim: Claim, orders: Sequence[OrderEvidence], law: Law
         f"The only order under way was accepted less than {minutes.value} minutes before.",
         f"唯一在执行的订单在事故前不足 {minutes.value} 分钟内接单。",
         facts(accept_time=format_moment(only.accept_time), accident_time=format_moment(moment)),
+    )
+
+
+def _death_reported(claim: Claim, filings: Sequence[Claim]) -> Finding | None:
+    filing = reported_death(claim, filings)
+    if filing is None:
+        return None
+    return _alert(
+        "death_reported",
+        f"{filing.name} about this accident reports the death of the worker on "
+        f"{filing.death_date}; withdraw the determination and determine the claim on the death.",
+        f"同一事故的 {filing.name} 报告劳动者于 {filing.death_date} 死亡; "
+        "请撤销结论, 并按死亡情形重新作出结论。",
+        facts(filing=filing.name, death_date=filing.death_date),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -65,6 +65,8 @@ class Case:
     documents: Mapping[DocumentKind, int]
     enquiry: Enquiry
     law: Law
+    # The further filings that are part of the claim, each with the moment its party reports.
+    filings: tuple[Claim, ...] = ()
 
     @property
     def terms(self) -> WindowTerms:
@@ -91,6 +93,8 @@ class Answer:
     question: str
     weight: Weight
     finding: Finding
+    # Of a claim that may be met in several ways: the way that this answer belongs to.
+    path: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -124,6 +128,7 @@ def answer(
     text: tuple[str, str],
     *,
     weight: Weight = Weight.NEEDED,
+    path: str = "",
     inputs: tuple[tuple[str, str], ...] = (),
     outputs: tuple[tuple[str, str], ...] = (),
     versions: tuple[ParameterVersion, ...] = (),
@@ -131,7 +136,7 @@ def answer(
     """An answer with its finding; `text` is the sentence in English and in Chinese."""
     inputs = (*facts(question=question), *inputs)
     finding = Finding(provision, outcome, text[0], text[1], inputs, outputs, versions)
-    return Answer(question, weight, finding)
+    return Answer(question, weight, finding, path)
 
 
 def met(holds: object) -> Outcome:
@@ -144,22 +149,55 @@ def with_judgements(
 ) -> tuple[Answer, ...]:
     """The answers with the open ones judged; raises OpenFindings for those left open.
 
-    A judgement on what a rule has decided, or without a reason, is refused as Malformed.
+    Of a claim that may be met in several ways, what no longer matters is left out. A judgement on
+    what a rule has decided, or without a reason, is refused as Malformed.
     """
     judgement_on = {judgement.question: judgement for judgement in judgements}
     if len(judgement_on) != len(judgements):
-        raise Malformed.of("judgements", "judge each finding once")
+        raise Malformed.of("judgements", "judge each finding once", "每项认定只能判断一次")
     still_open = [current.question for current in answers if current.is_open]
     for judgement in judgements:
         if judgement.question not in still_open:
             what = f"{judgement.question[:60]!r} is not open: the rules decide it; leave it out"
-            raise Malformed.of("judgements", what)
+            raise Malformed.of(
+                "judgements", what, f"{judgement.question[:60]!r} 已由规则认定, 无须判断; 请删除"
+            )
         if not judgement.reason.strip():
-            raise Malformed.of("judgements", f"give the reason for {judgement.question}")
-    unanswered = [question for question in still_open if question not in judgement_on]
-    if unanswered:
-        raise OpenFindings(findings=", ".join(unanswered))
-    return tuple(
-        current.judged(judgement_on[current.question]) if current.is_open else current
+            raise Malformed.of(
+                "judgements",
+                f"give the reason for {judgement.question}",
+                f"请说明 {judgement.question} 的理由",
+            )
+    judged = tuple(
+        current.judged(judgement_on[current.question])
+        if current.is_open and current.question in judgement_on
+        else current
         for current in answers
     )
+    relevant = tuple(current for current in judged if not _is_moot(current, judged))
+    unanswered = [current.question for current in relevant if current.is_open]
+    if unanswered:
+        raise OpenFindings(findings=", ".join(unanswered))
+    return relevant
+
+
+def is_refused(answers: Sequence[Answer]) -> bool:
+    """Whether what is needed fails, a bar applies, or every way to meet the claim fails."""
+    if any(current.refuses for current in answers if not current.path):
+        return True
+    paths = {current.path for current in answers if current.path}
+    return bool(paths) and not any(_is_met(path, answers) for path in paths)
+
+
+def _is_moot(current: Answer, answers: Sequence[Answer]) -> bool:
+    """Whether an open answer of a path cannot change the outcome any more."""
+    if not current.path or not current.is_open:
+        return False
+    if any(other.refuses for other in answers if other.path == current.path):
+        return True
+    others = {other.path for other in answers if other.path} - {current.path}
+    return any(_is_met(path, answers) for path in others)
+
+
+def _is_met(path: str, answers: Sequence[Answer]) -> bool:
+    return all(other.finding.outcome is Outcome.MET for other in answers if other.path == path)

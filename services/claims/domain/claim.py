@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 
+from services.claims.domain.problems import FilingIsPart
 from services.claims.domain.time_limits import StepClock
 from services.kernel.identifiers import is_division
+from services.kernel.lawbook import Law
 from services.kernel.lifecycle import Lifecycle
 from services.kernel.names import name
 from services.kernel.periods import civil_day
@@ -23,6 +26,8 @@ class ClaimState(Enum):
     ACCEPTED = 3
     STAYED = 4
     DETERMINED = 5
+    PENDING = 6
+    MERGED = 7
 
 
 class ClaimantKind(Enum):
@@ -35,7 +40,7 @@ class ClaimantKind(Enum):
 
 
 class Situation(Enum):
-    """The six situations (六种情形); numbers as in the proto."""
+    """The situations of the Measures (职业伤害确认情形); numbers as in the proto."""
 
     ORDER_EXECUTION = 1
     VIOLENCE = 2
@@ -43,35 +48,51 @@ class Situation(Enum):
     MISSING = 4
     SUDDEN_ILLNESS = 5
     RESCUE = 6
+    WAY_HOME = 7
+    RELAPSE = 8
 
 
-_F, _E, _A, _S, _D = ClaimState
+_F, _E, _A, _S, _D, _P, _M = ClaimState
 
 LIFECYCLE = Lifecycle(
     {
         "request_evidence": {_F: _E},
-        "add_evidence": {_F: _F, _E: _F, _A: _A, _S: _S},
+        "add_evidence": {_F: _F, _E: _F, _A: _A, _S: _S, _P: _P},
         "accept": {_F: _A, _E: _A},
-        "record_death": {_F: _F, _E: _E, _A: _A, _S: _S},
+        "record_death": {_F: _F, _E: _E, _A: _A, _S: _S, _P: _P},
         "stay": {_A: _S},
         "resume": {_S: _A},
         "determine": {_A: _D},
         "revoke": {_D: _A},
+        "take_in_filing": {_F: _F, _E: _E, _A: _A, _S: _S, _D: _D},
+        "answer_same": {_P: _M, _M: _M},
+        "answer_distinct": {_P: _F, _M: _F},
+        "merge": {_F: _M, _E: _M, _A: _M, _S: _M, _D: _M},
     }
 )
 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """A platform the worker is enrolled with, and since when."""
+    """A platform the worker is enrolled with, since when, and on which day it was sent."""
 
     platform: str
     enrol_date: date
+    send_date: date
+
+    @property
+    def insured_from(self) -> date:
+        """The first day the enrolment insures by itself: an earlier one than it was sent never."""
+        return max(self.enrol_date, self.send_date)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """An application for benefits, which includes the confirmation of the injury."""
+    """An application for benefits, which includes the confirmation of the injury.
+
+    It is also the filing of the party that sent it: a further filing about the same accident is a
+    claim in MERGED, part of `merged_into`.
+    """
 
     id: str
     claimant_kind: ClaimantKind
@@ -93,6 +114,12 @@ class Claim:
     industry: Industry | None = None
     requested_evidence: tuple[str, ...] = ()
     reply: StepClock | None = None
+    # The id of the accident; empty in PENDING and MERGED.
+    accident: str = ""
+    # The id of the claim that it is part of; set in MERGED.
+    merged_into: str = ""
+    # The credit code of the platform that filed it; empty if another party did.
+    filed_by: str = ""
 
     @property
     def name(self) -> str:
@@ -110,8 +137,8 @@ class Claim:
         return civil_day(self.accident_time)
 
     @property
-    def platforms(self) -> tuple[str, ...]:
-        """The credit codes of the platforms that may see the claim."""
+    def enrolled_platforms(self) -> tuple[str, ...]:
+        """The credit codes of the platforms that the worker is enrolled with."""
         return tuple(sorted({enrolment.platform for enrolment in self.enrolments}))
 
     def allows(self, event: str) -> bool:
@@ -119,12 +146,24 @@ class Claim:
         return self.state in LIFECYCLE.table[event]
 
     def after(self, event: str) -> Claim:
-        """The claim in its next state, one revision on; raises TransitionNotAllowed."""
+        """The claim in its next state, one revision on.
+
+        Raises FilingIsPart or TransitionNotAllowed.
+        """
+        if self.merged_into and not self.allows(event):
+            raise FilingIsPart(claim=self.name, whole=name("claims", self.merged_into))
         state = LIFECYCLE.after(self.state, event)
         return replace(self, state=state, revision=self.revision + 1)
 
 
-SURVIVORS_MAX = 30
+def reported_death(claim: Claim, filings: Iterable[Claim]) -> Claim | None:
+    """The first further filing with a death that the claim does not record; None without one."""
+    if claim.death_date is not None:
+        return None
+    return next(
+        (each for each in filings if each.death_date and each.death_date >= claim.accident_day),
+        None,
+    )
 
 
 def require_possible(
@@ -139,12 +178,36 @@ def require_possible(
     `place` is a division code. Raises Malformed with the name of the field.
     """
     if accident_time > now:
-        raise Malformed.of("accident_time", "lies in the future; check day and time zone")
+        raise Malformed.of(
+            "accident_time",
+            "lies in the future; check day and time zone",
+            "晚于现在; 请核对日期和时区",
+        )
     if not is_division(place):
-        raise Malformed.of("place_of_injury", "write a division code of six digits, as 440106")
+        raise Malformed.of(
+            "place_of_injury",
+            "write a division code of six digits, as 440106",
+            "请填写六位行政区划代码, 如 440106",
+        )
     if death_date is not None and not civil_day(accident_time) <= death_date <= civil_day(now):
-        raise Malformed.of("death_date", "lies before the accident or in the future")
+        raise Malformed.of(
+            "death_date", "lies before the accident or in the future", "早于事故或晚于今天; 请核对"
+        )
     if survivor_count and death_date is None:
-        raise Malformed.of("survivors", "belong to a claim with a day of death; give death_date")
-    if survivor_count > SURVIVORS_MAX:
-        raise Malformed.of("survivors", f"name at most {SURVIVORS_MAX}")
+        raise Malformed.of(
+            "survivors",
+            "belong to a claim with a day of death; give death_date",
+            "只有死亡案件才有供养亲属; 请填写 death_date",
+        )
+
+
+def require_in_scheme(accident_time: datetime, law: Law) -> None:
+    """Refuse an accident from before the scheme began anywhere."""
+    values = law.parameters["scheme_start"].values
+    start = min(date.fromisoformat(value.value) for value in values)
+    if civil_day(accident_time) < start:
+        raise Malformed.of(
+            "accident_time",
+            f"lies before {start}, when the scheme began",
+            f"早于试点启动日期 {start}; 请核对",
+        )

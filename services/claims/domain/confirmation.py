@@ -12,13 +12,14 @@ from datetime import date, datetime
 from enum import Enum
 
 from services.claims.domain import law as provisions
-from services.claims.domain.attribution import Attribution, Charge, attribution_of
+from services.claims.domain.attribution import Attribution, attribution_of, place_of_cover
 from services.claims.domain.case import (
     Answer,
     Case,
     Judgement,
     Weight,
     answer,
+    is_refused,
     met,
     with_judgements,
 )
@@ -28,6 +29,7 @@ from services.claims.domain.order_records import Standing, order_in, standings
 from services.claims.domain.situations import situation_answers
 from services.kernel import names
 from services.kernel.law import Finding, Outcome, facts
+from services.kernel.parameters import ParameterNotFound
 from services.kernel.periods import civil_day
 from services.kernel.problems import Malformed
 from services.kernel.workdays import WorkCalendar
@@ -51,6 +53,20 @@ class Decision:
     disability_expected: bool
 
 
+def act_of(decision: Decision) -> str:
+    """The act of the table of signatures that a decision is; empty for one that a person decides.
+
+    Nobody alone refuses a claim or confirms a dear one. What a confirmation will cost is not known
+    yet: with a death or a lasting disability the least that the law gives is above every sum from
+    which a grant is signed; otherwise each bill is granted, and signed, by its own sum.
+    """
+    if decision.result is Result.REFUSED:
+        return "claim-refusal"
+    if decision.death_date:
+        return "claim-death"
+    return "claim-disability" if decision.disability_expected else ""
+
+
 @dataclass(frozen=True)
 class Determination:
     """A decision as it stands on record."""
@@ -59,7 +75,9 @@ class Determination:
     number: int
     result: Result
     findings: tuple[Finding, ...]
-    charges: tuple[Charge, ...]
+    # The platform that bears the case, and its order; empty if refused, or without an order.
+    platform: str
+    order_no: str
     adjudicator: str
     create_time: datetime
     revoke_time: datetime | None = None
@@ -74,7 +92,13 @@ class Determination:
 def determine(case: Case, judgements: Sequence[Judgement], calendar: WorkCalendar) -> Decision:
     """Decide a case. Raises OpenFindings where a person has to answer first."""
     _require_consistent(case)
+    scheme = _scheme(case)
+    if scheme.refuses:
+        return Decision(
+            Result.REFUSED, (scheme.finding,), None, _death_date(case), disability_expected=False
+        )
     answers = (
+        scheme,
         _enrolled(case),
         *situation_answers(case),
         _harm(case),
@@ -83,12 +107,16 @@ def determine(case: Case, judgements: Sequence[Judgement], calendar: WorkCalenda
     )
     answers = with_judgements(answers, tuple(judgements))
     findings = tuple(current.finding for current in answers)
-    death = case.claim.death_date
-    if death is None and case.enquiry.death_time is not None:
-        death = civil_day(case.enquiry.death_time)
-    if any(current.refuses for current in answers):
+    death = _death_date(case)
+    if is_refused(answers):
         return Decision(Result.REFUSED, findings, None, death, disability_expected=False)
-    attribution = attribution_of(case)
+    met_questions = {
+        current.question for current in answers if current.finding.outcome is Outcome.MET
+    }
+    executed = "order_execution" in met_questions
+    attribution = attribution_of(
+        case, executed=executed, on_way_home=not executed and "way_home" in met_questions
+    )
     return Decision(
         Result.CONFIRMED,
         (*findings, *_attribution_findings(case, attribution)),
@@ -98,28 +126,75 @@ def determine(case: Case, judgements: Sequence[Judgement], calendar: WorkCalenda
     )
 
 
+def _death_date(case: Case) -> date | None:
+    if case.claim.death_date is None and case.enquiry.death_time is not None:
+        return civil_day(case.enquiry.death_time)
+    return case.claim.death_date
+
+
+def _scheme(case: Case) -> Answer:
+    """The scheme was in force on the day of the accident where the order was accepted."""
+    day, where = case.claim.accident_day, place_of_cover(case)
+    provision = provisions.SCHEME.on(day)
+    inputs = facts(accident_date=day, place=where)
+    try:
+        start = case.law.on("scheme_start", day, where)
+    except ParameterNotFound:
+        text = (
+            f"The scheme has no first day in {where}, so it covers no accident there.",
+            f"{where} 尚未公布职业伤害保障施行日期, 不在保障范围。",
+        )
+        return answer("scheme", provision, Outcome.NOT_MET, text, inputs=inputs)
+    holds = date.fromisoformat(start.value) <= day
+    text = (
+        (
+            f"The scheme was in force in {where} on {day}: it began there on {start.value}.",
+            f"{where} 自 {start.value} 起施行职业伤害保障, 事故日期 {day} 在施行之后。",
+        )
+        if holds
+        else (
+            f"The scheme was not in force in {where} on {day}: it begins there on {start.value}.",
+            f"{where} 自 {start.value} 起施行职业伤害保障, 事故日期 {day} 在施行之前。",
+        )
+    )
+    # The instrument that brought the scheme there later is no ground for the time before.
+    versions = (start.version,) if holds else ()
+    return answer("scheme", provision, met(holds), text, inputs=inputs, versions=versions)
+
+
 def _require_consistent(case: Case) -> None:
     """Refuse facts that contradict each other."""
     enquiry, claim = case.enquiry, case.claim
     if not 0 <= enquiry.blood_alcohol <= 1000:
-        raise Malformed.of("enquiry.blood_alcohol_mg_per_100ml", "write 0 to 1000")
+        raise Malformed.of(
+            "enquiry.blood_alcohol_mg_per_100ml", "write 0 to 1000", "请填写 0 至 1000"
+        )
     if enquiry.death_time is not None:
         if enquiry.death_time < claim.accident_time:
-            raise Malformed.of("enquiry.death_time", "lies before the accident")
+            raise Malformed.of("enquiry.death_time", "lies before the accident", "早于事故; 请核对")
         if claim.death_date not in (None, civil_day(enquiry.death_time)):
-            raise Malformed.of("enquiry.death_time", f"the claim says {claim.death_date}")
+            raise Malformed.of(
+                "enquiry.death_time",
+                f"the claim says {claim.death_date}",
+                f"与申请所载 {claim.death_date} 不一致; 请核对",
+            )
         diagnosed = enquiry.first_diagnosis_time
         if diagnosed is not None and diagnosed > enquiry.death_time:
-            raise Malformed.of("enquiry.first_diagnosis_time", "lies after the death")
+            raise Malformed.of(
+                "enquiry.first_diagnosis_time", "lies after the death", "晚于死亡时间; 请核对"
+            )
     if enquiry.served_order:
         order_in(enquiry.served_order, "enquiry.served_order")
 
 
 def _enrolled(case: Case) -> Answer:
-    """The worker was enrolled: before the accident, or by an order accepted on a platform."""
+    """The worker was enrolled: before the accident, or by an order accepted on a platform.
+
+    An enrolment that was sent after the day with an earlier date insures nobody backwards.
+    """
     day = case.claim.accident_day
     enrolments = case.claim.enrolments
-    enrolled = [enrolment.platform for enrolment in enrolments if enrolment.enrol_date <= day]
+    enrolled = [enrolment.platform for enrolment in enrolments if enrolment.insured_from <= day]
     standing_of = standings(case.orders, case.claim.accident_time, case.terms)
     ordered = [
         order
@@ -136,10 +211,13 @@ def _enrolled(case: Case) -> Answer:
         )
     )
     inputs = facts(accident_date=day) + tuple(
-        (f"platforms/{enrolment.platform}", f"enrolled on {enrolment.enrol_date}")
+        (
+            f"platforms/{enrolment.platform}",
+            f"enrolled on {enrolment.enrol_date}, sent on {enrolment.send_date}",
+        )
         for enrolment in enrolments
     )
-    return answer("enrolled", provisions.COVERED_WORKER, met(holds), text, inputs=inputs)
+    return answer("enrolled", provisions.COVERED_WORKER.on(day), met(holds), text, inputs=inputs)
 
 
 def _harm(case: Case) -> Answer:
@@ -165,24 +243,18 @@ def _by_number(item: tuple[Enum, int]) -> int:
 
 
 def _attribution_findings(case: Case, attribution: Attribution) -> tuple[Finding, ...]:
-    shares = tuple(
-        (
-            names.name("platforms", charge.platform, "orders", charge.order_no or "-"),
-            f"{charge.percent} %",
-        )
-        for charge in attribution.charges
-    )
+    order = names.name("platforms", attribution.platform, "orders", attribution.order_no or "-")
     charged = answer(
         "attribution",
-        provisions.SEVERAL_PLATFORMS,
+        provisions.SEVERAL_PLATFORMS.on(case.claim.accident_day),
         Outcome.CALCULATED,
         (
-            f"The case is charged on this basis: {attribution.basis.value}.",
-            f"费用归属依据: {attribution.basis.zh}。",
+            f"The platform is responsible on this basis: {attribution.basis.value}.",
+            f"平台责任认定依据: {attribution.basis.zh}。",
         ),
         weight=Weight.MARK,
         inputs=facts(served_order=case.enquiry.served_order or "not named"),
-        outputs=shares,
+        outputs=((order, "charged"),),
     )
     place = answer(
         "place_charged",

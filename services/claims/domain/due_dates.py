@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from services.claims.domain import law as provisions
@@ -10,7 +10,7 @@ from services.claims.domain.case import Answer, Case, Weight, answer
 from services.claims.domain.claim import Claim, ClaimantKind
 from services.claims.domain.problems import NotASmallInjury
 from services.claims.domain.time_limits import Due, Step, StepClock, TimeLimit, due_day
-from services.kernel.law import Finding, Outcome, facts
+from services.kernel.law import DatedProvision, Finding, Outcome, facts
 from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.periods import civil_day
@@ -116,17 +116,43 @@ def evidence_reply(notified: date, where: str, law: Law) -> StepClock:
 
 
 def determination_clock(
-    accepted: date, where: str, law: Law, *, clear: bool = False, small: SmallInjury | None = None
+    start: date,
+    where: str,
+    law: Law,
+    *,
+    accident: date,
+    clear: bool = False,
+    small: SmallInjury | None = None,
 ) -> StepClock:
-    """The clock for the determination, counted from acceptance (受理).
+    """The clock for the determination, from a day on; the day of the accident sets the limit.
 
     Raises NotASmallInjury if `small` is given and the place has no such path or the injury is not.
     """
     name = "determination_time_clear" if clear else "determination_time"
     if small is not None:
-        _require_small(small, accepted, where, law)
+        _require_small(small, accident, where, law)
         name = "determination_time_small"
-    return StepClock(Step.DETERMINATION, accepted, TimeLimit.of(law.on(name, accepted, where)))
+    return StepClock(Step.DETERMINATION, start, TimeLimit.of(law.on(name, accident, where)))
+
+
+def first_determination_clock(
+    claim: Claim,
+    accepted: date,
+    law: Law,
+    *,
+    clear: bool = False,
+    small: SmallInjury | None = None,
+) -> StepClock:
+    """The clock after acceptance (受理), from the day that the law of the accident's day names.
+
+    Counted from receipt, the pauses of the document check are left out of it too.
+    """
+    accident, where = claim.accident_day, claim.place_of_injury
+    by_receipt = law.on("determination_time_from", accident, where).value == "RECEIPT"
+    start = civil_day(claim.create_time) if by_receipt else accepted
+    clock = determination_clock(start, where, law, accident=accident, clear=clear, small=small)
+    pauses = claim.clock.resumed(accepted).pauses if by_receipt and claim.clock else ()
+    return replace(clock, pauses=pauses)
 
 
 def _require_small(small: SmallInjury, day: date, where: str, law: Law) -> None:
@@ -146,13 +172,13 @@ def _require_small(small: SmallInjury, day: date, where: str, law: Law) -> None:
 
 
 STEP_PROVISIONS = {
-    Step.DOCUMENT_CHECK: provisions.DOCUMENT_CHECK,
-    Step.EVIDENCE_REPLY: provisions.EVIDENCE_REPLY,
+    Step.DOCUMENT_CHECK: DatedProvision(provisions.DOCUMENT_CHECK),
+    Step.EVIDENCE_REPLY: DatedProvision(provisions.EVIDENCE_REPLY),
     Step.DETERMINATION: provisions.DETERMINATION,
 }
 
 
-def clock_finding(clock: StepClock, calendar: WorkCalendar) -> Finding:
+def clock_finding(clock: StepClock, accident: date, calendar: WorkCalendar) -> Finding:
     """How a step's last day was found: limit, beginning, pauses, and what they give."""
     due = clock.due(calendar)
     pauses = ", ".join(
@@ -171,7 +197,7 @@ def clock_finding(clock: StepClock, calendar: WorkCalendar) -> Finding:
             f"于 {due.day} 届满。{open_year_zh}"
         )
     return Finding(
-        STEP_PROVISIONS[clock.step],
+        STEP_PROVISIONS[clock.step].on(accident),
         Outcome.CALCULATED,
         text,
         text_zh,

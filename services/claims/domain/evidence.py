@@ -23,6 +23,7 @@ class DocumentKind(Enum):
     DEATH_CERTIFICATE = 6
     KINSHIP_PROOF = 7
     OTHER = 8
+    VETERAN_CERTIFICATE = 9
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Document:
     content_hash: bytes
     create_time: datetime
     title: str = ""
+    # The credit code of the platform that added it; empty if another party did.
+    platform: str = ""
 
     @property
     def name(self) -> str:
@@ -54,6 +57,6 @@ def missing_documents(
     kinds = needed["injury"] if claim.death_date is None else needed["death"]
     if claim.survivors:
         kinds = [*kinds, *needed["survivors"]]
-    if claim.situation is Situation.REQUIRED_TRAVEL:
+    if claim.situation in (Situation.REQUIRED_TRAVEL, Situation.WAY_HOME):
         kinds = [*kinds, *needed["traffic"]]
     return tuple(DocumentKind[kind] for kind in kinds if not documents.get(DocumentKind[kind]))

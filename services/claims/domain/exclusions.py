@@ -1,7 +1,7 @@
 """What excludes a claim: crime, intoxication, self-harm, a labour relationship.
 
-Each exclusion needs a document of a certain kind in evidence. Without it, or where the document
-leaves the question open, a person has to decide.
+Crime, intoxication and self-harm exclude a claim only if they caused the harm (导致). Whether they
+did is for a person to decide; a measured value or a document is a fact for that decision.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from services.claims.domain import law as provisions
 from services.claims.domain.case import Answer, Case, Exclusion, Weight, answer
 from services.claims.domain.evidence import DocumentKind
-from services.kernel.law import Outcome, Provision, facts
+from services.kernel.law import DatedProvision, Outcome, facts
 
 CRIME_PROOF = (DocumentKind.JUDGMENT,)
 SELF_HARM_PROOF = (DocumentKind.JUDGMENT, DocumentKind.DEATH_CERTIFICATE)
@@ -18,7 +18,7 @@ SELF_HARM_PROOF = (DocumentKind.JUDGMENT, DocumentKind.DEATH_CERTIFICATE)
 def exclusion_answers(case: Case) -> tuple[Answer, ...]:
     """One answer for each exclusion; `MET` means that it applies and the claim is refused."""
     answers = (
-        _proved_exclusion(
+        _exclusion(
             case,
             Exclusion.INTENTIONAL_CRIME,
             provisions.INTENTIONAL_CRIME,
@@ -26,7 +26,7 @@ def exclusion_answers(case: Case) -> tuple[Answer, ...]:
             ("intentional crime", "故意犯罪"),
         ),
         _intoxication(case),
-        _proved_exclusion(
+        _exclusion(
             case,
             Exclusion.SELF_HARM,
             provisions.SELF_HARM,
@@ -39,85 +39,69 @@ def exclusion_answers(case: Case) -> tuple[Answer, ...]:
     return (*answers, _labour_relationship(case))
 
 
-def _proved_exclusion(
+def _exclusion(
     case: Case,
     exclusion: Exclusion,
-    provision: Provision,
+    provision: DatedProvision,
     proofs: tuple[DocumentKind, ...],
     noun: tuple[str, str],
 ) -> Answer:
     is_established = exclusion in case.enquiry.exclusions
     proof = next((kind.name for kind in proofs if case.has(kind)), "none")
-    question = exclusion.name.lower()
-    inputs = facts(found_by_enquiry=is_established, proof=proof)
-    if not is_established:
-        outcome = Outcome.NOT_MET
-        text = (f"Nothing points to {noun[0]}.", f"未发现{noun[1]}的情形。")
-    elif proof != "none":
-        outcome = Outcome.MET
+    outcome = Outcome.UNCLEAR if is_established else Outcome.NOT_MET
+    text = (f"Nothing points to {noun[0]}.", f"未发现{noun[1]}的情形。")
+    if is_established:
+        proved = "a document in evidence" if proof != "none" else "no document in evidence"
+        proved_zh = "有" if proof != "none" else "没有"
         text = (
-            f"The enquiry found {noun[0]}, and a document in evidence proves it.",
-            f"经调查存在{noun[1]}的情形, 并有证据材料证实。",
+            (
+                f"The enquiry found {noun[0]}, with {proved} on it; whether it caused the harm is "
+                "for a person to decide."
+            ),
+            f"经调查存在{noun[1]}的情形, {proved_zh}相应证据材料; 伤害是否由其导致须由人工判断。",
         )
-    else:
-        outcome = Outcome.UNCLEAR
-        kinds = " or ".join(kind.name for kind in proofs)
-        text = (
-            f"The enquiry found {noun[0]}, but no proof ({kinds}) is in evidence.",
-            f"经调查存在{noun[1]}的情形, 但证据中没有相应的证明材料。",
-        )
-    return answer(question, provision, outcome, text, weight=Weight.BAR, inputs=inputs)
+    return answer(
+        exclusion.name.lower(),
+        provision.on(case.claim.accident_day),
+        outcome,
+        text,
+        weight=Weight.BAR,
+        inputs=facts(found_by_enquiry=is_established, proof=proof),
+    )
 
 
 def _intoxication(case: Case) -> Answer:
-    """Drunkenness by the blood alcohol limit, or drugs, on a report of police or hospital."""
+    """Drunkenness by the blood alcohol limit, or drugs: a bar only if they caused the harm."""
     claim, enquiry = case.claim, case.enquiry
     limit = case.law.on("drunk_blood_alcohol", claim.accident_day, claim.place_of_injury)
     is_established = Exclusion.INTOXICATION in enquiry.exclusions
     report = case.has(DocumentKind.INTOXICATION_REPORT)
     measured = enquiry.blood_alcohol
-    drunk = measured >= limit.decimal
     level = f"{measured} mg/100 ml against a limit of {limit.value}"
     level_zh = f"{measured} mg/100 ml, 标准为 {limit.value}"
-    if not drunk and not is_established:
+    if measured < limit.decimal and not is_established:
         outcome = Outcome.NOT_MET
         text = (
             f"No drunkenness or drugs were found (blood alcohol {level}).",
             f"未发现醉酒或者吸毒(血液酒精含量 {level_zh})。",
         )
-    elif not report:
-        outcome = Outcome.UNCLEAR
-        text = (
-            (
-                f"Intoxication is named (blood alcohol {level}), but no INTOXICATION_REPORT is in "
-                "evidence."
-            ),
-            f"认为存在醉酒或者吸毒(血液酒精含量 {level_zh}), 但证据中没有检测报告。",
-        )
-    elif drunk:
-        outcome = Outcome.MET
-        text = (
-            f"The worker was drunk: blood alcohol {level}.",
-            f"劳动者醉酒: 血液酒精含量 {level_zh}。",
-        )
-    elif measured == 0:
-        outcome = Outcome.MET
-        text = (
-            "The enquiry found intoxication, and a report in evidence proves it.",
-            "经调查存在醉酒或者吸毒的情形, 并有检测报告证实。",
-        )
     else:
         outcome = Outcome.UNCLEAR
+        in_evidence = "a report" if report else "no report"
+        in_evidence_zh = "有" if report else "没有"
         text = (
             (
-                f"Blood alcohol is below the limit ({level}); whether drugs were proved is for a "
-                "person to decide."
+                f"Drunkenness or drugs are named (blood alcohol {level}), with {in_evidence} in "
+                "evidence; whether they caused the harm is for a person to decide."
             ),
-            f"血液酒精含量低于标准({level_zh}); 是否吸毒须由人工判断。",
+            (
+                f"认为存在醉酒或者吸毒(血液酒精含量 {level_zh}), {in_evidence_zh}检测报告; "
+                "伤害是否由其导致须由人工判断。"
+            ),
         )
     return answer(
         "intoxication",
-        provisions.INTOXICATION,
+        provisions.INTOXICATION.on(claim.accident_day),
         outcome,
         text,
         weight=Weight.BAR,
@@ -144,7 +128,7 @@ def _labour_relationship(case: Case) -> Answer:
         )
     return answer(
         "labour_relationship",
-        provisions.LABOUR_RELATIONSHIP,
+        provisions.LABOUR_RELATIONSHIP.on(case.claim.accident_day),
         Outcome.MET if proved else Outcome.UNCLEAR,
         text,
         weight=Weight.BAR,

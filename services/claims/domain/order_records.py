@@ -1,7 +1,10 @@
 """Order records as evidence: which order was under way at the accident.
 
-Protection runs from acceptance to completion (接单至完单), both moments included. Waiting for
-orders and the time after completion are not covered.
+Evidence is decided on what was known at the accident. What was recorded later and takes the moment
+away from an order, or gives it to it, is for a person to assess.
+
+Protection runs from acceptance to completion (接单至完单), both moments included, and for accidents
+up to 2025-06-30 for an hour more. What else lies after completion is for a person to assess.
 """
 
 from __future__ import annotations
@@ -35,13 +38,21 @@ class Standing(Enum):
     ENDED = "ended before the accident"
     TO_COME = "accepted after the accident"
     REVERSED = "never a real order"
+    WITHIN_GRACE = "completed before, within the time after completion that still counts"
     # Only a person can say what these mean.
+    JUST_COMPLETED = "completed shortly before"
     RETURNING = "cancelled shortly before; goods may have been on their way back"
     CHANGED_LATE = "changed or taken back by a record that came after the accident"
     NEVER_ENDED = "accepted long before, and no end was reported"
 
 
-DOUBTFUL = frozenset({Standing.RETURNING, Standing.CHANGED_LATE, Standing.NEVER_ENDED})
+EXECUTING = frozenset({Standing.UNDER_WAY, Standing.WITHIN_GRACE})
+DOUBTFUL = frozenset(
+    {Standing.JUST_COMPLETED, Standing.RETURNING, Standing.CHANGED_LATE, Standing.NEVER_ENDED}
+)
+
+
+_OUTSIDE = frozenset({Standing.TO_COME, Standing.ENDED, Standing.REVERSED, Standing.JUST_COMPLETED})
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,9 @@ class WindowTerms:
     return_after_cancellation: timedelta
     late_record: timedelta
     open_order: timedelta
+    # After completion: the time that counts, and the time of which a person may say so.
+    grace: timedelta
+    question: timedelta
     versions: tuple[ParameterVersion, ...]
 
 
@@ -58,8 +72,8 @@ class WindowTerms:
 class OrderEvidence:
     """A revision of an order near the accident.
 
-    The claim rests on the revision that orders returned as decisive. A supplementary one came
-    after the report and decides nothing by itself, but a person has to see it.
+    The claim rests on the revision that orders returned as decisive. A supplementary one was
+    recorded after the accident and decides nothing by itself, but a person has to see it.
     """
 
     # The platform's credit code.
@@ -73,6 +87,7 @@ class OrderEvidence:
     # When orders took the record in.
     receive_time: datetime
     pick_up_time: datetime | None = None
+    # When the worker's part of the order ended: completed, cancelled, or handed to another worker.
     end_time: datetime | None = None
     # It came after the accident had been reported.
     late: bool = False
@@ -99,6 +114,15 @@ class OrderEvidence:
         is_real = self.state is not OrderState.REVERSED
         return is_real and not self.other_worker and self._spans(moment)
 
+    def takes_away(self, moment: datetime) -> bool:
+        """Whether the record, taken alone, says that the worker was not executing the order.
+
+        A record of another worker says so of the time from that worker's acceptance.
+        """
+        if self.state is OrderState.REVERSED:
+            return True
+        return self.accept_time <= moment if self.other_worker else not self._spans(moment)
+
     def standing(self, moment: datetime, terms: WindowTerms) -> Standing:
         """How the order stands to the moment of the accident, by this record alone."""
         if self.accept_time > moment:
@@ -109,6 +133,9 @@ class OrderEvidence:
         if self.was_under_way(moment):
             is_long_open = self.end_time is None and moment - self.accept_time > terms.open_order
             return Standing.NEVER_ENDED if is_long_open else Standing.UNDER_WAY
+        return self._standing_after_end(moment, terms)
+
+    def _standing_after_end(self, moment: datetime, terms: WindowTerms) -> Standing:
         assert self.end_time is not None, self.name
         since_end = moment - self.end_time
         is_cancelled = self.state is OrderState.CANCELLED
@@ -116,16 +143,11 @@ class OrderEvidence:
             return Standing.RETURNING
         if self.late and self.revision > 1 and since_end <= terms.late_record:
             return Standing.CHANGED_LATE
+        if self.state is OrderState.COMPLETED and since_end <= terms.grace:
+            return Standing.WITHIN_GRACE
+        if self.state is OrderState.COMPLETED and since_end <= terms.question:
+            return Standing.JUST_COMPLETED
         return Standing.ENDED
-
-    def last_event(self, moment: datetime) -> datetime:
-        """The order's last event up to a moment: acceptance, or taking up goods or passenger."""
-        picked_up = self.pick_up_time
-        return picked_up if picked_up and picked_up <= moment else self.accept_time
-
-    def is_loaded(self, moment: datetime) -> bool:
-        """Whether goods or passenger were on board at a moment."""
-        return self.pick_up_time is not None and self.pick_up_time <= moment
 
     def _spans(self, moment: datetime) -> bool:
         """Whether the moment lies between acceptance and end, whatever the order's state."""
@@ -138,11 +160,15 @@ def window_terms(law: Law, moment: datetime, where: str) -> WindowTerms:
     cancellation = law.on("return_after_cancellation_minutes", day, where)
     late = law.on("late_record_window_minutes", day, where)
     open_order = law.on("open_order_hours", day, where)
+    grace = law.on("after_completion_grace_minutes", day, where)
+    question = law.on("after_completion_question_minutes", day, where)
     return WindowTerms(
         timedelta(minutes=int(cancellation.decimal)),
         timedelta(minutes=int(late.decimal)),
         timedelta(hours=int(open_order.decimal)),
-        (cancellation.version, late.version, open_order.version),
+        timedelta(minutes=int(grace.decimal)),
+        timedelta(minutes=int(question.decimal)),
+        tuple(value.version for value in (cancellation, late, open_order, grace, question)),
     )
 
 
@@ -151,8 +177,7 @@ def standings(
 ) -> dict[OrderEvidence, Standing]:
     """How each order stands to the moment of the accident, by time of acceptance.
 
-    The decisive revision decides. A supplementary one leaves the order to a person if it says that
-    the order was under way after all, or ends an order before the accident that had no end.
+    The decisive revision decides, unless a supplementary one contradicts it: then a person does.
     """
     records = tuple(orders)
     return {order: _standing_among(order, records, moment, terms) for order in latest(records)}
@@ -163,14 +188,15 @@ def _standing_among(
 ) -> Standing:
     standing = order.standing(moment, terms)
     supplements = supplements_of(order, records)
-    if standing in (Standing.TO_COME, Standing.ENDED, Standing.REVERSED):
+    if standing is Standing.WITHIN_GRACE:
+        is_doubtful = any(
+            record.other_worker or record.standing(moment, terms) not in EXECUTING
+            for record in supplements
+        )
+    elif standing in _OUTSIDE:
         is_doubtful = any(record.was_under_way(moment) for record in supplements)
     else:
-        is_doubtful = order.end_time is None and any(
-            record.end_time is not None and record.end_time < moment
-            for record in supplements
-            if record.state is not OrderState.REVERSED
-        )
+        is_doubtful = any(record.takes_away(moment) for record in supplements)
     return Standing.CHANGED_LATE if is_doubtful else standing
 
 
@@ -214,6 +240,16 @@ def nearest(orders: Sequence[OrderEvidence], moment: datetime) -> OrderEvidence 
     )
 
 
+def last_ended(orders: Iterable[OrderEvidence], moment: datetime) -> OrderEvidence | None:
+    """The real order that ended last before a moment."""
+    ended = [
+        order
+        for order in orders
+        if order.state is not OrderState.REVERSED and order.end_time and order.end_time <= moment
+    ]
+    return max(ended, key=lambda order: (order.end_time, order.name), default=None)
+
+
 def by_acceptance(order: OrderEvidence) -> tuple[datetime, str, str]:
     """The key that sorts orders by time of acceptance."""
     return order.accept_time, order.platform, order.order_no
@@ -223,7 +259,11 @@ def order_in(text: str, field: str) -> tuple[str, str]:
     """Credit code and number in an order's name; the number is the platform's own, in any form."""
     parts = text.split("/", 3)
     if len(parts) != 4 or parts[0::2] != ["platforms", "orders"] or not parts[1] or not parts[3]:
-        raise Malformed.of(field, "write it as platforms/{credit code}/orders/{number}")
+        raise Malformed.of(
+            field,
+            "write it as platforms/{credit code}/orders/{number}",
+            "请写作 platforms/{信用代码}/orders/{订单号}",
+        )
     return parts[1], parts[3]
 
 

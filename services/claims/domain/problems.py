@@ -13,12 +13,44 @@ class WorkerUnknown(Problem):
     message_zh = "未找到参保人员 {worker}; 请先在参保登记中核对后重试。"
 
 
-class ClaimExists(Problem):
-    """The same accident of the same worker has a claim already."""
+class NothingToContest(Problem):
+    """A contest needs a question on the filing, or an answer to one."""
 
-    kind, reason = Kind.DIFFERENT_EXISTS, "CLAIM_EXISTS"
-    message = "This accident has a claim already, {claim}; add evidence to it instead."
-    message_zh = "该事故已有申请 {claim}; 请在该申请中补充材料。"
+    kind, reason = Kind.NOT_ALLOWED_NOW, "NOTHING_TO_CONTEST"
+    message = (
+        "{claim} opened its accident and nobody questioned it; add evidence to it, or ask an "
+        "adjudicator to merge it with another claim."
+    )
+    message_zh = "{claim} 为该事故的首次申请, 无待异议事项; 请补充材料或申请合并。"
+
+
+class FilingIsPart(Problem):
+    """The filing is part of another claim, and only that one goes on."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "FILING_IS_PART"
+    message = (
+        "{claim} is part of {whole}, which is decided in its place; name {whole}, or contest the "
+        "filing if it is about another accident."
+    )
+    message_zh = "{claim} 已并入 {whole}, 由其统一处理; 请对 {whole} 办理, 如非同一事故可提出异议。"
+
+
+class NearClaimsChanged(Problem):
+    """A filing is found distinct from all claims near it, and the adjudicator has read others."""
+
+    kind, reason = Kind.RACED, "NEAR_CLAIMS_CHANGED"
+    message = (
+        "Near {claim} in time are now: {near}; read them, and name all of them in distinct_from."
+    )
+    message_zh = "与 {claim} 时间相近的申请现为: {near}; 请阅卷后在 distinct_from 中逐一列明。"
+
+
+class OwnFiling(Problem):
+    """A person filed the claim and would accept, decide or sign it."""
+
+    kind, reason = Kind.FORBIDDEN, "OWN_FILING"
+    message = "You filed {claim} or a part of it; another adjudicator has to act on it."
+    message_zh = "{claim} 或其部分由您本人提交; 须由其他审核人员办理。"
 
 
 class ClaimChanged(Problem):

@@ -1,183 +1,120 @@
-"""The six situations: what each asks, and what the facts answer."""
+"""The situations of the Measures: what each asks, and what the facts answer.
+
+An accident after the last order may still be one on the way home: both are asked, and either
+confirms the claim.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from services.claims.domain import law as provisions
-from services.claims.domain.case import Answer, Case, Weight, answer, met
+from services.claims.domain.case import Answer, Case, answer, met
 from services.claims.domain.claim import Situation
 from services.claims.domain.evidence import DocumentKind
-from services.claims.domain.order_records import DOUBTFUL, Standing, format_moment, standings
-from services.kernel.law import Outcome, Provision, facts
+from services.claims.domain.execution import order_execution
+from services.claims.domain.order_records import (
+    EXECUTING,
+    Standing,
+    format_moment,
+    last_ended,
+    standings,
+)
+from services.kernel.law import DatedProvision, Outcome, facts
 
-ORDER_PROVISION = {
-    Situation.ORDER_EXECUTION: provisions.ORDER_EXECUTION,
-    Situation.VIOLENCE: provisions.VIOLENCE,
-    Situation.MISSING: provisions.MISSING,
-    Situation.SUDDEN_ILLNESS: provisions.SUDDEN_ILLNESS,
-}
+EXECUTION_PATH, HOME_PATH = "execution", "way home"
 
 
 def situation_answers(case: Case) -> tuple[Answer, ...]:
     """What the situation claimed requires, apart from enrolment and harm."""
-    situation = case.claim.situation
-    if situation is Situation.REQUIRED_TRAVEL:
-        travel = case.enquiry.travel_required
-        presence = answer(
-            "required_travel",
-            provisions.REQUIRED_TRAVEL,
-            met(travel),
-            (
-                "The platform required presence at a fixed time and place."
-                if travel
-                else "The platform had not required presence at a fixed time and place.",
-                "平台要求在固定时间前往固定地点。"
-                if travel
-                else "平台未要求在固定时间前往固定地点。",
-            ),
-            inputs=facts(travel_required=travel),
-        )
-        return (presence, _traffic_fault(case, provisions.REQUIRED_TRAVEL))
-    if situation is Situation.RESCUE:
-        return (_rescue(),)
-    execution = order_execution(case, ORDER_PROVISION[situation])
-    if situation is Situation.VIOLENCE:
-        return (execution, _because_of_service())
-    if situation is Situation.SUDDEN_ILLNESS:
-        return (execution, _sudden_illness(case))
-    if situation is Situation.ORDER_EXECUTION and execution.finding.outcome is Outcome.NOT_MET:
-        return _with_commuting(case, execution)
-    return (execution,)
+    return ANSWERS[case.claim.situation](case)
 
 
-def order_execution(case: Case, provision: Provision) -> Answer:
-    """Whether the accident lies in the execution of an order (接单至完单)."""
-    moment, terms = case.claim.accident_time, case.terms
-    standing_of = standings(case.orders, moment, terms)
-    under_way = [order for order, standing in standing_of.items() if standing is Standing.UNDER_WAY]
-    doubtful = [standing for standing in standing_of.values() if standing in DOUBTFUL]
-    inputs = facts(accident_time=format_moment(moment)) + tuple(
-        (order.name, f"revision {order.revision}, {standing.value}{', late' if order.late else ''}")
-        for order, standing in standing_of.items()
-    )
-    versions = terms.versions
-    at = format_moment(moment)
-    if under_way:
-        late = all(order.late for order in under_way)
-        mark = " Its record came after the report and is marked late." if late else ""
-        mark_zh = "订单记录在报案之后到达, 已标注迟到。" if late else ""
-        text = (
-            f"The accident at {at} lies between acceptance and completion of an order.{mark}",
-            f"事故时间 {at} 在订单接单至完单期间内。{mark_zh}",
-        )
-        return answer("order_execution", provision, Outcome.MET, text, inputs=inputs)
-    if case.enquiry.order_records_withheld:
-        text = (
-            (
-                "The platform did not hand in its order records in time, so an order is taken to "
-                "have been under way."
-            ),
-            "平台未在规定时限内提供订单记录, 推定事故发生时正在执行订单。",
-        )
-        inputs = (*inputs, *facts(order_records_withheld=True))
-        return answer(
-            "order_execution", provisions.BURDEN_OF_PROOF, Outcome.MET, text, inputs=inputs
-        )
-    if doubtful:
-        standing = doubtful[-1]
-        text = (
-            (
-                f"At {at} an order was {_DOUBT[standing][0]}; a person has to decide whether the "
-                "worker was still executing it."
-            ),
-            f"事故时间 {at}: {_DOUBT[standing][1]}; 是否仍在执行订单须由人工判断。",
-        )
-        return answer(
-            "order_execution", provision, Outcome.UNCLEAR, text, inputs=inputs, versions=versions
-        )
-    text = _outside(list(standing_of.values()), at)
-    return answer(
-        "order_execution", provision, Outcome.NOT_MET, text, inputs=inputs, versions=versions
-    )
-
-
-_DOUBT = {
-    Standing.RETURNING: ("cancelled shortly before", "订单在事故前不久取消, 可能正在送回货物"),
-    Standing.CHANGED_LATE: (
-        "changed or taken back by a record that came after the accident",
-        "订单的变更或撤销记录在事故之后到达",
-    ),
-    Standing.NEVER_ENDED: (
-        "open since long before, without a reported end",
-        "订单接单已久而无完单记录",
-    ),
-}
-
-
-def _outside(all_standings: list[Standing], at: str) -> tuple[str, str]:
-    """Why no order covers the moment: before the first, between two, after the last, or none."""
-    real = [standing for standing in all_standings if standing is not Standing.REVERSED]
-    ended, to_come = Standing.ENDED in real, Standing.TO_COME in real
-    if ended and to_come:
-        return (
-            f"The accident at {at} lies between two orders: waiting for an order is not covered.",
-            f"事故时间 {at} 在两单之间: 等单期间不属于执行平台订单任务。",
-        )
-    if to_come:
-        return (
-            f"The accident at {at} lies before the first order was accepted.",
-            f"事故时间 {at} 早于首单接单时间。",
-        )
-    if ended:
-        return (
-            f"The accident at {at} lies after the last order had ended.",
-            f"事故时间 {at} 在末单结束之后。",
-        )
+def _accident(case: Case) -> tuple[Answer, ...]:
+    execution = order_execution(case, provisions.ORDER_EXECUTION)
+    if not _may_be_on_way_home(case, execution):
+        return (execution,)
     return (
-        f"No order of the worker is on record near {at}.",
-        f"事故时间 {at} 前后没有该劳动者的订单记录。",
+        replace(execution, path=EXECUTION_PATH),
+        *(replace(each, path=HOME_PATH) for each in _way_home(case)),
     )
 
 
-def _with_commuting(case: Case, execution: Answer) -> tuple[Answer, ...]:
-    """Outside of orders the way to the first and from the last may count, if a province says so."""
-    rule = case.law.on("commuting_rule", case.claim.accident_day, case.claim.place_of_injury)
-    if rule.value != "COVERED":
+def _may_be_on_way_home(case: Case, execution: Answer) -> bool:
+    """Whether the way home has to be asked for although the claim does not name it."""
+    if execution.finding.outcome is Outcome.MET or case.enquiry.order_records_withheld:
+        return False
+    moment, day, where = (
+        case.claim.accident_time,
+        case.claim.accident_day,
+        case.claim.place_of_injury,
+    )
+    standing_of = standings(case.orders, moment, case.terms)
+    last = last_ended(standing_of, moment)
+    if last is None or last.end_time is None or Standing.TO_COME in standing_of.values():
+        return False
+    hours = case.law.count("way_home_hours", day, where)
+    return moment - last.end_time <= timedelta(hours=hours)
+
+
+def _way_home(case: Case) -> tuple[Answer, ...]:
+    """Back to the usual dwelling from executing orders, and a traffic accident on that way.
+
+    The way to work is not named. An order that is still under way is being executed.
+    """
+    moment, day = case.claim.accident_time, case.claim.accident_day
+    standing_of = standings(case.orders, moment, case.terms)
+    if not EXECUTING.isdisjoint(standing_of.values()):
+        return (order_execution(case, provisions.ORDER_EXECUTION),)
+    last = last_ended(standing_of, moment)
+    provision = provisions.WAY_HOME.on(day)
+    at = format_moment(moment)
+    if last is None or last.end_time is None:
         text = (
-            "The way to the first order and home after the last is not covered here.",
-            "本地区不将首单前、末单后的往返途中纳入保障。",
+            f"No order of the worker had ended before {at}, from which the way led home.",
+            f"事故时间 {at} 之前没有已结束的订单, 不属于返回日常居所途中。",
         )
-        commuting = answer(
-            "commuting",
-            provisions.COMMUTING,
-            Outcome.NOT_MET,
-            text,
-            weight=Weight.MARK,
-            inputs=facts(commuting_rule=rule.value),
-            versions=(rule.version,),
-        )
-        return (execution, commuting)
-    noted = Answer(execution.question, Weight.MARK, execution.finding)
+        inputs = facts(accident_time=at, last_order="none")
+        return (answer("way_home", provision, Outcome.NOT_MET, text, inputs=inputs),)
+    ended = format_moment(last.end_time)
     text = (
         (
-            "The way to the first order and home after the last is covered here; whether time and "
-            "route were those of such a way is for a person to decide."
+            f"The last order had ended at {ended}; whether the worker was on a reasonable way from "
+            "it to the usual dwelling is for a person to decide."
         ),
-        "本地区将首单前、末单后的往返途中纳入保障; 时间与路线是否合理须由人工判断。",
+        f"末单于 {ended} 结束; 是否在返回日常居所的合理路线途中须由人工判断。",
     )
-    commuting = answer(
-        "commuting",
-        provisions.COMMUTING,
-        Outcome.UNCLEAR,
+    inputs = facts(accident_time=at, last_order=last.name, last_order_ended=ended)
+    question = answer("way_home", provision, Outcome.UNCLEAR, text, inputs=inputs)
+    return (question, _traffic_fault(case, provisions.WAY_HOME))
+
+
+def _required_travel(case: Case) -> Answer:
+    """The platform had required presence at a set time and place, for its management."""
+    travel = case.enquiry.travel_required
+    text = (
+        (
+            "The platform required presence at a fixed time and place.",
+            "平台要求在固定时间前往固定地点。",
+        )
+        if travel
+        else (
+            "The platform had not required presence at a fixed time and place.",
+            "平台未要求在固定时间前往固定地点。",
+        )
+    )
+    return answer(
+        "required_travel",
+        provisions.REQUIRED_TRAVEL.on(case.claim.accident_day),
+        met(travel),
         text,
-        inputs=facts(commuting_rule=rule.value),
-        versions=(rule.version,),
+        inputs=facts(travel_required=travel),
     )
-    return (noted, commuting, _traffic_fault(case, provisions.COMMUTING))
 
 
-def _traffic_fault(case: Case, provision: Provision) -> Answer:
+def _traffic_fault(case: Case, dated: DatedProvision) -> Answer:
     """A traffic accident not mainly the worker's own fault (非本人主要责任)."""
     own_fault = case.enquiry.traffic_mainly_own_fault
     certificate = case.has(DocumentKind.TRAFFIC_CERTIFICATE)
@@ -200,23 +137,44 @@ def _traffic_fault(case: Case, provision: Provision) -> Answer:
             "No certificate of the traffic police on the fault is in evidence.",
             "证据中没有交通事故责任认定书, 责任尚不清楚。",
         )
+    provision = dated.on(case.claim.accident_day)
     return answer("traffic_fault", provision, outcome, text, inputs=inputs)
 
 
-def _because_of_service() -> Answer:
+def _because_of_service(case: Case) -> Answer:
     text = (
         "Whether the violence came because of the service is for a person to decide.",
         "暴力等意外伤害是否因履行服务职责所致, 须由人工判断。",
     )
-    return answer("because_of_service", provisions.VIOLENCE, Outcome.UNCLEAR, text)
+    provision = provisions.VIOLENCE.on(case.claim.accident_day)
+    return answer("because_of_service", provision, Outcome.UNCLEAR, text)
 
 
-def _rescue() -> Answer:
+def _rescue(case: Case) -> Answer:
     text = (
         "Whether the rescue served the public interest is for a person to decide.",
         "抢险救灾等行为是否为维护国家利益、公共利益, 须由人工判断。",
     )
-    return answer("public_interest", provisions.RESCUE, Outcome.UNCLEAR, text)
+    provision = provisions.RESCUE.on(case.claim.accident_day)
+    return answer("public_interest", provision, Outcome.UNCLEAR, text)
+
+
+def _relapse(case: Case) -> Answer:
+    """The old injury of a former soldier with a certificate of disability (残疾军人证) relapses."""
+    provision = provisions.RELAPSE.on(case.claim.accident_day)
+    certificate = case.has(DocumentKind.VETERAN_CERTIFICATE)
+    inputs = facts(veteran_certificate=certificate)
+    if not certificate:
+        text = (
+            "No certificate of a disabled soldier (残疾军人证) is in evidence; add it.",
+            "证据中没有残疾军人证。",
+        )
+        return answer("old_injury", provision, Outcome.NOT_MET, text, inputs=inputs)
+    text = (
+        "Whether the old injury relapsed while the worker was serving is for a person to decide.",
+        "旧伤是否在提供服务期间复发, 须由人工判断。",
+    )
+    return answer("old_injury", provision, Outcome.UNCLEAR, text, inputs=inputs)
 
 
 def _sudden_illness(case: Case) -> Answer:
@@ -235,7 +193,7 @@ def _sudden_illness(case: Case) -> Answer:
     outcome, text = _illness_outcome(case, str(rule.value), int(hours.decimal))
     return answer(
         "sudden_illness",
-        provisions.SUDDEN_ILLNESS,
+        provisions.SUDDEN_ILLNESS.on(day),
         outcome,
         text,
         inputs=inputs,
@@ -275,3 +233,24 @@ def _illness_outcome(case: Case, rule: str, hours: int) -> tuple[Outcome, tuple[
         "初次诊断时间与死亡时间尚未全部查明。",
     )
     return Outcome.UNCLEAR, text
+
+
+ANSWERS: Mapping[Situation, Callable[[Case], tuple[Answer, ...]]] = {
+    Situation.ORDER_EXECUTION: _accident,
+    Situation.VIOLENCE: lambda case: (
+        order_execution(case, provisions.VIOLENCE),
+        _because_of_service(case),
+    ),
+    Situation.MISSING: lambda case: (order_execution(case, provisions.MISSING),),
+    Situation.SUDDEN_ILLNESS: lambda case: (
+        order_execution(case, provisions.SUDDEN_ILLNESS),
+        _sudden_illness(case),
+    ),
+    Situation.REQUIRED_TRAVEL: lambda case: (
+        _required_travel(case),
+        _traffic_fault(case, provisions.REQUIRED_TRAVEL),
+    ),
+    Situation.WAY_HOME: _way_home,
+    Situation.RESCUE: lambda case: (_rescue(case),),
+    Situation.RELAPSE: lambda case: (_relapse(case),),
+}

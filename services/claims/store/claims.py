@@ -3,44 +3,73 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.claims.domain.claim import Claim, ClaimantKind, ClaimState, Enrolment, Situation
 from services.claims.domain.time_limits import Pause, Step, StepClock, TimeLimit, Unit
+from services.claims.store import ciphers
 from services.claims.store.tables import claims, stays
 from services.kernel.law import ParameterVersion, Tag
 from services.kernel.names import name
 from services.kernel.problems import NotFound
-from services.kernel.scheme import Industry, Relation, Survivor
+from services.kernel.scheme import Industry
+from services.runtime.rpc.survivors import survivor_from_json, survivor_to_json
+from services.runtime.storage import data_keys, revisions
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import StaleRevisionError, Transaction
+
+_ADMIT = sa.text(
+    "update claims.claim"
+    " set platforms ="
+    " array(select distinct unnest(platforms || cast(:admitted as text[])) order by 1)"
+    " where claim_id = :claim_id and not platforms @> cast(:admitted as text[])"
+)
+
+
+# Whether the account with which a claim was filed is one of these persons.
+_FILED_BY_ACCOUNT = sa.text(
+    "exists (select from staff_account where issuer || '#' || subject = claim.filer_account"
+    " and member = any(cast(:persons as text[])))"
+)
+
+
+@dataclass(frozen=True)
+class Filer:
+    """Who files a claim: the natural person, and the account with its issuer."""
+
+    person: str
+    account: str
 
 
 @dataclass(frozen=True)
 class QueueFilter:
     """Which claims of the queue to list; what is empty does not filter."""
 
+    # None means all but MERGED.
     states: Sequence[ClaimState] = ()
     worker: int | None = None
     due_by: date | None = None
 
 
 async def insert(
-    tx: Transaction, cipher: ColumnCipher, claim: Claim, description: str, queue_date: date
-) -> bool:
-    """Add a claim; False if the same accident of the same worker has one already.
-
-    `queue_date` is the day by which the queue is sorted.
-    """
-    statement = (
-        pg_insert(claims)
-        .values(
+    tx: Transaction,
+    cipher: ColumnCipher,
+    claim: Claim,
+    description: str,
+    queue_date: date,
+    *,
+    filer: Filer,
+) -> None:
+    """Add a claim; `queue_date` sorts the queue."""
+    cipher = await ciphers.get_of_worker(tx, cipher, claim.worker)
+    await tx.execute(
+        sa.insert(claims).values(
             claim_id=claim.id,
             claimant_kind=claim.claimant_kind.value,
             worker=claim.worker,
@@ -49,23 +78,29 @@ async def insert(
             situation=claim.situation.value,
             accident_report=claim.accident_report,
             description=_encrypt(cipher, description, claim.id, "description"),
-            platforms=list(claim.platforms),
+            filed_by=claim.filed_by,
+            platforms=[claim.filed_by] if claim.filed_by else [],
             enrolments=[
-                [enrolment.platform, enrolment.enrol_date.isoformat()]
+                [
+                    enrolment.platform,
+                    enrolment.enrol_date.isoformat(),
+                    enrolment.send_date.isoformat(),
+                ]
                 for enrolment in claim.enrolments
             ],
             filed_late=claim.filed_late,
             create_time=claim.create_time,
+            filer=filer.person,
+            filer_account=filer.account,
+            officials=[],
             **_changing(cipher, claim, queue_date),
         )
-        .on_conflict_do_nothing()
-        .returning(claims.c.claim_id)
     )
-    return (await tx.execute(statement)).first() is not None
 
 
 async def update(tx: Transaction, cipher: ColumnCipher, claim: Claim, queue_date: date) -> None:
     """Save a claim's next revision; `lock` has locked the row."""
+    cipher = await ciphers.get_of_worker(tx, cipher, claim.worker)
     statement = (
         sa.update(claims)
         .where(claims.c.claim_id == claim.id, claims.c.revision == claim.revision - 1)
@@ -78,7 +113,8 @@ async def update(tx: Transaction, cipher: ColumnCipher, claim: Claim, queue_date
 
 async def get(tx: Transaction, cipher: ColumnCipher, claim_id: str) -> Claim:
     """A claim; raises NotFound for one that the transaction may not see."""
-    return _claim(await _row(tx, sa.select(claims), claim_id), cipher)
+    row = await _row(tx, sa.select(claims), claim_id)
+    return _claim(row, await data_keys.for_rows(tx, cipher, [row]))
 
 
 async def get_with_description(
@@ -86,28 +122,95 @@ async def get_with_description(
 ) -> tuple[Claim, str]:
     """A claim with what the claimant wrote of the accident; raises NotFound as `get`."""
     row = await _row(tx, sa.select(claims), claim_id)
+    cipher = await data_keys.for_rows(tx, cipher, [row])
     return _claim(row, cipher), _decrypt(cipher, row.description, row.claim_id, "description")
 
 
 async def lock(tx: Transaction, cipher: ColumnCipher, claim_id: str) -> Claim:
     """A claim, locked until the transaction ends; raises NotFound as `get`."""
-    return _claim(await _row(tx, sa.select(claims).with_for_update(), claim_id), cipher)
+    row = await _row(tx, sa.select(claims).with_for_update(), claim_id)
+    claim = _claim(row, await data_keys.for_rows(tx, cipher, [row]))
+    revisions.note(claim.name, claim.revision)
+    return claim
 
 
-async def find_id_of_accident(tx: Transaction, claim: Claim) -> str | None:
-    """The id of the claim on the same accident of the same worker, if there is one."""
-    statement = sa.select(claims.c.claim_id).where(
-        claims.c.worker == claim.worker, claims.c.accident_time == claim.accident_time
+async def update_officials(tx: Transaction, claim_id: str, members: Iterable[str]) -> bool:
+    """Record who accepts or decides a claim; False if one of them has filed it or a part of it.
+
+    The filer's account is compared too: it may be linked to the person after the filing.
+    """
+    named = sorted(set(members) - {""})
+    persons = sa.literal(named, ARRAY(sa.Text))
+    parts = sa.select(claims.c.claim_id).where(
+        sa.or_(claims.c.claim_id == claim_id, claims.c.merged_into == claim_id),
+        sa.or_(
+            claims.c.filer == sa.any_(persons),
+            _FILED_BY_ACCOUNT.bindparams(sa.bindparam("persons", named, ARRAY(sa.Text))),
+        ),
     )
-    return (await tx.execute(statement)).scalar_one_or_none()
+    if (await tx.execute(parts)).first() is not None:
+        return False
+    await tx.execute(
+        sa.update(claims)
+        .where(claims.c.claim_id == claim_id)
+        .values(officials=claims.c.officials.op("||")(persons))
+    )
+    return True
+
+
+async def update_platforms(tx: Transaction, claim_id: str, platforms: Iterable[str]) -> None:
+    """Let further platforms see a claim: those whose orders came into its evidence."""
+    admitted = sorted(set(platforms))
+    await tx.execute(_ADMIT, {"claim_id": claim_id, "admitted": admitted})
+
+
+async def update_platforms_by_filing(tx: Transaction, claim_id: str, filing_id: str) -> None:
+    """Let the platforms of a filing see the claim that it is part of."""
+    statement = sa.select(claims.c.platforms).where(claims.c.claim_id == filing_id)
+    await update_platforms(tx, claim_id, (await tx.execute(statement)).scalar_one())
+
+
+async def update_merged_into(tx: Transaction, merged_id: str, surviving_id: str) -> None:
+    """Make all that is part of a merged claim part of the surviving one."""
+    await tx.execute(
+        sa.update(claims)
+        .where(claims.c.merged_into == merged_id)
+        .values(merged_into=surviving_id, revision=claims.c.revision + 1)
+    )
+
+
+async def list_parts(tx: Transaction, cipher: ColumnCipher, claim_id: str) -> list[Claim]:
+    """The further filings that are part of a claim, oldest first."""
+    statement = (
+        sa.select(claims)
+        .where(claims.c.merged_into == claim_id)
+        .order_by(claims.c.create_time, claims.c.claim_id)
+    )
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    return [_claim(row, cipher) for row in rows]
 
 
 async def find_other_accidents(tx: Transaction, claim: Claim) -> list[datetime]:
     """The times of the worker's accidents in other claims."""
     statement = sa.select(claims.c.accident_time).where(
-        claims.c.worker == claim.worker, claims.c.claim_id != claim.id
+        claims.c.worker == claim.worker,
+        claims.c.claim_id != claim.id,
+        claims.c.state != ClaimState.MERGED.value,
     )
     return list((await tx.execute(statement)).scalars())
+
+
+async def find_with_description(
+    tx: Transaction, cipher: ColumnCipher, statement: sa.Select[Any]
+) -> list[tuple[Claim, str]]:
+    """The claims of a statement, each with what was written of the accident."""
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    return [
+        (_claim(row, cipher), _decrypt(cipher, row.description, row.claim_id, "description"))
+        for row in rows
+    ]
 
 
 async def list_queue(
@@ -123,6 +226,8 @@ async def list_queue(
     if queue.states:
         states = [state.value for state in queue.states]
         statement = statement.where(claims.c.state.in_(states))
+    else:
+        statement = statement.where(claims.c.state != ClaimState.MERGED.value)
     if queue.worker is not None:
         statement = statement.where(claims.c.worker == queue.worker)
     if queue.due_by is not None:
@@ -130,7 +235,9 @@ async def list_queue(
     if after:
         key = sa.tuple_(claims.c.due_date, claims.c.claim_id)
         statement = statement.where(key > sa.tuple_(*(sa.literal(part) for part in after)))
-    return [_claim(row, cipher) for row in await tx.execute(statement)]
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    return [_claim(row, cipher) for row in rows]
 
 
 async def insert_stay(
@@ -144,6 +251,7 @@ async def insert_stay(
 ) -> None:
     """Record why the time limit is stopped."""
     context = f"claims:{claim.id}:{claim.revision}:stay"
+    cipher = await ciphers.get_of_worker(tx, cipher, claim.worker)
     await tx.execute(
         sa.insert(stays).values(
             claim_id=claim.id,
@@ -176,6 +284,8 @@ def _changing(cipher: ColumnCipher, claim: Claim, queue_date: date) -> dict[str,
         "clock": _clock_to_json(claim.clock),
         "reply": _clock_to_json(claim.reply),
         "due_date": queue_date,
+        "accident_id": claim.accident,
+        "merged_into": claim.merged_into,
     }
 
 
@@ -192,9 +302,12 @@ def _claim(row: sa.Row[Any], cipher: ColumnCipher) -> Claim:
         place_of_injury=row.place_of_injury,
         situation=Situation(row.situation),
         death_date=row.death_date,
-        survivors=tuple(_survivor(survivor) for survivor in survivors),
+        survivors=tuple(survivor_from_json(survivor) for survivor in survivors),
         accident_report=row.accident_report,
-        enrolments=tuple(Enrolment(code, date.fromisoformat(day)) for code, day in row.enrolments),
+        enrolments=tuple(
+            Enrolment(code, date.fromisoformat(day), date.fromisoformat(sent))
+            for code, day, sent in row.enrolments
+        ),
         pooling_area=row.pooling_area,
         industry=Industry(row.industry) if row.industry else None,
         filed_late=row.filed_late,
@@ -202,35 +315,15 @@ def _claim(row: sa.Row[Any], cipher: ColumnCipher) -> Claim:
         clock=_clock_from_json(row.clock),
         reply=_clock_from_json(row.reply),
         create_time=row.create_time,
+        accident=row.accident_id,
+        merged_into=row.merged_into,
+        filed_by=row.filed_by,
     )
 
 
 def _survivors_text(claim: Claim) -> str:
-    rows = [_survivor_to_json(survivor) for survivor in claim.survivors]
+    rows = [survivor_to_json(survivor) for survivor in claim.survivors]
     return json.dumps(rows, ensure_ascii=False)
-
-
-def _survivor_to_json(survivor: Survivor) -> dict[str, Any]:
-    assert survivor.birth_date is not None, survivor.survivor_id
-    return {
-        "id": survivor.survivor_id,
-        "relation": survivor.relation.value,
-        "birth_date": survivor.birth_date.isoformat(),
-        "totally_disabled": survivor.totally_disabled,
-        "alone": survivor.alone,
-        "male": survivor.male,
-    }
-
-
-def _survivor(row: Mapping[str, Any]) -> Survivor:
-    return Survivor(
-        survivor_id=row["id"],
-        relation=Relation(row["relation"]),
-        birth_date=date.fromisoformat(row["birth_date"]),
-        totally_disabled=row["totally_disabled"],
-        alone=row["alone"],
-        male=row["male"],
-    )
 
 
 def _clock_to_json(clock: StepClock | None) -> dict[str, Any] | None:

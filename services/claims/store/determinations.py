@@ -11,12 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from services.claims.domain.attribution import Charge
 from services.claims.domain.case import Judgement
 from services.claims.domain.confirmation import Determination, Result
+from services.claims.store import ciphers
 from services.claims.store.tables import determinations, revocations, services
 from services.kernel.law import Finding, facts
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage import data_keys, revisions
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
@@ -28,8 +29,9 @@ async def insert(
     judgements: Sequence[Judgement],
     claim_revision: int,
 ) -> None:
-    """Add a determination. The reasons of judgements are encrypted: they may speak of health."""
-    context = _judgements_context(determination.claim_id, determination.number)
+    """Add a determination. Findings and the reasons of judgements may speak of health."""
+    key = determination.claim_id, determination.number
+    cipher = await ciphers.get_of_claim(tx, cipher, determination.claim_id)
     reasons = json.dumps(
         {judgement.question: judgement.reason for judgement in judgements}, ensure_ascii=False
     )
@@ -39,12 +41,12 @@ async def insert(
             number=determination.number,
             claim_revision=claim_revision,
             result=determination.result.value,
-            findings=findings_to_json(determination.findings),
-            judgements=cipher.encrypt(reasons, context),
-            charges=[
-                [charge.platform, charge.order_no, charge.percent]
-                for charge in determination.charges
-            ],
+            findings=cipher.encrypt(
+                json.dumps(findings_to_json(determination.findings)), _context("findings", *key)
+            ),
+            judgements=cipher.encrypt(reasons, _context("judgements", *key)),
+            platform=determination.platform,
+            order_no=determination.order_no,
             adjudicator=determination.adjudicator,
             create_time=determination.create_time,
         )
@@ -61,7 +63,8 @@ async def insert_revocation(
     now: datetime,
 ) -> None:
     """Withdraw a determination; it stays on record."""
-    context = f"claims:{determination.claim_id}:{determination.number}:revocation"
+    context = _context("revocation", determination.claim_id, determination.number)
+    cipher = await ciphers.get_of_claim(tx, cipher, determination.claim_id)
     await tx.execute(
         sa.insert(revocations).values(
             claim_id=determination.claim_id,
@@ -105,12 +108,16 @@ async def list_of_claim(
     )
     if after:
         statement = statement.where(determinations.c.number > after[0])
-    return [_determination(row, cipher) for row in await tx.execute(statement)]
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    return [_determination(row, cipher) for row in rows]
 
 
 async def find_latest(tx: Transaction, cipher: ColumnCipher, claim_id: str) -> Determination | None:
     """The last determination of a claim, if it has one."""
-    return (await find_latest_of_claims(tx, cipher, [claim_id])).get(claim_id)
+    latest = (await find_latest_of_claims(tx, cipher, [claim_id])).get(claim_id)
+    revisions.note(f"claims/{claim_id}/determinations", latest)
+    return latest
 
 
 async def find_latest_of_claims(
@@ -123,7 +130,8 @@ async def find_latest_of_claims(
         .ext(distinct_on(determinations.c.claim_id))
         .order_by(determinations.c.claim_id, determinations.c.number.desc())
     )
-    rows = await tx.execute(statement)
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
     return {row.claim_id: _determination(row, cipher) for row in rows}
 
 
@@ -143,16 +151,16 @@ def _joined() -> sa.Select[Any]:
 
 
 def _determination(row: sa.Row[Any], cipher: ColumnCipher) -> Determination:
-    context = _judgements_context(row.claim_id, row.number)
-    reasons = json.loads(cipher.decrypt(bytes(row.judgements), context))
+    key = row.claim_id, row.number
+    reasons = json.loads(cipher.decrypt(bytes(row.judgements), _context("judgements", *key)))
+    findings = json.loads(cipher.decrypt(bytes(row.findings), _context("findings", *key)))
     return Determination(
         claim_id=row.claim_id,
         number=row.number,
         result=Result(row.result),
-        findings=tuple(
-            _with_reason(finding, reasons) for finding in findings_from_json(row.findings)
-        ),
-        charges=tuple(Charge(*charge) for charge in row.charges),
+        findings=tuple(_with_reason(finding, reasons) for finding in findings_from_json(findings)),
+        platform=row.platform,
+        order_no=row.order_no,
         adjudicator=row.adjudicator,
         create_time=row.create_time,
         revoke_time=row.revoke_time,
@@ -168,5 +176,5 @@ def _with_reason(finding: Finding, reasons: Mapping[str, str]) -> Finding:
     return replace(finding, outputs=(*finding.outputs, *facts(reason=reasons[question])))
 
 
-def _judgements_context(claim_id: str, number: int) -> str:
-    return f"claims:{claim_id}:{number}:judgements"
+def _context(column: str, claim_id: str, number: int) -> str:
+    return f"claims:{claim_id}:{number}:{column}"

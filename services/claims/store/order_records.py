@@ -10,16 +10,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.claims.domain.order_records import OrderEvidence, OrderState
+from services.claims.store.claims import update_platforms
 from services.claims.store.tables import order_records
 from services.kernel.scheme import Industry
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
 
 async def insert(
     tx: Transaction, claim_id: str, orders: Iterable[OrderEvidence], now: datetime
 ) -> None:
-    """Take order records into evidence."""
-    rows = [
+    """Take order records into evidence; their platforms see the claim from then on."""
+    rows: list[dict[str, Any]] = [
         {
             "claim_id": claim_id,
             "platform": order.platform,
@@ -41,11 +43,14 @@ async def insert(
     ]
     if rows:
         await tx.execute(sa.insert(order_records), rows)
+        await update_platforms(tx, claim_id, [row["platform"] for row in rows])
 
 
 async def find_of_claim(tx: Transaction, claim_id: str) -> tuple[OrderEvidence, ...]:
     """A claim's order records that the transaction may see, every revision."""
-    return (await find_of_claims(tx, [claim_id])).get(claim_id, ())
+    records = (await find_of_claims(tx, [claim_id])).get(claim_id, ())
+    revisions.note(f"claims/{claim_id}/orderRecords", records)
+    return records
 
 
 async def find_of_claims(

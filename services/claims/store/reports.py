@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from services.claims.domain.reports import AccidentReport
+from services.claims.store import ciphers
 from services.claims.store.tables import reports
 from services.kernel.names import name
 from services.kernel.problems import NotFound
@@ -17,6 +18,7 @@ async def insert(
 ) -> None:
     """Add an accident report; its description is encrypted."""
     context = f"claims:{report.id}:report_description"
+    cipher = await ciphers.get_of_worker(tx, cipher, report.worker)
     await tx.execute(
         sa.insert(reports).values(
             report_id=report.id,

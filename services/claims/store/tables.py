@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE
 
 metadata = sa.MetaData(schema="claims")
 
@@ -55,6 +55,9 @@ claims = sa.Table(
     _encrypted("survivors"),
     _text("accident_report"),
     _encrypted("description"),
+    # The platform that filed it; empty if another party did.
+    _text("filed_by"),
+    # The platforms that see it: that one, and those with an order in evidence.
     sa.Column("platforms", ARRAY(sa.Text), nullable=False),
     sa.Column("enrolments", JSONB, nullable=False),
     _text("pooling_area"),
@@ -65,8 +68,53 @@ claims = sa.Table(
     sa.Column("reply", JSONB(none_as_null=True)),
     sa.Column("due_date", sa.Date, nullable=False),
     _moment("create_time"),
-    sa.UniqueConstraint("worker", "accident_time"),
+    # Empty in PENDING and MERGED.
+    _text("accident_id"),
+    # The claim that it is part of; set in MERGED.
+    _text("merged_into"),
+    # The person who filed it, and those who accepted or decided it.
+    _text("filer"),
+    _text("filer_account"),
+    sa.Column("officials", ARRAY(sa.Text), nullable=False),
     sa.Index("claim_queue", "due_date", "claim_id"),
+)
+
+accidents = sa.Table(
+    "accident",
+    metadata,
+    _text("accident_id", key=True),
+    sa.Column("worker", sa.BigInteger, nullable=False),
+    _text("claim_id"),
+    _moment("accident_time"),
+    _text("place_of_injury"),
+    sa.Column("time_window", TSTZRANGE, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    _moment("create_time"),
+    _text("merged_into"),
+)
+
+answers = sa.Table(
+    "filing_answer",
+    metadata,
+    _text("claim_id", key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _small("answer"),
+    _text("other_claim"),
+    _small("code"),
+    _encrypted("reason"),
+    _text("answered_by"),
+    _moment("create_time"),
+)
+
+contests = sa.Table(
+    "contest",
+    metadata,
+    _text("claim_id", key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("answer_count", sa.Integer, nullable=False),
+    _encrypted("reason"),
+    _text("contested_by"),
+    _moment("create_time"),
 )
 
 order_records = sa.Table(
@@ -98,6 +146,8 @@ evidence = sa.Table(
     _encrypted("title"),
     sa.Column("content_hash", sa.LargeBinary, nullable=False),
     _text("added_by"),
+    # The platform that added it; empty if another party did.
+    _text("platform"),
     _moment("create_time"),
 )
 
@@ -108,9 +158,10 @@ determinations = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("claim_revision", sa.BigInteger, nullable=False),
     _small("result"),
-    sa.Column("findings", JSONB, nullable=False),
+    _encrypted("findings"),
     _encrypted("judgements"),
-    sa.Column("charges", JSONB, nullable=False),
+    _text("platform"),
+    _text("order_no"),
     _text("adjudicator"),
     _moment("create_time"),
 )

@@ -1,14 +1,18 @@
-"""Accident reports, claims, their evidence, determinations, services and stays."""
+"""Accident reports, accidents, claims, their evidence, determinations, services and stays."""
 
 from alembic import op
 
 from services.claims.domain.claim import ClaimState
 from services.claims.domain.confirmation import Result
+from services.kernel.scope import AREAS, PLATFORM, SEES_EVERYTHING
 from services.runtime.storage.migrate import (
     allow,
     append_only,
     create_runtime_tables,
-    enable_platform_isolation,
+    isolate,
+    of_area,
+    of_person,
+    of_platform,
 )
 
 revision = "claims_0001"
@@ -16,8 +20,8 @@ down_revision = None
 branch_labels = ("claims",)
 depends_on = None
 
-PLATFORM = "current_setting('oip.platform', true)"
 STATES = ", ".join(str(state.value) for state in ClaimState)
+PENDING, MERGED = ClaimState.PENDING.value, ClaimState.MERGED.value
 RESULTS = ", ".join(str(result.value) for result in Result)
 
 TABLES = (
@@ -47,6 +51,7 @@ TABLES = (
         survivors bytea not null,
         accident_report text not null,
         description bytea not null,
+        filed_by text not null,
         platforms text[] not null,
         enrolments jsonb not null,
         pooling_area text not null,
@@ -57,10 +62,63 @@ TABLES = (
         reply jsonb,
         due_date date not null,
         create_time timestamptz not null,
-        unique (worker, accident_time)
+        accident_id text not null,
+        merged_into text not null,
+        -- The person who filed it, and those who accepted or decided it or signed the decision.
+        filer text not null,
+        filer_account text not null,
+        officials text[] not null default '{{}}',
+        check (filer = '' or filer <> all(officials)),
+        check ((accident_id = '') = (state in ({PENDING}, {MERGED}))),
+        check ((merged_into = '') = (state <> {MERGED}))
     )
     """,
     "create index claim_queue on claim (due_date, claim_id)",
+    "create index claim_worker on claim (worker)",
+    "create index claim_part on claim (merged_into) where merged_into <> ''",
+    "create unique index claim_accident on claim (accident_id) where accident_id <> ''",
+    """
+    create table accident (
+        accident_id text primary key,
+        worker bigint not null,
+        claim_id text not null unique references claim,
+        accident_time timestamptz not null,
+        place_of_injury text not null,
+        time_window tstzrange not null check (time_window @> accident_time),
+        number integer not null check (number >= 0),
+        create_time timestamptz not null,
+        merged_into text not null,
+        exclude using gist (worker with =, number with =, time_window with &&)
+            where (merged_into = '')
+    )
+    """,
+    "create index accident_worker on accident (worker)",
+    "create index accident_part on accident (merged_into) where merged_into <> ''",
+    "create index accident_by_time on accident (accident_time, accident_id)",
+    """
+    create table filing_answer (
+        claim_id text not null references claim,
+        number integer not null check (number > 0),
+        answer smallint not null,
+        other_claim text not null,
+        code smallint not null,
+        reason bytea not null,
+        answered_by text not null,
+        create_time timestamptz not null,
+        primary key (claim_id, number)
+    )
+    """,
+    """
+    create table contest (
+        claim_id text not null references claim,
+        number integer not null check (number > 0),
+        answer_count integer not null check (answer_count >= 0),
+        reason bytea not null,
+        contested_by text not null,
+        create_time timestamptz not null,
+        primary key (claim_id, number)
+    )
+    """,
     """
     create table claim_order (
         claim_id text not null references claim,
@@ -89,6 +147,7 @@ TABLES = (
         title bytea not null,
         content_hash bytea not null check (length(content_hash) = 32),
         added_by text not null,
+        platform text not null,
         create_time timestamptz not null,
         primary key (claim_id, document_id)
     )
@@ -99,12 +158,15 @@ TABLES = (
         number integer not null check (number > 0),
         claim_revision bigint not null,
         result smallint not null check (result in ({RESULTS})),
-        findings jsonb not null,
+        findings bytea not null,
         judgements bytea not null,
-        charges jsonb not null,
+        platform text not null,
+        order_no text not null,
         adjudicator text not null,
         create_time timestamptz not null,
-        primary key (claim_id, number)
+        primary key (claim_id, number),
+        check ((result = {Result.CONFIRMED.value}) = (platform <> '')),
+        check (platform <> '' or order_no = '')
     )
     """,
     """
@@ -141,7 +203,19 @@ TABLES = (
     """,
 )
 
+OF_A_CLAIM = (
+    "accident",
+    "claim_order",
+    "evidence",
+    "determination",
+    "revocation",
+    "service",
+    "stay",
+    "filing_answer",
+    "contest",
+)
 CHANGING = (
+    "platforms",
     "revision",
     "state",
     "death_date",
@@ -152,12 +226,17 @@ CHANGING = (
     "clock",
     "reply",
     "due_date",
+    "accident_id",
+    "merged_into",
+    "officials",
 )
 
 
 def upgrade() -> None:
     """Create the tables of store/tables.py."""
     create_runtime_tables()
+    # Trusted since PostgreSQL 13: the owner of the database may create it.
+    op.execute("create extension if not exists btree_gist")
     for statement in TABLES:
         op.execute(statement)
     for table in (
@@ -168,35 +247,23 @@ def upgrade() -> None:
         "revocation",
         "service",
         "stay",
+        "filing_answer",
+        "contest",
     ):
         append_only(table)
+    allow("accident", "SELECT", "INSERT", "UPDATE (number, merged_into)")
     allow("claim", "SELECT", "INSERT", f"UPDATE ({', '.join(CHANGING)})")
-    for table in ("accident_report", "claim"):
-        _isolate_shared(table)
-    for table in ("evidence", "determination", "revocation", "service", "stay"):
-        _isolate_by_claim(table)
-    _isolate_orders()
-
-
-def _isolate_shared(table: str) -> None:
-    """Each platform that a row names sees it."""
-    condition = f"{PLATFORM} = '*' or {PLATFORM} = any(platforms)"
-    _policy(table, f"using ({condition}) with check ({condition})")
-
-
-def _isolate_by_claim(table: str) -> None:
-    """Platforms that see a claim see what belongs to it."""
-    condition = f"exists (select from claim where claim.claim_id = {table}.claim_id)"
-    _policy(table, f"using ({condition}) with check ({condition})")
-
-
-def _isolate_orders() -> None:
-    """A platform reads its own orders only, but its claim takes in those of others too."""
-    enable_platform_isolation("claim_order")
-    op.execute("create policy evidence on claim_order for insert with check (true)")
-
-
-def _policy(table: str, rule: str) -> None:
-    op.execute(f"alter table {table} enable row level security")
-    op.execute(f"alter table {table} force row level security")
-    op.execute(f"create policy platform on {table} {rule}")
+    # A platform sees the claims that it filed and those whose evidence has an order of it.
+    own = f"{PLATFORM} = any(platforms)"
+    isolate("claim", own, of_person(is_number=True), of_area())
+    isolate("accident_report", own, of_person(is_number=True), f"{AREAS} is not null")
+    for table in OF_A_CLAIM:
+        isolate(table, f"exists (select from claim where claim.claim_id = {table}.claim_id)")
+    # Of a claim that it sees, a platform sees its own orders and documents alone. The claim takes
+    # in the orders of the others too.
+    own_alone = f"{SEES_EVERYTHING} or {PLATFORM} is null or {of_platform()}"
+    for table in ("claim_order", "evidence"):
+        op.execute(
+            f"create policy own_alone on {table} as restrictive"
+            f" using ({own_alone}) with check (true)"
+        )
