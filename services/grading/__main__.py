@@ -7,8 +7,10 @@ from oip.grading.v1 import grading_pb2_grpc
 
 from services.grading.api.servicer import GradingApi
 from services.grading.consumers import HANDLERS
+from services.grading.domain.law import LAW
+from services.grading.events import GUARDS, month_ended
 from services.grading.invariants import INVARIANTS, verify
-from services.runtime.service.context import Service, ServiceContext
+from services.runtime.service.context import MonthEnd, Service, ServiceContext
 from services.runtime.service.serve import run
 
 
@@ -17,7 +19,16 @@ def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     grading_pb2_grpc.add_GradingServiceServicer_to_server(GradingApi(context), server)
 
 
-SERVICE = Service("grading", register, HANDLERS, INVARIANTS, verify)
+SERVICE = Service(
+    "grading",
+    register,
+    HANDLERS,
+    INVARIANTS,
+    verify,
+    guards=GUARDS,
+    law=LAW,
+    month_end=MonthEnd(month_ended),
+)
 
 if __name__ == "__main__":
     run(SERVICE)

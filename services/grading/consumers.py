@@ -13,4 +13,5 @@ from services.runtime.service.context import Handler
 HANDLERS: Mapping[type[Message], Handler] = {
     claim_events.ClaimDetermined: appraisals.on_claim_determined,
     claim_events.DeterminationRevoked: appraisals.on_determination_revoked,
+    claim_events.ClaimsMerged: appraisals.on_claims_merged,
 }

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
+from google.protobuf.message import Message
 from oip.grading.v1 import events_pb2
+from oip.type.v1 import type_pb2
 
 from services.grading.domain.appraisals import Appraisal
 from services.runtime.rpc.wire import date_to_wire, enum_number
+from services.runtime.service.context import Guard
+
+
+def _concluded(event: events_pb2.AppraisalConcluded) -> str:
+    return f"{event.appraisal} of {event.claim}, revision {event.revision}: concluded"
+
+
+def _revoked(event: events_pb2.AppraisalRevoked) -> str:
+    return f"{event.appraisal} of {event.claim}, revision {event.revision}: revoked"
+
+
+# Lost in a restore, a conclusion keeps the same claim from being concluded otherwise.
+GUARDS: Mapping[type[Message], Guard] = {
+    events_pb2.AppraisalConcluded: Guard("claim", _concluded),
+    events_pb2.AppraisalRevoked: Guard("claim", _revoked),
+}
 
 
 def appraisal_concluded(appraisal: Appraisal) -> events_pb2.AppraisalConcluded:
@@ -35,3 +54,18 @@ def appraisal_ended(appraisal: Appraisal, day: date) -> events_pb2.AppraisalEnde
         cause=enum_number(appraisal.cause.value),
         end_date=date_to_wire(day),
     )
+
+
+def appraisal_revoked(appraisal: Appraisal, day: date) -> events_pb2.AppraisalRevoked:
+    """A conclusion was revoked on a day."""
+    return events_pb2.AppraisalRevoked(
+        appraisal=appraisal.name,
+        revision=appraisal.revision,
+        claim=appraisal.claim,
+        revoke_date=date_to_wire(day),
+    )
+
+
+def month_ended(summary: type_pb2.MonthSummary) -> events_pb2.MonthEnded:
+    """A month ended with what the summary counts."""
+    return events_pb2.MonthEnded(summary=summary)

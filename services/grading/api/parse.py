@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
 from oip.grading.v1 import grading_pb2
+from oip.type.v1.type_pb2 import Access
 
-from services.grading.domain.appraisals import InjuryKind, State
+from services.grading.commands.applications import Applied
+from services.grading.domain.appraisals import (
+    Applicant,
+    Application,
+    InjuryKind,
+    Recipient,
+    Service,
+    ServiceMeans,
+    State,
+)
 from services.grading.domain.care import CareItem
+from services.grading.domain.conclusions import Correction, CorrectionCode
 from services.grading.domain.grades import Impairment
-from services.grading.domain.panels import Opinion
+from services.grading.domain.items import Item, search
+from services.grading.domain.panels import Exclusion, ExclusionCode, Opinion, Specialist
+from services.grading.domain.procedure import Absence, AbsenceCode
+from services.grading.domain.standard import Standard
 from services.kernel import names
-from services.kernel.problems import Malformed
+from services.kernel.problems import Malformed, NotFound
 from services.kernel.scheme import AppraisalLevel
+from services.runtime.rpc.access import caller
 from services.runtime.rpc.wire import date_from_wire
 
-IMPAIRMENTS_MAX = 50
-EXCLUDED_MAX = 1_000
-TEXT_MAX = 2_000
-CODE_MAX = 64
-
-
-def text_of(text: str, field: str, length_max: int = TEXT_MAX) -> str:
-    """A text without blanks around it, not empty and not too long."""
-    text = text.strip()
-    if not 1 <= len(text) <= length_max:
-        raise Malformed.of(field, f"write 1 to {length_max:,} characters")
-    return text
+# As whom a role applies; the committee enters applications on paper.
+APPLICANTS: Mapping[int, Collection[Applicant]] = {
+    Access.WORKER_AGENT: (Applicant.WORKER, Applicant.NEXT_OF_KIN),
+    Access.PLATFORM: (Applicant.PLATFORM,),
+    Access.FUND_OFFICER: (Applicant.AGENCY,),
+    Access.APPRAISER: tuple(Applicant),
+}
 
 
 def appraisal_id_of(name: str, field: str = "name") -> str:
@@ -41,70 +51,176 @@ def states_of(numbers: Iterable[int]) -> list[State]:
     try:
         return [State(number) for number in numbers]
     except ValueError:
-        raise Malformed.of("states", "name states of an appraisal") from None
-
-
-def level_of(number: int) -> AppraisalLevel:
-    """The level of an appraisal, by number."""
-    try:
-        return AppraisalLevel(number)
-    except ValueError:
-        raise Malformed.of("level", "write RE_APPRAISAL or REVIEW") from None
+        raise Malformed.of("states", "name states of an appraisal", "请填写鉴定的状态") from None
 
 
 def injury_kind_of(number: int) -> InjuryKind | None:
     """The kind of injury, by number; None if it is missing."""
+    return InjuryKind(number) if number else None
+
+
+def specialist_of(request: grading_pb2.RegisterSpecialistRequest) -> Specialist:
+    """A specialist to register, by number."""
+    number, field = request.specialist_number.strip(), request.field.strip()
+    names.parse(request.member, "staffMembers", field="member")
+    return Specialist(
+        names.id_from(number, "specialist"), number, field, request.provincial, request.member
+    )
+
+
+def specialist_id_of(name: str) -> str:
+    """The id in a specialist's name."""
+    (specialist_id,) = names.parse(name, "specialists")
+    return specialist_id
+
+
+def exclusion_of(request: grading_pb2.ExcludeSpecialistRequest) -> Exclusion:
+    """A specialist who may not sit on a panel, and why."""
+    (specialist,) = names.parse(request.specialist, "specialists", field="specialist")
     try:
-        return InjuryKind(number) if number else None
+        return Exclusion(specialist, ExclusionCode(request.code))
     except ValueError:
-        raise Malformed.of("injury_kind", "name a kind of injury, or leave it out") from None
+        choice = ", ".join(code.name for code in ExclusionCode)
+        raise Malformed.of("code", f"choose one of {choice}", f"请从 {choice} 中选择") from None
 
 
-def excluded_of(specialists: Sequence[str]) -> list[str]:
-    """Names of specialists who are excluded from a panel."""
-    if len(specialists) > EXCLUDED_MAX:
-        raise Malformed.of("excluded_specialists", f"name at most {EXCLUDED_MAX:,}")
-    for index, name in enumerate(specialists):
-        names.parse(name, "specialists", field=f"excluded_specialists[{index}]")
-    return list(specialists)
+def applied_of(request: grading_pb2.OpenAppraisalRequest, today: date) -> Applied:
+    """What is applied for; others than the committee apply today."""
+    level = AppraisalLevel(request.level)
+    is_first = level is AppraisalLevel.FIRST
+    if is_first and request.previous:
+        raise Malformed.of(
+            "previous",
+            "leave it out for a first appraisal, and name the claim",
+            "首次鉴定请留空, 并填写 claim",
+        )
+    if not is_first and request.claim:
+        raise Malformed.of(
+            "claim",
+            "leave it out, and name the conclusion in previous",
+            "请留空, 并在 previous 填写结论",
+        )
+    if is_first:
+        names.parse(request.claim, "claims", field="claim")
+    return Applied(
+        level=level,
+        claim=request.claim,
+        previous="" if is_first else appraisal_id_of(request.previous, "previous"),
+        application=_application(request, today),
+    )
 
 
-def application_date_of(request: grading_pb2.OpenAppraisalRequest, today: date) -> date:
-    """The day of the application, today at the latest."""
-    day = date_from_wire(request.application_date, "application_date")
+def _application(request: grading_pb2.OpenAppraisalRequest, today: date) -> Application:
+    inability = request.inability.strip()
+    if inability and request.applicant != grading_pb2.NEXT_OF_KIN:
+        raise Malformed.of(
+            "inability", "leave it out unless next of kin apply", "非近亲属申请时请留空"
+        )
+    day = today
+    if request.HasField("application_date"):
+        day = date_from_wire(request.application_date, "application_date")
     if day > today:
-        what = f"write the day of the application, {today} or earlier"
-        raise Malformed.of("application_date", what)
-    return day
+        what = f"write the day on which the application was received, {today} or earlier"
+        raise Malformed.of("application_date", what, f"请填写收到申请的日期, 不晚于 {today}")
+    if day != today and Access.APPRAISER not in caller().roles:
+        what = "leave it out: the committee alone enters an earlier day"
+        what_zh = "请留空: 只有鉴定委员会可以登记更早的日期"
+        raise Malformed.of("application_date", what, what_zh)
+    return Application(Applicant(request.applicant), day, inability)
 
 
-def receive_date_of(request: grading_pb2.OpenAppraisalRequest) -> date | None:
-    """The day on which the conclusion was received, if the request has it."""
-    if not request.HasField("receive_date"):
-        return None
-    return date_from_wire(request.receive_date, "receive_date")
+def applicants_of(roles: Collection[int]) -> set[Applicant]:
+    """As whom an account with these roles may apply."""
+    return {applicant for role in roles for applicant in APPLICANTS.get(role, ())}
+
+
+def absence_of(request: grading_pb2.RecordAbsenceRequest) -> Absence:
+    """What kept the panel from its examination."""
+    examination = date_from_wire(request.examination_date, "examination_date")
+    code = AbsenceCode(request.code or AbsenceCode.ABSENT.value)
+    return Absence(examination, code, excused=request.excused)
+
+
+def service_of(request: grading_pb2.ServeConclusionRequest) -> Service:
+    """A service: on whom, how, and when."""
+    return Service(
+        Recipient(request.recipient),
+        ServiceMeans(request.means),
+        date_from_wire(request.serve_date, "serve_date"),
+    )
+
+
+def correction_of(request: grading_pb2.CorrectConclusionRequest) -> Correction:
+    """What the committee states in the place of a wrong conclusion."""
+    return Correction(
+        CorrectionCode(request.code),
+        request.reason.strip(),
+        _impairments(request.impairments),
+        _care_items(request.care_items, "care_items"),
+    )
 
 
 def opinion_of(message: grading_pb2.Opinion) -> Opinion:
     """One member's opinion."""
     names.parse(message.specialist, "specialists", field="opinion.specialist")
-    if len(message.impairments) > IMPAIRMENTS_MAX:
-        raise Malformed.of("opinion.impairments", f"name at most {IMPAIRMENTS_MAX}")
-    items = list(message.care_items)
-    known = {item.value for item in CareItem}
-    if len(set(items)) != len(items) or not known.issuperset(items):
-        raise Malformed.of("opinion.care_items", "name each of the five activities once at most")
     return Opinion(
         message.specialist,
-        tuple(
-            Impairment(
-                impairment.item,
-                impairment.pre_existing,
-                impairment.worsened,
-                impairment.grade_of_injury_alone,
-                impairment.measure,
+        _impairments(message.impairments),
+        _care_items(message.care_items, "opinion.care_items"),
+    )
+
+
+def _impairments(messages: Iterable[grading_pb2.Opinion.Impairment]) -> tuple[Impairment, ...]:
+    return tuple(_impairment(message) for message in messages)
+
+
+def _care_items(numbers: Iterable[int], field: str) -> frozenset[CareItem]:
+    items = list(numbers)
+    known = {item.value for item in CareItem}
+    if len(set(items)) != len(items) or not known.issuperset(items):
+        raise Malformed.of(
+            field,
+            "name each of the five activities once at most",
+            "五项生活自理项目每项至多填写一次",
+        )
+    return frozenset(CareItem(number) for number in items)
+
+
+def _impairment(message: grading_pb2.Opinion.Impairment) -> Impairment:
+    """An item, or a family with its measurements."""
+    return Impairment(
+        message.item,
+        message.pre_existing,
+        message.worsened,
+        message.grade_of_injury_alone,
+        message.family,
+        tuple((measurement.name, measurement.value) for measurement in message.measurements),
+    )
+
+
+def item_of(name: str, standard: Standard) -> Item:
+    """The item with a name; raises NotFound."""
+    (number,) = names.parse(name, "impairmentItems")
+    item = standard.items.get(number)
+    if item is None:
+        raise NotFound(name=name)
+    return item
+
+
+def items_of(request: grading_pb2.SearchImpairmentItemsRequest, standard: Standard) -> list[Item]:
+    """All items that a search asks for, by number."""
+    for field in ("region", "kind"):
+        code, known = getattr(request, field), standard.terms[field]
+        if code and code not in known:
+            raise Malformed.of(
+                field,
+                f"write one of {', '.join(known)}, or leave it out",
+                f"请从 {', '.join(known)} 中选择, 或留空",
             )
-            for impairment in message.impairments
-        ),
-        frozenset(CareItem(number) for number in items),
+    return search(
+        standard.items.values(),
+        request.query,
+        region=request.region,
+        kind=request.kind,
+        grade=request.grade,
     )

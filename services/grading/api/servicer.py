@@ -2,72 +2,41 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable
 from datetime import date
 
 from google.protobuf.message import Message
-from oip.grading.v1 import grading_pb2, grading_pb2_grpc
+from oip.grading.v1 import grading_pb2
 
 from services.grading.api import parse
-from services.grading.api.format import appraisal_to_wire, opinion_to_wire, specialist_to_wire
-from services.grading.commands import appraisals, conclusions, panels
+from services.grading.api.format import (
+    appraisal_to_wire,
+    exclusion_to_wire,
+    invitation_to_wire,
+    opinion_to_wire,
+    service_to_wire,
+    specialist_to_wire,
+)
+from services.grading.api.registers import RegisterApi
+from services.grading.commands import applications, appraisals, conclusions, panels
 from services.grading.domain.appraisals import Appraisal
+from services.grading.domain.panels import Viewer, visible_opinions
 from services.grading.store import appraisals as appraisal_store
+from services.grading.store import conclusions as conclusion_store
+from services.grading.store import draws as draw_store
+from services.grading.store import injuries as injury_store
 from services.grading.store import panels as panel_store
-from services.grading.store import specialists as specialist_store
 from services.kernel import names
+from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
-from services.runtime.rpc.wire import Context, date_from_wire, findings_to_wire
-from services.runtime.service.context import CommandContext, ServiceContext
+from services.runtime.rpc.wire import Context, date_from_wire, findings_to_wire, moment_to_wire
+from services.runtime.service.context import CommandContext
 from services.runtime.service.requests import change, read
 from services.runtime.storage.database import Transaction
 
 
-class GradingApi(grading_pb2_grpc.GradingServiceServicer):
+class GradingApi(RegisterApi):
     """Appraises the lasting harm of an injury."""
-
-    def __init__(self, context: ServiceContext) -> None:
-        self._context = context
-        self._random = secrets.SystemRandom()
-
-    async def RegisterSpecialist(
-        self, request: grading_pb2.RegisterSpecialistRequest, context: Context
-    ) -> grading_pb2.Specialist:
-        """Add a specialist to the pool."""
-        number = parse.text_of(request.specialist_number, "specialist_number", parse.CODE_MAX)
-        field = parse.text_of(request.field, "field", parse.CODE_MAX)
-        command = self._context.command()
-
-        async def work(tx: Transaction) -> grading_pb2.Specialist:
-            specialist = await panels.register_specialist(
-                tx, number, field, command, provincial=request.provincial
-            )
-            return specialist_to_wire(specialist)
-
-        return await change(
-            self._context,
-            request,
-            grading_pb2.Specialist,
-            work,
-            resource=lambda answer: answer.name,
-        )
-
-    async def ListSpecialists(
-        self, request: grading_pb2.ListSpecialistsRequest, context: Context
-    ) -> grading_pb2.ListSpecialistsResponse:
-        """The pool, by number."""
-        page = page_of(request, str)
-        (after,) = page.after or ("",)
-
-        async def work(tx: Transaction) -> grading_pb2.ListSpecialistsResponse:
-            pool = await specialist_store.list_by_number(tx, after, page.size)
-            return grading_pb2.ListSpecialistsResponse(
-                specialists=[specialist_to_wire(specialist) for specialist in pool],
-                next_page_token=page.next_token(pool, lambda specialist: (specialist.number,)),
-            )
-
-        return await read(self._context, work)
 
     async def GetAppraisal(
         self, request: grading_pb2.GetAppraisalRequest, context: Context
@@ -76,7 +45,8 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         appraisal_id = parse.appraisal_id_of(request.name)
 
         async def work(tx: Transaction) -> grading_pb2.Appraisal:
-            return await self._complete(tx, await appraisal_store.get(tx, appraisal_id))
+            appraisal = await appraisal_store.get(tx, self._context.cipher, appraisal_id)
+            return await self._complete(tx, appraisal)
 
         return await read(self._context, work)
 
@@ -91,7 +61,12 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
 
         async def work(tx: Transaction) -> grading_pb2.ListAppraisalsResponse:
             listed_appraisals = await appraisal_store.list_by_due_date(
-                tx, states, request.claim, page.after, page.size
+                tx,
+                self._context.cipher,
+                states,
+                request.claim,
+                after=page.after,
+                size=page.size,
             )
             return grading_pb2.ListAppraisalsResponse(
                 appraisals=[appraisal_to_wire(appraisal) for appraisal in listed_appraisals],
@@ -102,33 +77,102 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
 
         return await read(self._context, work)
 
+    async def ListInvitations(
+        self, request: grading_pb2.ListInvitationsRequest, context: Context
+    ) -> grading_pb2.ListInvitationsResponse:
+        """Injuries whose appraisal is invited and not applied for, by claim."""
+        page = page_of(request, str)
+        (after,) = page.after or ("",)
+
+        async def work(tx: Transaction) -> grading_pb2.ListInvitationsResponse:
+            injuries = await injury_store.list_invited(tx, after, page.size)
+            return grading_pb2.ListInvitationsResponse(
+                invitations=[invitation_to_wire(injury) for injury in injuries],
+                next_page_token=page.next_token(injuries, lambda injury: (injury.claim,)),
+            )
+
+        return await read(self._context, work)
+
+    async def OpenAppraisal(
+        self, request: grading_pb2.OpenAppraisalRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Open an appraisal on application."""
+        applied = parse.applied_of(request, self._context.command().today)
+        allowed = parse.applicants_of(caller().roles)
+        appraisal_id = names.id_from(request.request_id, "appraisal", caller().key)
+        return await self._change(
+            request,
+            lambda tx, command: applications.open_appraisal(
+                tx, appraisal_id, applied, allowed, command
+            ),
+        )
+
+    async def RequestDocuments(
+        self, request: grading_pb2.RequestDocumentsRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Ask for missing documents, once."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        documents = request.documents.strip()
+        until = date_from_wire(request.documents_date, "documents_date")
+        return await self._change(
+            request,
+            lambda tx, command: applications.request_documents(
+                tx, appraisal_id, documents, until, command
+            ),
+        )
+
+    async def RecordDocuments(
+        self, request: grading_pb2.RecordDocumentsRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Record that the missing documents have come."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        return await self._change(
+            request,
+            lambda tx, command: applications.record_documents(tx, appraisal_id, command),
+        )
+
+    async def AbandonAppraisal(
+        self, request: grading_pb2.AbandonAppraisalRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """End an application whose missing documents did not come."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        return await self._change(
+            request,
+            lambda tx, command: applications.abandon_appraisal(tx, appraisal_id, command),
+        )
+
+    async def ExcludeSpecialist(
+        self, request: grading_pb2.ExcludeSpecialistRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Keep a specialist from the panels of an appraisal."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        exclusion = parse.exclusion_of(request)
+        return await self._change(
+            request,
+            lambda tx, command: panels.exclude_specialist(tx, appraisal_id, exclusion, command),
+        )
+
     async def DrawPanel(
         self, request: grading_pb2.DrawPanelRequest, context: Context
     ) -> grading_pb2.Appraisal:
-        """Draw a panel at random."""
+        """Draw a panel by the committed seed."""
         appraisal_id = parse.appraisal_id_of(request.name)
-        excluded = parse.excluded_of(request.excluded_specialists)
         return await self._change(
             request,
             lambda tx, command: panels.draw_panel(
-                tx,
-                appraisal_id,
-                command,
-                size=request.panel_size,
-                excluded=excluded,
-                random=self._random,
+                tx, appraisal_id, command, size=request.panel_size
             ),
         )
 
     async def RecordOpinion(
         self, request: grading_pb2.RecordOpinionRequest, context: Context
     ) -> grading_pb2.Appraisal:
-        """Record one specialist's opinion."""
+        """Record the caller's own opinion."""
         appraisal_id = parse.appraisal_id_of(request.name)
-        opinion = parse.opinion_of(request.opinion)
+        opinion, member = parse.opinion_of(request.opinion), caller().member
         return await self._change(
             request,
-            lambda tx, command: panels.record_opinion(tx, appraisal_id, opinion, command),
+            lambda tx, command: panels.record_opinion(tx, appraisal_id, opinion, member, command),
         )
 
     async def ConcludeAppraisal(
@@ -149,7 +193,7 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         """Wait until the condition is stable."""
         appraisal_id = parse.appraisal_id_of(request.name)
         until = date_from_wire(request.until_date, "until_date")
-        note = parse.text_of(request.reason, "reason")
+        note = request.reason.strip()
         kind = parse.injury_kind_of(request.injury_kind)
         return await self._change(
             request,
@@ -158,12 +202,26 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
             ),
         )
 
+    async def AdjournAppraisal(
+        self, request: grading_pb2.AdjournAppraisalRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Adjourn the examination for a further check."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        until = date_from_wire(request.until_date, "until_date")
+        note = request.reason.strip()
+        return await self._change(
+            request,
+            lambda tx, command: appraisals.adjourn_appraisal(
+                tx, appraisal_id, until, note, command
+            ),
+        )
+
     async def ExtendAppraisal(
         self, request: grading_pb2.ExtendAppraisalRequest, context: Context
     ) -> grading_pb2.Appraisal:
         """Extend the time limit of a complex case."""
         appraisal_id = parse.appraisal_id_of(request.name)
-        note = parse.text_of(request.reason, "reason")
+        note = request.reason.strip()
         return await self._change(
             request,
             lambda tx, command: appraisals.extend_appraisal(tx, appraisal_id, note, command),
@@ -172,35 +230,48 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
     async def RecordAbsence(
         self, request: grading_pb2.RecordAbsenceRequest, context: Context
     ) -> grading_pb2.Appraisal:
-        """Record that the worker missed an examination."""
+        """Record what kept the panel from its examination."""
         appraisal_id = parse.appraisal_id_of(request.name)
-        examination = date_from_wire(request.examination_date, "examination_date")
+        absence = parse.absence_of(request)
         return await self._change(
             request,
-            lambda tx, command: appraisals.record_absence(
-                tx, appraisal_id, examination, command, excused=request.excused
+            lambda tx, command: appraisals.record_absence(tx, appraisal_id, absence, command),
+        )
+
+    async def ServeConclusion(
+        self, request: grading_pb2.ServeConclusionRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Record the service of a conclusion."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        service = parse.service_of(request)
+        return await self._change(
+            request,
+            lambda tx, command: conclusions.serve_conclusion(tx, appraisal_id, service, command),
+        )
+
+    async def CorrectConclusion(
+        self, request: grading_pb2.CorrectConclusionRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Correct a wrong conclusion."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        correction = parse.correction_of(request)
+        return await self._change(
+            request,
+            lambda tx, command: conclusions.correct_conclusion(
+                tx, appraisal_id, request.revision, correction, command
             ),
         )
 
-    async def OpenAppraisal(
-        self, request: grading_pb2.OpenAppraisalRequest, context: Context
+    async def RevokeConclusion(
+        self, request: grading_pb2.RevokeConclusionRequest, context: Context
     ) -> grading_pb2.Appraisal:
-        """Open a re-appraisal or a review."""
-        previous_id = parse.appraisal_id_of(request.previous, "previous")
-        level = parse.level_of(request.level)
-        application_date = parse.application_date_of(request, self._context.command().today)
-        receive_date = parse.receive_date_of(request)
-        appraisal_id = names.id_from(request.request_id, "appraisal")
+        """Revoke a conclusion that was obtained by fraud."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        reason = request.reason.strip()
         return await self._change(
             request,
-            lambda tx, command: appraisals.open_appraisal(
-                tx,
-                appraisal_id,
-                command,
-                previous_id=previous_id,
-                level=level,
-                application_date=application_date,
-                receive_date=receive_date,
+            lambda tx, command: conclusions.revoke_conclusion(
+                tx, appraisal_id, request.revision, reason, command
             ),
         )
 
@@ -224,11 +295,34 @@ class GradingApi(grading_pb2_grpc.GradingServiceServicer):
         )
 
     async def _complete(self, tx: Transaction, appraisal: Appraisal) -> grading_pb2.Appraisal:
-        """An appraisal with its panel, opinions and findings."""
+        """An appraisal with all of it that the caller may see; a platform sees the conclusion."""
         message = appraisal_to_wire(appraisal)
+        if appraisal.conclusion_number:
+            services = await conclusion_store.list_services(tx, appraisal)
+            message.services.extend(service_to_wire(service) for service in services)
+        if caller().is_platform:
+            return message
+        cipher = self._context.cipher
         members = await panel_store.list_members(tx, appraisal)
         message.panel.extend(specialist_to_wire(member) for member in members)
-        opinions = await panel_store.list_opinions(tx, self._context.cipher, appraisal)
-        message.opinions.extend(opinion_to_wire(opinion) for opinion in opinions)
+        opinions = await panel_store.list_opinions(tx, cipher, appraisal)
+        shown = visible_opinions(opinions, members, self._viewer(appraisal))
+        message.opinions.extend(opinion_to_wire(opinion) for opinion in shown)
+        exclusions = await draw_store.list_exclusions(tx, appraisal.id)
+        message.exclusions.extend(exclusion_to_wire(exclusion) for exclusion in exclusions)
+        draw = appraisal.draw if appraisal.has_panel else appraisal.draw + 1
+        message.draw_commitment = await draw_store.find_commitment(tx, appraisal, draw)
+        if appraisal.has_panel:
+            message.draw_seed = await draw_store.get_seed(tx, cipher, appraisal.id, draw)
+        for revision, text, moment in await appraisal_store.list_notes(tx, cipher, appraisal):
+            message.notes.add(revision=revision, text=text, create_time=moment_to_wire(moment))
         message.findings.extend(findings_to_wire(appraisal.findings))
         return message
+
+    def _viewer(self, appraisal: Appraisal) -> Viewer:
+        who = caller()
+        return Viewer(
+            member=who.member,
+            is_staff=not who.is_platform and not who.person,
+            is_concluded=appraisal.conclusion_number > 0,
+        )

@@ -24,9 +24,9 @@ class Case:
 
 async def lock_case(tx: Transaction, appraisal_id: str, context: CommandContext) -> Case:
     """The case of an appraisal; raises NotFound. Every command locks the claim first."""
-    claim = (await appraisal_store.get(tx, appraisal_id)).claim
+    claim = (await appraisal_store.get(tx, context.cipher, appraisal_id)).claim
     injury = await injury_store.lock(tx, claim)
-    appraisal = await appraisal_store.lock(tx, appraisal_id)
+    appraisal = await appraisal_store.lock(tx, context.cipher, appraisal_id)
     return Case(appraisal, injury, days_of(injury, context))
 
 

@@ -1,74 +1,107 @@
-"""The pool of specialists, panels drawn from it, and the opinions of their members."""
+"""Panels drawn from the pool, and the opinions of their members."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
 
 from services.grading.commands.cases import lock_case
 from services.grading.domain import panels, procedure
 from services.grading.domain.appraisals import Appraisal
 from services.grading.domain.grades import grade_of
-from services.grading.domain.panels import Opinion, Specialist, specialist_name
-from services.grading.domain.problems import NotOnPanel, OpinionExists, SpecialistDiffers
+from services.grading.domain.panels import (
+    Exclusion,
+    Opinion,
+    specialist_name,
+)
+from services.grading.domain.problems import (
+    NotOnPanel,
+    NotYourSeat,
+    OpinionExists,
+)
 from services.grading.store import appraisals as appraisal_store
+from services.grading.store import draws as draw_store
 from services.grading.store import panels as panel_store
 from services.grading.store import specialists as specialist_store
-from services.kernel import names
+from services.kernel.problems import NotFound
 from services.kernel.scheme import AppraisalLevel
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
 
+SEED_BYTES = 32
 
-async def register_specialist(
-    tx: Transaction, number: str, field: str, context: CommandContext, *, provincial: bool
-) -> Specialist:
-    """Add a specialist; a repeat changes nothing. Raises SpecialistDiffers."""
-    specialist = Specialist(names.id_from(number, "specialist"), number, field, provincial)
-    await specialist_store.insert(tx, specialist, context.now)
-    if await specialist_store.find(tx, number) != specialist:
-        raise SpecialistDiffers(field="specialist_number", number=number)
-    return specialist
+
+async def commit_draw(tx: Transaction, appraisal: Appraisal, context: CommandContext) -> None:
+    """Choose the seed of the next draw; its hash is published from now on.
+
+    Nobody who excludes specialists or draws the panel can know or choose it.
+    """
+    seed = secrets.token_bytes(SEED_BYTES)
+    await draw_store.insert_seed(
+        tx, context.cipher, appraisal, (seed, panels.commitment_of(seed)), context.now
+    )
+
+
+async def exclude_specialist(
+    tx: Transaction, appraisal_id: str, exclusion: Exclusion, context: CommandContext
+) -> Appraisal:
+    """Keep a specialist from the panels of an appraisal; a repeat changes nothing.
+
+    A panel on which the specialist sits is released, and another one is drawn. Two persons
+    exclude: one alone could choose the panel by leaving out all others.
+    """
+    case = await lock_case(tx, appraisal_id, context)
+    earlier = await draw_store.list_exclusions(tx, appraisal_id)
+    if exclusion.specialist in {each.specialist for each in earlier}:
+        return case.appraisal
+    seats = [seat.name for seat in await panel_store.list_members(tx, case.appraisal)]
+    appraisal = procedure.exclude(case.appraisal, exclusion, seats)
+    if await specialist_store.get(tx, exclusion.specialist) is None:
+        raise NotFound(name=exclusion.name)
+    await draw_store.insert_exclusion(tx, appraisal, exclusion, context.now)
+    await appraisal_store.update(tx, context.cipher, appraisal)
+    await commit_draw(tx, appraisal, context)
+    return appraisal
 
 
 async def draw_panel(
-    tx: Transaction,
-    appraisal_id: str,
-    context: CommandContext,
-    *,
-    size: int,
-    excluded: Sequence[str],
-    random: panels.Random,
+    tx: Transaction, appraisal_id: str, context: CommandContext, *, size: int
 ) -> Appraisal:
-    """Draw the panel; `excluded` are names of specialists.
+    """Draw the panel by the seed that was committed to.
 
     A re-appraisal draws from the provincial pool, without members of the claim's earlier panels.
     """
     case = await lock_case(tx, appraisal_id, context)
-    barred = set(excluded)
+    procedure.require_may_draw(case.appraisal, case.days.day)
+    barred = {exclusion.name for exclusion in await draw_store.list_exclusions(tx, appraisal_id)}
     is_re_appraisal = case.appraisal.level is AppraisalLevel.RE_APPRAISAL
     if is_re_appraisal:
         earlier_ids = await panel_store.list_earlier_members(tx, case.appraisal)
         barred |= {specialist_name(member) for member in earlier_ids}
-    pool = await specialist_store.list_pool(tx, provincial=is_re_appraisal)
-    days = case.days
-    panel, finding = panels.draw_panel(pool, size, barred, days.law, days.day, random=random)
+    pool = await specialist_store.list_pool(tx, case.days.day, provincial=is_re_appraisal)
+    days, number = case.days, case.appraisal.draw + 1
+    seed = await draw_store.get_seed(tx, context.cipher, appraisal_id, number)
+    panel, finding = panels.draw_panel(pool, size, barred, days.law, days.day, seed=seed)
     drawn = procedure.draw_panel(case.appraisal, finding, days.day)
-    await appraisal_store.update(tx, drawn)
+    free = [specialist for specialist in pool if specialist.name not in barred]
+    await appraisal_store.update(tx, context.cipher, drawn)
+    await draw_store.insert(tx, drawn, free, len(panel), context.now)
     await panel_store.insert(tx, drawn, panel)
     return drawn
 
 
 async def record_opinion(
-    tx: Transaction, appraisal_id: str, opinion: Opinion, context: CommandContext
+    tx: Transaction, appraisal_id: str, opinion: Opinion, member: str, context: CommandContext
 ) -> Appraisal:
-    """Record a member's opinion and check its items against the standard; a repeat changes nothing.
+    """Record the own opinion of a panel's member, in line with the standard.
 
-    Raises NotOnPanel, OpinionExists for another opinion, UnknownItem and ImpairmentContradicts.
+    A repeat changes nothing. Raises NotYourSeat, NotOnPanel, OpinionExists for another opinion,
+    UnknownItem and ImpairmentContradicts.
     """
     case = await lock_case(tx, appraisal_id, context)
     appraisal, days = case.appraisal, case.days
     recorded = procedure.record_opinion(appraisal)
-    panel = [member.name for member in await panel_store.list_members(tx, appraisal)]
+    seats = await panel_store.list_members(tx, appraisal)
+    panel = [seat.name for seat in seats]
     if opinion.specialist not in panel:
         raise NotOnPanel(
             field="opinion.specialist",
@@ -76,6 +109,8 @@ async def record_opinion(
             appraisal=appraisal.name,
             panel=", ".join(panel),
         )
+    if not any(seat.name == opinion.specialist and seat.member == member for seat in seats):
+        raise NotYourSeat(specialist=opinion.specialist)
     grade_of(opinion.impairments, appraisal.level, days.law, days.day)
     opinions = await panel_store.list_opinions(tx, context.cipher, appraisal)
     earlier = [past for past in opinions if past.specialist == opinion.specialist]
@@ -83,6 +118,6 @@ async def record_opinion(
         if earlier != [opinion]:
             raise OpinionExists(specialist=opinion.specialist)
         return appraisal
-    await appraisal_store.update(tx, recorded)
+    await appraisal_store.update(tx, context.cipher, recorded)
     await panel_store.insert_opinion(tx, context.cipher, recorded, opinion, context.now)
     return recorded

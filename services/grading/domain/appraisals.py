@@ -20,6 +20,34 @@ class State(Enum):
     PANEL_DRAWN = 2
     CONCLUDED = 3
     ENDED = 4
+    DOCUMENTS_REQUESTED = 5
+    REVOKED = 6
+
+
+class Applicant(Enum):
+    """Who applies for an appraisal (申请人); numbers as in the proto."""
+
+    WORKER = 1
+    NEXT_OF_KIN = 2
+    PLATFORM = 3
+    AGENCY = 4
+
+
+class Recipient(Enum):
+    """On whom a conclusion is served; numbers as in the proto."""
+
+    WORKER = 1
+    PLATFORM = 2
+
+
+class ServiceMeans(Enum):
+    """How a conclusion is served (送达方式); numbers as in the proto."""
+
+    HANDED_OVER = 1
+    POST = 2
+    ELECTRONIC = 3
+    LEFT = 4
+    PUBLIC_NOTICE = 5
 
 
 class InjuryKind(Enum):
@@ -41,20 +69,33 @@ class Cause(Enum):
 
     DETERMINATION_WITHDRAWN = 1
     WORKER_ABSENT = 2
+    CLAIMS_MERGED = 3
+    WORKER_REFUSED = 4
+    DECEIT = 5
+    APPLICATION_ABANDONED = 6
+    CONCLUSION_REVOKED = 7
 
 
-OPEN_STATES = (State.OPENED, State.PANEL_DRAWN)
+OPEN_STATES = (State.OPENED, State.PANEL_DRAWN, State.DOCUMENTS_REQUESTED)
 
 LIFECYCLE: Lifecycle[State] = Lifecycle(
     {
+        "request_documents": {State.OPENED: State.DOCUMENTS_REQUESTED},
+        "record_documents": {State.DOCUMENTS_REQUESTED: State.OPENED},
+        "abandon": {State.DOCUMENTS_REQUESTED: State.ENDED},
+        "exclude": {State.OPENED: State.OPENED, State.PANEL_DRAWN: State.OPENED},
         "draw_panel": {State.OPENED: State.PANEL_DRAWN},
         "record_opinion": {State.PANEL_DRAWN: State.PANEL_DRAWN},
-        "conclude": {State.PANEL_DRAWN: State.CONCLUDED},
+        "adjourn": {State.PANEL_DRAWN: State.PANEL_DRAWN},
         "defer": {State.OPENED: State.OPENED, State.PANEL_DRAWN: State.OPENED},
         "extend": {State.OPENED: State.OPENED, State.PANEL_DRAWN: State.PANEL_DRAWN},
         "record_absence": {State.OPENED: State.OPENED, State.PANEL_DRAWN: State.PANEL_DRAWN},
-        "end": {State.OPENED: State.ENDED, State.PANEL_DRAWN: State.ENDED},
-        "reopen": {State.ENDED: State.OPENED},
+        "end": dict.fromkeys(OPEN_STATES, State.ENDED),
+        "resume": {State.ENDED: State.OPENED},
+        "conclude": {State.PANEL_DRAWN: State.CONCLUDED},
+        "serve": {State.CONCLUDED: State.CONCLUDED},
+        "correct": {State.CONCLUDED: State.CONCLUDED},
+        "revoke": {State.CONCLUDED: State.REVOKED},
     }
 )
 
@@ -63,9 +104,10 @@ LIFECYCLE: Lifecycle[State] = Lifecycle(
 class Injury:
     """The injury of a claim as last determined.
 
-    `claim` is the resource name. `revision` is the claim's, 0 before any event was consumed.
-    `appraisable` says whether the claim is confirmed, with a disability expected and the worker
-    alive.
+    `claim` and `worker` are resource names. `revision` is the claim's, 0 before any event was
+    consumed.
+    `appraisable` says whether the claim is confirmed and the worker alive; `invited`, whether a
+    disability is expected as well. `platform` is the credit code of the one that bears the case.
     """
 
     claim: str
@@ -73,14 +115,37 @@ class Injury:
     appraisable: bool
     accident_date: date | None = None
     pooling_area: str = ""
+    worker: str = ""
+    invited: bool = False
+    platform: str = ""
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application for an appraisal: who applies, and the day on which it was received."""
+
+    applicant: Applicant
+    day: date
+    inability: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of a conclusion (送达): on whom, how, and on which day."""
+
+    recipient: Recipient
+    means: ServiceMeans
+    day: date
 
 
 @dataclass(frozen=True)
 class Appraisal:
     """An appraisal.
 
-    `claim` and `previous` are resource names. `draw` counts the panels drawn, so that an earlier
-    panel stays on record. `care_dependence` and `conclude_date` come with the conclusion.
+    `number` counts the appraisals of the claim. `claim` and `previous` are resource names. `draw`
+    counts the panels drawn, so that an earlier panel stays on record. `care_dependence` and
+    `conclude_date` come with the conclusion; `conclusion_number` counts it and its corrections, of
+    which `correct_date` is the day of the last.
     """
 
     id: str
@@ -89,7 +154,11 @@ class Appraisal:
     state: State
     due_date: date
     create_time: datetime
+    applicant: Applicant
+    application_date: date
+    number: int = 1
     previous: str = ""
+    documents_date: date | None = None
     not_before: date | None = None
     extended: bool = False
     absence_count: int = 0
@@ -98,6 +167,9 @@ class Appraisal:
     care_dependence: CareDependence | None = None
     findings: tuple[Finding, ...] = ()
     conclude_date: date | None = None
+    correct_date: date | None = None
+    serve_due_date: date | None = None
+    conclusion_number: int = 0
     cause: Cause | None = None
     revision: int = 1
 
@@ -105,6 +177,11 @@ class Appraisal:
     def name(self) -> str:
         """The resource name."""
         return appraisal_name(self.id)
+
+    @property
+    def has_panel(self) -> bool:
+        """Whether the newest panel is that of the appraisal: it was drawn and not released."""
+        return self.draw > 0 and self.state not in {State.OPENED, State.DOCUMENTS_REQUESTED}
 
 
 def appraisal_name(appraisal_id: str) -> str:

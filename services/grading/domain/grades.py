@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
-from typing import Any
 
+from services.grading.domain.families import Family
 from services.grading.domain.law import OLD_IMPAIRMENT, SEVERAL_INJURIES, STANDARD
-from services.grading.domain.problems import ImpairmentContradicts, UnknownItem
-from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
+from services.grading.domain.problems import ImpairmentContradicts, UnknownFamily, UnknownItem
+from services.grading.domain.standard import Standard, standard_on
+from services.kernel.law import Finding, Outcome, Provision, Tag, facts
 from services.kernel.lawbook import Law
+from services.kernel.parameters import Value
 from services.kernel.scheme import AppraisalLevel
 
 NO_GRADE = 0
 WORST, BEST = 1, 10
+CHAPTER = "5"  # of the standard, where no item of it applies
 
 
 @dataclass(frozen=True)
 class Impairment:
-    """One item of the standard that a specialist names in an opinion.
+    """What a specialist states in an opinion: an item of the standard, or measured findings.
 
-    `measure` is the measured value, a decimal, where the item is a ladder. `grade_of_injury_alone`
-    is the grade without the earlier impairment, where one existed and was not made worse.
+    `item` is the item's number, such as `6.14`; or `family` is a family of items, and
+    `measurements` are names and values. `grade_of_injury_alone` is the grade without the earlier
+    impairment, where one existed and was not made worse.
     """
 
-    item: str
+    item: str = ""
     pre_existing: bool = False
     worsened: bool = False
     grade_of_injury_alone: int = NO_GRADE
-    measure: str = ""
+    family: str = ""
+    measurements: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The item's number, or the family's code."""
+        return self.item or self.family
 
 
 @dataclass(frozen=True)
@@ -55,8 +65,10 @@ def grade_of(
 ) -> ExplainedGrade:
     """The grade of all impairments of one person together.
 
-    Raises UnknownItem and ImpairmentContradicts, each with the field that is wrong.
+    Raises UnknownItem, UnknownFamily, MeasurementWrong and ImpairmentContradicts, each with the
+    field that is wrong.
     """
+    _require_single_families(impairments, law, day)
     singles = [
         _single_grade(impairment, level, law, day, f"opinion.impairments[{index}]")
         for index, impairment in enumerate(impairments)
@@ -110,133 +122,159 @@ def _single_grade(
     impairment: Impairment, level: AppraisalLevel, law: Law, day: date, field: str
 ) -> ExplainedGrade:
     _require_consistent(impairment, field)
-    actual = _grade_of_item(impairment, law, day, field)
+    actual = _actual_grade(impairment, law, day, field)
     if not impairment.pre_existing:
         return actual
     if level is AppraisalLevel.REVIEW:
-        text = f"{impairment.item}: the rule on earlier impairments is not used in a review."
-        text_zh = f"{impairment.item}: 复查鉴定不适用原有伤残规则。"
+        text = f"{impairment.name}: the rule on earlier impairments is not used in a review."
+        text_zh = f"{impairment.name}: 复查鉴定不适用原有伤残规则。"
         kept, outcome = actual.grade, Outcome.NOT_MET
     elif impairment.worsened:
         text = (
-            f"{impairment.item}: the injury made an earlier impairment worse, so the actual "
+            f"{impairment.name}: the injury made an earlier impairment worse, so the actual "
             f"result counts: grade {actual.grade}."
         )
-        text_zh = f"{impairment.item}: 本次伤害加重原有伤残, 按实际结果评定为 {actual.grade} 级。"
+        text_zh = f"{impairment.name}: 本次伤害加重原有伤残, 按实际结果评定为 {actual.grade} 级。"
         kept, outcome = actual.grade, Outcome.MET
     else:
         alone = impairment.grade_of_injury_alone
         if severity(alone) > severity(actual.grade):
             raise ImpairmentContradicts(
                 field=field,
-                item=impairment.item,
+                item=impairment.name,
                 what="the injury alone cannot be worse than the actual result; correct the grade",
+                what_zh="仅本次伤害的等级不得重于实际结果; 请更正等级",
             )
         text = (
-            f"{impairment.item}: the impairment existed before and was not made worse, so this "
+            f"{impairment.name}: the impairment existed before and was not made worse, so this "
             f"injury alone counts: {_named(alone)}."
         )
-        text_zh = f"{impairment.item}: 原有伤残未加重, 仅按本次伤害评定: {_named_zh(alone)}。"
+        text_zh = f"{impairment.name}: 原有伤残未加重, 仅按本次伤害评定: {_named_zh(alone)}。"
         kept, outcome = alone, Outcome.MET
     finding = Finding(
         OLD_IMPAIRMENT,
         outcome,
         text,
         text_zh,
-        inputs=facts(item=impairment.item, actual_grade=actual.grade, worsened=impairment.worsened),
+        inputs=facts(item=impairment.name, actual_grade=actual.grade, worsened=impairment.worsened),
         outputs=facts(grade=kept),
     )
     return replace(actual, grade=kept, findings=(*actual.findings, finding))
 
 
+def _require_single_families(impairments: Sequence[Impairment], law: Law, day: date) -> None:
+    """Refuse the same findings measured twice, which would raise the grade."""
+    families = standard_on(law, day)[0].families
+    counts = Counter(impairment.family for impairment in impairments if impairment.family)
+    for code, count in counts.items():
+        if count > 1 and code in families and not families[code].repeatable:
+            raise ImpairmentContradicts(
+                field="opinion.impairments",
+                item=code,
+                what="a person is measured once; send all measurements in one impairment",
+                what_zh="同一人只测量一次; 请将全部测量值写在一项中",
+            )
+
+
 def _require_consistent(impairment: Impairment, field: str) -> None:
     """Refuse an impairment whose fields contradict each other; raises ImpairmentContradicts."""
-    what = ""
-    if not NO_GRADE <= impairment.grade_of_injury_alone <= BEST:
-        what = "the grade of the injury alone is 1 to 10, or 0 for none"
-    elif not impairment.pre_existing and (impairment.worsened or impairment.grade_of_injury_alone):
-        what = "only an impairment that existed before can be worsened or have a grade without it"
-    elif impairment.worsened and impairment.grade_of_injury_alone:
-        what = "a worsened impairment is graded by the result; leave out the grade without it"
-    if what:
-        raise ImpairmentContradicts(field=field, item=impairment.item, what=what)
+    alone, family = impairment.grade_of_injury_alone, impairment.family
+    contradictions = (
+        (
+            not NO_GRADE <= alone <= BEST,
+            "the grade of the injury alone is 1 to 10, or 0 for none",
+            "仅本次伤害的等级为 1 至 10, 无则为 0",
+        ),
+        (
+            not impairment.pre_existing and (impairment.worsened or alone),
+            "only an impairment that existed before can be worsened or have a grade without it",
+            "仅原有伤残可以加重或另有本次等级",
+        ),
+        (
+            impairment.worsened and alone,
+            "a worsened impairment is graded by the result; leave out the grade without it",
+            "加重的原有伤残按实际结果评定; 请勿填写本次等级",
+        ),
+        (
+            impairment.item and family,
+            "name an item, or a family with its measurements, not both",
+            "请填写条目, 或测量类别及测量值, 不得同时填写",
+        ),
+        (
+            impairment.measurements and not family,
+            "measurements belong to a family; name it in place of the item",
+            "测量值属于测量类别; 请以类别代替条目",
+        ),
+    )
+    for contradicts, what, what_zh in contradictions:
+        if contradicts:
+            raise ImpairmentContradicts(
+                field=field, item=impairment.name, what=what, what_zh=what_zh
+            )
 
 
-def _grade_of_item(impairment: Impairment, law: Law, day: date, field: str) -> ExplainedGrade:
-    ladder = law.table("grading_ladders", day).get(impairment.item)
-    if ladder is not None:
-        return _grade_on_ladder(impairment, ladder, law, day, field)
-    item = law.table("grading_items", day).get(impairment.item)
+def _actual_grade(impairment: Impairment, law: Law, day: date, field: str) -> ExplainedGrade:
+    standard, value = standard_on(law, day)
+    if impairment.family:
+        family = standard.families.get(impairment.family)
+        if family is None:
+            raise UnknownFamily(
+                field=f"{field}.family",
+                family=impairment.family,
+                families=", ".join(standard.families),
+            )
+        return _grade_in_family(impairment, family, standard, value, field)
+    item = standard.items.get(impairment.item)
     if item is None:
         raise UnknownItem(field=f"{field}.item", item=impairment.item)
-    if impairment.measure:
-        raise ImpairmentContradicts(
-            field=f"{field}.measure",
-            item=impairment.item,
-            what="the item has no measured value; leave it out",
-        )
-    grade = int(item["grade"])
     finding = Finding(
-        Provision(STANDARD, item["clause"], Tag.LAW),
+        Provision(STANDARD, item.clause, Tag.LAW),
         Outcome.MET,
-        f"{impairment.item}, {item['text']}: grade {grade}.",
-        f"{impairment.item} {item['text_zh']}: {grade} 级。",
-        inputs=facts(item=impairment.item),
-        outputs=facts(grade=grade),
-        parameters=(_version(law, day, "grading_items", f"{impairment.item} {grade}"),),
+        f"Item {item.number}, {item.label}: grade {item.grade}.",
+        f"条目 {item.number} {item.label_zh}: {item.grade} 级。",
+        inputs=facts(item=item.number),
+        outputs=facts(grade=item.grade),
+        parameters=(replace(value.version, value=f"{value.value}, item {item.number}"),),
     )
-    return ExplainedGrade(grade, (finding,), _heals(item))
+    return ExplainedGrade(item.grade, (finding,), item.heals)
 
 
-def _grade_on_ladder(
-    impairment: Impairment, ladder: Mapping[str, Any], law: Law, day: date, field: str
+def _grade_in_family(
+    impairment: Impairment, family: Family, standard: Standard, value: Value, field: str
 ) -> ExplainedGrade:
-    measure = _measure(impairment, ladder, field)
-    at_least = ladder["rule"] == "at_least"
-    reached = [
-        int(key.removeprefix("grade_"))
-        for key, step in ladder["steps"].items()
-        if (measure >= Decimal(step) if at_least else measure <= Decimal(step))
-    ]
-    grade = min(reached, default=NO_GRADE)
+    """The grade by measured findings; the finding names the conditions that decide."""
+    verdict = family.decide(family.readings(impairment.measurements, field))
+    measured = ", ".join(f"{name} {text}" for name, text in impairment.measurements)
+    step = verdict.step
+    lacking, lacking_zh = family.condition_labels(verdict.lacking)
+    worse = verdict.worse.item if verdict.worse else ""
+    text, text_zh = f"{family.en}, {measured}: no grade", f"{family.zh} {measured}: 未达等级"
+    if step is not None:
+        label, label_zh = family.step_labels(step)
+        text = f"{family.en}, {measured}: item {step.item} applies ({label}), grade {step.grade}"
+        text_zh = f"{family.zh} {measured}: 适用条目 {step.item} ({label_zh}), {step.grade} 级"
+        if step.assumed:
+            text += f" (assumed: {step.assumed})"
+            text_zh += f" (假定: {step.assumed_zh})"
+    if worse:
+        text += f"; item {worse} does not apply, because this is missing: {lacking}"
+        text_zh += f"; 不适用条目 {worse}, 因缺少: {lacking_zh}"
+    clause = standard.items[step.item].clause if step is not None else CHAPTER
     finding = Finding(
-        Provision(STANDARD, f"5.{grade}" if grade else "5", Tag.LAW),
-        Outcome.MET if grade else Outcome.NOT_MET,
-        f"{impairment.item} {measure} ({ladder['text']}): {_named(grade)}.",
-        f"{impairment.item} {measure} ({ladder['text_zh']}): {_named_zh(grade)}。",
-        inputs=facts(item=impairment.item, measure=measure),
-        outputs=facts(grade=grade),
-        parameters=(_version(law, day, "grading_ladders", _steps(impairment.item, ladder)),),
+        Provision(STANDARD, clause, Tag.ASSUMED if step is not None and step.assumed else Tag.LAW),
+        Outcome.NOT_MET if step is None else Outcome.MET,
+        f"{text[0].upper()}{text[1:]}.",
+        f"{text_zh}。",
+        inputs=facts(family=family.code, measurements=measured),
+        outputs=facts(
+            grade=step.grade if step is not None else NO_GRADE,
+            item=step.item if step is not None else "none",
+            not_applied=worse or "none",
+        ),
+        parameters=(replace(value.version, value=f"{value.value}, {family.code}"),),
     )
-    return ExplainedGrade(grade, (finding,), _heals(ladder))
-
-
-def _measure(impairment: Impairment, ladder: Mapping[str, Any], field: str) -> Decimal:
-    try:
-        measure = Decimal(impairment.measure)
-        inside = Decimal(ladder["low"]) <= measure <= Decimal(ladder["high"])
-    except InvalidOperation:
-        inside = False
-    if not inside:
-        raise ImpairmentContradicts(
-            field=f"{field}.measure",
-            item=impairment.item,
-            what=f"write the measured value, from {ladder['low']} to {ladder['high']}",
-        )
-    return measure
-
-
-def _version(law: Law, day: date, name: str, value: str) -> ParameterVersion:
-    """The version of one row of a table, not of the whole table."""
-    return replace(law.on(name, day).version, value=value)
-
-
-def _steps(item: str, ladder: Mapping[str, Any]) -> str:
-    return f"{item} " + ", ".join(f"{key} {step}" for key, step in ladder["steps"].items())
-
-
-def _heals(row: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset([row["heals"]] if "heals" in row else [])
+    heals = frozenset([family.heals] if family.heals else [])
+    return ExplainedGrade(step.grade if step is not None else NO_GRADE, (finding,), heals)
 
 
 def _named(grade: int) -> str:

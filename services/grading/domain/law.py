@@ -11,17 +11,17 @@ from services.kernel.parameters import Value
 
 STANDARD = "GB/T 16180-2014"
 REGULATION = "工伤保险条例"
+MEASURES = "劳动能力鉴定管理办法(2025)"
 
 SEVERAL_INJURIES = Provision(STANDARD, "4.2", Tag.COMMON)
 OLD_IMPAIRMENT = Provision(STANDARD, "4.3", Tag.COMMON)
 CARE = Provision(STANDARD, "4.1.5", Tag.COMMON)
-PANEL = Provision(REGULATION, "第二十五条", Tag.COMMON)
-MAJORITY = Provision(REGULATION, "第二十五条 (多数意见)", Tag.ASSUMED)
 MEDIAN = Provision(REGULATION, "第二十五条 (无多数意见时取中位)", Tag.ASSUMED)
 STABLE = Provision(REGULATION, "第二十一条", Tag.COMMON)
-RE_APPRAISAL = Provision(REGULATION, "第二十六条", Tag.COMMON)
-REVIEW = Provision(REGULATION, "第二十八条", Tag.COMMON)
-ABSENCE = Provision(REGULATION, "第四十二条", Tag.COMMON)
+REVIEW_EFFECT = Provision(REGULATION, "第二十八条", Tag.COMMON)
+APPLICATION = Provision(MEASURES, "第八条", Tag.LAW)
+ADJOURNMENT = Provision(MEASURES, "第十二条", Tag.LAW)
+WRONG_CONCLUSION = Provision(MEASURES, "第三十一条", Tag.LAW)
 
 LAW = load_law(Path(__file__).resolve().parents[1] / "parameters")
 

@@ -4,37 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Protocol, TypeVar
+from datetime import date, timedelta
+from enum import Enum
+from hashlib import sha256
 
 from services.grading.domain.care import CARE_DEPENDENCE_ZH, CareItem, care_dependence
 from services.grading.domain.grades import Impairment, grade_of, severity
-from services.grading.domain.law import MAJORITY, MEDIAN, PANEL
-from services.grading.domain.problems import OpinionsMissing, PanelSizeWrong, PoolTooSmall
+from services.grading.domain.law import MEDIAN, provision_of
+from services.grading.domain.problems import (
+    OpinionsMissing,
+    PanelSizeWrong,
+    PoolTooSmall,
+    TermRunning,
+)
 from services.kernel import names
 from services.kernel.law import Finding, Outcome, facts
 from services.kernel.lawbook import Law
+from services.kernel.parameters import Value
+from services.kernel.periods import birthday
 from services.kernel.scheme import AppraisalLevel, CareDependence
 
-Item = TypeVar("Item")
+
+class ExclusionCode(Enum):
+    """Why a specialist may not sit on a panel (回避事由); numbers as in the proto."""
+
+    RELATIVE = 1
+    INTEREST = 2
+    TREATED_THE_WORKER = 3
+    WITHDREW = 4
 
 
-class Random(Protocol):
-    """A source of chance: the operating system's in production, a seeded one in tests."""
+@dataclass(frozen=True)
+class Exclusion:
+    """A specialist, by id, who may not sit on a panel, and why."""
 
-    def sample(self, population: Sequence[Item], k: int) -> list[Item]:
-        """Different members of a population, `k` of them."""
-        ...
+    specialist: str
+    code: ExclusionCode
+
+    @property
+    def name(self) -> str:
+        """The resource name of the specialist."""
+        return specialist_name(self.specialist)
+
+
+@dataclass(frozen=True)
+class Term:
+    """The term for which a specialist is appointed (聘期), with its first and last day."""
+
+    first_day: date
+    last_day: date
 
 
 @dataclass(frozen=True)
 class Specialist:
-    """A specialist of the pool; the committee's own `number` replaces the name."""
+    """A specialist of the pool; the committee's own `number` replaces the name.
+
+    `term` is the latest one; a specialist is drawn within a term alone.
+    """
 
     id: str
     number: str
     field: str
     provincial: bool
+    # The person in the staff register, `staffMembers/{id}`.
+    member: str = ""
+    term: Term | None = None
 
     @property
     def name(self) -> str:
@@ -49,6 +83,15 @@ class Opinion:
     specialist: str
     impairments: tuple[Impairment, ...]
     care_items: frozenset[CareItem]
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who reads an appraisal: a person of the staff register or not, and whether it is over."""
+
+    member: str
+    is_staff: bool
+    is_concluded: bool
 
 
 @dataclass(frozen=True)
@@ -74,6 +117,24 @@ class _Vote:
     heals: frozenset[str]
 
 
+def first_term(law: Law, day: date) -> Term:
+    """The term of a specialist who is appointed on a day."""
+    years = law.count("specialist_term_years", day)
+    return Term(day, birthday(day, years) - timedelta(days=1))
+
+
+def next_term(specialist: Specialist, law: Law, day: date) -> Term:
+    """A further term, from the end of the present one, or from today; raises TermRunning."""
+    latest = specialist.term
+    if latest is None or latest.last_day < day:
+        return first_term(law, day)
+    if latest.first_day > day:
+        raise TermRunning(specialist=specialist.name, last=latest.last_day)
+    years = law.count("specialist_term_years", day)
+    first = latest.last_day + timedelta(days=1)
+    return Term(first, birthday(first, years) - timedelta(days=1))
+
+
 def specialist_name(specialist_id: str) -> str:
     """The resource name of the specialist with an id."""
     return names.name("specialists", specialist_id)
@@ -86,9 +147,9 @@ def draw_panel(
     law: Law,
     day: date,
     *,
-    random: Random,
+    seed: bytes,
 ) -> tuple[tuple[Specialist, ...], Finding]:
-    """Draw a panel at random; `excluded` are names of specialists who withdraw or sat before.
+    """Draw a panel by a seed; `excluded` are names of specialists who withdraw or sat before.
 
     A size of 0 means the smallest. Raises PanelSizeWrong and PoolTooSmall.
     """
@@ -97,16 +158,12 @@ def draw_panel(
     size = size or sizes[0]
     if size not in sizes:
         raise PanelSizeWrong(field="panel_size", size=size, sizes=" or ".join(map(str, sizes)))
-    # Ordered before drawing, so that the same chance gives the same panel.
-    free = sorted(
-        (specialist for specialist in pool if specialist.name not in excluded),
-        key=lambda specialist: specialist.id,
-    )
+    free = [specialist for specialist in pool if specialist.name not in excluded]
     if len(free) < size:
         raise PoolTooSmall(available=len(free), size=size)
-    panel = tuple(random.sample(free, size))
+    panel = drawn_by(seed, free)[:size]
     finding = Finding(
-        PANEL,
+        provision_of(value),
         Outcome.MET,
         f"{size} specialists were drawn at random from {len(free)} who may sit on the panel.",
         f"从 {len(free)} 名可选专家中随机抽取 {size} 名组成专家组。",
@@ -115,6 +172,51 @@ def draw_panel(
         parameters=(value.version,),
     )
     return panel, finding
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A draw on record: its seed, what was published of it before, who could sit, and who sits.
+
+    `pool` and `panel` are ids.
+    """
+
+    seed: bytes
+    commitment: bytes
+    pool: tuple[str, ...]
+    size: int
+    panel: tuple[str, ...]
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether the seed is the one committed to, and draws this panel."""
+        pool = [Specialist(each, "", "", provincial=False) for each in self.pool]
+        drawn = drawn_by(self.seed, pool)[: self.size]
+        return commitment_of(self.seed) == self.commitment and self.panel == tuple(
+            specialist.id for specialist in drawn
+        )
+
+
+def commitment_of(seed: bytes) -> bytes:
+    """What is published of a seed before the draw."""
+    return sha256(seed).digest()
+
+
+def drawn_by(seed: bytes, free: Collection[Specialist]) -> tuple[Specialist, ...]:
+    """The specialists in the order in which a seed draws them."""
+    return tuple(
+        sorted(free, key=lambda specialist: sha256(seed + specialist.name.encode()).digest())
+    )
+
+
+def visible_opinions(
+    opinions: Sequence[Opinion], panel: Sequence[Specialist], viewer: Viewer
+) -> list[Opinion]:
+    """The opinions that a viewer may read: each member gives its own before reading others'."""
+    if viewer.is_concluded or (viewer.is_staff and len(opinions) == len(panel)):
+        return list(opinions)
+    own = {member.name for member in panel if viewer.member and member.member == viewer.member}
+    return [opinion for opinion in opinions if opinion.specialist in own]
 
 
 def decide(
@@ -135,13 +237,16 @@ def decide(
     votes = [_vote(opinion_of[member.name], level, law, day) for member in panel]
     graded = _chosen(votes, {vote.specialist: severity(vote.grade) for vote in votes})
     cared = _chosen(votes, {vote.specialist: vote.care.value for vote in votes})
+    rule = law.on("panel_majority", day)
     on_grade = _agreement(
+        rule,
         "grade",
         "伤残等级",
         {vote.specialist: str(vote.grade) for vote in votes},
         (str(graded.grade), f"{graded.grade} 级" if graded.grade else "未达等级"),
     )
     on_care = _agreement(
+        rule,
         "care dependence",
         "生活自理障碍",
         {vote.specialist: vote.care.name.lower() for vote in votes},
@@ -172,11 +277,11 @@ def _chosen(votes: Sequence[_Vote], rank: Mapping[str, int]) -> _Vote:
 
 
 def _agreement(
-    what: str, what_zh: str, votes: Mapping[str, str], chosen: tuple[str, str]
+    rule: Value, what: str, what_zh: str, votes: Mapping[str, str], chosen: tuple[str, str]
 ) -> Finding:
     agreed = [name for name, vote in votes.items() if vote == chosen[0]]
     dissent = [f"{name}: {vote}" for name, vote in votes.items() if vote != chosen[0]]
-    majority = 2 * len(agreed) > len(votes)
+    majority = len(agreed) > rule.decimal * len(votes)
     if majority:
         text = f"{len(agreed)} of {len(votes)} specialists agree on {what} {chosen[0]}."
         text_zh = f"{len(votes)} 名专家中 {len(agreed)} 名意见一致: {what_zh} {chosen[1]}。"
@@ -184,10 +289,11 @@ def _agreement(
         text = f"No {what} has a majority; the median opinion, {chosen[0]}, counts (assumed rule)."
         text_zh = f"{what_zh}无多数意见, 取中位意见 {chosen[1]} (假定规则)。"
     return Finding(
-        MAJORITY if majority else MEDIAN,
+        provision_of(rule) if majority else MEDIAN,
         Outcome.MET if majority else Outcome.CALCULATED,
         text,
         text_zh,
         inputs=facts(opinions=", ".join(f"{name}: {vote}" for name, vote in votes.items())),
         outputs=facts(decision=chosen[0], dissent=", ".join(dissent) or "none"),
+        parameters=(rule.version,) if majority else (),
     )

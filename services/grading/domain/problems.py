@@ -5,6 +5,111 @@ from __future__ import annotations
 from services.kernel.problems import Kind, Problem
 
 
+class ApplicantNotCaller(Problem):
+    """Somebody applies for somebody else."""
+
+    kind, reason = Kind.FORBIDDEN, "APPLICANT_NOT_CALLER"
+    message = "This account does not apply as {applicant}; apply as one of {allowed}."
+    message_zh = "该账号不能以 {applicant} 身份申请; 可用身份: {allowed}。"
+
+
+class AgencyReviewsOnly(Problem):
+    """The agency applies for a review alone."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "AGENCY_REVIEWS_ONLY"
+    message = (
+        "The agency applies for a REVIEW alone, not for a {level}; let the worker or the platform "
+        "apply."
+    )
+    message_zh = "经办机构只能申请复查鉴定, 不能申请 {level}; 请由本人或平台企业申请。"
+
+
+class InabilityMissing(Problem):
+    """Next of kin apply where the worker is unable to."""
+
+    kind, reason = Kind.MALFORMED, "INABILITY_MISSING"
+    message = "Next of kin apply where the worker is unable to; write why, or let the worker apply."
+    message_zh = "近亲属仅在本人不能申请时申请; 请说明原因, 或由本人申请。"
+
+
+class AppraisalOpen(Problem):
+    """A claim has one open appraisal at a time."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "APPRAISAL_OPEN"
+    message = "{appraisal} of this claim is open; wait for its conclusion."
+    message_zh = "该申请的 {appraisal} 正在办理; 请等待其结论。"
+
+
+class AlreadyAppraised(Problem):
+    """The injury has a conclusion."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "ALREADY_APPRAISED"
+    message = (
+        "{concluded} has concluded on this injury; apply for a re-appraisal or a review of it."
+    )
+    message_zh = "该伤情已有鉴定结论 {concluded}; 请申请再次鉴定或复查鉴定。"
+
+
+class DocumentsRequestedBefore(Problem):
+    """Missing documents are asked for once."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "DOCUMENTS_REQUESTED_BEFORE"
+    message = (
+        "Missing documents were asked for once already, until {until}; go on with what is there."
+    )
+    message_zh = "已一次性告知补正 (至 {until}), 不得再次要求; 请据现有材料办理。"
+
+
+class DocumentsRequestedLate(Problem):
+    """Missing documents are asked for within some working days."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "DOCUMENTS_REQUESTED_LATE"
+    message = (
+        "The last day to ask for missing documents was {last}; the application counts as complete: "
+        "go on with it."
+    )
+    message_zh = "一次性告知补正的期限至 {last} 已届满, 视为材料齐全; 请继续办理。"
+
+
+class DocumentsNotOverdue(Problem):
+    """The applicant has time until a day."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "DOCUMENTS_NOT_OVERDUE"
+    message = "The applicant has time until the end of {until}; wait for that day to pass."
+    message_zh = "补正期限至 {until} 尚未届满; 请待期满后办理。"
+
+
+class ConclusionContested(Problem):
+    """A conclusion that a re-appraisal has replaced is not in force."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "CONCLUSION_CONTESTED"
+    message = (
+        "The conclusion of {appraisal} was replaced by {re_appraisal}; correct or revoke that one."
+    )
+    message_zh = "{appraisal} 的结论已由 {re_appraisal} 取代; 请更正或撤销后者。"
+
+
+class CorrectionChangesNothing(Problem):
+    """A correction leads to the same grade and care dependence."""
+
+    kind, reason = Kind.MALFORMED, "CORRECTION_CHANGES_NOTHING"
+    message = (
+        "The correction leads to the same grade {grade} and the same care dependence; state what "
+        "should have been found, or leave the conclusion."
+    )
+    message_zh = (
+        "更正后等级 ({grade} 级) 和护理依赖程度均未变化; 请填写应认定的内容, 或维持原结论。"
+    )
+
+
+class TermRunning(Problem):
+    """A specialist has a term that has not begun."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "TERM_RUNNING"
+    message = "{specialist} is appointed until {last} already; renew the term once it has begun."
+    message_zh = "{specialist} 已续聘至 {last}; 请待该聘期开始后再续聘。"
+
+
 class AppraisalDeferred(Problem):
     """The appraisal waits for the condition to become stable."""
 
@@ -51,6 +156,14 @@ class NotOnPanel(Problem):
     message_zh = "{specialist} 不是 {appraisal} 的专家组成员; 成员为 {panel}。"
 
 
+class NotYourSeat(Problem):
+    """A specialist gives one's own opinion, and nobody else's."""
+
+    kind, reason = Kind.FORBIDDEN, "NOT_YOUR_SEAT"
+    message = "{specialist} is another person; only that person gives this opinion."
+    message_zh = "{specialist} 并非您本人; 鉴定意见须由专家本人提交。"
+
+
 class OpinionExists(Problem):
     """A member of the panel gives one opinion."""
 
@@ -82,8 +195,26 @@ class UnknownItem(Problem):
     """The standard has no such item."""
 
     kind, reason = Kind.MALFORMED, "UNKNOWN_ITEM"
-    message = "The grading standard has no item {item}; use a code of grading_items."
-    message_zh = "分级标准中没有条目 {item}; 请使用分级条目代码。"
+    message = (
+        "The grading standard has no item {item}; search the items by words, region or number."
+    )
+    message_zh = "分级标准中没有条目 {item}; 请按文字、部位或编号检索。"
+
+
+class UnknownFamily(Problem):
+    """The standard has no such family of measured findings."""
+
+    kind, reason = Kind.MALFORMED, "UNKNOWN_FAMILY"
+    message = "The grading standard has no family {family}; use one of {families}."
+    message_zh = "分级标准中没有测量类别 {family}; 请使用 {families} 之一。"
+
+
+class MeasurementWrong(Problem):
+    """A measured value of a family is missing or cannot be read."""
+
+    kind, reason = Kind.MALFORMED, "MEASUREMENT_WRONG"
+    message = "{family}, {measure}: write {form}."
+    message_zh = "{family} 的 {measure}: 请填写 {form_zh}。"
 
 
 class ImpairmentContradicts(Problem):
@@ -91,7 +222,7 @@ class ImpairmentContradicts(Problem):
 
     kind, reason = Kind.MALFORMED, "IMPAIRMENT_CONTRADICTS"
     message = "Item {item}: {what}."
-    message_zh = "条目 {item} 填写有矛盾: {what}。"
+    message_zh = "条目 {item} 填写有矛盾: {what_zh}。"
 
 
 class AlreadyExtended(Problem):
@@ -111,19 +242,19 @@ class AbsenceRecorded(Problem):
 
 
 class OtherAppraisalNewer(Problem):
-    """Another appraisal of the claim is newer, and the newest one counts."""
+    """Another conclusion of the claim is newer, and the newest one counts."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "OTHER_APPRAISAL_NEWER"
-    message = "{newest} is the newest appraisal of the claim; apply on the basis of that one."
-    message_zh = "{newest} 是该申请的最新鉴定; 请以其为依据提出。"
+    message = "{newest} is the newest conclusion of the claim; apply on the basis of that one."
+    message_zh = "{newest} 是该申请的最新结论; 请以其为依据提出。"
 
 
 class NothingToAppraise(Problem):
-    """The determination was withdrawn or changed."""
+    """The claim is not confirmed, or the worker is dead."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOTHING_TO_APPRAISE"
-    message = "{claim} is not confirmed with a disability to appraise; wait for its determination."
-    message_zh = "{claim} 未确认职业伤害或无需鉴定; 请等待确认结论。"
+    message = "{claim} is not a confirmed injury of a living worker; wait for its determination."
+    message_zh = "{claim} 未确认职业伤害, 或本人已死亡; 请等待确认结论。"
 
 
 class ReAppraisalFinal(Problem):
@@ -131,17 +262,27 @@ class ReAppraisalFinal(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "RE_APPRAISAL_FINAL"
     message = (
-        "A re-appraisal is final; a review is possible from {review} if the condition changes."
+        "A re-appraisal is final, and neither reconsideration nor a lawsuit is open against it; "
+        "apply for a review from {review} on if the condition changes."
     )
-    message_zh = "再次鉴定结论为最终结论; 伤情变化的可自 {review} 起申请复查鉴定。"
+    message_zh = (
+        "再次鉴定结论为最终结论, 不能申请行政复议或提起行政诉讼; "
+        "伤情变化的可自 {review} 起申请复查鉴定。"
+    )
 
 
 class ReAppraisalTooLate(Problem):
     """The time limit for a re-appraisal has passed."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "RE_APPRAISAL_TOO_LATE"
-    message = "The last day to apply was {last}; a review appraisal is possible from {review}."
-    message_zh = "申请再次鉴定的期限至 {last} 已届满; 可自 {review} 起申请复查鉴定。"
+    message = (
+        "The last day to apply was {last}, and neither reconsideration nor a lawsuit is open; "
+        "apply for a review from {review} on."
+    )
+    message_zh = (
+        "申请再次鉴定的期限至 {last} 已届满, 且不能申请行政复议或提起行政诉讼; "
+        "可自 {review} 起申请复查鉴定。"
+    )
 
 
 class ReviewTooEarly(Problem):
@@ -157,10 +298,21 @@ class LevelWrong(Problem):
 
     kind, reason = Kind.MALFORMED, "LEVEL_WRONG"
     message = (
-        "A {level} cannot follow {previous}; request RE_APPRAISAL or REVIEW of a concluded "
-        "appraisal, or for the same level of one that ended."
+        "A {level} cannot follow {previous}; apply for RE_APPRAISAL or REVIEW of a conclusion in "
+        "force, or for FIRST of a claim without one."
     )
-    message_zh = "{previous} 之后不能申请 {level}; 请申请再次鉴定或复查鉴定, 或恢复已终止的鉴定。"
+    message_zh = (
+        "{previous} 之后不能申请 {level}; 有结论的请申请再次鉴定或复查鉴定, "
+        "无结论的请申请初次鉴定。"
+    )
+
+
+class MemberIsSpecialist(Problem):
+    """The person is in the pool under another number."""
+
+    kind, reason = Kind.DIFFERENT_EXISTS, "MEMBER_IS_SPECIALIST"
+    message = "{member} is in the pool under another number; name another person."
+    message_zh = "{member} 已以其他编号登记为鉴定专家; 请填写其他人员。"
 
 
 class SpecialistDiffers(Problem):
@@ -168,6 +320,7 @@ class SpecialistDiffers(Problem):
 
     kind, reason = Kind.DIFFERENT_EXISTS, "SPECIALIST_DIFFERS"
     message = (
-        "Specialist number {number} is registered with another field or level; use another number."
+        "Specialist number {number} is registered with another field, level or person; use another "
+        "number."
     )
     message_zh = "专家编号 {number} 已登记且内容不同; 请使用其他编号。"

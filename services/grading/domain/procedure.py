@@ -2,77 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, datetime
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import Enum
 
-from services.grading.domain import panels, times
-from services.grading.domain.appraisals import (
-    LIFECYCLE,
-    Appraisal,
-    Cause,
-    Injury,
-    InjuryKind,
-    State,
-)
-from services.grading.domain.law import ABSENCE, STABLE, provision_of
-from services.grading.domain.panels import Opinion, Specialist
+from services.grading.domain import times
+from services.grading.domain.appraisals import LIFECYCLE, Appraisal, Cause, InjuryKind
+from services.grading.domain.law import ADJOURNMENT, STABLE, provision_of
+from services.grading.domain.panels import Exclusion
 from services.grading.domain.problems import (
     AbsenceRecorded,
     AlreadyExtended,
-    AppraisalChanged,
     AppraisalDeferred,
+    NotOnPanel,
 )
 from services.grading.domain.times import Days
 from services.kernel.law import Finding, Outcome, facts
 from services.kernel.problems import Malformed
-from services.kernel.scheme import AppraisalLevel
 
 
-def open_first(appraisal_id: str, injury: Injury, now: datetime, days: Days) -> Appraisal:
-    """The first appraisal of a confirmed injury; its time limit runs from today."""
-    return Appraisal(
-        id=appraisal_id,
-        claim=injury.claim,
-        level=AppraisalLevel.FIRST,
-        state=State.OPENED,
-        due_date=times.conclusion_due(days.day, days),
-        create_time=now,
-    )
+class AbsenceCode(Enum):
+    """What kept the panel from its examination; numbers as in the proto."""
+
+    ABSENT = 1
+    REFUSED = 2
+    DECEIT = 3
 
 
-def open_next(
-    appraisal_id: str,
-    previous: Appraisal,
-    level: AppraisalLevel,
-    *,
-    application_date: date,
-    receive_date: date | None,
-    now: datetime,
-    days: Days,
-) -> Appraisal:
-    """A re-appraisal or a review; raises as `times.require_may_follow` does."""
-    finding = times.require_may_follow(previous, level, application_date, receive_date, days)
-    return Appraisal(
-        id=appraisal_id,
-        claim=previous.claim,
-        level=level,
-        state=State.OPENED,
-        due_date=times.conclusion_due(application_date, days),
-        create_time=now,
-        previous=previous.name,
-        findings=(finding,),
-    )
+@dataclass(frozen=True)
+class Absence:
+    """An examination that did not take place; `excused` if there was a good reason."""
+
+    examination: date
+    code: AbsenceCode = AbsenceCode.ABSENT
+    excused: bool = False
+
+
+_WHAT = {
+    AbsenceCode.ABSENT: "Absent",
+    AbsenceCode.REFUSED: "Refused to be examined",
+    AbsenceCode.DECEIT: "Deceived the panel",
+}
+_WHAT_ZH = {
+    AbsenceCode.ABSENT: "缺席",
+    AbsenceCode.REFUSED: "拒绝配合鉴定",
+    AbsenceCode.DECEIT: "弄虚作假",
+}
+_CAUSES = {
+    AbsenceCode.ABSENT: Cause.WORKER_ABSENT,
+    AbsenceCode.REFUSED: Cause.WORKER_REFUSED,
+    AbsenceCode.DECEIT: Cause.DECEIT,
+}
+
+
+def exclude(appraisal: Appraisal, exclusion: Exclusion, panel: Collection[str]) -> Appraisal:
+    """Exclude a specialist; `panel` are the names of the members, if there is one, who then go.
+
+    Raises NotOnPanel if a panel is drawn without the specialist: there is nothing to exclude from.
+    """
+    if panel and exclusion.name not in panel:
+        raise NotOnPanel(
+            field="specialist",
+            specialist=exclusion.name,
+            appraisal=appraisal.name,
+            panel=", ".join(panel),
+        )
+    return _changed(appraisal, state=LIFECYCLE.after(appraisal.state, "exclude"))
+
+
+def require_may_draw(appraisal: Appraisal, day: date) -> None:
+    """Refuse a draw in another state, or before a deferral ends."""
+    LIFECYCLE.after(appraisal.state, "draw_panel")
+    if appraisal.not_before is not None and day < appraisal.not_before:
+        raise AppraisalDeferred(until=appraisal.not_before)
 
 
 def draw_panel(appraisal: Appraisal, finding: Finding, day: date) -> Appraisal:
     """Draw the panel, explained by `finding`; raises AppraisalDeferred before a deferral ends."""
-    state = LIFECYCLE.after(appraisal.state, "draw_panel")
-    if appraisal.not_before is not None and day < appraisal.not_before:
-        raise AppraisalDeferred(until=appraisal.not_before)
+    require_may_draw(appraisal, day)
     return _changed(
         appraisal,
-        state=state,
+        state=LIFECYCLE.after(appraisal.state, "draw_panel"),
         draw=appraisal.draw + 1,
         findings=(*appraisal.findings, finding),
     )
@@ -83,39 +94,27 @@ def record_opinion(appraisal: Appraisal) -> Appraisal:
     return _changed(appraisal, state=LIFECYCLE.after(appraisal.state, "record_opinion"))
 
 
-def conclude(
-    appraisal: Appraisal,
-    read_revision: int,
-    *,
-    injury: Injury,
-    panel: Sequence[Specialist],
-    opinions: Sequence[Opinion],
-    days: Days,
-) -> Appraisal:
-    """The committee concludes on its panel's opinions.
+def adjourn(appraisal: Appraisal, until: date, days: Days) -> Appraisal:
+    """Adjourn the examination for a further check; the time limit moves by these days.
 
-    `read_revision` is the revision that the committee has read. Raises AppraisalChanged if there is
-    a newer one, and OpinionsMissing.
+    Raises Malformed for a day that is not later.
     """
-    state = LIFECYCLE.after(appraisal.state, "conclude")
-    if read_revision != appraisal.revision:
-        raise AppraisalChanged(field="revision", current=appraisal.revision, read=read_revision)
-    day = days.day
-    decision = panels.decide(panel, opinions, appraisal.level, days.law, day)
-    further = [times.on_time(appraisal.due_date, day, days), times.serve_by(day, days)]
-    if injury.accident_date is not None:
-        stable = times.stability(injury.accident_date, decision.heals, day, days)
-        further += [stable] if stable is not None else []
-    if appraisal.level is AppraisalLevel.REVIEW:
-        further.append(times.effect(day, days))
-    return _changed(
-        appraisal,
-        state=state,
-        grade=decision.grade,
-        care_dependence=decision.care_dependence,
-        conclude_date=day,
-        findings=(*appraisal.findings, *decision.findings, *further),
+    state = LIFECYCLE.after(appraisal.state, "adjourn")
+    if until <= days.day:
+        raise Malformed.of(
+            "until_date", f"write a day after {days.day}", f"请填写晚于 {days.day} 的日期"
+        )
+    due = times.moved_due(appraisal.due_date, until, days)
+    finding = Finding(
+        ADJOURNMENT,
+        Outcome.CALCULATED,
+        f"Adjourned until {until} for a further check; the time limit moves from "
+        f"{appraisal.due_date} to {due}.",
+        f"因需进一步检查, 休会至 {until}; 办理期限由 {appraisal.due_date} 顺延至 {due}。",
+        inputs=facts(adjourn_date=days.day, due_date=appraisal.due_date),
+        outputs=facts(until_date=until, due_date=due),
     )
+    return _changed(appraisal, state=state, due_date=due, findings=(*appraisal.findings, finding))
 
 
 def defer(
@@ -126,15 +125,17 @@ def defer(
     accident: date | None,
     days: Days,
 ) -> Appraisal:
-    """Wait for a stable condition until a later day, when the time limit restarts [assumed].
+    """Wait for a stable condition until a later day; the time limit moves by these days.
 
     Raises Malformed for a day that is not later, and DeferralTooShort.
     """
     state = LIFECYCLE.after(appraisal.state, "defer")
     if until <= days.day:
-        raise Malformed.of("until_date", f"write a day after {days.day}")
+        raise Malformed.of(
+            "until_date", f"write a day after {days.day}", f"请填写晚于 {days.day} 的日期"
+        )
     times.require_stable(until, kind, accident, days)
-    due = times.conclusion_due(until, days)
+    due = times.moved_due(appraisal.due_date, until, days)
     finding = Finding(
         STABLE,
         Outcome.NOT_MET,
@@ -142,7 +143,6 @@ def defer(
         f"伤情尚未相对稳定, 鉴定延期至 {until}, 办理期限至 {due}。",
         inputs=facts(defer_date=days.day, injury_kind=kind.name.lower() if kind else "not given"),
         outputs=facts(not_before_date=until, due_date=due),
-        parameters=(days.value("conclusion_days").version,),
     )
     return _changed(
         appraisal,
@@ -178,32 +178,38 @@ def extend(appraisal: Appraisal, days: Days) -> Appraisal:
     )
 
 
-def record_absence(
-    appraisal: Appraisal, examination: date, days: Days, *, excused: bool
-) -> Appraisal:
-    """Record that the worker missed an examination; enough absences without a reason end it.
+def record_absence(appraisal: Appraisal, absence: Absence, days: Days) -> Appraisal:
+    """Record what kept the panel from its examination; without a good reason that ends it.
 
-    Raises AbsenceRecorded, and Malformed for a day in the future.
+    Raises AbsenceRecorded, and Malformed for a day in the future or an excuse of a refusal.
     """
     state = LIFECYCLE.after(appraisal.state, "record_absence")
-    if examination > days.day:
+    if absence.examination > days.day:
         what = f"write the day of the examination, {days.day} or earlier"
-        raise Malformed.of("examination_date", what)
-    missed = ("examination_date", str(examination))
-    if any(past.provision == ABSENCE and missed in past.inputs for past in appraisal.findings):
-        raise AbsenceRecorded(field="examination_date", examination=examination)
+        raise Malformed.of("examination_date", what, f"请填写检查日期, 不晚于 {days.day}")
+    if absence.excused and absence.code is not AbsenceCode.ABSENT:
+        raise Malformed.of(
+            "excused",
+            "only not coming has a good reason; leave it out",
+            "只有缺席可以有正当理由; 请留空",
+        )
+    missed = ("examination_date", str(absence.examination))
+    if any(missed in past.inputs for past in appraisal.findings):
+        raise AbsenceRecorded(field="examination_date", examination=absence.examination)
     value = days.value("absences")
-    count = appraisal.absence_count + (0 if excused else 1)
-    over = count >= int(value.decimal)
-    reason = "with" if excused else "without"
+    count = appraisal.absence_count + (0 if absence.excused else 1)
+    over = count >= int(value.decimal) or absence.code is not AbsenceCode.ABSENT
     finding = Finding(
-        ABSENCE,
+        provision_of(value),
         Outcome.MET if over else Outcome.NOT_MET,
-        f"Absent on {examination} {reason} a reason; {count} absences count"
-        f"{', which ends the procedure' if over else ''}.",
-        f"{examination} {'有' if excused else '无'}正当理由缺席; 累计 {count} 次"
-        f"{', 终止鉴定程序' if over else ''}。",
-        inputs=facts(examination_date=examination, excused=excused),
+        f"{_WHAT[absence.code]} on {absence.examination} "
+        f"{'with' if absence.excused else 'without'} a good reason; {count} count"
+        f"{', which ends the appraisal' if over else ''}.",
+        f"{absence.examination} {'有' if absence.excused else '无'}正当理由"
+        f"{_WHAT_ZH[absence.code]}; 累计 {count} 次{', 终止本次鉴定' if over else ''}。",
+        inputs=facts(
+            examination_date=absence.examination, code=absence.code, excused=absence.excused
+        ),
         outputs=facts(absence_count=count),
         parameters=(value.version,),
     )
@@ -212,7 +218,7 @@ def record_absence(
     )
     if not over:
         return recorded
-    return replace(end(recorded, Cause.WORKER_ABSENT), revision=recorded.revision)
+    return replace(end(recorded, _CAUSES[absence.code]), revision=recorded.revision)
 
 
 def end(appraisal: Appraisal, cause: Cause) -> Appraisal:
@@ -220,22 +226,17 @@ def end(appraisal: Appraisal, cause: Cause) -> Appraisal:
     return _changed(appraisal, state=LIFECYCLE.after(appraisal.state, "end"), cause=cause)
 
 
-def reopen(appraisal: Appraisal, day: date, days: Days) -> Appraisal:
-    """Reopen an appraisal that ended; absences and the time limit restart on `day`."""
+def resume(appraisal: Appraisal, days: Days) -> Appraisal:
+    """Resume what claims ended and confirm again; the time limit restarts today [assumed]."""
     return _changed(
         appraisal,
-        state=LIFECYCLE.after(appraisal.state, "reopen"),
-        due_date=times.conclusion_due(day, days),
+        state=LIFECYCLE.after(appraisal.state, "resume"),
+        due_date=times.conclusion_due(days.day, days),
         not_before=None,
         extended=False,
         absence_count=0,
         cause=None,
     )
-
-
-def republish(appraisal: Appraisal) -> Appraisal:
-    """Give an unchanged conclusion a new revision, so that consumers take it again."""
-    return _changed(appraisal)
 
 
 def _changed(appraisal: Appraisal, **changes: object) -> Appraisal:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from services.grading.domain.appraisals import Appraisal, InjuryKind, State
-from services.grading.domain.law import RE_APPRAISAL, REVIEW, STABLE, provision_of
+from services.grading.domain.law import REVIEW_EFFECT, STABLE, provision_of
 from services.grading.domain.problems import (
     DeferralTooShort,
     LevelWrong,
@@ -50,8 +50,19 @@ class Days:
 
 
 def conclusion_due(start: date, days: Days) -> date:
-    """The last day for the conclusion of an appraisal that opens or resumes on `start`."""
+    """The last day for the conclusion of an appraisal applied for, or resumed, on `start`."""
     return days.after(start, "conclusion_days")
+
+
+def documents_request_day(application_date: date, days: Days) -> date:
+    """The last day to ask for missing documents, in working days from the application."""
+    count = days.law.count("documents_request_days", days.day)
+    return days.calendar.plus(application_date, count)
+
+
+def moved_due(due: date, until: date, days: Days) -> date:
+    """The last day for the conclusion when the procedure rests from today until a later day."""
+    return days.calendar.next_working(due + (until - days.day))
 
 
 def extended_due(due: date, days: Days) -> date:
@@ -73,15 +84,23 @@ def on_time(due: date, concluded: date, days: Days) -> Finding:
     )
 
 
+def serve_day(concluded: date, days: Days) -> date:
+    """The last day to serve a conclusion."""
+    return days.after(concluded, "conclusion_service_days")
+
+
 def serve_by(concluded: date, days: Days) -> Finding:
     """The last day to serve the conclusion on worker and platform."""
     value = days.value("conclusion_service_days")
-    last = days.after(concluded, "conclusion_service_days")
+    last = serve_day(concluded, days)
     return Finding(
         provision_of(value),
         Outcome.CALCULATED,
-        f"The conclusion is to be served by {last}; the days to ask again run from its receipt.",
-        f"结论应于 {last} 前送达; 申请再次鉴定的期限自收到之日起算。",
+        f"The conclusion is to be served by {last}. It is contested by an application for a "
+        f"re-appraisal alone, within the days that run from its service; neither reconsideration "
+        f"nor a lawsuit is open.",
+        f"结论应于 {last} 前送达; 不服的只能自收到之日起在期限内申请再次鉴定, "
+        f"不能申请行政复议或提起行政诉讼。",
         inputs=facts(conclude_date=concluded),
         outputs=facts(serve_date=last),
         parameters=(value.version,),
@@ -138,9 +157,9 @@ def require_stable(until: date, kind: InjuryKind | None, accident: date | None, 
         )
 
 
-def re_appraisal_last_day(receive_date: date, days: Days) -> date:
-    """The last day to apply for a re-appraisal of a conclusion received on a day."""
-    return days.after(receive_date, "re_appraisal_days")
+def re_appraisal_last_day(serve_date: date, days: Days) -> date:
+    """The last day to apply for a re-appraisal of a conclusion served on a day."""
+    return days.after(serve_date, "re_appraisal_days")
 
 
 def review_first_day(concluded: date, days: Days) -> date:
@@ -152,47 +171,66 @@ def require_may_follow(
     previous: Appraisal,
     level: AppraisalLevel,
     application_date: date,
-    receive_date: date | None,
+    serve_date: date | None,
     days: Days,
 ) -> Finding:
     """Refuse an appraisal of this level that may not follow; the finding says why it may.
 
-    Raises LevelWrong, ReviewTooEarly, ReAppraisalFinal, ReAppraisalTooLate, and Malformed for a
-    day before the conclusion.
+    `serve_date` is the day on which the conclusion was served on the applicant; before it the days
+    for a re-appraisal have not begun. Raises LevelWrong, ReviewTooEarly, ReAppraisalFinal,
+    ReAppraisalTooLate, and Malformed for a day before the conclusion.
     """
     if previous.state is not State.CONCLUDED or level is AppraisalLevel.FIRST:
         raise LevelWrong(field="level", level=level.name, previous=previous.name)
     concluded = previous.conclude_date
     assert concluded is not None
-    for field, day in (("application_date", application_date), ("receive_date", receive_date)):
-        if day is not None and day < concluded:
-            raise Malformed.of(field, f"write {concluded}, the day of the conclusion, or later")
+    if application_date < concluded:
+        raise Malformed.of(
+            "application_date",
+            f"write {concluded}, the day of the conclusion, or later",
+            f"请填写不早于结论日期 {concluded} 的日期",
+        )
     review = review_first_day(concluded, days)
     if level is AppraisalLevel.REVIEW:
-        if application_date < review:
-            raise ReviewTooEarly(first=review)
-        return Finding(
-            REVIEW,
-            Outcome.MET,
-            f"Asked for on {application_date}, a year or more after the conclusion of {concluded}.",
-            f"于 {application_date} 申请, 距 {concluded} 的结论已满一年。",
-            inputs=facts(conclude_date=concluded, application_date=application_date),
-            outputs=facts(first_day=review),
-            parameters=(days.value("review_years").version,),
-        )
+        return _review(concluded, application_date, review, days)
     if previous.level is AppraisalLevel.RE_APPRAISAL:
         raise ReAppraisalFinal(review=review)
-    last = re_appraisal_last_day(receive_date or concluded, days)
+    value = days.value("re_appraisal_days")
+    if serve_date is None:
+        return Finding(
+            provision_of(value),
+            Outcome.MET,
+            f"Applied for on {application_date}, before the service of the conclusion is recorded.",
+            f"于 {application_date} 申请, 结论送达尚未登记, 期限未起算。",
+            inputs=facts(application_date=application_date),
+            parameters=(value.version,),
+        )
+    last = re_appraisal_last_day(serve_date, days)
     if application_date > last:
         raise ReAppraisalTooLate(last=last, review=review)
     return Finding(
-        RE_APPRAISAL,
+        provision_of(value),
         Outcome.MET,
-        f"Asked for on {application_date}, within the time limit of {last}.",
+        f"Applied for on {application_date}, within the time limit of {last}.",
         f"于 {application_date} 申请, 未超过期限 {last}。",
-        inputs=facts(receive_date=receive_date or concluded, application_date=application_date),
+        inputs=facts(serve_date=serve_date, application_date=application_date),
         outputs=facts(last_day=last),
-        parameters=(days.value("re_appraisal_days").version,),
+        parameters=(value.version,),
+    )
+
+
+def _review(concluded: date, application_date: date, first: date, days: Days) -> Finding:
+    if application_date < first:
+        raise ReviewTooEarly(first=first)
+    value = days.value("review_years")
+    return Finding(
+        provision_of(value),
+        Outcome.MET,
+        f"Applied for on {application_date}, a year or more after the conclusion of {concluded}.",
+        f"于 {application_date} 申请, 距 {concluded} 的结论已满一年。",
+        inputs=facts(conclude_date=concluded, application_date=application_date),
+        outputs=facts(first_day=first),
+        parameters=(value.version,),
     )
 
 
@@ -200,7 +238,7 @@ def effect(concluded: date, days: Days) -> Finding:
     """The first month in which a review's grade counts; one-off sums are not paid again."""
     month = Month.of(concluded).plus(days.law.count("effect_months", days.day))
     return Finding(
-        REVIEW,
+        REVIEW_EFFECT,
         Outcome.CALCULATED,
         f"The new grade counts from {month} on; one-off sums are not paid again nor taken back.",
         f"新等级自 {month} 起适用; 一次性待遇不再重复支付, 也不追回。",

@@ -1,67 +1,104 @@
-"""Appraisals, and the encrypted notes on why one was deferred or extended."""
+"""Appraisals, and the words with which a step was taken; findings and words are encrypted."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from services.grading.domain.appraisals import Appraisal, Cause, State, appraisal_name
+from services.grading.domain.appraisals import (
+    Applicant,
+    Appraisal,
+    Cause,
+    State,
+    appraisal_name,
+)
+from services.grading.store import ciphers
 from services.grading.store.tables import appraisals, notes
 from services.kernel.problems import NotFound
 from services.kernel.scheme import AppraisalLevel, CareDependence
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage import data_keys, revisions
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import StaleRevisionError, Transaction
 
 
-async def insert(tx: Transaction, appraisal: Appraisal) -> None:
+async def insert(tx: Transaction, cipher: ColumnCipher, appraisal: Appraisal) -> None:
     """Add an appraisal."""
-    await tx.execute(sa.insert(appraisals).values(_values(appraisal)))
+    cipher = await ciphers.get_of_claim(tx, cipher, appraisal.claim)
+    await tx.execute(sa.insert(appraisals).values(_values(cipher, appraisal)))
 
 
-async def update(tx: Transaction, appraisal: Appraisal) -> None:
+async def update(tx: Transaction, cipher: ColumnCipher, appraisal: Appraisal) -> None:
     """Save a newer revision of an appraisal; the caller holds its lock."""
+    cipher = await ciphers.get_of_claim(tx, cipher, appraisal.claim)
     result = await tx.execute(
         sa.update(appraisals)
         .where(appraisals.c.id == appraisal.id, appraisals.c.revision < appraisal.revision)
-        .values(_values(appraisal))
+        .values(_values(cipher, appraisal))
     )
     if result.rowcount != 1:
         raise StaleRevisionError(appraisal.name)
 
 
-async def get(tx: Transaction, appraisal_id: str) -> Appraisal:
+async def get(tx: Transaction, cipher: ColumnCipher, appraisal_id: str) -> Appraisal:
     """The appraisal with an id; raises NotFound."""
-    return await _get(tx, appraisal_id, sa.select(appraisals))
+    return await _get(tx, cipher, appraisal_id, sa.select(appraisals))
 
 
-async def lock(tx: Transaction, appraisal_id: str) -> Appraisal:
+async def lock(tx: Transaction, cipher: ColumnCipher, appraisal_id: str) -> Appraisal:
     """The appraisal with an id, locked; raises NotFound."""
-    return await _get(tx, appraisal_id, sa.select(appraisals).with_for_update())
+    appraisal = await _get(tx, cipher, appraisal_id, sa.select(appraisals).with_for_update())
+    revisions.note(appraisal.name, appraisal.revision)
+    return appraisal
 
 
-async def lock_newest(tx: Transaction, claim: str, state: State | None = None) -> Appraisal | None:
+async def lock_newest(
+    tx: Transaction, cipher: ColumnCipher, claim: str, state: State | None = None
+) -> Appraisal | None:
     """The newest appraisal of a claim, or the newest in a state, locked; None without any."""
     statement = (
         sa.select(appraisals)
         .where(appraisals.c.claim == claim)
-        .order_by(appraisals.c.create_time.desc(), appraisals.c.id.desc())
+        .order_by(appraisals.c.number.desc())
         .limit(1)
         .with_for_update()
     )
     if state is not None:
         statement = statement.where(appraisals.c.state == state.name)
     row = (await tx.execute(statement)).one_or_none()
-    return None if row is None else _appraisal(row)
+    return None if row is None else (await _appraisals(tx, cipher, [row]))[0]
+
+
+async def get_next_number(tx: Transaction, claim: str) -> int:
+    """The number of the claim's next appraisal; the caller holds the lock of the injury."""
+    statement = sa.select(sa.func.max(appraisals.c.number)).where(appraisals.c.claim == claim)
+    return ((await tx.execute(statement)).scalar_one_or_none() or 0) + 1
+
+
+async def list_followers(
+    tx: Transaction, cipher: ColumnCipher, appraisal: Appraisal
+) -> list[Appraisal]:
+    """The re-appraisals and reviews of an appraisal's conclusion, the earliest first."""
+    statement = (
+        sa.select(appraisals)
+        .where(appraisals.c.previous == appraisal.name)
+        .order_by(appraisals.c.number)
+    )
+    followers = await _appraisals(tx, cipher, (await tx.execute(statement)).all())
+    revisions.note(f"{appraisal.name} followers", [each.revision for each in followers])
+    return followers
 
 
 async def list_by_due_date(
     tx: Transaction,
+    cipher: ColumnCipher,
     states: Sequence[State],
     claim: str,
+    *,
     after: tuple[date, str] | tuple[()],
     size: int,
 ) -> list[Appraisal]:
@@ -79,13 +116,14 @@ async def list_by_due_date(
         key = sa.tuple_(appraisals.c.due_date, appraisals.c.id)
         statement = statement.where(key > sa.tuple_(sa.literal(due_date), sa.literal(appraisal_id)))
     statement = statement.order_by(appraisals.c.due_date, appraisals.c.id).limit(size)
-    return [_appraisal(row) for row in await tx.execute(statement)]
+    return await _appraisals(tx, cipher, (await tx.execute(statement)).all())
 
 
 async def insert_note(
     tx: Transaction, cipher: ColumnCipher, appraisal: Appraisal, note: str, now: datetime
 ) -> None:
     """Add the reason for the appraisal's present revision."""
+    cipher = await ciphers.get_of_claim(tx, cipher, appraisal.claim)
     row = {
         "appraisal": appraisal.id,
         "revision": appraisal.revision,
@@ -95,20 +133,52 @@ async def insert_note(
     await tx.execute(sa.insert(notes).values(row))
 
 
+async def list_notes(
+    tx: Transaction, cipher: ColumnCipher, appraisal: Appraisal
+) -> list[tuple[int, str, datetime]]:
+    """The revision, the words and the time of each note, the earliest first."""
+    statement = sa.select(notes).where(notes.c.appraisal == appraisal.id).order_by(notes.c.revision)
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    return [
+        (
+            row.revision,
+            cipher.decrypt(bytes(row.note), f"note:{appraisal.id}:{row.revision}"),
+            row.create_time,
+        )
+        for row in rows
+    ]
+
+
 async def _get(
-    tx: Transaction, appraisal_id: str, statement: sa.Select[tuple[Any, ...]]
+    tx: Transaction,
+    cipher: ColumnCipher,
+    appraisal_id: str,
+    statement: sa.Select[tuple[Any, ...]],
 ) -> Appraisal:
     row = (await tx.execute(statement.where(appraisals.c.id == appraisal_id))).one_or_none()
     if row is None:
         raise NotFound(name=appraisal_name(appraisal_id))
-    return _appraisal(row)
+    return (await _appraisals(tx, cipher, [row]))[0]
 
 
-def _values(appraisal: Appraisal) -> dict[str, Any]:
+async def _appraisals(
+    tx: Transaction, cipher: ColumnCipher, rows: Sequence[sa.Row[Any]]
+) -> list[Appraisal]:
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    return [_appraisal(cipher, row) for row in rows]
+
+
+def _values(cipher: ColumnCipher, appraisal: Appraisal) -> dict[str, Any]:
     care = appraisal.care_dependence
+    findings = json.dumps(findings_to_json(appraisal.findings), ensure_ascii=False)
     return {
         "id": appraisal.id,
         "claim": appraisal.claim,
+        "number": appraisal.number,
+        "applicant": appraisal.applicant.name,
+        "application_date": appraisal.application_date,
+        "documents_date": appraisal.documents_date,
         "level": appraisal.level.name,
         "state": appraisal.state.name,
         "due_date": appraisal.due_date,
@@ -120,14 +190,22 @@ def _values(appraisal: Appraisal) -> dict[str, Any]:
         "draw": appraisal.draw,
         "grade": appraisal.grade,
         "care_dependence": care.name if care else None,
-        "findings": findings_to_json(appraisal.findings),
+        "findings": cipher.encrypt(findings, _findings_context(appraisal.id)),
         "conclude_date": appraisal.conclude_date,
+        "correct_date": appraisal.correct_date,
+        "serve_due_date": appraisal.serve_due_date,
+        "conclusion_number": appraisal.conclusion_number,
         "cause": appraisal.cause.name if appraisal.cause else None,
         "revision": appraisal.revision,
     }
 
 
-def _appraisal(row: sa.Row[Any]) -> Appraisal:
+def _findings_context(appraisal_id: str) -> str:
+    return f"appraisal/{appraisal_id}/findings"
+
+
+def _appraisal(cipher: ColumnCipher, row: sa.Row[Any]) -> Appraisal:
+    findings = json.loads(cipher.decrypt(row.findings, _findings_context(row.id)))
     return Appraisal(
         id=row.id,
         claim=row.claim,
@@ -135,6 +213,10 @@ def _appraisal(row: sa.Row[Any]) -> Appraisal:
         state=State[row.state],
         due_date=row.due_date,
         create_time=row.create_time,
+        applicant=Applicant[row.applicant],
+        application_date=row.application_date,
+        number=row.number,
+        documents_date=row.documents_date,
         previous=row.previous,
         not_before=row.not_before,
         extended=row.extended,
@@ -142,8 +224,11 @@ def _appraisal(row: sa.Row[Any]) -> Appraisal:
         draw=row.draw,
         grade=row.grade,
         care_dependence=CareDependence[row.care_dependence] if row.care_dependence else None,
-        findings=findings_from_json(row.findings),
+        findings=findings_from_json(findings),
         conclude_date=row.conclude_date,
+        correct_date=row.correct_date,
+        serve_due_date=row.serve_due_date,
+        conclusion_number=row.conclusion_number,
         cause=Cause[row.cause] if row.cause else None,
         revision=row.revision,
     )

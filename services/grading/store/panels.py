@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from services.grading.domain.appraisals import Appraisal, State
+from services.grading.domain.appraisals import Appraisal
 from services.grading.domain.care import CareItem
 from services.grading.domain.grades import Impairment
 from services.grading.domain.panels import Opinion, Specialist, specialist_name
-from services.grading.store.specialists import specialist_of
+from services.grading.store import ciphers
+from services.grading.store.specialists import selection, specialist_of
 from services.grading.store.tables import appraisals, opinions, panel_members, specialists
 from services.kernel import names
+from services.runtime.storage import data_keys
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
@@ -35,10 +39,10 @@ async def insert(tx: Transaction, appraisal: Appraisal, panel: Sequence[Speciali
 
 async def list_members(tx: Transaction, appraisal: Appraisal) -> list[Specialist]:
     """The members of the newest panel, in the order drawn; none before it is drawn."""
-    if appraisal.state is State.OPENED:
+    if not appraisal.has_panel:
         return []
     statement = (
-        sa.select(specialists)
+        selection()
         .join(panel_members, panel_members.c.specialist == specialists.c.id)
         .where(panel_members.c.appraisal == appraisal.id, panel_members.c.draw == appraisal.draw)
         .order_by(panel_members.c.position)
@@ -63,6 +67,7 @@ async def insert_opinion(
 ) -> None:
     """Add the opinion of a member of the newest panel."""
     (specialist,) = names.parse(opinion.specialist, "specialists")
+    cipher = await ciphers.get_of_claim(tx, cipher, appraisal.claim)
     row = {
         "appraisal": appraisal.id,
         "draw": appraisal.draw,
@@ -77,7 +82,7 @@ async def list_opinions(
     tx: Transaction, cipher: ColumnCipher, appraisal: Appraisal
 ) -> list[Opinion]:
     """The opinions of the newest panel, in the order of the panel."""
-    if appraisal.state is State.OPENED:
+    if not appraisal.has_panel:
         return []
     statement = (
         sa.select(opinions.c.specialist, opinions.c.opinion)
@@ -92,12 +97,14 @@ async def list_opinions(
         .where(opinions.c.appraisal == appraisal.id, opinions.c.draw == appraisal.draw)
         .order_by(panel_members.c.position)
     )
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
     return [
         _opinion(
             row.specialist,
             cipher.decrypt(bytes(row.opinion), _context(appraisal, row.specialist)),
         )
-        for row in await tx.execute(statement)
+        for row in rows
     ]
 
 
@@ -108,16 +115,7 @@ def _context(appraisal: Appraisal, specialist: str) -> str:
 def _opinion_json(opinion: Opinion) -> str:
     return json.dumps(
         {
-            "impairments": [
-                [
-                    impairment.item,
-                    impairment.pre_existing,
-                    impairment.worsened,
-                    impairment.grade_of_injury_alone,
-                    impairment.measure,
-                ]
-                for impairment in opinion.impairments
-            ],
+            "impairments": [asdict(impairment) for impairment in opinion.impairments],
             "care_items": sorted(item.name for item in opinion.care_items),
         }
     )
@@ -127,6 +125,11 @@ def _opinion(specialist: str, text: str) -> Opinion:
     content = json.loads(text)
     return Opinion(
         specialist_name(specialist),
-        tuple(Impairment(*values) for values in content["impairments"]),
+        tuple(_impairment(**row) for row in content["impairments"]),
         frozenset(CareItem[name] for name in content["care_items"]),
     )
+
+
+def _impairment(measurements: list[tuple[str, str]], **fields: Any) -> Impairment:
+    pairs = tuple((name, value) for name, value in measurements)
+    return Impairment(measurements=pairs, **fields)
