@@ -6,9 +6,12 @@ import grpc
 from oip.benefits.v1 import benefits_pb2_grpc
 
 from services.benefits.api import BenefitApi
+from services.benefits.commands.payment_runs import latest_month
 from services.benefits.consumers import HANDLERS
-from services.benefits.invariants import INVARIANTS, verify
-from services.runtime.service.context import Service, ServiceContext
+from services.benefits.domain.law import LAW
+from services.benefits.events import GUARDS, month_ended
+from services.benefits.invariants import INVARIANTS, figures, verify
+from services.runtime.service.context import MonthEnd, Service, ServiceContext
 from services.runtime.service.serve import run
 
 
@@ -17,7 +20,17 @@ def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     benefits_pb2_grpc.add_BenefitServiceServicer_to_server(BenefitApi(context), server)
 
 
-SERVICE = Service("benefits", register, HANDLERS, INVARIANTS, verify)
+SERVICE = Service(
+    "benefits",
+    register,
+    HANDLERS,
+    INVARIANTS,
+    verify,
+    guards=GUARDS,
+    figures=figures,
+    law=LAW,
+    month_end=MonthEnd(month_ended, latest_month),
+)
 
 if __name__ == "__main__":
     run(SERVICE)

@@ -13,6 +13,8 @@ from services.runtime.service.context import Handler
 
 HANDLERS: Mapping[type[Message], Handler] = {
     claims_events.ClaimDetermined: cases.on_claim_determined,
+    claims_events.ClaimsMerged: cases.on_claims_merged,
     claims_events.DeterminationRevoked: cases.on_determination_revoked,
     grading_events.AppraisalConcluded: cases.on_appraisal_concluded,
+    grading_events.AppraisalRevoked: cases.on_appraisal_revoked,
 }

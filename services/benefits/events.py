@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from google.protobuf.message import Message
 from oip.benefits.v1 import benefits_pb2, events_pb2
+from oip.type.v1 import type_pb2
 
 from services.benefits.domain.award import Award
 from services.benefits.domain.payments import Part
@@ -16,6 +20,20 @@ from services.runtime.rpc.wire import (
     moment_to_wire,
     month_to_wire,
 )
+from services.runtime.service.context import Guard
+
+
+def _instructed(event: events_pb2.PaymentInstructed) -> str:
+    part = event.part
+    kind = benefits_pb2.BenefitKind.Name(part.kind)
+    return (
+        f"{event.payment_run}, addition {event.revision}: {part.payment_count} payments {kind}"
+        f" in {part.pooling_area}, {part.sum_fen} fen"
+    )
+
+
+# Lost in a restore, these keep other payments from being instructed.
+GUARDS: Mapping[type[Message], Guard] = {events_pb2.PaymentInstructed: Guard("", _instructed)}
 
 
 def award_granted(award: Award) -> events_pb2.AwardGranted:
@@ -23,13 +41,16 @@ def award_granted(award: Award) -> events_pb2.AwardGranted:
     return events_pb2.AwardGranted(award=award_message(award))
 
 
-def payment_instructed(month: Month, revision: int, part: Part) -> events_pb2.PaymentInstructed:
+def payment_instructed(
+    month: Month, revision: int, part: Part, accounting_month: Month
+) -> events_pb2.PaymentInstructed:
     """Payments were instructed for one pooling area, industry and kind."""
     return events_pb2.PaymentInstructed(
         payment_run=names.name("paymentRuns", str(month)),
         revision=revision,
         month=month_to_wire(month),
         part=part_message(part),
+        accounting_month=month_to_wire(accounting_month),
     )
 
 
@@ -50,6 +71,10 @@ def award_message(award: Award, *, whole: bool = False) -> benefits_pb2.Award:
         revision=award.revision,
         provisional=award.provisional,
         adjusts=names.name("awards", award.adjusts) if award.adjusts else "",
+        worker=award.worker,
+        accident=award.accident,
+        merged_into=names.name("awards", award.merged_into) if award.merged_into else "",
+        reversed=award.is_reversed,
     )
     if award.last_month is not None:
         message.last_month.CopyFrom(month_to_wire(award.last_month))
@@ -77,3 +102,8 @@ def part_message(part: Part) -> benefits_pb2.PaymentRun.Part:
         payment_count=part.payment_count,
         sum_fen=fen_to_wire(part.amount),
     )
+
+
+def month_ended(summary: type_pb2.MonthSummary) -> events_pb2.MonthEnded:
+    """A month ended with what the summary counts."""
+    return events_pb2.MonthEnded(summary=summary)

@@ -2,76 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import date
 
 from services.benefits import events
 from services.benefits.domain import law as rules
-from services.benefits.domain.award import LIFECYCLE, Award
-from services.benefits.domain.case import Facts
+from services.benefits.domain.award import LIFECYCLE, Award, accident_of, ended_by_officer
+from services.benefits.domain.case import Facts, facts_of_case
+from services.benefits.domain.death_plan import accident_of_death
+from services.benefits.domain.life import LifeEvent, life_of, with_life
 from services.benefits.domain.plan import entitlements
 from services.benefits.domain.problems import MonthOutOfRange, NotPeriodic
-from services.benefits.domain.reconciliation import reconcile
+from services.benefits.domain.reconciliation import PaidAward, reconcile
 from services.benefits.domain.segments import clip
 from services.benefits.store import awards as award_store
 from services.benefits.store import cases as case_store
+from services.benefits.store import life_events as life_store
 from services.benefits.store import payment_runs as run_store
 from services.benefits.store import pensions as pension_store
 from services.benefits.store import recoveries as recovery_store
 from services.kernel.lawbook import law_version
-from services.kernel.periods import Month
+from services.kernel.periods import MONTHS_PER_YEAR, Month
 from services.kernel.problems import NotFound
 from services.runtime.events import outbox
 from services.runtime.service.context import CommandContext
+from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
 
-async def lock_claim(tx: Transaction, claim: str) -> None:
-    """Allow one decision about a claim at a time, and no payment run meanwhile."""
-    await run_store.lock_for_decision(tx)
-    await case_store.lock(tx, claim)
+async def lock_claims(tx: Transaction, *claims: str, worker: str = "") -> list[str]:
+    """Allow one decision about claims and their workers at a time, and no payment run meanwhile.
 
-
-async def grant_awards(tx: Transaction, claim: str, reason: str, context: CommandContext) -> int:
-    """Bring the awards of a claim to what the law published by today gives.
-
-    Returns the number of awards granted or changed.
+    Claims are locked before workers, each in order, so that decisions never wait in a circle.
+    Returns the workers of the claims, without one that is not determined, and `worker`.
     """
-    case = await case_store.find(tx, claim)
-    if case is None:
-        return 0
-    paid_awards = await award_store.list_paid_awards(tx, claim)
-    facts = Facts(
-        case=case,
-        conclusions=await case_store.list_conclusions(tx, claim),
-        ended_by_officer={
-            (paid.award.kind, paid.award.beneficiary): paid.award.stop_month
-            for paid in paid_awards
-            if paid.award.stop_month is not None
-        },
-        pensions=await pension_store.list_pensions(tx, claim),
-    )
-    planned = entitlements(rules.LAW, facts, context.today)
-    changes = reconcile(case, planned, paid_awards, Month.of(context.today), reason)
-    await award_store.insert(tx, changes.grant, context.now)
-    for award in changes.change:
-        await award_store.update(tx, award, context.now)
-    await recovery_store.insert(tx, changes.recover, context.now)
-    await case_store.update_law_version(tx, claim, law_version(rules.LAW, context.today))
-    await publish_awards(tx, (*changes.grant, *changes.change), context)
-    return len(changes.grant) + len(changes.change)
+    await run_store.lock_for_decision(tx)
+    for claim in sorted(set(claims)):
+        await case_store.lock(tx, claim)
+    workers = sorted({worker, *await case_store.list_workers(tx, claims)} - {""})
+    for each in workers:
+        await case_store.lock(tx, each)
+    return workers
+
+
+async def grant_awards(tx: Transaction, worker: str, reason: str, context: CommandContext) -> int:
+    """Bring the awards of a worker to what the law published by today gives.
+
+    One accident is one case with one set of awards, whatever the number of claims; the death of a
+    person is compensated once, whatever the number of accidents. Returns the number of awards
+    granted or changed.
+    """
+    paid_awards = await award_store.list_paid_awards(tx, context.cipher, worker)
+    events = await life_store.list_of_worker(tx, context.cipher, worker)
+    all_facts = await list_facts(tx, worker, events, context.cipher, paid_awards)
+    of_death = accident_of_death(rules.LAW, all_facts)
+    changed_count = 0
+    for facts in all_facts:
+        accident = facts.case.accident
+        planned = entitlements(
+            rules.LAW, replace(facts, bears_death=accident == of_death), context.today
+        )
+        awards = [paid for paid in paid_awards if accident_of(paid.award, of_death) == accident]
+        changes = reconcile(facts.case, planned, awards, Month.of(context.today), reason)
+        # An award ends before another takes its place.
+        for award in sorted(changes.change, key=lambda each: each.pays):
+            await award_store.update(tx, context.cipher, award, context.now)
+        await award_store.insert(tx, context.cipher, changes.grant, context.now)
+        await recovery_store.insert(tx, context.cipher, worker, changes.recover, context.now)
+        await publish_awards(tx, (*changes.grant, *changes.change), context)
+        changed_count += len(changes.grant) + len(changes.change)
+    await award_store.update_merged_suspensions(tx, worker, context.now)
+    await case_store.update_law_version(tx, worker, law_version(rules.LAW, context.today))
+    return changed_count
+
+
+async def list_facts(
+    tx: Transaction,
+    worker: str,
+    events: Sequence[LifeEvent],
+    cipher: ColumnCipher,
+    paid_awards: Sequence[PaidAward] = (),
+) -> list[Facts]:
+    """The facts of each accident of a worker, with what the life events say."""
+    life = life_of(events)
+    cases = await case_store.list_of_worker(tx, cipher, worker)
+    claims = [case.claim for case in cases]
+    conclusions = await case_store.list_conclusions(tx, claims)
+    pensions = await pension_store.list_pensions(tx, claims)
+    all_facts = []
+    for accident in sorted({case.accident for case in cases}):
+        about = [case for case in cases if case.accident == accident]
+        ended = ended_by_officer(
+            paid.award for paid in paid_awards if paid.award.accident == accident
+        )
+        facts = facts_of_case(about, conclusions, pensions, ended)
+        all_facts.append(with_life(facts, life, {case.claim for case in about}))
+    return all_facts
 
 
 async def suspend_award(
     tx: Transaction, award_id: str, first_month: Month, reason: str, context: CommandContext
 ) -> Award:
     """Stop payment from a month on."""
-    award = await _lock_periodic(tx, award_id)
-    _require_month(award, first_month)
+    award = await _lock_periodic(tx, award_id, context)
+    _require_month(award, first_month, context.today)
     changed = replace(
         award, state=LIFECYCLE.after(award.state, "suspend"), revision=award.revision + 1
     )
-    await award_store.update(tx, changed, context.now)
+    await award_store.update(tx, context.cipher, changed, context.now)
     await award_store.insert_suspension(tx, award.id, first_month, reason, context.now)
     await publish_awards(tx, [changed], context)
     return changed
@@ -81,20 +120,13 @@ async def resume_award(
     tx: Transaction, award_id: str, first_month: Month, context: CommandContext
 ) -> Award:
     """Continue payment from a month on; the months between stay unpaid."""
-    award = await _lock_periodic(tx, award_id)
+    award = await _lock_periodic(tx, award_id, context)
     changed = replace(
         award, state=LIFECYCLE.after(award.state, "resume"), revision=award.revision + 1
     )
     since = await award_store.find_open_suspension(tx, award.id)
-    if since is None or first_month < since:
-        raise MonthOutOfRange(
-            field="first_month",
-            name=award.name,
-            month=first_month,
-            first=since or award.first_month,
-            last="open",
-        )
-    await award_store.update(tx, changed, context.now)
+    _require_month(award, first_month, context.today, earliest=since)
+    await award_store.update(tx, context.cipher, changed, context.now)
     await award_store.update_suspension(tx, award.id, first_month)
     await publish_awards(tx, [changed], context)
     return changed
@@ -104,8 +136,8 @@ async def terminate_award(
     tx: Transaction, award_id: str, last_month: Month, reason: str, context: CommandContext
 ) -> Award:
     """End an award after a month; the shares of other survivors are recomputed from the next."""
-    award = await _lock_periodic(tx, award_id)
-    _require_month(award, last_month, earliest=award.first_month.plus(-1))
+    award = await _lock_periodic(tx, award_id, context)
+    _require_month(award, last_month, context.today, earliest=award.first_month.plus(-1))
     changed = replace(
         award,
         state=LIFECYCLE.after(award.state, "terminate"),
@@ -114,10 +146,10 @@ async def terminate_award(
         segments=clip(award.segments, last_month),
         revision=award.revision + 1,
     )
-    await award_store.update(tx, changed, context.now)
+    await award_store.update(tx, context.cipher, changed, context.now)
     await publish_awards(tx, [changed], context)
-    await grant_awards(tx, award.claim, reason, context)
-    terminated = await award_store.find(tx, award.id)
+    await grant_awards(tx, award.worker, reason, context)
+    terminated = await award_store.find(tx, context.cipher, award.id)
     assert terminated is not None
     return terminated
 
@@ -130,26 +162,29 @@ async def publish_awards(
         await outbox.add(tx, events.award_granted(award), context.now)
 
 
-async def _lock_periodic(tx: Transaction, award_id: str) -> Award:
-    """The award, with its claim locked; raises NotFound or NotPeriodic."""
-    award = await award_store.find(tx, award_id)
+async def lock_award(tx: Transaction, award_id: str, context: CommandContext) -> Award:
+    """The award, with its claim locked; raises NotFound."""
+    award = await award_store.find(tx, context.cipher, award_id)
     if award is None:
         raise NotFound(name=f"awards/{award_id}")
-    await lock_claim(tx, award.claim)
-    award = await award_store.find(tx, award_id)
+    await lock_claims(tx, award.claim, worker=award.worker)
+    award = await award_store.find(tx, context.cipher, award_id)
     assert award is not None
+    return award
+
+
+async def _lock_periodic(tx: Transaction, award_id: str, context: CommandContext) -> Award:
+    """The award, with its claim locked; raises NotFound or NotPeriodic."""
+    award = await lock_award(tx, award_id, context)
     if not award.periodic:
         raise NotPeriodic(name=award.name)
     return award
 
 
-def _require_month(award: Award, month: Month, earliest: Month | None = None) -> None:
+def _require_month(award: Award, month: Month, today: date, earliest: Month | None = None) -> None:
+    """Refuse a month outside those of the award, or more than a year ahead."""
     first = earliest or award.first_month
-    if month < first or (award.last_month is not None and month > award.last_month):
-        raise MonthOutOfRange(
-            field="month",
-            name=award.name,
-            month=month,
-            first=award.first_month,
-            last=award.last_month or "open",
-        )
+    a_year_on = Month.of(today).plus(MONTHS_PER_YEAR)
+    last = a_year_on if award.last_month is None else award.last_month
+    if not first <= month <= last:
+        raise MonthOutOfRange(field="month", name=award.name, month=month, first=first, last=last)

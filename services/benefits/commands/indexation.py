@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.benefits.commands.awards import grant_awards
+from services.benefits.commands.awards import grant_awards, lock_claims
 from services.benefits.domain import law as rules
 from services.benefits.store import cases as case_store
-from services.benefits.store import payment_runs as run_store
 from services.kernel.lawbook import law_version
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
@@ -29,12 +28,10 @@ async def index_awards(
 
     An adjustment, a minimum wage or an average wage reaches awards in payment this way.
     """
-    await run_store.lock_for_decision(tx)
     version = law_version(rules.LAW, context.today)
     claims = await case_store.list_on_older_law(tx, version, claim_count)
     changed_count = 0
-    for claim in claims:
-        await case_store.lock(tx, claim)
-        changed_count += await grant_awards(tx, claim, "adjustment", context)
+    for worker in await lock_claims(tx, *claims):
+        changed_count += await grant_awards(tx, worker, "adjustment", context)
     remaining_count = await case_store.count_on_older_law(tx, version)
     return IndexationRound(len(claims), changed_count, remaining_count)

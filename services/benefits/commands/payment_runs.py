@@ -11,19 +11,24 @@ from services.benefits.store import payment_runs as run_store
 from services.benefits.store import recoveries as recovery_store
 from services.benefits.store.payment_runs import Debt, Run
 from services.kernel.lawbook import law_version
+from services.kernel.money import total
 from services.kernel.periods import Month
 from services.runtime.events import outbox
+from services.runtime.events.ended_months import accounting_month
+from services.runtime.service import signatures
 from services.runtime.service.context import CommandContext
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
 
 async def instruct_payments(tx: Transaction, month: Month, context: CommandContext) -> Run:
     """Instruct all payments due up to a month: each award, kind and month once, ever."""
     today = context.today
-    require_begun(month, today)
+    require_begun(month, today, rules.LAW.day("scheme_start", today, context.province))
     last_month = await run_store.lock_for_run(tx)
-    for claim in await case_store.list_provisional(tx, law_version(rules.LAW, today)):
-        await grant_awards(tx, claim, "true-up", context)
+    newest = await run_store.find_newest_award(tx)
+    for worker in await case_store.list_provisional(tx, law_version(rules.LAW, today)):
+        await grant_awards(tx, worker, "true-up", context)
     debts = [
         Debt(
             number=debt.number,
@@ -34,6 +39,19 @@ async def instruct_payments(tx: Transaction, month: Month, context: CommandConte
         for debt in await recovery_store.list_open_debts(tx)
     ]
     revision, parts = await run_store.insert(tx, month, last_month, debts, context.now)
-    for part in parts:
-        await outbox.add(tx, events.payment_instructed(month, revision, part), context.now)
+    digest = await run_store.get_digest(tx, month, revision, newest)
+    revisions.note(f"paymentRuns/{month}", digest)
+    signatures.note_sum(total(part.amount for part in parts))
+    accounting = await accounting_month(tx, month)
+    instructed = [
+        (events.payment_instructed(month, revision, part, accounting), part.amount)
+        for part in parts
+    ]
+    await outbox.add_all(tx, instructed, context.now, month=accounting)
     return await run_store.get(tx, month)
+
+
+async def latest_month(tx: Transaction, current: Month) -> Month | None:
+    """The last month that may end while `current` runs: its payment run is done and it is over."""
+    latest = await run_store.find_latest_month(tx)
+    return None if latest is None else min(latest, current.plus(-1))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 
-from services.benefits.domain.kinds import PERIODIC, BenefitKind
+from services.benefits.domain.kinds import PER_PERSON, PERIODIC, BenefitKind
 from services.benefits.domain.segments import Segment, amount_in
 from services.kernel.law import Finding
 from services.kernel.lifecycle import Lifecycle
@@ -65,6 +66,13 @@ class Award:
     stop_month: Month | None = None
     create_time: datetime | None = None
     revision: int = 1
+    # `workers/{id}` and `accidents/{id}`: who was hurt in what. `claim` is the one that granted it.
+    worker: str = ""
+    accident: str = ""
+    # The id of the award of the same accident and kind for which the payments of this one count.
+    merged_into: str = ""
+    # It reimbursed a bill by mistake: nothing is due.
+    is_reversed: bool = False
 
     @property
     def name(self) -> str:
@@ -84,6 +92,21 @@ class Award:
     def amount_in(self, month: Month) -> Fen:
         """The amount of a month; zero outside the months of the award."""
         return amount_in(self.segments, self.last_month, month)
+
+
+def accident_of(award: Award, accident_of_death: str) -> str:
+    """The accident for which an award counts; what is paid once per person follows the death."""
+    return (accident_of_death if award.kind in PER_PERSON else "") or award.accident
+
+
+def ended_by_officer(awards: Iterable[Award]) -> dict[tuple[BenefitKind, str], Month]:
+    """The last month that an officer has fixed, by kind and beneficiary; the earliest counts."""
+    ended: dict[tuple[BenefitKind, str], Month] = {}
+    for award in awards:
+        if award.stop_month is not None:
+            key = (award.kind, award.beneficiary)
+            ended[key] = min(award.stop_month, ended.get(key, award.stop_month))
+    return ended
 
 
 def award_id(claim: str, kind: BenefitKind, beneficiary: str, *more: str) -> str:

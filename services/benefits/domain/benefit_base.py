@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 
@@ -11,15 +11,17 @@ from services.benefits.domain.findings import calculation, percent
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import Fen
-from services.kernel.parameters import Value
+from services.kernel.parameters import ParameterNotFound, Value
 from services.kernel.periods import MONTHS_PER_YEAR
+
+ALL_EMPLOYEES = "ALL_EMPLOYEES"
 
 
 @dataclass(frozen=True)
 class Base:
     """Average wage W and benefit base B of one area and year, fen per month.
 
-    Provisional while the wage of the year before the event is not published.
+    Provisional while the area's own wage of the year before the event is not published.
     """
 
     average_wage: Fen
@@ -29,32 +31,56 @@ class Base:
     values: tuple[Value, ...]
 
 
-def benefit_base(law: Law, day: date, where: str, known: date) -> Base:
+def benefit_base(
+    law: Law, day: date, where: str, known: date, *, accident: date | None = None
+) -> Base:
     """W and B for an event on `day` (accident, or death) in a pooling area, as known on a day.
 
-    W = yearly wage / 12, B = share x W, each rounded once to the fen.
+    W is the monthly wage, B = share x W, each rounded once to the fen. `accident` is the day that
+    chooses the rule, if it is not the event's.
     """
-    wage = law.on("average_wage", day, where, known)
-    share = law.on("benefit_base_share", day, where)
-    monthly = wage.fen.times(Fraction(1, MONTHS_PER_YEAR))
+    ruled_by = accident or day
+    kind = law.on("benefit_base_wage", ruled_by, where)
+    wage, monthly, arithmetic = _wage(law, day, where, known, str(kind.value))
+    share = law.on("benefit_base_share", ruled_by, where)
     base = monthly.times(share.decimal)
-    provisional = is_provisional(wage, day)
+    is_late = is_provisional(wage, day)
+    provisional = is_late or wage.stands_in
     lag, lag_zh = "", ""
-    if provisional:
+    if wage.stands_in:
+        lag = "; a national figure, because the area's own is not published, so this is provisional"
+        lag_zh = "; 本地区数据尚未公布, 暂按全国数据计发"
+    elif is_late:
         lag = f"; the wage for events of {day.year} is not published, so this is provisional"
         lag_zh = f"; {day.year} 年适用的平均工资尚未公布, 暂按已公布数据计发"
     finding = calculation(
-        rules.BASE,
-        f"The benefit base is {percent(share.decimal)} of the area's average wage of "
+        rules.BASE.on(ruled_by),
+        f"The benefit base is {percent(share.decimal)} of the average wage of "
         f"{monthly.yuan} yuan a month: {base.yuan} yuan{lag}.",
-        f"待遇计发基数为统筹地区月平均工资 {monthly.yuan} 元的 {percent(share.decimal)}, "
+        f"待遇计发基数为月平均工资 {monthly.yuan} 元的 {percent(share.decimal)}, "
         f"即 {base.yuan} 元{lag_zh}。",
-        f"{wage.fen} / {MONTHS_PER_YEAR} = {monthly}; {monthly} x {share.value} = {base}",
-        inputs={"event_date": day, "pooling_area": where, "known_on": known},
+        f"{arithmetic}; {monthly} x {share.value} = {base}",
+        inputs={"event_date": day, "pooling_area": where, "known_on": known, "wage": kind.value},
         outputs={"average_wage": monthly, "benefit_base": base, "provisional": provisional},
-        values=(wage, share),
+        values=(wage, share, kind),
     )
-    return Base(monthly, base, provisional, finding, (wage, share))
+    return Base(monthly, base, provisional, finding, (wage, share, kind))
+
+
+def _wage(law: Law, day: date, where: str, known: date, kind: str) -> tuple[Value, Fen, str]:
+    """The wage with its amount a month; the private-sector wage stands in for the other one."""
+    stands_in = False
+    if kind == ALL_EMPLOYEES:
+        try:
+            own = law.on("all_employee_wage", day, where, known)
+        except ParameterNotFound:
+            stands_in = True
+        else:
+            return own, own.fen, str(own.fen)
+    wage = law.on("average_wage", day, where, known)
+    monthly = wage.fen.times(Fraction(1, MONTHS_PER_YEAR))
+    wage = replace(wage, stands_in=stands_in or wage.stands_in)
+    return wage, monthly, f"{wage.fen} / {MONTHS_PER_YEAR} = {monthly}"
 
 
 def is_provisional(value: Value, day: date) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
@@ -21,9 +21,29 @@ class CaseState(Enum):
     REVOKED = 3
 
 
+class CauseOfDeath(Enum):
+    """Whether the injury caused the death, numbered as in the proto."""
+
+    INJURY = 1
+    OTHER = 2
+
+
+@dataclass(frozen=True)
+class Absence:
+    """A worker who has been missing since the accident, as recorded on a day."""
+
+    record_date: date
+    survivors: tuple[Survivor, ...]
+    hardship: bool
+
+
 @dataclass(frozen=True)
 class Case:
-    """The facts of one determined claim. `claim` is `claims/{id}`."""
+    """The facts of one determined claim. `claim` is `claims/{id}`.
+
+    All claims of a worker about one accident are one case: the leading one decides, and there is
+    one set of awards.
+    """
 
     claim: str
     state: CaseState
@@ -33,6 +53,13 @@ class Case:
     determine_date: date
     death_date: date | None = None
     survivors: tuple[Survivor, ...] = ()
+    # `workers/{id}` and `accidents/{id}`; a claim without an accident is about one by itself.
+    worker: str = ""
+    accident: str = ""
+    # The claim that survived, if this one ended in a merger.
+    merged_into: str = ""
+    # The old injury of a former soldier relapsed: everything but the disability grant.
+    is_relapse: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,3 +83,53 @@ class Facts:
     ended_by_officer: Mapping[tuple[BenefitKind, str], Month] = field(default_factory=dict)
     # The basic pension in payment from a month on, fen per month.
     pensions: tuple[tuple[Month, Fen], ...] = ()
+    # Whether this is the accident from which a death is compensated.
+    bears_death: bool = True
+    # The cause of a death after the determination; None where nobody has said it.
+    cause: CauseOfDeath | None = None
+    absence: Absence | None = None
+
+
+def leading_case(cases: Sequence[Case]) -> Case:
+    """The claim that decides, of all claims of a worker about one accident.
+
+    A claim that survived a merger comes before one that ended in it, a confirmed claim before any
+    other, then the one determined first. Which claim became known first plays no part.
+    """
+    return min(
+        cases,
+        key=lambda case: (
+            bool(case.merged_into),
+            case.state is not CaseState.CONFIRMED,
+            case.determine_date,
+            case.claim,
+        ),
+    )
+
+
+def facts_of_case(
+    cases: Sequence[Case],
+    conclusions: Mapping[str, Sequence[Conclusion]],
+    pensions: Mapping[str, Sequence[tuple[Month, Fen]]],
+    ended_by_officer: Mapping[tuple[BenefitKind, str], Month],
+) -> Facts:
+    """The facts of the leading claim, completed by those of the other claims about the accident.
+
+    `conclusions` and `pensions` are by claim. One injury is appraised once, so that the conclusions
+    of another claim count only where the leading one has none; so does a death.
+    """
+    case = leading_case(cases)
+    others = [each for each in cases if each.claim != case.claim]
+    death = next((each for each in others if each.death_date is not None), None)
+    if death is not None and case.death_date is None:
+        case = replace(case, death_date=death.death_date, survivors=death.survivors)
+    concluded = [tuple(conclusions.get(each.claim, ())) for each in (case, *others)]
+    amounts: dict[Month, Fen] = {}
+    for each in (*others, case):
+        amounts |= dict(pensions.get(each.claim, ()))
+    return Facts(
+        case=case,
+        conclusions=next((some for some in concluded if some), ()),
+        ended_by_officer=ended_by_officer,
+        pensions=tuple(sorted(amounts.items())),
+    )

@@ -35,7 +35,7 @@ def disability_grant(
         (
             base.finding,
             calculation(
-                rules.GRANT,
+                rules.GRANT.on(accident),
                 f"Grade {grade} gives {count} months of the benefit base, once: "
                 f"{amount.yuan} yuan.",
                 f"{grade} 级伤残, 一次性伤残补助金为 {count} 个月待遇计发基数: {amount.yuan} 元。",
@@ -73,7 +73,7 @@ def disability_allowance(
     findings = [
         base.finding,
         calculation(
-            rules.ALLOWANCE,
+            rules.ALLOWANCE.on(accident),
             f"Grade {grade} gives {percent(share)} of the benefit base every month: "
             f"{granted.yuan} yuan.",
             f"{grade} 级伤残, 伤残津贴每月为待遇计发基数的 {percent(share)}: {granted.yuan} 元。",
@@ -148,7 +148,7 @@ def disability_settlement(
         (
             base.finding,
             calculation(
-                rules.SETTLEMENT,
+                rules.SETTLEMENT.on(accident),
                 f"Grade {grade} gives a further {count} months of the benefit base, once, in place "
                 f"of a monthly allowance: {amount.yuan} yuan.",
                 f"{grade} 级伤残, 另按 {count} 个月待遇计发基数一次性支付: {amount.yuan} 元。",
@@ -166,11 +166,12 @@ def settlement_after_review(
 ) -> ExplainedAmount:
     """The settlement when a review lowers grade 1-4 to 5 or 6.
 
-    By default the allowance already paid is deducted, not below zero; a province may pay the sum
-    in full or not at all (parameter `review_settlement`).
+    The two stand for each other: by default the allowance already paid is offset against the sum,
+    not below zero; a province may pay the sum in full or not at all (parameter
+    `review_settlement`). `allowance_after_review` is the same rule in the other direction.
     """
     rule = law.on("review_settlement", day, where)
-    taken = {"full": ZERO, "less_allowance": allowance_paid, "none": settlement.amount}[rule.value]
+    taken = {"full": ZERO, "offset": allowance_paid, "none": settlement.amount}[rule.value]
     amount = max(ZERO, settlement.amount - taken)
     return ExplainedAmount(
         amount,
@@ -231,7 +232,7 @@ def care_allowance(
 
 def _no_grade(accident: date) -> Finding:
     return calculation(
-        rules.GRANT,
+        rules.GRANT.on(accident),
         "The injury reaches no grade, so no disability grant is due.",
         "伤情未达到伤残等级, 不支付一次性伤残补助金。",
         "0 months = 0 fen",

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from fractions import Fraction
 
 from services.benefits.domain import law as rules
 from services.benefits.domain.benefit_base import Base
+from services.benefits.domain.bills import Bill
 from services.benefits.domain.findings import ExplainedAmount, calculation, percent
 from services.benefits.domain.kinds import EXPENSES, BenefitKind
 from services.benefits.domain.problems import BeforeAccident, NotAnExpense, NotOnList
+from services.benefits.domain.stays import Days
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import MONTHS_PER_YEAR, Month
-from services.kernel.problems import Malformed
+from services.kernel.problems import Malformed, require_within
 
 # The treatment allowance is a month's base over thirty days, whatever the month.
 DAYS_OF_MONTH = 30
@@ -33,7 +35,19 @@ class Expense:
     day_count: int = 0
     paid_by_third_party: Fen = ZERO
     device: str = ""
-    bill_number: str = ""
+    bill: Bill = field(default_factory=Bill)
+
+    @property
+    def days(self) -> Days:
+        """The days that it covers: that of the bill, or those of the stay."""
+        return Days(self.day, self.day + timedelta(days=max(0, self.day_count - 1)))
+
+
+def require_days_possible(law: Law, expense: Expense, where: str, today: date) -> None:
+    """Refuse days from before the scheme, and days that have not come yet."""
+    _require_day_count(expense)
+    require_within("expense_date", expense.day, law.day("scheme_start", today, where), today)
+    require_within("day_count", expense.days.last, expense.day, today)
 
 
 def reimbursement(law: Law, expense: Expense, accident: date, where: str) -> ExplainedAmount:
@@ -42,8 +56,7 @@ def reimbursement(law: Law, expense: Expense, accident: date, where: str) -> Exp
         raise NotAnExpense(field="kind", kind=expense.kind.name)
     if expense.day < accident:
         raise BeforeAccident(field="expense_date", expense_date=expense.day, accident_date=accident)
-    if not 0 <= expense.day_count <= DAYS_MAX:
-        raise Malformed.of("day_count", f"give 0 to {DAYS_MAX} days")
+    _require_day_count(expense)
     return _RULES[expense.kind](law, expense, where)
 
 
@@ -228,14 +241,21 @@ def _months_after(day: date, months: int) -> date:
     return month.first_day.replace(day=min(day.day, month.last_day.day))
 
 
+def _require_day_count(expense: Expense) -> None:
+    if not 0 <= expense.day_count <= DAYS_MAX:
+        raise Malformed.of("day_count", f"give 0 to {DAYS_MAX} days", f"请填写 0 至 {DAYS_MAX} 天")
+
+
 def _require_cost(expense: Expense) -> None:
     if not expense.allowed_cost:
-        raise Malformed.of("allowed_cost_fen", "give the cost that the catalogues allow")
+        raise Malformed.of(
+            "allowed_cost_fen", "give the cost that the catalogues allow", "请填写目录内费用"
+        )
 
 
 def _require_days(expense: Expense) -> int:
     if not expense.day_count:
-        raise Malformed.of("day_count", "give the number of days in hospital")
+        raise Malformed.of("day_count", "give the number of days in hospital", "请填写住院天数")
     return expense.day_count
 
 

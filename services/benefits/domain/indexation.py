@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 from services.benefits.domain import law as rules
@@ -31,27 +32,31 @@ def indexed(
     granted: Fen,
     key: str,
     *,
-    first_month: Month,
+    begun: date,
     month: Month,
     where: str,
     known: date,
     care: CareDependence = CareDependence.NONE,
+    key_in: Callable[[Month], str] | None = None,
 ) -> ExplainedAmount:
     """A monthly amount with all adjustments in force in a month.
 
-    `key` is `grade_3`, `survivor` or `care_major`. An adjustment reaches the benefits that were in
-    payment on the last day of the year before. It may add a flat sum (`add_<key>`), raise to a
-    floor (`floor_<key>`), or, for care, recompute from the new wage (`care_wage`). It never lowers.
-    工伤保险条例 art. 40.
+    `key` is `grade_3`, `survivor` or `care_major`. An adjustment reaches the benefits that were
+    granted by the last day of the year before: `begun` is the day of the conclusion, of the death,
+    or of what else gave the right, so that a conclusion of December is reached. It may add a flat
+    sum (`add_<key>`), raise to a floor (`floor_<key>`), or, for care, recompute from the new wage
+    (`care_wage`). It never lowers. A sum added stays the one of the grade of its year, which
+    `key_in` says; a floor is that of the grade in the month paid. 工伤保险条例 art. 40.
     """
     amount, findings = granted, []
     for value in adjustments(law, where, known):
         effective = Month.of(value.since)
-        if effective > month or first_month >= Month(effective.year, 1):
+        if effective > month or begun.year >= effective.year:
             continue
         raised = amount
-        if f"add_{key}" in value.value:
-            raised = raised + Fen.of_yuan(value.value[f"add_{key}"])
+        added = f"add_{key_in(effective) if key_in else key}"
+        if added in value.value:
+            raised = raised + Fen.of_yuan(value.value[added])
         if care is not CareDependence.NONE and value.value.get("care_wage") == "new":
             base = benefit_base(law, value.since, where, known)
             raised = max(raised, care_allowance(law, base, care, value.since, where).amount)

@@ -44,3 +44,5 @@ EXPENSES = frozenset(
         BenefitKind.TRAVEL,
     }
 )
+# Paid once per person, whatever the accident.
+PER_PERSON = frozenset({BenefitKind.FUNERAL_GRANT, BenefitKind.DEATH_GRANT})

@@ -17,6 +17,7 @@ from services.benefits.domain.problems import MonthNotBegun
 from services.benefits.domain.recovery import set_off
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
+from services.kernel.problems import require_within
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ class Part:
     amount: Fen
 
 
-def require_begun(month: Month, day: date) -> None:
-    """Refuse a month that has not begun."""
+def require_begun(month: Month, day: date, scheme_start: date) -> None:
+    """Refuse a month that has not begun, and one from before the scheme."""
+    if month < Month.of(scheme_start):
+        require_within("month", month, Month.of(scheme_start), Month.of(day))
     current = Month.of(day)
     if month > current:
         raise MonthNotBegun(field="month", month=month, current=current)

@@ -7,38 +7,34 @@ the awards and payments. The order in which facts arrive therefore does not matt
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
-from services.benefits.domain import disability
+from services.benefits.domain import disability, reviews
 from services.benefits.domain.award import WORKER
 from services.benefits.domain.benefit_base import Base, benefit_base
-from services.benefits.domain.case import Case, CaseState, Conclusion, Facts
-from services.benefits.domain.death_plan import death_entitlements, once
+from services.benefits.domain.case import Case, CaseState, Facts
+from services.benefits.domain.death_plan import (
+    death_entitlements,
+    once,
+)
 from services.benefits.domain.entitlement import Entitlement
 from services.benefits.domain.expenses import treatment_allowance
 from services.benefits.domain.indexation import adjustments, indexed
 from services.benefits.domain.kinds import BenefitKind
+from services.benefits.domain.phases import (
+    Phase,
+    before_death,
+    grade_in_force,
+    phase_in,
+    phases_of,
+)
 from services.benefits.domain.segments import Segment, amount_in, clip, merge
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
-from services.kernel.scheme import AppraisalLevel, CareDependence
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A grade and a dependence on care, from a month on."""
-
-    grade: int
-    care: CareDependence
-    conclude_date: date
-
-    @property
-    def first_month(self) -> Month:
-        """The month after the conclusion, from which monthly benefits follow it."""
-        return Month.of(self.conclude_date).plus(1)
+from services.kernel.scheme import CareDependence
 
 
 def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
@@ -46,16 +42,11 @@ def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
     case = facts.case
     if case.state is not CaseState.CONFIRMED:
         return []
-    phases = phases_of(facts.conclusions)
-    before_death = [
-        phase
-        for phase in phases
-        if case.death_date is None or phase.conclude_date < case.death_date
-    ]
+    concluded = before_death(case, phases_of(facts.conclusions))
     due = [
-        *_treatment(law, case, before_death, known),
-        *_disability(law, facts, before_death, known),
-        *death_entitlements(law, facts, _grade(before_death), known),
+        *_treatment(law, case, concluded, known),
+        *_disability(law, facts, concluded, known),
+        *death_entitlements(law, facts, grade_in_force(concluded), known),
     ]
     cut = (_up_to_fixed_end(entitlement, facts) for entitlement in due)
     return [
@@ -63,22 +54,6 @@ def entitlements(law: Law, facts: Facts, known: date) -> list[Entitlement]:
         for one in cut
         if one.last_month is None or one.last_month >= one.first_month
     ]
-
-
-def phases_of(conclusions: Iterable[Conclusion]) -> list[Phase]:
-    """The grades in force over time, oldest first.
-
-    A re-appraisal replaces the conclusion before it, from the same month; a review opens a
-    further phase.
-    """
-    phases: list[Phase] = []
-    for one in sorted(conclusions, key=lambda each: (each.conclude_date, each.level.value)):
-        if one.level is AppraisalLevel.RE_APPRAISAL and phases:
-            last = phases.pop()
-            phases.append(Phase(one.grade, one.care, last.conclude_date))
-        else:
-            phases.append(Phase(one.grade, one.care, one.conclude_date))
-    return phases
 
 
 def _treatment(law: Law, case: Case, phases: Sequence[Phase], known: date) -> list[Entitlement]:
@@ -106,21 +81,70 @@ def _disability(
 ) -> Iterable[Entitlement]:
     if not phases:
         return
-    case, first = facts.case, phases[0]
+    case = facts.case
     accident, where = case.accident_date, case.pooling_area
     base = benefit_base(law, accident, where, known)
-    month = Month.of(first.conclude_date)
-    grant = disability.disability_grant(law, base, first.grade, accident, where)
-    yield from once(
-        BenefitKind.DISABILITY_GRANT, WORKER, grant, month, base, event=case.accident_date
-    )
+    place, because = reviews.grant_over_reviews([phase.grade for phase in phases])
+    granting = phases[place]
+    if not case.is_relapse:
+        grant = disability.disability_grant(law, base, granting.grade, accident, where)
+        yield from once(
+            BenefitKind.DISABILITY_GRANT,
+            WORKER,
+            replace(grant, findings=(*grant.findings, *because)),
+            Month.of(granting.conclude_date),
+            base,
+            event=accident,
+        )
     allowance = _allowance(law, facts, phases, base, known)
+    settlement = next(iter(_settlement(law, case, phases, base, allowance)), None)
+    if settlement is not None:
+        yield _said(settlement, because, phases[0])
     if allowance is not None:
-        yield allowance
-    yield from _settlement(law, case, phases, base, allowance)
+        reduced = _less_settlement(law, case, phases, allowance, settlement)
+        yield _said(reduced, because, phases[0])
     care = _care(law, case, phases, base, known)
     if care is not None:
         yield care
+
+
+def _said(entitlement: Entitlement, because: tuple[Finding, ...], first: Phase) -> Entitlement:
+    """What a review brought also says what it does not change."""
+    if entitlement.first_month <= first.first_month:
+        return entitlement
+    return replace(entitlement, findings=(*because, *entitlement.findings))
+
+
+def _less_settlement(
+    law: Law,
+    case: Case,
+    phases: Sequence[Phase],
+    allowance: Entitlement,
+    settlement: Entitlement | None,
+) -> Entitlement:
+    """The allowance after a review to grade 1-4, less the one-off sum paid before it."""
+    if settlement is None:
+        return allowance
+    raised = next(
+        (
+            phase
+            for phase in phases
+            if phase.grade in disability.ALLOWANCE_GRADES
+            and Month.of(phase.conclude_date) >= settlement.first_month
+        ),
+        None,
+    )
+    if raised is None:
+        return allowance
+    segments, because = reviews.allowance_after_review(
+        law,
+        allowance.segments,
+        settlement.amount,
+        since=raised.first_month,
+        day=raised.conclude_date,
+        where=case.pooling_area,
+    )
+    return replace(allowance, segments=segments, findings=(*allowance.findings, *because))
 
 
 def _allowance(
@@ -142,12 +166,14 @@ def _allowance(
     segments: list[Segment] = []
     findings: list[Finding] = []
     for month in sorted(one for one in months if one >= first):
-        phase = next(one for one in reversed(phases) if one.first_month <= month)
+        phase = phase_in(phases, month)
         segment, because = _allowance_in(
-            law, facts, phase, base, month=month, first=first, known=known
+            law, facts, phase, base, month=month, phases=phases, known=known
         )
         segments.append(segment)
         findings.extend(one for one in because if one not in findings)
+    floor_is_on = law.is_on("disability_allowance_floor", first.first_day, where)
+    floor_stands_in = law.on("minimum_wage", first.first_day, where, known).stands_in
     return Entitlement(
         BenefitKind.DISABILITY_ALLOWANCE,
         WORKER,
@@ -155,7 +181,7 @@ def _allowance(
         _last_month(case, phases, granting),
         case.accident_date,
         tuple(findings),
-        base.provisional,
+        base.provisional or (floor_is_on and floor_stands_in),
     )
 
 
@@ -166,7 +192,7 @@ def _allowance_in(
     base: Base,
     *,
     month: Month,
-    first: Month,
+    phases: Sequence[Phase],
     known: date,
 ) -> tuple[Segment, tuple[Finding, ...]]:
     case, where = facts.case, facts.case.pooling_area
@@ -174,14 +200,16 @@ def _allowance_in(
         return Segment(month, Fen(0), f"grade {phase.grade} after review"), ()
     share = law.on("disability_allowance_share", case.accident_date, where)
     granted = base.benefit_base.times(share.at(f"grade_{phase.grade}"))
+    first = next(each for each in phases if each.grade in disability.ALLOWANCE_GRADES)
     raised = indexed(
         law,
         granted,
         f"grade_{phase.grade}",
-        first_month=first,
+        begun=first.conclude_date,
         month=month,
         where=where,
         known=known,
+        key_in=lambda year: f"grade_{phase_in(phases, year).grade}",
     )
     computed = disability.disability_allowance(
         law,
@@ -264,18 +292,19 @@ def _care(
     segments: list[Segment] = []
     findings: list[Finding] = []
     for month in sorted(one for one in months if one >= first):
-        phase = next(one for one in reversed(phases) if one.first_month <= month)
+        phase = phase_in(phases, month)
         computed = disability.care_allowance(law, base, phase.care, case.accident_date, where)
         key = f"care_{phase.care.name.lower()}"
         raised = indexed(
             law,
             computed.amount,
             key,
-            first_month=first,
+            begun=granting[0].conclude_date,
             month=month,
             where=where,
             known=known,
             care=phase.care,
+            key_in=lambda year: f"care_{phase_in(phases, year).care.name.lower()}",
         )
         segments.append(Segment(month, raised.amount, f"care {phase.care.name.lower()}"))
         because = (*computed.findings, *raised.findings)
@@ -306,8 +335,3 @@ def _up_to_fixed_end(entitlement: Entitlement, facts: Facts) -> Entitlement:
     if fixed is None or (entitlement.last_month is not None and entitlement.last_month <= fixed):
         return entitlement
     return replace(entitlement, last_month=fixed)
-
-
-def _grade(phases: Sequence[Phase]) -> int | None:
-    """The grade in force; None before a conclusion."""
-    return phases[-1].grade if phases else None

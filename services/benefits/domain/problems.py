@@ -24,6 +24,17 @@ class CaseNotConfirmed(Problem):
     message_zh = "{claim} 尚未确认为职业伤害; 请待确认结论作出后再申请。"
 
 
+class CauseNeeded(Problem):
+    """A later death with grade 5 to 10 gives nothing or all, by its cause."""
+
+    kind, reason = Kind.MALFORMED, "CAUSE_NEEDED"
+    message = (
+        "Say whether the injury of {claim} caused the death; without grade 1 to 4 the benefits "
+        "depend on it."
+    )
+    message_zh = "请说明 {claim} 的工伤是否为死因; 非一至四级伤残的死亡待遇取决于死因。"
+
+
 class NotPeriodic(Problem):
     """Only a benefit paid every month is suspended, resumed or given a last month."""
 
@@ -33,11 +44,11 @@ class NotPeriodic(Problem):
 
 
 class MonthOutOfRange(Problem):
-    """The month lies outside the months of the award."""
+    """The month lies outside the months of the award, or is too far ahead."""
 
     kind, reason = Kind.MALFORMED, "MONTH_OUT_OF_RANGE"
-    message = "{month} is outside {name}, which is paid from {first} to {last}; choose another."
-    message_zh = "{month} 不在 {name} 的享受期间 ({first} 至 {last}) 内; 请重新选择。"
+    message = "{month} is not possible for {name}; choose a month from {first} to {last}."
+    message_zh = "{name} 不能使用 {month}; 请在 {first} 至 {last} 内选择。"
 
 
 class NotAnExpense(Problem):
@@ -46,6 +57,22 @@ class NotAnExpense(Problem):
     kind, reason = Kind.MALFORMED, "NOT_AN_EXPENSE"
     message = "{kind} is not reimbursed on request; choose MEDICAL_BENEFIT to TRAVEL."
     message_zh = "{kind} 不属于费用报销; 请选择医疗、康复、辅助器具、伙食或交通食宿费。"
+
+
+class NoExpense(Problem):
+    """Only the award of a bill or a stay is reversed; the others follow from decisions."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "NO_EXPENSE"
+    message = "{name} reimburses no bill; correct the decision on which it rests."
+    message_zh = "{name} 不是费用报销; 请更正其所依据的决定。"
+
+
+class ExpenseReversed(Problem):
+    """An expense is reversed once."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "EXPENSE_REVERSED"
+    message = "{name} was reversed before; record the correct bill, if there is one."
+    message_zh = "{name} 已冲正; 如有正确的费用请重新登记。"
 
 
 class BeforeAccident(Problem):
@@ -64,12 +91,31 @@ class NothingLeft(Problem):
     message_zh = "第三人已全额支付该费用, 基金无需支付。"
 
 
+class BillNotIdentified(Problem):
+    """A bill is identified by institution and number, or by its document."""
+
+    kind, reason = Kind.MALFORMED, "BILL_NOT_IDENTIFIED"
+    message = (
+        "Give the number on the bill and the institution that issued it, or for a bill without a "
+        "number the SHA-256 of its document."
+    )
+    message_zh = "请填写票据号码和出具机构; 无号码的票据请提供其电子文件的 SHA-256 值。"
+
+
 class BillGranted(Problem):
-    """A bill is reimbursed once."""
+    """A bill is reimbursed once, in whatever claim, as whatever kind, in whatever spelling."""
 
     kind, reason = Kind.DIFFERENT_EXISTS, "BILL_ALREADY_GRANTED"
-    message = "Bill {bill_number} of this claim was already granted as {name}; check the number."
-    message_zh = "该申请的票据 {bill_number} 已核定为 {name}; 请核对票据号码。"
+    message = "Bill {bill} was already granted as {name}; check the bill."
+    message_zh = "票据 {bill} 已核定为 {name}; 请核对票据。"
+
+
+class StayGranted(Problem):
+    """Each day in hospital is granted once."""
+
+    kind, reason = Kind.DIFFERENT_EXISTS, "STAY_ALREADY_GRANTED"
+    message = "All days in hospital from {first} to {last} were already granted as {name}."
+    message_zh = "{first} 至 {last} 的住院天数已核定为 {name}; 不再重复核定。"
 
 
 class NotOnList(Problem):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.benefits.domain import law as rules
@@ -11,9 +11,9 @@ from services.benefits.domain.award import LIFECYCLE, Award, State, award_id, co
 from services.benefits.domain.case import Case, CaseState
 from services.benefits.domain.entitlement import Entitlement
 from services.benefits.domain.findings import calculation
-from services.benefits.domain.kinds import EXPENSES
+from services.benefits.domain.kinds import EXPENSES, PERIODIC, BenefitKind
 from services.benefits.domain.recovery import Recovery
-from services.benefits.domain.segments import Segment
+from services.benefits.domain.segments import Segment, amount_in, merge
 from services.kernel.law import Finding
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.names import id_from
@@ -26,7 +26,8 @@ class PaidAward:
 
     `paid` is the sum of each month before set-off. `recovered` is what is marked for recovery of
     this award less releases, and `recovery_count` the number of these records; `withheld` is what
-    was set off from its payments for any debt of the person.
+    was set off from its payments for any debt of the person. `is_suspended` says that an officer
+    suspended it and nobody resumed it, also where it has ended since.
     """
 
     award: Award
@@ -34,6 +35,7 @@ class PaidAward:
     recovered: Fen = ZERO
     recovery_count: int = 0
     withheld: Fen = ZERO
+    is_suspended: bool = False
 
     @property
     def paid_sum(self) -> Fen:
@@ -63,22 +65,24 @@ def reconcile(
     award (back pay) or marked for recovery; nothing paid is ever rewritten.
     """
     gap = _Gap(awards, month, reason)
-    parents = {
-        (paid.award.kind, paid.award.beneficiary): paid for paid in awards if _is_planned(paid)
-    }
+    groups: dict[tuple[BenefitKind, str], list[PaidAward]] = defaultdict(list)
+    for paid in awards:
+        if _is_planned(paid):
+            groups[paid.award.kind, paid.award.beneficiary].append(paid)
     for entitlement in planned:
-        key = (entitlement.kind, entitlement.beneficiary)
-        if key in parents:
-            parent = parents.pop(key)
-            gap.close(parent, _follow(parent.award, entitlement, case))
+        group = groups.pop((entitlement.kind, entitlement.beneficiary), [])
+        if group:
+            gap.follow(group, entitlement, case)
         else:
             gap.grant.append(_granted(case, entitlement))
-    for parent in parents.values():
-        gap.close(parent, _ended(parent.award))
+    for group in groups.values():
+        gap.end(group)
     for paid in awards:
         if paid.award.kind in EXPENSES and not paid.award.adjusts:
-            confirmed = case.state is CaseState.CONFIRMED
-            gap.close(paid, _restored(paid.award) if confirmed else _ended(paid.award))
+            is_due = case.state is CaseState.CONFIRMED and not paid.award.is_reversed
+            award = _restored(paid.award) if is_due else _ended(paid.award)
+            due = total(award.amount_in(each) for each in paid.paid)
+            gap.close([paid], award, due)
     return Changes(tuple(gap.grant), tuple(gap.change), tuple(gap.recover))
 
 
@@ -97,27 +101,54 @@ class _Gap:
         for paid in awards:
             self._open[paid.award.beneficiary] += paid.recovered - paid.withheld
 
-    def close(self, parent: PaidAward, award: Award) -> None:
-        """Let an award follow its plan, and correct the months that were paid differently."""
-        if award != parent.award:
-            self.change.append(award)
-        corrections = [paid for paid in self._awards if paid.award.adjusts == award.id]
-        in_force = [correction for correction in corrections if correction.award.pays]
-        due = total(award.amount_in(month) for month in parent.paid)
-        granted = total(correction.award.amount for correction in in_force)
-        received = parent.paid_sum + granted - parent.recovered
+    def follow(self, group: Sequence[PaidAward], entitlement: Entitlement, case: Case) -> None:
+        """Let the award of a kind follow its plan; the payments of merged awards count for it."""
+        first, *merged = _carrying_on_first(group)
+        paid = _paid_by_month(group)
+        due = _in_month_paid(entitlement, paid)
+        covered = set(paid) - set(first.paid)
+        is_suspended = any(each.is_suspended for each in group)
+        award = _follow(first.award, _without(due, covered), case, is_suspended=is_suspended)
+        sum_due = total(amount_in(due.segments, due.last_month, month) for month in paid)
+        self.close([first, *merged], award, sum_due)
+
+    def end(self, group: Sequence[PaidAward]) -> None:
+        """End the award of a kind to which the plan gives nothing."""
+        first, *merged = _carrying_on_first(group)
+        self.close([first, *merged], _ended(first.award), ZERO)
+
+    def close(self, group: Sequence[PaidAward], award: Award, due: Fen) -> None:
+        """Store how the first award changes, and correct what was paid against what is due."""
+        first, *merged = group
+        changed = [(first.award, award)] + [
+            (paid.award, _merged(paid.award, award.id)) for paid in merged
+        ]
+        self.change.extend(after for before, after in changed if after != before)
+        of_first = [paid for paid in self._awards if paid.award.adjusts == award.id]
+        of_merged = [
+            paid
+            for paid in self._awards
+            if paid.award.adjusts in {each.award.id for each in merged}
+        ]
+        in_force = [each for each in (*of_first, *of_merged) if each.award.pays]
+        received = (
+            total(paid.paid_sum for paid in group)
+            + total(correction.award.amount for correction in in_force)
+            - total(paid.recovered for paid in group)
+        )
         for correction in in_force:
-            if due < received and not correction.paid:
+            if not correction.paid and (due < received or correction in of_merged):
                 self.change.append(_ended(correction.award))
                 received -= correction.award.amount
+        whole = _as_one(group)
         if due < received:
-            self._mark(parent, award, due=due, received=received)
+            self._mark(whole, award, due=due, received=received)
         elif due > received:
-            left = self._release(parent, award, due - received)
+            left = self._release(whole, award, due - received)
             if left:
-                number = len(corrections) + 1
+                number = len(of_first) + 1
                 self.grant.append(
-                    _back_pay(award, left, parent, self._month, reason=self._reason, number=number)
+                    _back_pay(award, left, whole, self._month, reason=self._reason, number=number)
                 )
 
     def _mark(self, parent: PaidAward, award: Award, *, due: Fen, received: Fen) -> None:
@@ -167,24 +198,30 @@ def _granted(case: Case, entitlement: Entitlement) -> Award:
         segments=entitlement.segments,
         findings=entitlement.findings,
         provisional=entitlement.provisional,
+        worker=case.worker,
+        accident=case.accident,
     )
 
 
-def _follow(award: Award, entitlement: Entitlement, case: Case) -> Award:
+def _follow(award: Award, entitlement: Entitlement, case: Case, *, is_suspended: bool) -> Award:
     """The award with the planned amounts and months; its first amount stays on record.
 
-    The pooling area and the industry follow the case from the next month on; months paid stay
-    where they were charged.
+    A suspension lasts until an officer ends it, whatever becomes of the award. The pooling area and
+    the industry follow the case from the next month on; months paid stay where they were charged.
     """
     state = award.state
     if state is State.TERMINATED and award.stop_month is None:
         state = LIFECYCLE.after(state, "reinstate")
+    if is_suspended and state is State.IN_PAYMENT:
+        state = LIFECYCLE.after(state, "suspend")
     same = (
         award.segments == entitlement.segments
         and award.last_month == entitlement.last_month
         and award.provisional == entitlement.provisional
         and award.event_date == entitlement.event_date
         and (award.pooling_area, award.industry) == (case.pooling_area, case.industry)
+        and (award.worker, award.accident) == (case.worker, case.accident)
+        and not award.merged_into
         and award.state is state
     )
     if same:
@@ -200,6 +237,9 @@ def _follow(award: Award, entitlement: Entitlement, case: Case) -> Award:
         event_date=entitlement.event_date,
         pooling_area=case.pooling_area,
         industry=case.industry,
+        worker=case.worker,
+        accident=case.accident,
+        merged_into="",
         revision=award.revision + 1,
     )
 
@@ -218,12 +258,74 @@ def _ended(award: Award) -> Award:
     )
 
 
+def _merged(award: Award, into: str) -> Award:
+    """The award of a merged claim: it ends, and what it paid counts for another."""
+    if award.merged_into == into and not award.pays:
+        return award
+    return replace(_ended(award), merged_into=into, revision=award.revision + 1)
+
+
+def _carrying_on_first(group: Sequence[PaidAward]) -> list[PaidAward]:
+    """The awards of a kind, that one first which is paid from now on."""
+    return sorted(group, key=lambda paid: bool(paid.award.merged_into))
+
+
+def _paid_by_month(group: Iterable[PaidAward]) -> dict[Month, Fen]:
+    paid: dict[Month, Fen] = defaultdict(lambda: ZERO)
+    for each in group:
+        for month, fen in each.paid.items():
+            paid[month] += fen
+    return dict(paid)
+
+
+def _as_one(group: Sequence[PaidAward]) -> PaidAward:
+    """Awards of a kind as one award that made all their payments."""
+    return replace(
+        group[0],
+        paid=_paid_by_month(group),
+        recovered=total(paid.recovered for paid in group),
+        withheld=total(paid.withheld for paid in group),
+    )
+
+
+def _in_month_paid(entitlement: Entitlement, paid: Iterable[Month]) -> Entitlement:
+    """A benefit paid once stays in the month in which it was paid, wherever the plan puts it."""
+    month = min(paid, default=None)
+    if month is None or entitlement.kind in PERIODIC:
+        return entitlement
+    (segment,) = entitlement.segments
+    return replace(entitlement, segments=(replace(segment, since=month),), last_month=month)
+
+
+def _without(entitlement: Entitlement, covered: set[Month]) -> Entitlement:
+    """The entitlement without the months that a merged award has paid."""
+    if not covered:
+        return entitlement
+    segments, last = entitlement.segments, entitlement.last_month
+    months = {segment.since for segment in segments}
+    months |= {month for each in covered for month in (each, each.plus(1))}
+    return replace(
+        entitlement,
+        segments=merge(
+            Segment(month, ZERO, "paid under a merged award")
+            if month in covered
+            else replace(_in_force(segments, month), since=month)
+            for month in months
+            if month >= entitlement.first_month and (last is None or month <= last)
+        ),
+    )
+
+
+def _in_force(segments: Sequence[Segment], month: Month) -> Segment:
+    return next(segment for segment in reversed(segments) if segment.since <= month)
+
+
 def _back_pay(
     award: Award, amount: Fen, parent: PaidAward, month: Month, *, reason: str, number: int
 ) -> Award:
     months = sorted(parent.paid)
     finding = calculation(
-        rules.INDEXATION if reason == "adjustment" else rules.BASE,
+        rules.INDEXATION if reason == "adjustment" else rules.BASE.on(award.event_date),
         f"For {months[0]} to {months[-1]}, which were paid already, {amount.yuan} yuan are due "
         f"besides ({reason}).",
         f"{months[0]} 至 {months[-1]} 已发待遇应补发 {amount.yuan} 元。",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import ROUND_FLOOR, Decimal
 
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
@@ -43,3 +44,28 @@ def merge(segments: Iterable[Segment]) -> tuple[Segment, ...]:
             continue
         merged.append(segment)
     return tuple(merged)
+
+
+def less(
+    segments: tuple[Segment, ...], owed: Fen, since: Month, cap: Decimal, reason: str
+) -> tuple[Segment, ...]:
+    """The segments with a sum taken off from a month on, at most the share `cap` of each month."""
+    changed = [segment for segment in segments if segment.since < since]
+    ends = [*(segment.since for segment in segments[1:]), None]
+    for segment, end in zip(segments, ends, strict=True):
+        if end is not None and end <= since:
+            continue
+        month = max(segment.since, since)
+        most = Fen(int((segment.amount.count * cap).to_integral_value(ROUND_FLOOR)))
+        while owed and most and (end is None or month < end):
+            # All whole months at once, then the one with the rest.
+            count = max(1, owed.count // most.count)
+            if end is not None:
+                count = min(count, month.count_until(end))
+            taken = min(owed, most)
+            changed.append(Segment(month, segment.amount - taken, f"{segment.reason}, {reason}"))
+            owed -= Fen(taken.count * count)
+            month = month.plus(count)
+        if end is None or month < end:
+            changed.append(replace(segment, since=month))
+    return merge(changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,12 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from services.benefits.domain.award import Award, State
-from services.benefits.domain.kinds import BenefitKind
+from services.benefits.domain.kinds import EXPENSES, PER_PERSON, BenefitKind
 from services.benefits.domain.reconciliation import PaidAward
 from services.benefits.domain.segments import Segment
 from services.benefits.store.tables import (
     awards,
     awards_to_backfill,
+    claims_of_case,
+    kind_numbers,
     month_of,
     month_or_none,
     number_of,
@@ -28,41 +31,45 @@ from services.benefits.store.tables import (
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
+from services.runtime.storage import data_keys
+from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
 _EFFECTIVE = sa.or_(rates.c.until_month.is_(None), rates.c.until_month > rates.c.since_month)
 
 
-async def find(tx: Transaction, award: str) -> Award | None:
+async def find(tx: Transaction, cipher: ColumnCipher, award: str) -> Award | None:
     """One award with its rates and findings."""
     statement = sa.select(awards).where(awards.c.id == award)
-    rows = await _with_rates(tx, (await tx.execute(statement)).all())
+    rows = await _with_rates(tx, cipher, (await tx.execute(statement)).all())
     return rows[0] if rows else None
 
 
 async def list_awards(
-    tx: Transaction, claim: str, after: tuple[str, str] | tuple[()], size: int
+    tx: Transaction,
+    cipher: ColumnCipher,
+    claim: str,
+    after: tuple[str, str] | tuple[()],
+    size: int,
 ) -> list[Award]:
-    """Awards by claim and id, of one claim or of all, after a claim and an id."""
+    """Awards by claim and id, after a claim and an id: of all, or of the case of one claim."""
     key = sa.tuple_(awards.c.claim, awards.c.id)
     statement = sa.select(awards).order_by(awards.c.claim, awards.c.id).limit(size)
     if claim:
-        statement = statement.where(awards.c.claim == claim)
+        statement = statement.where(awards.c.claim.in_(claims_of_case(claim)))
     if after:
         statement = statement.where(key > sa.tuple_(*map(sa.literal, after)))
-    return await _with_rates(tx, (await tx.execute(statement)).all())
+    return await _with_rates(tx, cipher, (await tx.execute(statement)).all())
 
 
-async def list_paid_awards(tx: Transaction, claim: str) -> list[PaidAward]:
-    """The awards of a claim with the payments of each by month, and the sums to recover."""
-    rows = (
-        await tx.execute(sa.select(awards).where(awards.c.claim == claim).order_by(awards.c.number))
-    ).all()
+async def list_paid_awards(tx: Transaction, cipher: ColumnCipher, worker: str) -> list[PaidAward]:
+    """The awards of a worker with the payments of each by month, and the sums to recover."""
+    statement = sa.select(awards).where(awards.c.worker == worker).order_by(awards.c.number)
+    rows = (await tx.execute(statement)).all()
     numbers = [row.number for row in rows]
     paid: dict[int, dict[Month, Fen]] = defaultdict(dict)
     withheld: dict[int, Fen] = defaultdict(lambda: ZERO)
-    statement = sa.select(payments).where(payments.c.number.in_(numbers))
-    for row in await tx.execute(statement):
+    for row in await tx.execute(sa.select(payments).where(payments.c.number.in_(numbers))):
         paid[row.number][month_of(row.month)] = Fen(row.amount_fen + row.withheld_fen)
         withheld[row.number] += Fen(row.withheld_fen)
     marked: dict[str, tuple[Fen, int]] = defaultdict(lambda: (ZERO, 0))
@@ -73,15 +80,25 @@ async def list_paid_awards(tx: Transaction, claim: str) -> list[PaidAward]:
         .group_by(recoveries.c.award)
     ):
         marked[award_id] = Fen(int(sum_)), times
+    suspended = set((await tx.execute(_open_suspensions(numbers))).scalars())
     return [
-        PaidAward(award, paid[row.number], *marked[award.id], withheld[row.number])
-        for row, award in zip(rows, await _with_rates(tx, rows), strict=True)
+        PaidAward(
+            award,
+            paid[row.number],
+            *marked[award.id],
+            withheld[row.number],
+            is_suspended=row.number in suspended,
+        )
+        for row, award in zip(rows, await _with_rates(tx, cipher, rows), strict=True)
     ]
 
 
-async def insert(tx: Transaction, granted: Iterable[Award], now: datetime) -> None:
+async def insert(
+    tx: Transaction, cipher: ColumnCipher, granted: Iterable[Award], now: datetime
+) -> None:
     """Add awards with their rates; the next run checks all their months."""
     for award in granted:
+        of_worker = await data_keys.of_person(tx, cipher, award.worker)
         statement = sa.insert(awards).values(
             id=award.id,
             claim=award.claim,
@@ -90,20 +107,21 @@ async def insert(tx: Transaction, granted: Iterable[Award], now: datetime) -> No
             amount_fen=award.amount.count,
             adjusts=award.adjusts,
             create_time=now,
-            **_changing(award),
+            **_changing(of_worker, award),
         )
         number = (await tx.execute(statement.returning(awards.c.number))).scalar_one()
         await _add_rates(tx, number, 0, award, now)
         await _mark_for_backfill(tx, number)
 
 
-async def update(tx: Transaction, award: Award, now: datetime) -> None:
+async def update(tx: Transaction, cipher: ColumnCipher, award: Award, now: datetime) -> None:
     """Store the changed award; replaced rates stay on record, emptied."""
+    of_worker = await data_keys.of_person(tx, cipher, award.worker)
     number = (
         await tx.execute(
             sa.update(awards)
             .where(awards.c.id == award.id, awards.c.revision == award.revision - 1)
-            .values(**_changing(award))
+            .values(**_changing(of_worker, award))
             .returning(awards.c.number)
         )
     ).scalar_one()
@@ -125,7 +143,40 @@ async def update(tx: Transaction, award: Award, now: datetime) -> None:
             .values(until_month=rates.c.since_month)
         )
         await _add_rates(tx, number, max((row.sequence for row in rows), default=0), award, now)
+    # Its corrections belong to the same accident.
+    await tx.execute(
+        sa.update(awards)
+        .where(awards.c.worker == award.worker, awards.c.adjusts == award.id)
+        .where(awards.c.accident != award.accident)
+        .values(accident=award.accident)
+    )
     await _mark_for_backfill(tx, number)
+
+
+async def update_accident(tx: Transaction, claim: str, worker: str, accident: str) -> None:
+    """Let the awards that a claim granted count for an accident of a worker.
+
+    Where the accident has an award of the kind, that one carries on, and the other is merged into
+    it; the awards of bills stay as they are.
+    """
+    await tx.execute(
+        sa.text(
+            "update award m set worker = :worker, accident = :accident, merged_into ="
+            " case when m.adjusts <> '' or m.kind = any(:expenses) then '' else coalesce(("
+            "  select s.id from award s where s.worker = :worker and s.claim <> :claim"
+            "  and (s.accident = :accident or s.kind = any(:per_person))"
+            "  and s.kind = m.kind and s.beneficiary = m.beneficiary"
+            "  and s.adjusts = '' and s.merged_into = ''), m.merged_into) end"
+            " where m.claim = :claim and (m.worker, m.accident) <> (:worker, :accident)"
+        ),
+        {
+            "claim": claim,
+            "worker": worker,
+            "accident": accident,
+            "expenses": kind_numbers(EXPENSES),
+            "per_person": kind_numbers(PER_PERSON),
+        },
+    )
 
 
 async def insert_suspension(
@@ -165,6 +216,35 @@ async def update_suspension(tx: Transaction, award: str, resume_month: Month) ->
         .values(resume_month=number_of(resume_month))
     )
     await _mark_for_backfill(tx, number)
+
+
+async def update_merged_suspensions(tx: Transaction, worker: str, now: datetime) -> None:
+    """Let the open suspension of a merged award count for the award into which it was merged.
+
+    That of the merged award stays on record without a month.
+    """
+    await tx.execute(
+        sa.text(
+            "with moved as ("
+            "  update suspension s set resume_month = s.first_month"
+            "  from award m join award carrying on carrying.id = m.merged_into"
+            "  where m.worker = :worker and s.number = m.number and s.resume_month is null"
+            "  returning carrying.number, s.first_month, s.reason)"
+            " insert into suspension (number, first_month, reason, create_time)"
+            " select distinct on (number) number, first_month, reason, :now from moved"
+            " where not exists (select from suspension o"
+            "  where o.number = moved.number and o.resume_month is null)"
+            " order by number, first_month"
+            " on conflict (number, first_month) do update set resume_month = null"
+        ),
+        {"worker": worker, "now": now},
+    )
+
+
+def _open_suspensions(numbers: Sequence[int]) -> sa.Select[tuple[int]]:
+    return sa.select(suspensions.c.number).where(
+        suspensions.c.number.in_(numbers), suspensions.c.resume_month.is_(None)
+    )
 
 
 async def _number(tx: Transaction, award: str) -> int:
@@ -209,7 +289,10 @@ def _periods(award: Award) -> list[tuple[int, int | None, int, str]]:
     ]
 
 
-async def _with_rates(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[Award]:
+async def _with_rates(
+    tx: Transaction, cipher: ColumnCipher, rows: Sequence[sa.Row[Any]]
+) -> list[Award]:
+    cipher = await data_keys.for_rows(tx, cipher, rows)
     segments: dict[int, list[sa.Row[Any]]] = defaultdict(list)
     statement = (
         sa.select(rates)
@@ -218,10 +301,10 @@ async def _with_rates(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[Awar
     )
     for rate in await tx.execute(statement):
         segments[rate.number].append(rate)
-    return [_award(row, _segments(segments[row.number])) for row in rows]
+    return [_award(cipher, row, _segments(segments[row.number])) for row in rows]
 
 
-def _award(row: sa.Row[Any], segments: tuple[Segment, ...]) -> Award:
+def _award(cipher: ColumnCipher, row: sa.Row[Any], segments: tuple[Segment, ...]) -> Award:
     return Award(
         id=row.id,
         claim=row.claim,
@@ -235,17 +318,24 @@ def _award(row: sa.Row[Any], segments: tuple[Segment, ...]) -> Award:
         industry=row.industry,
         event_date=row.event_date,
         segments=segments,
-        findings=findings_from_json(row.findings),
+        findings=findings_from_json(
+            json.loads(cipher.decrypt(row.findings, _findings_context(row.id)))
+        ),
         provisional=row.provisional,
         adjusts=row.adjusts,
         stop_month=month_or_none(row.stop_month),
         create_time=row.create_time,
         revision=row.revision,
+        worker=row.worker,
+        accident=row.accident,
+        merged_into=row.merged_into,
+        is_reversed=row.reversed,
     )
 
 
-def _changing(award: Award) -> dict[str, Any]:
+def _changing(cipher: ColumnCipher, award: Award) -> dict[str, Any]:
     last, stop = award.last_month, award.stop_month
+    findings = json.dumps(findings_to_json(award.findings), ensure_ascii=False)
     return {
         "state": award.state.value,
         "first_month": number_of(award.first_month),
@@ -254,10 +344,18 @@ def _changing(award: Award) -> dict[str, Any]:
         "pooling_area": award.pooling_area,
         "industry": award.industry,
         "event_date": award.event_date,
-        "findings": findings_to_json(award.findings),
+        "findings": cipher.encrypt(findings, _findings_context(award.id)),
         "provisional": award.provisional,
         "revision": award.revision,
+        "worker": award.worker,
+        "accident": award.accident,
+        "merged_into": award.merged_into,
+        "reversed": award.is_reversed,
     }
+
+
+def _findings_context(award: str) -> str:
+    return f"award/{award}/findings"
 
 
 def _segments(rows: Iterable[sa.Row[Any]]) -> tuple[Segment, ...]:

@@ -77,9 +77,15 @@ class Debt:
     cap: Decimal
 
 
+# The hash of an instruction: which award, for which month, how much, and how much was withheld.
+PAYMENT_HASH = (
+    "hashint8extended(number, hashint8extended(month, hashint8extended(amount_fen,"
+    " hashint8extended(withheld_fen, 0))))"
+)
 # Rates carry all columns of an instruction, so the run reads one table. Months after the last run
-# are checked for every award, months up to it only for awards that changed. The key, not a state,
-# says what is already instructed. The totals are those of the rows inserted.
+# are checked for every award, months up to it only for awards that changed. What is instructed
+# already is read from the payments, not from a state, and their key refuses a second one: `on
+# conflict` would cost a run a third of its time. The totals are those of the rows inserted.
 _DUE = """
     select r.number, r.kind, m.month, r.amount_fen, r.pooling_area, r.industry
     from unnest(cast(:months as integer[])) m (month)
@@ -97,6 +103,9 @@ _DUE = """
     where r.amount_fen > 0 and not exists (
         select from suspension s where s.number = r.number and s.first_month <= m.month
         and (s.resume_month is null or m.month < s.resume_month))
+    and not exists (
+        select from payment p
+        where p.number = r.number and p.kind = r.kind and p.month = m.month)
 """
 _WHOLE = """
     select number, kind, month, amount_fen, 0::bigint as withheld_fen, pooling_area, industry
@@ -116,8 +125,6 @@ _SPLIT = """
             select d.*, debt.person, debt.owed, w.id,
                 floor(d.amount_fen * debt.cap)::bigint as most
             from due d join debt on debt.number = d.number join award w on w.number = d.number
-            where not exists (select from payment p
-                where p.number = d.number and p.kind = d.kind and p.month = d.month)
         ) o
     ) split
 """
@@ -133,14 +140,25 @@ inserted as (
         pooling_area, industry)
     select number, kind, month, :run, amount_fen, withheld_fen, pooling_area, industry
     from ({split}) chosen
-    on conflict do nothing
-    returning pooling_area, industry, kind, amount_fen
+    returning pooling_area, industry, kind, amount_fen, {hash} as hash
 )
 insert into payment_part (run_month, revision, pooling_area, industry, kind, payment_count,
-    sum_fen, create_time)
-select :run, :revision, pooling_area, industry, kind, count(*), sum(amount_fen), :now
+    sum_fen, digest, create_time)
+select :run, :revision, pooling_area, industry, kind, count(*), sum(amount_fen), bit_xor(hash), :now
 from inserted group by pooling_area, industry, kind
-returning pooling_area, industry, kind, payment_count, sum_fen
+returning pooling_area, industry, kind, payment_count, sum_fen, digest
+"""
+_KNOWN_DIGEST = """
+select coalesce(sum(payment_count), 0)::bigint, coalesce(sum(sum_fen), 0)::bigint,
+    coalesce(bit_xor(digest), 0)
+    # (select coalesce(bit_xor({hash}), 0) from payment
+        where number > :newest and run_month = :run)
+from payment_part where run_month = :run and revision = :revision
+"""
+_OF_NEW_AWARDS = """
+select award.id, payment.kind, payment.month, payment.amount_fen, payment.withheld_fen
+from payment join award using (number)
+where number > :newest and run_month = :run order by id, kind, month
 """
 
 
@@ -148,6 +166,11 @@ async def lock_for_decision(tx: Transaction) -> None:
     """Keep runs out until a decision about awards is committed."""
     await _wait(tx)
     await tx.execute(sa.select(last_run.c.month).with_for_update(read=True))
+
+
+async def find_latest_month(tx: Transaction) -> Month | None:
+    """The month of the latest run; None before the first."""
+    return month_or_none((await tx.execute(sa.select(last_run.c.month))).scalar_one() or None)
 
 
 async def lock_for_run(tx: Transaction) -> Month | None:
@@ -179,7 +202,9 @@ async def insert(
     # Before the first run every award is among those to backfill.
     months = list(range(number_of(last_month) + 1, run + 1)) if last_month else []
     revision = await _revision(tx, run) + 1
-    text = _RUN.format(due=_DUE, debt=_DEBT if debts else "", split=_SPLIT if debts else _WHOLE)
+    text = _RUN.format(
+        due=_DUE, debt=_DEBT if debts else "", split=_SPLIT if debts else _WHOLE, hash=PAYMENT_HASH
+    )
     values = {
         "months": months,
         "before": min(run, number_of(last_month)) if last_month else run,
@@ -199,6 +224,26 @@ async def insert(
         await tx.execute(sa.text("delete from award_to_backfill"))
         await tx.execute(sa.update(last_run).values(month=run))
     return revision, _parts(rows)
+
+
+async def find_newest_award(tx: Transaction) -> int:
+    """The number of the newest award; 0 before the first."""
+    newest: int | None = (await tx.execute(sa.select(sa.func.max(awards.c.number)))).scalar_one()
+    return newest or 0
+
+
+async def get_digest(
+    tx: Transaction, month: Month, revision: int, newest: int
+) -> tuple[object, ...]:
+    """Who is paid what in a run, for a second signature: equal sums may be of other persons.
+
+    Awards newer than the one numbered `newest` were granted in this transaction. The signature
+    grants them again, with other numbers; their ids stay.
+    """
+    values = {"run": number_of(month), "revision": revision, "newest": newest}
+    digest = await tx.execute(sa.text(_KNOWN_DIGEST.format(hash=PAYMENT_HASH)), values)
+    granted = await tx.execute(sa.text(_OF_NEW_AWARDS), values)
+    return (*digest.one(), *map(tuple, granted.all()))
 
 
 async def get(tx: Transaction, month: Month) -> Run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -30,13 +32,16 @@ async def update(tx: Transaction, claim: str, since: Month, amount: Fen, now: da
     )
 
 
-async def list_pensions(tx: Transaction, claim: str) -> tuple[tuple[Month, Fen], ...]:
-    """The basic pensions of a claim's worker, by month."""
+async def list_pensions(
+    tx: Transaction, claims: Iterable[str]
+) -> dict[str, list[tuple[Month, Fen]]]:
+    """The basic pensions recorded for claims, by claim and month."""
     statement = (
-        sa.select(pensions.c.since_month, pensions.c.amount_fen)
-        .where(pensions.c.claim == claim)
+        sa.select(pensions.c.claim, pensions.c.since_month, pensions.c.amount_fen)
+        .where(pensions.c.claim.in_(claims))
         .order_by(pensions.c.since_month)
     )
-    return tuple(
-        (month_of(row.since_month), Fen(row.amount_fen)) for row in await tx.execute(statement)
-    )
+    by_claim: dict[str, list[tuple[Month, Fen]]] = defaultdict(list)
+    for row in await tx.execute(statement):
+        by_claim[row.claim].append((month_of(row.since_month), Fen(row.amount_fen)))
+    return by_claim

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from collections.abc import Iterable
 
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import DATERANGE, ExcludeConstraint
+
+from services.benefits.domain.kinds import BenefitKind
 from services.kernel.periods import MONTHS_PER_YEAR, Month
 
 metadata = sa.MetaData(schema="benefits")
@@ -17,15 +20,53 @@ cases = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("state", sa.SmallInteger, nullable=False),
     sa.Column("worker", sa.Text, nullable=False),
+    # All claims of a worker about one accident are one case.
+    sa.Column("accident", sa.Text, nullable=False),
     sa.Column("pooling_area", sa.Text, nullable=False),
     sa.Column("industry", sa.SmallInteger, nullable=False),
     sa.Column("accident_date", sa.Date),
     sa.Column("determine_date", sa.Date),
     sa.Column("death_date", sa.Date),
-    sa.Column("survivors", JSONB, nullable=False),
+    # Encrypted.
+    sa.Column("survivors", sa.LargeBinary, nullable=False),
+    sa.Column("is_relapse", sa.Boolean, nullable=False),
     # The version of the law on which the awards were last planned.
     sa.Column("law_version", sa.Text, nullable=False),
     sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+)
+sa.Index("ix_benefits_case_facts_worker", cases.c.worker)
+
+# What officers record of a worker's life; the latest row counts, and none is changed. Survivors,
+# findings and the reason are encrypted.
+life_events = sa.Table(
+    "life_event",
+    metadata,
+    sa.Column("number", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("claim", sa.Text, nullable=False, index=True),
+    sa.Column("worker", sa.Text, nullable=False, index=True),
+    sa.Column("state", sa.SmallInteger, nullable=False),
+    sa.Column("day", sa.Date),
+    sa.Column("cause", sa.SmallInteger),
+    sa.Column("hardship", sa.Boolean, nullable=False),
+    sa.Column("details", sa.LargeBinary, nullable=False),
+    sa.Column("document_hash", sa.LargeBinary, nullable=False),
+    sa.Column("record_date", sa.Date, nullable=False),
+    sa.Column("member", sa.Text, nullable=False),
+    sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+)
+
+# Claims that ended in another claim, which survives.
+mergers = sa.Table(
+    "merger",
+    metadata,
+    sa.Column("merged_claim", sa.Text, primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("claim", sa.Text, nullable=False, index=True),
+    sa.Column("accident", sa.Text, nullable=False),
+    sa.Column("merge_time", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
 conclusions = sa.Table(
@@ -37,7 +78,9 @@ conclusions = sa.Table(
     sa.Column("level", sa.SmallInteger, nullable=False),
     sa.Column("grade", sa.SmallInteger, nullable=False),
     sa.Column("care", sa.SmallInteger, nullable=False),
-    sa.Column("conclude_date", sa.Date, nullable=False),
+    sa.Column("conclude_date", sa.Date),
+    # Counts as if it had never been; also before the conclusion itself was consumed.
+    sa.Column("revoked", sa.Boolean, nullable=False),
     sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
 )
 
@@ -51,7 +94,9 @@ pensions = sa.Table(
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
-# `number` is for joins only. The id derives from what the award is for; names use it.
+# `number` is for joins only. The id derives from what the award is for; names use it. Unique
+# indexes hold one set of awards per worker and accident, and one death grant per worker; an award
+# that was merged into another is outside.
 awards = sa.Table(
     "award",
     metadata,
@@ -68,11 +113,70 @@ awards = sa.Table(
     sa.Column("pooling_area", sa.Text, nullable=False),
     sa.Column("industry", sa.SmallInteger, nullable=False),
     sa.Column("event_date", sa.Date, nullable=False),
-    sa.Column("findings", JSONB, nullable=False),
+    # Encrypted.
+    sa.Column("findings", sa.LargeBinary, nullable=False),
     sa.Column("provisional", sa.Boolean, nullable=False),
     sa.Column("adjusts", sa.Text, nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("accident", sa.Text, nullable=False),
+    sa.Column("merged_into", sa.Text, nullable=False),
+    sa.Column("reversed", sa.Boolean, nullable=False),
+)
+sa.Index("ix_benefits_award_worker", awards.c.worker, awards.c.accident)
+
+# What an expense was granted for. A bill is unique by institution and number, in any spelling, and
+# by its document, until its award is reversed.
+bills = sa.Table(
+    "bill",
+    metadata,
+    sa.Column("award", sa.Text, primary_key=True),
+    sa.Column("institution", sa.Text, nullable=False),
+    sa.Column("bill_number", sa.Text, nullable=False),
+    sa.Column("bill_key", sa.Text),
+    sa.Column("document_hash", sa.LargeBinary),
+    sa.Column("reversed", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+sa.Index(
+    "bill_of_key",
+    bills.c.bill_key,
+    unique=True,
+    postgresql_where=sa.not_(bills.c.reversed),
+)
+sa.Index(
+    "bill_of_document",
+    bills.c.document_hash,
+    unique=True,
+    postgresql_where=sa.not_(bills.c.reversed),
+)
+
+# The days in hospital granted to a worker; an exclusion constraint keeps them from overlapping.
+stays = sa.Table(
+    "hospital_stay",
+    metadata,
+    sa.Column("award", sa.Text, nullable=False, index=True),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("days", DATERANGE, nullable=False),
+    sa.Column("reversed", sa.Boolean, nullable=False, server_default=sa.false()),
+    ExcludeConstraint(
+        ("worker", "="),
+        ("days", "&&"),
+        using="gist",
+        name="one_day_once",
+        where=sa.text("not reversed"),
+    ),
+)
+
+# Why an expense was reversed, and who made the reversal.
+reversals = sa.Table(
+    "expense_reversal",
+    metadata,
+    sa.Column("award", sa.Text, sa.ForeignKey(awards.c.id), primary_key=True),
+    sa.Column("code", sa.SmallInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("member", sa.Text, nullable=False),
+    sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
 # The monthly amount from a month up to another, with all columns of an instruction, so that a run
@@ -135,6 +239,8 @@ parts = sa.Table(
     sa.Column("kind", sa.SmallInteger, primary_key=True),
     sa.Column("payment_count", sa.BigInteger, nullable=False),
     sa.Column("sum_fen", sa.BigInteger, nullable=False),
+    # All its instructions, as the exclusive or of their hashes.
+    sa.Column("digest", sa.BigInteger, nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
@@ -154,10 +260,24 @@ recoveries = sa.Table(
     sa.Column("claim", sa.Text, nullable=False),
     sa.Column("beneficiary", sa.Text, nullable=False),
     sa.Column("amount_fen", sa.BigInteger, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("findings", JSONB, nullable=False),
+    # Encrypted.
+    sa.Column("reason", sa.LargeBinary, nullable=False),
+    sa.Column("findings", sa.LargeBinary, nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
+
+
+def claims_of_case(claim: str) -> sa.Select[tuple[str]]:
+    """The claims of one worker about the accident of a claim, the claim itself included."""
+    other = cases.alias()
+    same = sa.and_(other.c.worker == cases.c.worker, other.c.accident == cases.c.accident)
+    statement = sa.select(other.c.claim).join(cases, same).where(cases.c.claim == claim)
+    return sa.union(statement, sa.select(sa.literal(claim))).subquery().select()
+
+
+def kind_numbers(kinds: Iterable[BenefitKind]) -> list[int]:
+    """Kinds of benefit as the tables store them."""
+    return sorted(kind.value for kind in kinds)
 
 
 def number_of(month: Month) -> int:

@@ -1,0 +1,90 @@
+"""Answers of benefits from domain values."""
+
+from __future__ import annotations
+
+from oip.benefits.v1 import benefits_pb2
+
+from services.benefits.domain.award import Award
+from services.benefits.domain.life import LifeEvent
+from services.benefits.domain.recovery import Recovery
+from services.benefits.events import award_message, part_message
+from services.benefits.store.payment_runs import Instruction, Run
+from services.kernel import names
+from services.kernel.money import total
+from services.runtime.rpc.survivors import survivor_to_wire
+from services.runtime.rpc.wire import (
+    date_to_wire,
+    enum_number,
+    fen_to_wire,
+    findings_to_wire,
+    moment_to_wire,
+    month_to_wire,
+)
+
+
+def whole_award(award: Award) -> benefits_pb2.Award:
+    """An award with the findings and rates that explain it."""
+    return award_message(award, whole=True)
+
+
+def run_message(run: Run) -> benefits_pb2.PaymentRun:
+    """A month's run in totals."""
+    message = benefits_pb2.PaymentRun(
+        name=run.name,
+        payment_count=sum(part.payment_count for part in run.parts),
+        sum_fen=fen_to_wire(total(part.amount for part in run.parts)),
+        parts=[part_message(part) for part in run.parts],
+    )
+    if run.update_time is not None:
+        message.update_time.CopyFrom(moment_to_wire(run.update_time))
+    return message
+
+
+def instruction_message(instruction: Instruction) -> benefits_pb2.PaymentInstruction:
+    """An instruction to pay."""
+    return benefits_pb2.PaymentInstruction(
+        name=names.name("paymentInstructions", f"{instruction.award}-{instruction.month}"),
+        award=names.name("awards", instruction.award),
+        kind=enum_number(instruction.kind.value),
+        month=month_to_wire(instruction.month),
+        run_month=month_to_wire(instruction.run_month),
+        amount_fen=fen_to_wire(instruction.amount),
+        withheld_fen=fen_to_wire(instruction.withheld),
+    )
+
+
+def recovery_message(recovery: Recovery) -> benefits_pb2.Recovery:
+    """Money to be given back."""
+    message = benefits_pb2.Recovery(
+        name=names.name("recoveries", recovery.id),
+        award=names.name("awards", recovery.award),
+        claim=recovery.claim,
+        beneficiary=recovery.beneficiary,
+        amount_fen=fen_to_wire(recovery.amount),
+        reason=recovery.reason,
+        findings=findings_to_wire(recovery.findings),
+    )
+    if recovery.create_time is not None:
+        message.create_time.CopyFrom(moment_to_wire(recovery.create_time))
+    return message
+
+
+def life_event_message(event: LifeEvent) -> benefits_pb2.LifeEvent:
+    """A life event with its findings."""
+    message = benefits_pb2.LifeEvent(
+        name=event.name,
+        claim=event.claim,
+        state=enum_number(event.state.value),
+        cause=enum_number(event.cause.value if event.cause else 0),
+        hardship=event.hardship,
+        survivors=[survivor_to_wire(survivor) for survivor in event.survivors],
+        document_hash=event.document_hash,
+        reason=event.reason,
+        member=event.member,
+        findings=findings_to_wire(event.findings),
+    )
+    if event.day is not None:
+        message.day.CopyFrom(date_to_wire(event.day))
+    if event.create_time is not None:
+        message.create_time.CopyFrom(moment_to_wire(event.create_time))
+    return message
