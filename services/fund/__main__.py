@@ -7,7 +7,9 @@ from oip.fund.v1 import fund_pb2_grpc
 
 from services.fund.api import FundApi
 from services.fund.consumers import HANDLERS
-from services.fund.invariants import INVARIANTS, verify
+from services.fund.domain.law import LAW
+from services.fund.events import GUARDS
+from services.fund.invariants import INVARIANTS, figures, verify
 from services.runtime.service.context import Service, ServiceContext
 from services.runtime.service.serve import run
 
@@ -17,7 +19,9 @@ def register(server: grpc.aio.Server, context: ServiceContext) -> None:
     fund_pb2_grpc.add_FundServiceServicer_to_server(FundApi(context), server)
 
 
-SERVICE = Service("fund", register, HANDLERS, INVARIANTS, verify)
+SERVICE = Service(
+    "fund", register, HANDLERS, INVARIANTS, verify, guards=GUARDS, figures=figures, law=LAW
+)
 
 if __name__ == "__main__":
     run(SERVICE)

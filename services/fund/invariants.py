@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from services.fund.commands import settlement
 from services.fund.store import invariants
-from services.runtime.service.context import Check, Invariant, ServiceContext
+from services.kernel.periods import Month
+from services.runtime.service.context import Check, Figure, Invariant, ServiceContext
 from services.runtime.storage.database import Transaction
 
 BALANCED = Invariant(
@@ -22,7 +23,14 @@ APPROVALS = Invariant(
     "I9-fund-approvals",
     "proposer and approver differ, and the closed figures are the approved ones",
 )
-INVARIANTS = (BALANCED, SUMS, EQUALISATION, REPLAY, APPROVALS)
+PRODUCERS_ENDED = Invariant(
+    "I8-fund-producers",
+    "each settled month names where every producer ended it, as the fund has consumed it",
+)
+REVERSALS = Invariant(
+    "I7-fund-reversals", "every reversed disbursement has the mirror of its posting"
+)
+INVARIANTS = (BALANCED, SUMS, EQUALISATION, REPLAY, APPROVALS, REVERSALS, PRODUCERS_ENDED)
 
 
 async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
@@ -43,4 +51,16 @@ async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
             detail=f"{len(replays)} closed months; changed: {', '.join(changed) or 'none'}",
         ),
         APPROVALS.check(await invariants.count_wrong_approvals(tx), "months differ"),
+        REVERSALS.check(await invariants.count_wrong_reversals(tx), "reversals differ"),
+        PRODUCERS_ENDED.check(await invariants.count_without_producers(tx), "months differ"),
+    ]
+
+
+async def figures(tx: Transaction, first_month: Month) -> list[Figure]:
+    """What is booked of benefits instructed and of premiums received."""
+    instructed = await invariants.list_instructed(tx, first_month)
+    received = await invariants.list_received(tx, first_month)
+    return [
+        *(Figure("I15-instructed", key, count, str(sum_fen)) for key, count, sum_fen in instructed),
+        *(Figure("I15-received", key, count, str(sum_fen)) for key, count, sum_fen in received),
     ]

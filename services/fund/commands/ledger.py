@@ -8,8 +8,10 @@ from dataclasses import replace
 from oip.benefits.v1 import benefits_pb2
 from oip.benefits.v1 import events_pb2 as benefit_events
 from oip.premiums.v1 import events_pb2 as premium_events
+from oip.type.v1 import type_pb2
 
 from services.fund.domain import ledger
+from services.fund.domain.law import LAW
 from services.fund.domain.ledger import (
     LedgerTransaction,
     PaymentPart,
@@ -22,6 +24,8 @@ from services.fund.store import disbursements as disbursement_store
 from services.fund.store import ledger as ledger_store
 from services.fund.store import periods as period_store
 from services.kernel.money import Fen
+from services.kernel.periods import MONTHS_PER_YEAR, Month
+from services.kernel.problems import require_within
 from services.runtime.rpc.wire import date_from_wire, month_from_wire
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
@@ -31,7 +35,7 @@ async def on_premium_assessed(
     tx: Transaction, event: premium_events.PremiumAssessed, context: CommandContext
 ) -> None:
     """Post a platform's assessed month."""
-    month = month_from_wire(event.month, "month")
+    month = _month(event, context)
     lines = [
         PremiumLine(
             line.pooling_area,
@@ -41,14 +45,21 @@ async def on_premium_assessed(
         )
         for line in event.lines
     ]
-    await post(tx, ledger.premium_assessed(event.bill, month, lines), context)
+    transactions = ledger.premium_assessed(event.bill, month, lines)
+    await post(tx, _accounted(transactions, event.accounting_month), context)
 
 
 async def on_premium_received(
     tx: Transaction, event: premium_events.PremiumReceived, context: CommandContext
 ) -> None:
-    """Post money received for a bill."""
-    day = date_from_wire(event.receipt_date, "receipt_date")
+    """Post money received for a bill.
+
+    No money is received for a bill before its month; an earlier day, which is wrong, must not open
+    a month of its own, because later months could not be closed before it.
+    """
+    bill_month = _month(event, context)
+    day = max(date_from_wire(event.receipt_date, "receipt_date"), bill_month.first_day)
+    require_within("receipt_date", day, bill_month.first_day, _last_month(context).last_day)
     parts = [
         ReceiptPart(
             part.pooling_area,
@@ -58,14 +69,15 @@ async def on_premium_received(
         )
         for part in event.parts
     ]
-    await post(tx, ledger.premium_received(event.receipt, day, parts), context)
+    transactions = ledger.premium_received(event.receipt, day, parts)
+    await post(tx, _accounted(transactions, event.accounting_month), context)
 
 
 async def on_payment_instructed(
     tx: Transaction, event: benefit_events.PaymentInstructed, context: CommandContext
 ) -> None:
     """Post payments instructed for a pooling area, an industry and a kind of benefit."""
-    month = month_from_wire(event.month, "month")
+    month = _month(event, context)
     part = PaymentPart(
         event.part.pooling_area,
         industry_of(event.part.industry),
@@ -74,7 +86,25 @@ async def on_payment_instructed(
         Fen(event.part.sum_fen),
     )
     transaction = ledger.benefits_instructed(event.payment_run, event.revision, month, part)
-    await post_benefits(tx, transaction, context)
+    (accounted,) = _accounted([transaction], event.accounting_month)
+    await post_benefits(tx, accounted, context)
+
+
+def _month(
+    event: premium_events.PremiumAssessed
+    | premium_events.PremiumReceived
+    | benefit_events.PaymentInstructed,
+    context: CommandContext,
+) -> Month:
+    """The month of an event; refuses one from before the scheme, or more than a year ahead."""
+    month = month_from_wire(event.month, "month")
+    first = Month.of(LAW.day("scheme_start", context.today, context.province))
+    require_within("month", month, first, _last_month(context))
+    return month
+
+
+def _last_month(context: CommandContext) -> Month:
+    return Month.of(context.today).plus(MONTHS_PER_YEAR)
 
 
 async def post(
@@ -104,6 +134,14 @@ async def post_benefits(
             tx, transaction.subject, transaction.pooling_area, payable
         )
         await post(tx, [transaction], context)
+
+
+def _accounted(
+    transactions: Iterable[LedgerTransaction], message: type_pb2.Month
+) -> list[LedgerTransaction]:
+    """The transactions in the settlement month that their producer names."""
+    month = month_from_wire(message, "accounting_month")
+    return [replace(transaction, month=month) for transaction in transactions]
 
 
 async def _not_posted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from services.fund import events
@@ -11,7 +11,7 @@ from services.fund.domain import ledger
 from services.fund.domain.equalisation_rules import rules_on
 from services.fund.domain.explanations import explain
 from services.fund.domain.law import LAW
-from services.fund.domain.obstacles import CloseReadiness, Obstacle, obstacles
+from services.fund.domain.obstacles import CloseReadiness, obstacles
 from services.fund.domain.problems import (
     ApproverIsProposer,
     FiguresChanged,
@@ -19,8 +19,10 @@ from services.fund.domain.problems import (
     NotClosed,
     NotReadyToPropose,
 )
+from services.fund.domain.producers import Cursor, Deliveries, cursors_in, posted_sums
 from services.fund.domain.settlement import (
     LIFECYCLE,
+    Books,
     PoolFigures,
     Settlement,
     State,
@@ -30,18 +32,18 @@ from services.fund.domain.settlement import (
     province_in,
     settle,
 )
+from services.fund.store import ended_months as month_store
 from services.fund.store import ledger as ledger_store
 from services.fund.store import periods as period_store
 from services.fund.store import totals as total_store
 from services.fund.store.periods import NO_PROPOSAL, Period
 from services.kernel.law import Finding
 from services.kernel.periods import Month, civil_day
-from services.kernel.problems import NotFound
-from services.runtime.events import dead_letters, inbox, outbox
+from services.kernel.problems import NotFound, Problem
+from services.runtime.events import outbox
+from services.runtime.service import signatures
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
-
-PRODUCERS = ("premiums", "benefits")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Statement:
     figures: Sequence[PoolFigures]
     hash: bytes
     findings: Sequence[Finding]
-    obstacles: Sequence[Obstacle] = ()
+    cursors: Sequence[Cursor] = ()
+    obstacles: Sequence[Problem] = ()
 
 
 @dataclass(frozen=True)
@@ -66,36 +69,60 @@ class Replay:
     equal: bool
 
 
-async def trial_settlement(tx: Transaction, month: Month, context: CommandContext) -> Statement:
-    """A month's figures: frozen, or for an open month those of today. Stores nothing."""
+async def is_open(tx: Transaction, month: Month) -> bool:
+    """Whether a month may still be proposed, so that its producers have to be asked."""
+    period = await period_store.find(tx, month)
+    return period is None or period.state is State.OPEN
+
+
+async def trial_settlement(
+    tx: Transaction, month: Month, deliveries: Deliveries | None, context: CommandContext
+) -> Statement:
+    """A month's figures: frozen, or for an open month those of today. Stores nothing.
+
+    Without `deliveries` the obstacles of an open month are left out.
+    """
     period = await period_store.find(tx, month)
     if period is not None and period.state is not State.OPEN:
         return _frozen(period)
-    settlement = await _settle(tx, month, context.province, context.today)
+    books, settlement = await _settle(tx, month, context.province, context.today)
+    reasons: Sequence[Problem] = ()
+    if deliveries is not None:
+        readiness = await _readiness(tx, books, deliveries)
+        reasons = obstacles(month, context.today, readiness)
     return Statement(
         month=month,
         period=period,
         figures=settlement.figures,
         hash=settlement.hash,
         findings=explain(settlement),
-        obstacles=obstacles(month, context.today, await _readiness(tx, month)),
+        cursors=cursors_in(settlement.text),
+        obstacles=reasons,
     )
 
 
-async def propose_settlement(tx: Transaction, month: Month, context: CommandContext) -> Statement:
-    """Freeze a month's figures for approval."""
+async def propose_settlement(
+    tx: Transaction, month: Month, deliveries: Deliveries, context: CommandContext
+) -> Statement:
+    """Freeze a month's figures for approval; a month without postings has figures, too."""
     await period_store.lock_books(tx)
-    reasons = obstacles(month, context.today, await _readiness(tx, month))
+    books, settlement = await _settle(tx, month, context.province, context.today)
+    readiness = await _readiness(tx, books, deliveries)
+    reasons = obstacles(month, context.today, readiness)
     if reasons:
         raise NotReadyToPropose(
             month=month,
-            obstacles=" ".join(obstacle.text for obstacle in reasons),
-            obstacles_zh="".join(obstacle.text_zh for obstacle in reasons),
+            reasons=" ".join(obstacle.reason for obstacle in reasons),
+            obstacles=" ".join(obstacle.sentence for obstacle in reasons),
+            obstacles_zh="".join(obstacle.sentence_zh for obstacle in reasons),
         )
+    await period_store.insert_month(tx, month)
     period = await _lock(tx, month)
     state = LIFECYCLE.after(period.state, "propose")
-    settlement = await _settle(tx, month, context.province, context.today)
-    values = period_store.proposal(settlement, explain(settlement), context.actor, context.now)
+    await month_store.update_fingerprints(tx, settlement.ended)
+    signatures.require_person(context.member)
+    proposer = context.actor, context.member
+    values = period_store.proposal(settlement, explain(settlement), proposer, context.now)
     return _frozen(await _step(tx, period, "propose", state, values, context=context))
 
 
@@ -105,11 +132,13 @@ async def approve_settlement(
     """Approve the figures that the approver has read, by their hash."""
     period = await _lock(tx, month)
     state = LIFECYCLE.after(period.state, "approve")
-    if context.actor == period.proposer:
+    signatures.require_person(context.member)
+    if context.member == period.proposer_member or context.actor == period.proposer:
         raise ApproverIsProposer(month=month, proposer=period.proposer)
     if digest != period.hash:
         raise HashDiffers(field="hash", month=month)
-    values = period_store.approval(digest, context.actor, context.now)
+    approver = context.actor, context.member
+    values = period_store.approval(digest, approver, context.now)
     return _frozen(await _step(tx, period, "approve", state, values, context=context))
 
 
@@ -127,7 +156,7 @@ async def close_settlement(tx: Transaction, month: Month, context: CommandContex
     """Post the approved transfers and close the month."""
     period = await _lock(tx, month)
     state = LIFECYCLE.after(period.state, "close")
-    settlement = await _settle(tx, month, context.province, _known(period))
+    _, settlement = await _settle(tx, month, context.province, _known(period))
     if settlement.text != period.text or period.approved_hash != settlement.hash:
         raise FiguresChanged(month=month)
     transfers = [
@@ -155,21 +184,26 @@ async def replay_settlement(tx: Transaction, month: Month) -> Replay:
     period = await period_store.find(tx, month)
     if period is None or period.state is not State.CLOSED:
         raise NotClosed(month=month)
-    return _replay(period, await total_store.list_recounted_totals(tx, month))
+    by_month = await total_store.list_recounted_totals(tx, month)
+    return await _replay(tx, period, by_month)
 
 
 async def replay_all(tx: Transaction) -> dict[Month, Replay]:
     """Every closed month, computed again from one pass over all postings."""
     by_month = await total_store.list_recounted_totals(tx)
     return {
-        period.month: _replay(period, by_month) for period in await period_store.list_closed(tx)
+        period.month: await _replay(tx, period, by_month)
+        for period in await period_store.list_closed(tx)
     }
 
 
-def _replay(period: Period, by_month: Mapping[Month, Sequence[Total]]) -> Replay:
+async def _replay(
+    tx: Transaction, period: Period, by_month: Mapping[Month, Sequence[Total]]
+) -> Replay:
     province = province_in(period.text)
     rules = rules_on(LAW, period.month.last_day, province, _known(period))
-    replayed = settle(books_from(by_month, period.month, rules.window), rules, province)
+    ended = await month_store.list_fingerprinted(tx, period.month, from_start=True)
+    replayed = settle(books_from(by_month, period.month, rules.window, ended), rules, province)
     equal = replayed.text == period.text
     return Replay(period.approved_hash, replayed.hash, replayed.text, equal)
 
@@ -197,22 +231,22 @@ async def _step(
     )
 
 
-async def _settle(tx: Transaction, month: Month, province: str, known: date) -> Settlement:
+async def _settle(
+    tx: Transaction, month: Month, province: str, known: date
+) -> tuple[Books, Settlement]:
     rules = rules_on(LAW, month.last_day, province, known)
-    return settle(await total_store.get_books(tx, month, rules.window), rules, province)
+    books = await total_store.get_books(tx, month, rules.window)
+    books = replace(books, ended=await month_store.list_fingerprinted(tx, month))
+    return books, settle(books, rules, province)
 
 
-async def _readiness(tx: Transaction, month: Month) -> CloseReadiness:
-    gaps = []
-    for producer in PRODUCERS:
-        progress = await inbox.progress(tx, producer)
-        if any(epoch.has_gap for epoch in progress):
-            gaps.append(producer)
+async def _readiness(tx: Transaction, books: Books, deliveries: Deliveries) -> CloseReadiness:
     return CloseReadiness(
-        earlier_open=await period_store.list_earlier_open(tx, month),
-        dead_letter_count=await dead_letters.open_count(tx),
-        gaps=gaps,
-        premiums_assessed=await period_store.find_assessed_premiums(tx, month),
+        deliveries=deliveries,
+        ended={entry.producer: entry for entry in books.ended if entry.fingerprint},
+        closed_through=await period_store.find_closed_through(tx),
+        earlier_open=await period_store.list_earlier_open(tx, books.month),
+        posted=posted_sums(books.balances),
     )
 
 
@@ -224,4 +258,11 @@ def _known(period: Period) -> date:
 
 
 def _frozen(period: Period) -> Statement:
-    return Statement(period.month, period, figures_in(period.text), period.hash, period.findings)
+    return Statement(
+        period.month,
+        period,
+        figures_in(period.text),
+        period.hash,
+        period.findings,
+        cursors_in(period.text),
+    )

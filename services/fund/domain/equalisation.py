@@ -18,7 +18,7 @@ from math import floor
 
 from services.fund.domain.cells import Cells, Costs
 from services.fund.domain.ledger import UnbalancedError
-from services.kernel.money import ZERO, Fen, round_half_up, share, total
+from services.kernel.money import ZERO, Fen, share, total
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ def risk_adjustment(pools: Sequence[Pool], costs: Costs) -> Transfers:
     """Need less strength: levels the mix of orders, neither bad luck nor bad control.
 
     Need: the area's orders at the province's cost of their cells. Strength: the sum of all needs in
-    proportion to premiums. Both are whole fen by largest remainder before they are compared.
-    Without premiums there is no measure of strength and no transfer.
+    proportion to premiums. Both are exact; only their difference is rounded. Without premiums there
+    is no measure of strength and no transfer.
     """
     need, strength = _need_and_strength(pools, costs)
     if not strength:
         return nothing(pools)
     return Transfers(
-        {area: need[area] - strength[area] for area in need},
-        {area: _in_fen(need=need[area], strength=strength[area]) for area in need},
+        to_fen({area: need[area] - strength[area] for area in need}),
+        {area: _shown(need=need[area], strength=strength[area]) for area in need},
     )
 
 
@@ -107,21 +107,19 @@ def dutch(pools: Sequence[Pool], costs: Costs, retrospective: Fraction) -> Trans
     """Dutch form: need less strength, plus a share of what an area spent beyond its need.
 
     Where the needs of all areas do not add up to the spending (averaged costs), the retrospective
-    part scales the need to the spending, so that this part sums to zero as well.
+    part scales the need to the spending, so that this part sums to zero as well. All is exact until
+    the transfer is rounded.
     """
     need, strength = _need_and_strength(pools, costs)
     if not strength:
         return nothing(pools)
     spent = {pool.pooling_area: pool.spending.count for pool in pools}
-    scale = Fraction(sum(spent.values()), total(need.values()).count)
-    beyond = {area: retrospective * (spent[area] - need[area].count * scale) for area in need}
+    scale = sum(spent.values()) / sum(need.values(), Fraction(0))
+    beyond = {area: retrospective * (spent[area] - need[area] * scale) for area in need}
     return Transfers(
-        to_fen({area: (need[area] - strength[area]).count + beyond[area] for area in need}),
+        to_fen({area: need[area] - strength[area] + beyond[area] for area in need}),
         {
-            area: {
-                **_in_fen(need=need[area], strength=strength[area]),
-                **_shown(retrospective=beyond[area]),
-            }
+            area: _shown(need=need[area], strength=strength[area], retrospective=beyond[area])
             for area in need
         },
     )
@@ -213,14 +211,18 @@ def burden_sharing(
     """Own burden is `factor` x pensions fixed; the areas bear the rest together.
 
     The excess of pensions paid over own burdens is shared `by_fixed` in proportion to pensions
-    fixed and for the rest in proportion to premiums (in SGB VII: 30 % and 70 % by payroll).
+    fixed and for the rest in proportion to premiums (in SGB VII: 30 % and 70 % by payroll). A
+    factor by which own burdens would exceed what is paid leaves no excess to share: the largest
+    possible factor takes its place, and the workings name both.
     """
-    own = {pool.pooling_area: factor * pool.fixed.count for pool in pools}
-    excess = sum(pool.paid.count for pool in pools) - sum(own.values(), Fraction(0))
     fixed = {pool.pooling_area: Fraction(pool.fixed.count) for pool in pools}
     premium = {pool.pooling_area: Fraction(pool.premium.count) for pool in pools}
     if not sum(premium.values()) or not sum(fixed.values()):
         return Transfers({pool.pooling_area: ZERO for pool in pools})
+    applied = min(factor, burden_factor(pools, Fraction(1)))
+    own = {pool.pooling_area: applied * pool.fixed.count for pool in pools}
+    excess = sum(pool.paid.count for pool in pools) - sum(own.values(), Fraction(0))
+    lowered = {} if applied == factor else {"factor": str(factor), "factor_applied": str(applied)}
     first = _in_proportion(by_fixed * excess, fixed)
     second = _in_proportion((1 - by_fixed) * excess, premium)
     exact = {}
@@ -229,7 +231,7 @@ def burden_sharing(
         area = pool.pooling_area
         burden = own[area] + first[area] + second[area]
         exact[area] = pool.paid.count - burden
-        workings[area] = _shown(
+        workings[area] = lowered | _shown(
             own=own[area], by_fixed=first[area], by_premium=second[area], burden=burden
         )
     return Transfers(to_fen(exact), workings)
@@ -286,17 +288,14 @@ def to_fen(exact: Mapping[str, Fraction]) -> dict[str, Fen]:
 
 def _need_and_strength(
     pools: Sequence[Pool], costs: Costs
-) -> tuple[dict[str, Fen], dict[str, Fen]]:
-    """Needs and strengths by area; both empty without needs or without premiums."""
-    ordered = sorted(pools, key=lambda pool: pool.pooling_area)
-    exact = [_need(pool, costs) for pool in ordered]
-    premiums = [max(0, pool.premium.count) for pool in ordered]
-    whole = Fen(round_half_up(sum(exact, Fraction(0))))
-    if not whole or not sum(premiums):
+) -> tuple[dict[str, Fraction], dict[str, Fraction]]:
+    """Exact needs and strengths by area; both empty without needs or without premiums."""
+    needs = {pool.pooling_area: _need(pool, costs) for pool in pools}
+    premiums = {pool.pooling_area: Fraction(max(0, pool.premium.count)) for pool in pools}
+    whole = sum(needs.values(), Fraction(0))
+    if not whole or not sum(premiums.values()):
         return {}, {}
-    areas = [pool.pooling_area for pool in ordered]
-    needs = dict(zip(areas, share(whole, exact), strict=True))
-    return needs, dict(zip(areas, share(whole, premiums), strict=True))
+    return needs, _in_proportion(whole, premiums)
 
 
 def _need(pool: Pool, costs: Costs) -> Fraction:
@@ -313,10 +312,6 @@ def _orders(pool: Pool) -> int:
 def _in_proportion(amount: Fraction, weights: Mapping[str, Fraction]) -> dict[str, Fraction]:
     whole = sum(weights.values(), Fraction(0))
     return {area: amount * weight / whole for area, weight in weights.items()}
-
-
-def _in_fen(**steps: Fen) -> dict[str, str]:
-    return {name: str(amount.count) for name, amount in steps.items()}
 
 
 def _shown(**steps: Fraction) -> dict[str, str]:

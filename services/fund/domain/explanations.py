@@ -51,8 +51,26 @@ def explain(settlement: Settlement) -> list[Finding]:
 
 
 def explain_burden(moved: Transfers, versions: Versions = ()) -> list[Finding]:
-    """Burden sharing of pensions, one finding per area."""
-    return explain_transfers(moved, BURDEN_PROVISION, versions)
+    """Burden sharing of pensions, one finding per area; it says if the factor was lowered."""
+    return [
+        _with_factor(finding, moved.workings.get(area, {}))
+        for area, finding in zip(
+            moved.amounts, explain_transfers(moved, BURDEN_PROVISION, versions), strict=True
+        )
+    ]
+
+
+def _with_factor(finding: Finding, workings: Workings) -> Finding:
+    if "factor_applied" not in workings:
+        return finding
+    factor, applied = workings["factor"], workings["factor_applied"]
+    return replace(
+        finding,
+        text=f"{finding.text[:-1]}; own burdens by the factor {factor} would exceed the pensions "
+        f"paid, so the factor is {applied}.",
+        text_zh=f"{finding.text_zh[:-1]}; 按系数 {factor} 计算的自担额超过已付待遇, "
+        f"故系数取 {applied}。",
+    )
 
 
 def explain_layer(moved: Transfers, versions: Versions = ()) -> list[Finding]:
@@ -215,7 +233,10 @@ def _deficit(settlement: Settlement, pool: Pool) -> Finding:
 
 
 def _steps(workings: Workings, amount: Fen) -> str:
-    steps = ", ".join(f"{name} {value} fen" for name, value in workings.items())
+    steps = ", ".join(
+        f"{name} {value}" if name.startswith("factor") else f"{name} {value} fen"
+        for name, value in workings.items()
+    )
     return f"{steps or 'nothing to measure by'} -> {amount.count} fen"
 
 

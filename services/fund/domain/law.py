@@ -6,4 +6,4 @@ from pathlib import Path
 
 from services.kernel.lawbook import load_law
 
-LAW = load_law(Path(__file__).parents[1] / "parameters")
+LAW = load_law(Path(__file__).parents[1] / "parameters", shared=("scheme_start",))

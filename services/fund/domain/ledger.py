@@ -9,7 +9,7 @@ Accounts and sub-accounts by pooling area and industry follow the accounts of so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 
@@ -77,6 +77,7 @@ class TransactionKind(Enum):
     PREMIUM_RECEIVED = "premium_received"
     BENEFITS_INSTRUCTED = "benefits_instructed"
     DISBURSED = "disbursed"
+    DISBURSEMENT_REVERSED = "disbursement_reversed"
     EQUALISED = "equalised"
 
 
@@ -250,6 +251,7 @@ class Disbursement:
     disburse_date: date
     amount: Fen
     bank_reference: str
+    is_reversed: bool = False
 
     @property
     def name(self) -> str:
@@ -271,6 +273,19 @@ def disbursed(disbursement: Disbursement) -> LedgerTransaction:
             Posting(Account.BENEFITS_PAYABLE, disbursement.amount),
             Posting(Account.FISCAL_SPECIAL_ACCOUNT, -disbursement.amount),
         ),
+    )
+
+
+def disbursement_reversed(disbursement: Disbursement, day: date) -> LedgerTransaction:
+    """The mirror of a disbursement, in the month of the day on which it is reversed (冲正)."""
+    original = disbursed(disbursement)
+    return replace(
+        original,
+        kind=TransactionKind.DISBURSEMENT_REVERSED,
+        month=Month.of(day),
+        accounting_date=day,
+        text="Disbursement reversed (拨付冲正)",
+        postings=tuple(replace(each, amount=-each.amount) for each in original.postings),
     )
 
 

@@ -48,6 +48,161 @@ class NotReadyToPropose(Problem):
     message_zh = "{month} 暂不能提交结账: {obstacles_zh}"
 
 
+class PeriodNotOver(Problem):
+    """A month is proposed after its last day."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "PERIOD_NOT_OVER"
+    message = "{month} is not over; propose it from {first_day} on."
+    message_zh = "{month} 尚未结束, 请于 {first_day} 起提交。"
+
+
+class EarlierMonthOpen(Problem):
+    """Months with figures are closed in their order."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "EARLIER_MONTH_OPEN"
+    message = "{earlier} has figures and is not closed; close it first."
+    message_zh = "{earlier} 有账目且未结账, 请先结账。"
+
+
+class LaterMonthClosed(Problem):
+    """No month is closed after a later one."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "LATER_MONTH_CLOSED"
+    message = "{later} is closed, so {month} had no figures; propose a month after {later}."
+    message_zh = "{later} 已结账, {month} 当时无账目; 请提交 {later} 之后的月份。"
+
+
+class ProducerUnreachable(Problem):
+    """A service whose events the month depends on does not answer."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "PRODUCER_UNREACHABLE"
+    message = "The {producer} service cannot be reached; start it, then propose the month again."
+    message_zh = "无法连接 {producer} 服务; 请启动后重新提交。"
+
+
+class EventsNotPublished(Problem):
+    """A service has events that are not published."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "EVENTS_NOT_PUBLISHED"
+    message = "The {producer} service has {count} events to publish; check NATS, and wait a moment."
+    message_zh = "{producer} 服务尚有 {count} 条事件未发布; 请检查 NATS 并稍候。"
+
+
+class EventsNotConsumed(Problem):
+    """A service has not consumed all events of another one."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "EVENTS_NOT_CONSUMED"
+    message = (
+        "The {consumer} service has consumed {consumed} of {published} events of {producer}; "
+        "check NATS, and wait until they have been sent again."
+    )
+    message_zh = (
+        "{consumer} 服务已接收 {producer} 的 {published} 条事件中的 {consumed} 条; "
+        "请检查 NATS 并等待补发。"
+    )
+
+
+class EventsDiffer(Problem):
+    """The events consumed are not those that their producer published."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "EVENTS_DIFFER"
+    message = (
+        "The {consumer} service has consumed other events of {producer} than it published; "
+        "an administrator has to find the cause with `oip verify`."
+    )
+    message_zh = (
+        "{consumer} 服务所接收的 {producer} 事件与其发布的不一致; "
+        "请管理员用 `oip verify` 查明原因。"
+    )
+
+
+class DeadLettersOpen(Problem):
+    """A service has events that it could not handle."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "DEAD_LETTERS_OPEN"
+    message = (
+        "The {service} service could not handle {count} events; "
+        "an administrator has to retry or dismiss the dead letters first."
+    )
+    message_zh = "{service} 服务有 {count} 条事件未能处理; 请管理员先处理死信。"
+
+
+class AlarmsOpen(Problem):
+    """A service has alarms that nobody has resolved."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "ALARMS_OPEN"
+    message = (
+        "The {service} service has {count} open alarms about events; "
+        "an administrator has to resolve them first."
+    )
+    message_zh = "{service} 服务有 {count} 条未处理的事件警报; 请管理员先处理。"
+
+
+class DatabaseIsBehind(Problem):
+    """The database of a service was restored, and is not reconciled."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "DATABASE_IS_BEHIND"
+    message = (
+        "The database of the {service} service is behind what it has published; "
+        "an administrator has to reconcile it with `oip restore` first."
+    )
+    message_zh = "{service} 服务的数据库落后于其已发布的事件; 请管理员先以 `oip restore` 核对恢复。"
+
+
+class LostEventsNotResolved(Problem):
+    """A service has lost events that nobody has resolved."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "LOST_EVENTS_NOT_RESOLVED"
+    message = (
+        "The {service} service has {count} lost events that are not resolved; repeat what was done "
+        "then, or have an administrator resolve them first."
+    )
+    message_zh = (
+        "{service} 服务有 {count} 个丢失的事件尚未处置; 请按原内容重新办理或由管理员先处置。"
+    )
+
+
+class MonthNotEnded(Problem):
+    """A service has not ended the month, or its MonthEnded has not arrived."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_NOT_ENDED"
+    message = "The {producer} service has not ended {month}: {step}."
+    message_zh = "{producer} 服务尚未结束 {month}: {step_zh}。"
+
+
+class SumsDiffer(Problem):
+    """A service counted other money than the ledger has."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "SUMS_DIFFER"
+    message = (
+        "The {producer} service counted {counted} yuan of {event} in {month}, "
+        "the ledger has {posted} yuan; an administrator has to find the cause with `oip verify`."
+    )
+    message_zh = (
+        "{producer} 服务 {month} 的 {event} 合计 {counted} 元, 账内为 {posted} 元; "
+        "请管理员用 `oip verify` 查明原因。"
+    )
+
+
+class MonthEndedDiffers(Problem):
+    """A month that a service has ended was ended again with other counts."""
+
+    kind, reason = Kind.DIFFERENT_EXISTS, "MONTH_ENDED_DIFFERS"
+    message = (
+        "The {producer} service has already ended {month} with other counts; "
+        "an administrator has to find out whether its database was restored."
+    )
+    message_zh = "{producer} 服务已按不同数量结束 {month}; 请管理员查明其数据库是否曾被恢复。"
+
+
+class AlreadyReversed(Problem):
+    """A disbursement is reversed once."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "ALREADY_REVERSED"
+    message = "{name} was reversed before; record the correct disbursement, if there is one."
+    message_zh = "{name} 已冲正; 如有正确的拨付请重新登记。"
+
+
 class ApproverIsProposer(Problem):
     """The proposer of a month cannot approve it."""
 

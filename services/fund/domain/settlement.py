@@ -35,6 +35,7 @@ from services.fund.domain.ledger import (
     industry_name,
     industry_number,
 )
+from services.fund.domain.producers import EndedMonth, sorted_by_producer
 from services.kernel.law import ParameterVersion
 from services.kernel.lifecycle import Lifecycle
 from services.kernel.money import ZERO, Fen, total
@@ -89,15 +90,32 @@ class Total:
 
 @dataclass(frozen=True)
 class Books:
-    """The input of a settlement: a month's totals, opening balances, the cells of the window."""
+    """The input of a settlement: a month's totals, opening balances, the cells of the window.
+
+    `ended` is where each producer ended the month.
+    """
 
     month: Month
     totals: tuple[Total, ...]
     openings: Mapping[str, Fen]
     window: Cells
+    ended: tuple[EndedMonth, ...] = ()
+
+    @property
+    def balances(self) -> dict[Account, Fen]:
+        """The month's sums by account over the province; a debit is positive."""
+        sums: dict[Account, Fen] = {}
+        for entry in self.totals:
+            sums[entry.account] = sums.get(entry.account, ZERO) + entry.amount
+        return sums
 
 
-def books_from(by_month: Mapping[Month, Sequence[Total]], month: Month, window: int) -> Books:
+def books_from(
+    by_month: Mapping[Month, Sequence[Total]],
+    month: Month,
+    window: int,
+    ended: tuple[EndedMonth, ...] = (),
+) -> Books:
     """The input of a month's settlement from the totals of all months, for a replay."""
     openings: dict[str, Fen] = {}
     for other, totals in by_month.items():
@@ -116,7 +134,7 @@ def books_from(by_month: Mapping[Month, Sequence[Total]], month: Month, window: 
             industry_number(entry.industry),
         )
     )
-    return Books(month, tuple(settled), openings, cells)
+    return Books(month, tuple(settled), openings, cells, ended)
 
 
 def cells_in(totals: Sequence[Total]) -> Cells:
@@ -186,6 +204,7 @@ class Settlement:
     costs: Costs
     risk: Transfers
     deficit: Transfers
+    ended: tuple[EndedMonth, ...]
     text: str
 
     @property
@@ -232,6 +251,7 @@ def settle(books: Books, rules: EqualisationRules, province: str) -> Settlement:
         costs=costs,
         risk=risk,
         deficit=deficit,
+        ended=books.ended,
         text=text,
     )
 
@@ -291,7 +311,10 @@ def canonical_text(
     figures: Sequence[PoolFigures],
     province: str,
 ) -> str:
-    """The text whose hash is approved: parameter versions, window, totals, then the figures."""
+    """The text whose hash is approved.
+
+    Parameter versions, window, where each producer ended the month, totals, then the figures.
+    """
     lines = [
         f"{FORMAT} {province} {books.month}",
         *sorted(_version_line(version) for version in versions),
@@ -299,6 +322,7 @@ def canonical_text(
             f"window {industry.name} {cell.order_count} {cell.spending.count} {cell.case_count}"
             for industry, cell in books.window.items()
         ),
+        *(line for entry in sorted_by_producer(books.ended) for line in entry.lines),
         *sorted(entry.line for entry in books.totals),
         *sorted(pool.line for pool in figures),
     ]

@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from services.fund.domain.ledger import Disbursement
-from services.fund.store.tables import disbursements, payables
+from services.fund.store.tables import disbursements, payables, reversals
 from services.kernel.money import Fen
+from services.kernel.problems import NotFound
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
 
@@ -33,7 +35,9 @@ async def lock_payable(tx: Transaction, payment_run: str, pooling_area: str) -> 
         .where(payables.c.payment_run == payment_run, payables.c.pooling_area == pooling_area)
         .with_for_update()
     )
-    return Fen((await tx.execute(statement)).scalar_one_or_none() or 0)
+    payable = Fen((await tx.execute(statement)).scalar_one_or_none() or 0)
+    revisions.note(f"{payment_run}/{pooling_area}", payable)
+    return payable
 
 
 async def insert_disbursement(tx: Transaction, disbursement: Disbursement, now: datetime) -> bool:
@@ -47,6 +51,7 @@ async def insert_disbursement(tx: Transaction, disbursement: Disbursement, now: 
             disburse_date=disbursement.disburse_date,
             amount_fen=disbursement.amount.count,
             bank_reference=disbursement.bank_reference,
+            attempt=_reversed_before(disbursement.bank_reference),
             create_time=now,
         )
         .on_conflict_do_nothing()
@@ -63,3 +68,67 @@ async def insert_disbursement(tx: Transaction, disbursement: Disbursement, now: 
         .values(open_fen=payables.c.open_fen - disbursement.amount.count)
     )
     return True
+
+
+async def get(tx: Transaction, disbursement_id: str) -> Disbursement:
+    """A disbursement; raises NotFound."""
+    statement = (
+        sa.select(disbursements, reversals.c.code)
+        .outerjoin(reversals, reversals.c.disbursement_id == disbursements.c.disbursement_id)
+        .where(disbursements.c.disbursement_id == disbursement_id)
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(name=f"disbursements/{disbursement_id}")
+    disbursement = Disbursement(
+        id=row.disbursement_id,
+        payment_run=row.payment_run,
+        pooling_area=row.pooling_area,
+        disburse_date=row.disburse_date,
+        amount=Fen(row.amount_fen),
+        bank_reference=row.bank_reference,
+        is_reversed=row.code is not None,
+    )
+    revisions.note(disbursement.name, disbursement)
+    return disbursement
+
+
+async def insert_reversal(
+    tx: Transaction,
+    disbursement: Disbursement,
+    code: int,
+    reason: str,
+    *,
+    member: str,
+    now: datetime,
+) -> bool:
+    """Reverse a disbursement and make its amount payable again; False if it was reversed before."""
+    statement = (
+        insert(reversals)
+        .values(
+            disbursement_id=disbursement.id,
+            code=code,
+            reason=reason,
+            member=member,
+            create_time=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(reversals.c.disbursement_id)
+    )
+    if (await tx.execute(statement)).first() is None:
+        return False
+    await update_payable(
+        tx, disbursement.payment_run, disbursement.pooling_area, disbursement.amount
+    )
+    return True
+
+
+def _reversed_before(bank_reference: str) -> sa.ScalarSelect[int]:
+    """How many disbursements with a reference were reversed: the number of its next one."""
+    return (
+        sa.select(sa.func.count())
+        .select_from(reversals)
+        .join(disbursements, disbursements.c.disbursement_id == reversals.c.disbursement_id)
+        .where(disbursements.c.bank_reference == bank_reference)
+        .scalar_subquery()
+    )

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
-from services.fund.domain.ledger import EQUALISATION_ACCOUNTS, Account
+from services.fund.domain.ledger import EQUALISATION_ACCOUNTS, Account, TransactionKind
+from services.fund.domain.producers import PRODUCERS
+from services.fund.domain.settlement import State
+from services.kernel.periods import Month
 from services.runtime.storage.database import Transaction
 
 _UNBALANCED_TRANSACTIONS = """
@@ -48,6 +54,15 @@ _DIFFERENT_COUNTS = """
     )
 """
 
+_WRONG_REVERSALS = """
+    select count(*) from disbursement_reversal join disbursement using (disbursement_id)
+    left join ledger_transaction as mirror
+        on mirror.source = 'disbursements/' || disbursement_id and mirror.kind = :reversed
+    where coalesce((select sum(amount_fen) from posting
+            where transaction_id = mirror.transaction_id and account = :payable), 0)
+        <> -disbursement.amount_fen
+"""
+
 _UNBALANCED_MONTHS = """
     select count(*) from (
         select month from posting where account = any(:equalisation_accounts)
@@ -57,9 +72,29 @@ _UNBALANCED_MONTHS = """
 
 _WRONG_APPROVALS = """
     select count(*) from settlement_period
-    where approver = proposer or approved_hash <> hash
+    where approver = proposer or approver_member = proposer_member or approved_hash <> hash
         or hash <> sha256(convert_to(figures, 'UTF8'))
 """
+
+
+_WITHOUT_PRODUCERS = """
+    select count(*) from settlement_period where state <> :open and :producer_count <> (
+        select count(*) from producer_month
+        where producer_month.month = greatest(settlement_period.month, (
+                select min(month) from producer_month as earlier
+                where earlier.producer = producer_month.producer))
+            and position(
+                'ended ' || producer || ' ' || epoch || ' ' || pub_seq || ' '
+                || encode(fingerprint, 'hex') || chr(10) in settlement_period.figures) > 0
+    )
+"""
+
+
+async def count_without_producers(tx: Transaction) -> int:
+    """Proposed or closed months whose text lacks the end of a producer's month."""
+    return await _count(
+        tx, _WITHOUT_PRODUCERS, open=State.OPEN.value, producer_count=len(PRODUCERS)
+    )
 
 
 async def get_sum_of_postings(tx: Transaction) -> int:
@@ -87,6 +122,16 @@ async def count_unbalanced_months(tx: Transaction) -> int:
     return await _count(tx, _UNBALANCED_MONTHS, equalisation_accounts=accounts)
 
 
+async def count_wrong_reversals(tx: Transaction) -> int:
+    """Reversed disbursements without the mirror of their posting."""
+    return await _count(
+        tx,
+        _WRONG_REVERSALS,
+        reversed=TransactionKind.DISBURSEMENT_REVERSED.value,
+        payable=Account.BENEFITS_PAYABLE.value,
+    )
+
+
 async def count_wrong_approvals(tx: Transaction) -> int:
     """Months with one person as proposer and approver, or with a hash that is not approved."""
     return await _count(tx, _WRONG_APPROVALS)
@@ -94,3 +139,36 @@ async def count_wrong_approvals(tx: Transaction) -> int:
 
 async def _count(tx: Transaction, question: str, **values: object) -> int:
     return int((await tx.execute(sa.text(question), values)).scalar_one())
+
+
+_BOOKED = """
+    select {key} as subject, t.pooling_area, count(distinct t.transaction_id) as entry_count,
+        coalesce(sum(p.quantity), 0)::bigint as quantity,
+        coalesce(sum(p.amount_fen), 0)::bigint as amount_fen
+    from ledger_transaction t left join posting p
+        on p.transaction_id = t.transaction_id and p.account = :account
+    where t.kind = :kind and t.accounting_date >= :first
+    group by 1, 2 order by 1, 2
+"""
+
+
+async def list_instructed(tx: Transaction, first_month: Month) -> list[tuple[str, int, int]]:
+    """Key, count and sum of the benefits booked, by run and pooling area."""
+    kind, account = TransactionKind.BENEFITS_INSTRUCTED, Account.BENEFIT_EXPENSE
+    rows = await _booked(tx, "t.subject", kind, account, first_month)
+    return [(f"{row.subject} {row.pooling_area}", row.quantity, row.amount_fen) for row in rows]
+
+
+async def list_received(tx: Transaction, first_month: Month) -> list[tuple[str, int, int]]:
+    """Key, count and sum of the premiums booked as received, by month and pooling area."""
+    month = "to_char(t.accounting_date, 'YYYY-MM')"
+    kind, account = TransactionKind.PREMIUM_RECEIVED, Account.FISCAL_SPECIAL_ACCOUNT
+    rows = await _booked(tx, month, kind, account, first_month)
+    return [(f"{row.subject} {row.pooling_area}", row.entry_count, row.amount_fen) for row in rows]
+
+
+async def _booked(
+    tx: Transaction, key: str, kind: TransactionKind, account: Account, first_month: Month
+) -> Sequence[sa.Row[Any]]:
+    values = {"account": account.value, "kind": kind.value, "first": first_month.first_day}
+    return (await tx.execute(sa.text(_BOOKED.format(key=key)), values)).all()

@@ -10,9 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from services.fund.domain.ledger import TransactionKind
 from services.fund.domain.settlement import Settlement, State
-from services.fund.store.tables import books, periods, steps, transactions
+from services.fund.store.tables import books, periods, steps
 from services.kernel.law import Finding
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
@@ -33,6 +32,8 @@ class Period:
     text: str = ""
     hash: bytes = b""
     proposer: str = ""
+    # The person of the staff register who proposed it, under whatever account.
+    proposer_member: str = ""
     propose_time: datetime | None = None
     approver: str = ""
     approved_hash: bytes = b""
@@ -56,8 +57,8 @@ async def lock_open_month(tx: Transaction, first: Month) -> Month:
     A month is added when first needed, but none before a closed one.
     """
     await tx.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(POSTING)))
-    closed = (await tx.execute(sa.select(books.c.closed_through))).scalar_one()
-    month = first if closed is None else max(first, Month.of(closed).plus(1))
+    closed = await find_closed_through(tx)
+    month = first if closed is None else max(first, closed.plus(1))
     while True:
         state = await _state(tx, month)
         if state is State.OPEN:
@@ -65,7 +66,7 @@ async def lock_open_month(tx: Transaction, first: Month) -> Month:
             state = await _state(tx, month, lock=True)
             if state is State.OPEN:
                 return month
-        if state is None and await _add_month(tx, month):
+        if state is None and await insert_month(tx, month):
             continue
         month = month.plus(1)
 
@@ -78,7 +79,7 @@ async def _state(tx: Transaction, month: Month, *, lock: bool = False) -> State 
     return None if number is None else State(number)
 
 
-async def _add_month(tx: Transaction, month: Month) -> bool:
+async def insert_month(tx: Transaction, month: Month) -> bool:
     """Add a month, unless it or a later month was closed meanwhile."""
     closed = await lock_books(tx)
     if closed is not None and month <= closed:
@@ -159,43 +160,45 @@ async def update_closed_through(tx: Transaction, month: Month) -> None:
     await tx.execute(sa.update(books).values(closed_through=month.first_day))
 
 
+async def find_closed_through(tx: Transaction) -> Month | None:
+    """The last closed month; None before the first."""
+    closed = (await tx.execute(sa.select(books.c.closed_through))).scalar_one()
+    return None if closed is None else Month.of(closed)
+
+
 async def list_earlier_open(tx: Transaction, month: Month) -> list[Month]:
-    """Earlier months with postings that are not closed."""
+    """Earlier months that are not closed and have postings or are proposed."""
     statement = sa.select(periods.c.month).where(
         periods.c.month < month.first_day,
         periods.c.state != State.CLOSED.value,
-        periods.c.transaction_count > 0,
+        sa.or_(periods.c.transaction_count > 0, periods.c.state != State.OPEN.value),
     )
     return [Month.of(day) for (day,) in await tx.execute(statement)]
 
 
-async def find_assessed_premiums(tx: Transaction, month: Month) -> bool:
-    """Whether premiums of this month or a later one have been posted."""
-    statement = sa.select(
-        sa.exists().where(
-            transactions.c.kind == TransactionKind.PREMIUM_ASSESSED.value,
-            transactions.c.accounting_date >= month.first_day,
-        )
-    )
-    return bool((await tx.execute(statement)).scalar_one())
-
-
 def proposal(
-    settlement: Settlement, findings: Sequence[Finding], proposer: str, now: datetime
+    settlement: Settlement, findings: Sequence[Finding], proposer: tuple[str, str], now: datetime
 ) -> dict[str, Any]:
-    """The columns of a proposal."""
+    """The columns of a proposal; `proposer` is the account and the person."""
     return {
         "figures": settlement.text,
         "hash": settlement.hash,
         "findings": findings_to_json(findings),
-        "proposer": proposer,
+        "proposer": proposer[0],
+        "proposer_member": proposer[1],
         "propose_time": now,
     }
 
 
-def approval(digest: bytes, approver: str, now: datetime) -> dict[str, Any]:
-    """The columns of an approval."""
-    return {"approved_hash": digest, "approver": approver, "approve_time": now}
+def approval(digest: bytes, approver: tuple[str, str], now: datetime) -> dict[str, Any]:
+    """The columns of an approval; `approver` is the account and the person."""
+    account, member = approver
+    return {
+        "approved_hash": digest,
+        "approver": account,
+        "approver_member": member,
+        "approve_time": now,
+    }
 
 
 # The columns after a withdrawal.
@@ -204,8 +207,10 @@ NO_PROPOSAL: Mapping[str, Any] = {
     "hash": None,
     "findings": sa.null(),
     "proposer": None,
+    "proposer_member": None,
     "propose_time": None,
     "approver": None,
+    "approver_member": None,
     "approved_hash": None,
     "approve_time": None,
 }
@@ -221,6 +226,7 @@ def _period(row: sa.Row[Any]) -> Period:
         text=row.figures or "",
         hash=bytes(row.hash or b""),
         proposer=row.proposer or "",
+        proposer_member=row.proposer_member or "",
         propose_time=row.propose_time,
         approver=row.approver or "",
         approved_hash=bytes(row.approved_hash or b""),

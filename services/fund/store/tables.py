@@ -27,8 +27,10 @@ periods = sa.Table(
     sa.Column("hash", sa.LargeBinary),
     sa.Column("findings", JSONB),
     sa.Column("proposer", _Name),
+    sa.Column("proposer_member", sa.Text),
     sa.Column("propose_time", _Moment),
     sa.Column("approver", _Name),
+    sa.Column("approver_member", sa.Text),
     sa.Column("approved_hash", sa.LargeBinary),
     sa.Column("approve_time", _Moment),
     sa.Column("close_time", _Moment),
@@ -65,7 +67,6 @@ transactions = sa.Table(
     sa.UniqueConstraint("source", "pooling_area", "kind"),
     sa.UniqueConstraint("transaction_id", "pooling_area", "month"),
     sa.Index("ix_fund_ledger_transaction_month_seq", "month", "seq"),
-    sa.Index("ix_fund_ledger_transaction_kind_accounting_date", "kind", "accounting_date"),
 )
 
 postings = sa.Table(
@@ -106,6 +107,19 @@ payables = sa.Table(
     sa.Column("open_fen", sa.BigInteger, nullable=False),
 )
 
+producer_months = sa.Table(
+    "producer_month",
+    metadata,
+    sa.Column("producer", _Name, primary_key=True),
+    sa.Column("month", sa.Date, primary_key=True),
+    sa.Column("epoch", _Name, nullable=False),
+    sa.Column("pub_seq", sa.BigInteger, nullable=False),
+    sa.Column("totals", JSONB, nullable=False),
+    sa.Column("fingerprint", sa.LargeBinary),
+    sa.Column("create_time", _Moment, nullable=False),
+    sa.UniqueConstraint("producer", "epoch", "pub_seq"),
+)
+
 disbursements = sa.Table(
     "disbursement",
     metadata,
@@ -114,6 +128,23 @@ disbursements = sa.Table(
     sa.Column("pooling_area", _Name, nullable=False),
     sa.Column("disburse_date", sa.Date, nullable=False),
     sa.Column("amount_fen", sa.BigInteger, nullable=False),
-    sa.Column("bank_reference", _Name, nullable=False, unique=True),
+    sa.Column("bank_reference", _Name, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("create_time", _Moment, nullable=False),
+    sa.UniqueConstraint("bank_reference", "attempt"),
+)
+
+reversals = sa.Table(
+    "disbursement_reversal",
+    metadata,
+    sa.Column(
+        "disbursement_id",
+        _Name,
+        sa.ForeignKey(disbursements.c.disbursement_id),
+        primary_key=True,
+    ),
+    sa.Column("code", sa.SmallInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("member", sa.Text, nullable=False),
     sa.Column("create_time", _Moment, nullable=False),
 )

@@ -33,14 +33,22 @@ TABLES = (
         hash bytea,
         findings jsonb,
         proposer text collate "C",
+        proposer_member text,
         propose_time timestamptz,
         approver text collate "C",
+        approver_member text,
         approved_hash bytea,
         approve_time timestamptz,
         close_time timestamptz,
         transaction_count bigint not null default 0,
         revision bigint not null default 1,
-        constraint maker_is_not_checker check (approver <> proposer),
+        constraint maker_is_not_checker check (
+            approver <> proposer and approver_member <> proposer_member
+        ),
+        constraint persons_of_steps check (
+            (proposer_member is null) = (proposer is null)
+            and (approver_member is null) = (approver is null)
+        ),
         constraint approved_as_proposed check (approved_hash = hash),
         constraint figures_are_frozen check (
             (state = {OPEN}) = (figures is null)
@@ -89,10 +97,6 @@ TABLES = (
     )
     """,
     "create index ix_fund_ledger_transaction_month_seq on ledger_transaction (month, seq)",
-    (
-        "create index ix_fund_ledger_transaction_kind_accounting_date"
-        " on ledger_transaction (kind, accounting_date)"
-    ),
     f"""
     create table posting (
         transaction_id text collate "C" not null,
@@ -122,6 +126,20 @@ TABLES = (
         primary key (month, pooling_area, account, industry)
     )
     """,
+    # The months that producers have ended. The fingerprint is set when the month is proposed.
+    """
+    create table producer_month (
+        producer text collate "C" not null,
+        month date not null check (extract(day from month) = 1),
+        epoch text collate "C" not null,
+        pub_seq bigint not null check (pub_seq > 0),
+        totals jsonb not null,
+        fingerprint bytea,
+        create_time timestamptz not null,
+        primary key (producer, month),
+        unique (producer, epoch, pub_seq)
+    )
+    """,
     """
     create table payable (
         payment_run text collate "C" not null,
@@ -137,7 +155,20 @@ TABLES = (
         pooling_area text collate "C" not null,
         disburse_date date not null,
         amount_fen bigint not null check (amount_fen > 0),
-        bank_reference text collate "C" not null unique,
+        bank_reference text collate "C" not null,
+        -- How many disbursements with this reference were reversed before.
+        attempt integer not null check (attempt >= 0),
+        create_time timestamptz not null,
+        unique (bank_reference, attempt)
+    )
+    """,
+    # A disbursement that was recorded by mistake, reversed once by two persons.
+    """
+    create table disbursement_reversal (
+        disbursement_id text collate "C" primary key references disbursement,
+        code smallint not null check (code > 0),
+        reason text not null check (reason <> ''),
+        member text not null,
         create_time timestamptz not null
     )
     """,
@@ -270,7 +301,8 @@ TRIGGERS = (
 )
 
 STEP_COLUMNS = (
-    "state, figures, hash, findings, proposer, propose_time, approver, approved_hash,"
+    "state, figures, hash, findings, proposer, proposer_member, propose_time, approver,"
+    " approver_member, approved_hash,"
     " approve_time, close_time, transaction_count, revision"
 )
 
@@ -289,9 +321,16 @@ def upgrade() -> None:
         *TRIGGERS,
     ):
         op.execute(statement)
-    for table in ("settlement_step", "ledger_transaction", "posting", "disbursement"):
+    for table in (
+        "settlement_step",
+        "ledger_transaction",
+        "posting",
+        "disbursement",
+        "disbursement_reversal",
+    ):
         append_only(table)
     allow("books", "SELECT", "UPDATE (closed_through, opened_count)")
     allow("settlement_period", "SELECT", "INSERT", f"UPDATE ({STEP_COLUMNS})")
     allow("period_total", "SELECT")
+    allow("producer_month", "SELECT", "INSERT", "UPDATE (fingerprint)")
     allow("payable", "SELECT", "INSERT", "UPDATE (open_fen)")

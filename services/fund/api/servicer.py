@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 
+from services.fund.api.format import disbursement_to_wire, period_to_wire, transaction_to_wire
+from services.fund.api.parse import (
+    disbursement_from_wire,
+    month_from_text,
+    pooling_area_from_wire,
+)
 from services.fund.commands import disbursements, settlement
+from services.fund.commands.producers import ask_producers
 from services.fund.commands.settlement import Statement
-from services.fund.domain.ledger import Disbursement, industry_number
-from services.fund.domain.settlement import PoolFigures, State, figures_in
+from services.fund.domain.settlement import figures_in
 from services.fund.store import ledger as ledger_store
 from services.fund.store import periods as period_store
-from services.fund.store.ledger import PostedTransaction
 from services.kernel import names
-from services.kernel.identifiers import is_division
 from services.kernel.money import total
 from services.kernel.periods import Month
 from services.kernel.problems import Malformed, NotFound
@@ -25,22 +28,14 @@ from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import (
     Context,
-    date_from_wire,
-    date_to_wire,
     enum_number,
-    fen_from_wire,
-    findings_to_wire,
-    moment_to_wire,
     month_from_wire,
-    month_to_wire,
 )
 from services.runtime.service.context import CommandContext, ServiceContext
-from services.runtime.service.requests import change, read
+from services.runtime.service.requests import change, read, stored_response
 from services.runtime.storage.database import Transaction, retrying
 
-_BANK_REFERENCE = re.compile(r"\S{1,64}")
 HASH_BYTES = 32
-REASON_CHARACTERS_MAX = 500
 
 R = TypeVar("R")
 Step = Callable[[Transaction, CommandContext], Awaitable[Statement]]
@@ -60,13 +55,13 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         """The ledger's transactions, newest first."""
         page = page_of(request, int)
         before = page.after[0] if page.after else None
-        area = _pooling_area(request.pooling_area) if request.pooling_area else ""
+        area = pooling_area_from_wire(request.pooling_area) if request.pooling_area else ""
         month = month_from_wire(request.month, "month") if request.HasField("month") else None
 
         async def work(tx: Transaction) -> fund_pb2.ListLedgerTransactionsResponse:
             posted = await ledger_store.list_transactions(tx, area, month, before, page.size)
             return fund_pb2.ListLedgerTransactionsResponse(
-                ledger_transactions=[_transaction(entry) for entry in posted],
+                ledger_transactions=[transaction_to_wire(entry) for entry in posted],
                 next_page_token=page.next_token(posted, key=lambda entry: (entry.seq,)),
             )
 
@@ -101,17 +96,36 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         self, request: fund_pb2.RecordDisbursementRequest, context: Context
     ) -> fund_pb2.Disbursement:
         """Record that a run's money has left the account."""
-        disbursement = _disbursement(request)
+        disbursement = disbursement_from_wire(request)
         command = self._context.command()
         if disbursement.disburse_date > command.today:
-            raise Malformed.of("disburse_date", "the bank's day cannot be in the future")
+            raise Malformed.of(
+                "disburse_date", "the bank's day cannot be in the future", "银行日期不得晚于今天"
+            )
 
         async def work(tx: Transaction) -> fund_pb2.Disbursement:
             recorded = await disbursements.record_disbursement(tx, disbursement, command)
-            return _disbursement_to_wire(recorded)
+            return disbursement_to_wire(recorded)
 
         return await change(
             self._context, request, fund_pb2.Disbursement, work, resource=disbursement.name
+        )
+
+    async def ReverseDisbursement(
+        self, request: fund_pb2.ReverseDisbursementRequest, context: Context
+    ) -> fund_pb2.Disbursement:
+        """Reverse a disbursement that was recorded by mistake."""
+        (disbursement_id,) = names.parse(request.name, "disbursements")
+        code, reason = request.code, request.reason.strip()
+        command = self._context.command()
+
+        async def work(tx: Transaction) -> fund_pb2.Disbursement:
+            return disbursement_to_wire(
+                await disbursements.reverse_disbursement(tx, disbursement_id, code, reason, command)
+            )
+
+        return await change(
+            self._context, request, fund_pb2.Disbursement, work, resource=request.name
         )
 
     async def TrialSettlement(
@@ -125,10 +139,14 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
     ) -> fund_pb2.SettlementPeriod:
         """Freeze a month's figures for approval."""
         month = month_from_wire(request.month, "month")
+        stored = await stored_response(self._context, request, fund_pb2.SettlementPeriod)
+        if stored is not None:
+            return stored
+        deliveries = await ask_producers(self._context, month)
         return await self._step(
             request,
             month,
-            lambda tx, command: settlement.propose_settlement(tx, month, command),
+            lambda tx, command: settlement.propose_settlement(tx, month, deliveries, command),
         )
 
     async def WithdrawSettlement(
@@ -137,10 +155,6 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         """Withdraw a proposal."""
         month = month_from_wire(request.month, "month")
         reason = request.reason.strip()
-        if not 0 < len(reason) <= REASON_CHARACTERS_MAX:
-            raise Malformed.of(
-                "reason", f"give the reason in 1 to {REASON_CHARACTERS_MAX} characters"
-            )
         return await self._step(
             request,
             month,
@@ -153,7 +167,11 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         """Approve a proposal by its hash."""
         month = month_from_wire(request.month, "month")
         if len(request.hash) != HASH_BYTES:
-            raise Malformed.of("hash", "send the 32 bytes of the hash that the statement shows")
+            raise Malformed.of(
+                "hash",
+                "send the 32 bytes of the hash that the statement shows",
+                "请提供结算表所示的哈希值 (32 字节)",
+            )
         return await self._step(
             request,
             month,
@@ -176,7 +194,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
     ) -> fund_pb2.SettlementPeriod:
         """One month's settlement: the statement."""
         (text,) = names.parse(request.name, "settlementPeriods")
-        return await self._statement(_month(text, "name"), name=request.name)
+        return await self._statement(month_from_text(text, "name"), name=request.name)
 
     async def ListSettlementPeriods(
         self, request: fund_pb2.ListSettlementPeriodsRequest, context: Context
@@ -189,7 +207,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
             periods = await period_store.list_page(tx, before, page.size)
             return fund_pb2.ListSettlementPeriodsResponse(
                 settlement_periods=[
-                    _period(
+                    period_to_wire(
                         Statement(period.month, period, figures_in(period.text), period.hash, ())
                     )
                     for period in periods
@@ -229,12 +247,14 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
     async def _statement(self, month: Month, name: str = "") -> fund_pb2.SettlementPeriod:
         """A month's statement. With `name`, a month without postings raises NotFound."""
         command = self._context.command()
+        is_open = await read(self._context, lambda tx: settlement.is_open(tx, month))
+        deliveries = await ask_producers(self._context) if is_open else None
 
         async def work(tx: Transaction) -> fund_pb2.SettlementPeriod:
-            statement = await settlement.trial_settlement(tx, month, command)
+            statement = await settlement.trial_settlement(tx, month, deliveries, command)
             if name and statement.period is None:
                 raise NotFound(name=name)
-            return _period(statement)
+            return period_to_wire(statement)
 
         return await self._read_snapshot(work)
 
@@ -251,7 +271,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         command = self._context.command()
 
         async def work(tx: Transaction) -> fund_pb2.SettlementPeriod:
-            return _period(await step(tx, command))
+            return period_to_wire(await step(tx, command))
 
         async with self._stepping, self._context.database.begin() as gate:
             await period_store.lock_postings(gate)
@@ -263,100 +283,3 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
                 resource=f"settlementPeriods/{month}",
                 serializable=True,
             )
-
-
-def _disbursement(request: fund_pb2.RecordDisbursementRequest) -> Disbursement:
-    (run,) = names.parse(request.payment_run, "paymentRuns", field="payment_run")
-    _month(run, "payment_run")
-    amount = fen_from_wire(request.amount_fen, "amount_fen")
-    if not amount:
-        raise Malformed.of("amount_fen", "write an amount of 1 fen or more")
-    if not _BANK_REFERENCE.fullmatch(request.bank_reference):
-        raise Malformed.of("bank_reference", "copy the bank's reference, 1 to 64 characters")
-    return Disbursement(
-        id=names.id_from(request.request_id, "disbursement"),
-        payment_run=request.payment_run,
-        pooling_area=_pooling_area(request.pooling_area),
-        disburse_date=date_from_wire(request.disburse_date, "disburse_date"),
-        amount=amount,
-        bank_reference=request.bank_reference,
-    )
-
-
-def _pooling_area(text: str) -> str:
-    if not is_division(text):
-        raise Malformed.of("pooling_area", "write the six digits of its division code")
-    return text
-
-
-def _month(text: str, field: str) -> Month:
-    try:
-        return Month.parse(text)
-    except ValueError:
-        raise Malformed.of(field, "write the month as 2025-07") from None
-
-
-def _disbursement_to_wire(disbursement: Disbursement) -> fund_pb2.Disbursement:
-    return fund_pb2.Disbursement(
-        name=disbursement.name,
-        payment_run=disbursement.payment_run,
-        pooling_area=disbursement.pooling_area,
-        disburse_date=date_to_wire(disbursement.disburse_date),
-        amount_fen=disbursement.amount.count,
-        bank_reference=disbursement.bank_reference,
-    )
-
-
-def _transaction(posted: PostedTransaction) -> fund_pb2.LedgerTransaction:
-    transaction = posted.transaction
-    return fund_pb2.LedgerTransaction(
-        name=names.name("ledgerTransactions", transaction.id),
-        pooling_area=transaction.pooling_area,
-        month=month_to_wire(transaction.month),
-        accounting_date=date_to_wire(transaction.accounting_date),
-        source=transaction.source,
-        text=transaction.text,
-        postings=[
-            fund_pb2.LedgerTransaction.Posting(
-                account=enum_number(posting.account.value),
-                amount_fen=posting.amount.count,
-                industry=enum_number(industry_number(posting.industry)),
-                quantity=posting.quantity,
-            )
-            for posting in transaction.postings
-        ],
-        create_time=moment_to_wire(posted.create_time),
-    )
-
-
-def _period(statement: Statement) -> fund_pb2.SettlementPeriod:
-    period = statement.period
-    state = State.OPEN if period is None else period.state
-    return fund_pb2.SettlementPeriod(
-        name=f"settlementPeriods/{statement.month}",
-        month=month_to_wire(statement.month),
-        state=enum_number(state.value),
-        pools=[_pool(pool) for pool in statement.figures],
-        hash=statement.hash,
-        findings=findings_to_wire(statement.findings),
-        proposer=period.proposer if period else "",
-        approver=period.approver if period else "",
-        close_time=moment_to_wire(period.close_time) if period and period.close_time else None,
-        revision=period.revision if period else 0,
-        obstacles=[obstacle.text for obstacle in statement.obstacles],
-        obstacles_zh=[obstacle.text_zh for obstacle in statement.obstacles],
-    )
-
-
-def _pool(figures: PoolFigures) -> fund_pb2.SettlementPeriod.Pool:
-    return fund_pb2.SettlementPeriod.Pool(
-        pooling_area=figures.pooling_area,
-        opening_fen=figures.opening.count,
-        income_fen=figures.income.count,
-        spending_fen=figures.spending.count,
-        risk_adjustment_fen=figures.risk_adjustment.count,
-        deficit_compensation_fen=figures.deficit_compensation.count,
-        equalisation_fen=figures.equalisation.count,
-        closing_fen=figures.closing.count,
-        order_count=figures.order_count,
-    )
