@@ -1,6 +1,7 @@
 """How the command line reaches a stack: its addresses, as whom, and how commands end.
 
-Exit codes: 0 done, 1 a check failed, 2 refused or used wrongly, 3 a service could not be reached,
+Exit codes: 0 done, or stored until another person signs it, 1 a check failed, 2 refused or used
+wrongly, 3 a service could not be reached,
 4 done, but some rows were refused.
 """
 
@@ -21,19 +22,26 @@ from typer.core import TyperGroup
 
 from services.cli.tls import Tls, TlsWrong
 from services.client.channels import Channels, RemoteProblem, problem_of
+from services.kernel.money import Fen
 from services.kernel.periods import Month
 from services.kernel.problems import Problem
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Environment, Settings
+from services.runtime.rpc.certificates import thumbprint
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.service.addresses import published_addresses
 
 R = TypeVar("R")
 
+SECOND_SIGNATURE_NEEDED = "SECOND_SIGNATURE_NEEDED"
+# The person in whose name the command line acts on a development stack; it has every role there.
+DEVELOPER = "developer"
+
 EXIT_CHECK_FAILED = 1
 EXIT_REFUSED = 2
 EXIT_UNREACHABLE = 3
 EXIT_ROWS_REFUSED = 4
+_YUAN = re.compile(r"\d{1,13}(\.\d{1,2})?", re.ASCII)
 _HANDSHAKE = re.compile("handshake|CERTIFICATE_VERIFY|SSL_ERROR", re.IGNORECASE)
 
 
@@ -68,14 +76,16 @@ class Connection:
     @asynccontextmanager
     async def channels(self, *roles: str, platform: str = "") -> AsyncIterator[Channels]:
         """Channels to all services with the token, or in development with one of these roles."""
-        if self.token:
-            source: Callable[[], str] = self._token
-        else:
-            source = self.issuer().source(_user(), roles, platform)
         try:
             credentials = self.tls.credentials()
         except TlsWrong as wrong:
             raise Refused(f"{wrong}; see --tls-authority, --tls-certificate, --tls-key.") from wrong
+        if self.token:
+            source: Callable[[], str] = self._token
+        else:
+            file = self.tls.certificate
+            certificate = thumbprint(file.read_bytes()) if file is not None else b""
+            source = self.issuer().source(DEVELOPER, roles, platform, certificate=certificate)
         channels = Channels(self.addresses, source, credentials)
         try:
             yield channels
@@ -94,7 +104,11 @@ class ErrorReportingGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except grpc.RpcError as error:
-            _end(_handshake_problem(error) or problem_of(error))
+            problem = _handshake_problem(error) or problem_of(error)
+            if problem.reason == SECOND_SIGNATURE_NEEDED:
+                _wait_for_signature(problem)
+            else:
+                _end(problem)
         except RemoteProblem as problem:
             _end(problem)
         except Problem as problem:
@@ -139,14 +153,27 @@ def day_of(text: str) -> date:
     return day
 
 
+def fen_of(text: str) -> Fen:
+    """The amount in an argument, in yuan with at most two decimals. Raises Refused."""
+    if not _YUAN.fullmatch(text):
+        raise Refused(f"{text} is not an amount; write it in yuan, such as 1234.56.")
+    return Fen.of_yuan(text)
+
+
 def sentence_of(problem: RemoteProblem | Problem) -> str:
     """A refusal in the user's language: Chinese if the locale is, else English."""
-    return problem.sentence_zh if _is_chinese() else problem.sentence
+    return problem.sentence_zh if is_chinese() else problem.sentence
 
 
 def _end(problem: RemoteProblem) -> None:
     code = EXIT_UNREACHABLE if problem.is_unreachable else EXIT_REFUSED
     _exit(sentence_of(problem), code)
+
+
+def _wait_for_signature(problem: RemoteProblem) -> None:
+    """What was asked is stored; that another person has to sign it is no failure."""
+    typer.echo(sentence_of(problem))
+    typer.echo(f"  oip acts show {problem.metadata['pending_act']}")
 
 
 def _handshake_problem(error: grpc.RpcError) -> RemoteProblem | None:
@@ -171,10 +198,7 @@ def _exit(sentence: str, code: int) -> None:
     raise typer.Exit(code)
 
 
-def _is_chinese() -> bool:
+def is_chinese() -> bool:
+    """Whether the user's locale is Chinese."""
     language = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
     return (language or "").startswith("zh")
-
-
-def _user() -> str:
-    return f"oip-{os.environ.get('USER') or os.getuid()}"

@@ -13,9 +13,14 @@ from rich.table import Table
 from services.cli.connection import Connection, connection_of, run
 from services.cli.operations import require_service, services_named, stub_of
 from services.cli.output import new_wide_console
-from services.runtime.rpc.wire import moment_from_wire
+from services.runtime.rpc.wire import enum_number, moment_from_wire
 
 app = typer.Typer(no_args_is_help=True, help="Events that a service could not handle (死信).")
+
+DISMISSAL_CODES = {
+    name.lower().replace("_", "-"): number
+    for name, number in operations_pb2.DismissalCode.items()[1:]
+}
 
 Service = Annotated[str, typer.Option(help="One service; default: all.")]
 
@@ -40,7 +45,7 @@ def list_letters(
             letter.event.subject,
             letter.error,
             f"{moment_from_wire(letter.create_time, 'create_time'):%Y-%m-%d %H:%M:%SZ}",
-            letter.dismissal or ("yes" if letter.HasField("resolve_time") else "no"),
+            _resolution(letter),
         )
     new_wide_console().print(table)
 
@@ -70,20 +75,26 @@ def retry(
 
 
 @app.command()
-def dismiss(
+def dismiss(  # noqa: PLR0917 - typer calls it by name
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="deadLetters/{producer}-{epoch}-{number}")],
     service: Annotated[str, typer.Option(help="Service that could not handle the event.")],
+    code: Annotated[str, typer.Option(help=f"One of {', '.join(DISMISSAL_CODES)}.")],
     reason: Annotated[str, typer.Option(help="Why its effect is not needed.")],
     request_id: Annotated[
         str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")
     ] = "",
 ) -> None:
-    """Dismiss a dead letter that no retry can handle; it stays without effect, with the reason."""
+    """Dismiss a dead letter that no retry can handle; it stays without effect, with why."""
     connection = connection_of(context)
     require_service(connection, service)
+    if code not in DISMISSAL_CODES:
+        raise typer.BadParameter(f"choose one of {', '.join(DISMISSAL_CODES)}")
     request = operations_pb2.DismissDeadLetterRequest(
-        name=name, reason=reason, request_id=request_id or f"dismiss-{uuid.uuid4().hex}"
+        name=name,
+        code=enum_number(DISMISSAL_CODES[code]),
+        reason=reason,
+        request_id=request_id or f"dismiss-{uuid.uuid4().hex}",
     )
 
     async def call() -> operations_pb2.DeadLetter:
@@ -91,7 +102,14 @@ def dismiss(
             return await stub_of(channels, service).DismissDeadLetter(request)
 
     letter = run(call)
-    typer.echo(f"{letter.name} is dismissed: {letter.dismissal}")
+    typer.echo(f"{letter.name} is dismissed: {_resolution(letter)}")
+
+
+def _resolution(letter: operations_pb2.DeadLetter) -> str:
+    if letter.dismissal_code:
+        code = operations_pb2.DismissalCode.Name(letter.dismissal_code)
+        return f"{code.lower().replace('_', '-')}: {letter.dismissal}"
+    return "yes" if letter.HasField("resolve_time") else "no"
 
 
 async def _all_letters(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
@@ -38,6 +38,16 @@ app.command()(explain)
 ROOT = Path(services.__file__).resolve().parent
 AREAS = ROOT / "kernel" / "parameters" / "pooling_areas.toml"
 DEFAULT_FOLDER = "the parameters of this installation"
+
+Folder: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--dir", metavar="DIR", help="Folder with parameter files.", show_default=DEFAULT_FOLDER
+    ),
+]
+DayOfEvent: TypeAlias = Annotated[
+    str, typer.Option(metavar="DAY", help="Day of the event, for example 2025-07-01.")
+]
 
 
 @app.command()
@@ -74,54 +84,60 @@ def show(
             help="For example disability_grant_months; benefits/… if two services have the name."
         ),
     ],
-    on: Annotated[
-        str, typer.Option(metavar="DAY", help="Day of the event, for example 2025-07-01.")
-    ],
+    on: DayOfEvent,
     where: Annotated[
         str, typer.Option("--in", metavar="PLACE", help="CN, a division code, or CODE@division.")
     ] = "CN",
     known: Annotated[
         str, typer.Option(metavar="DAY", help="As published by this day; default: all.")
     ] = "",
-    folder: Annotated[
-        Path,
-        typer.Option(
-            "--dir",
-            metavar="DIR",
-            help="Folder with parameter files.",
-            show_default=DEFAULT_FOLDER,
-        ),
-    ] = ROOT,
+    folder: Folder = ROOT,
 ) -> None:
     """Show the value in force on a day in a place, with its source and validity."""
     day, known_by = day_of(on), day_of(known) if known else None
     paths = list(_files_of(name, folder))
     if not paths:
         raise Refused(f"There is no parameter {name}; `oip law names` lists them all.")
-    if problem := unknown_place(where, Places.of(folder, AREAS)):
-        raise Refused(f"{problem[0].upper()}{problem[1:]}.")
+    _require_known(where, folder)
     console = Console(soft_wrap=True, highlight=False)
     for path in paths:
         parameter = _load(path)
         try:
             value = parameter.on(day, where, known_by)
         except ParameterNotFound as error:
-            raise Refused(f"The parameter {error}.") from None
+            raise Refused(f"The parameter {error}") from None
         console.print(f"{path.parent.parent.name}/{parameter.name}", style="bold")
         console.print(_table(parameter, value, day, where))
 
 
 @app.command()
+def missing(
+    on: DayOfEvent,
+    where: Annotated[
+        str, typer.Option("--in", metavar="PLACE", help="A division code, for example 130000.")
+    ],
+    folder: Folder = ROOT,
+) -> None:
+    """Name the parameters that have no value, and those for which a wider one stands in."""
+    day = day_of(on)
+    _require_known(where, folder)
+    absent = 0
+    for path in parameter_files(folder):
+        name = f"{path.parent.parent.name}/{path.stem}"
+        try:
+            value = _load(path).on(day, where)
+        except ParameterNotFound:
+            absent += 1
+            typer.echo(f"{name}: no value in force on {day} in {where}.")
+            continue
+        if value.stands_in:
+            typer.echo(f"{name}: the value of {value.jurisdiction} stands in, provisionally.")
+    typer.echo(f"{absent} parameters have no value on {day} in {where}.")
+
+
+@app.command()
 def names(
-    folder: Annotated[
-        Path,
-        typer.Option(
-            "--dir",
-            metavar="DIR",
-            help="Folder with parameter files.",
-            show_default=DEFAULT_FOLDER,
-        ),
-    ] = ROOT,
+    folder: Folder = ROOT,
 ) -> None:
     """List the parameters with their units."""
     table = Table("parameter", "unit", "values", box=None)
@@ -139,6 +155,8 @@ def _table(parameter: Parameter, value: Value, day: date, where: str) -> Table:
     table.add_row("unit", parameter.unit)
     table.add_row("in force", f"{value.since} to {_end(parameter, value, day, where)}")
     table.add_row("valid in", value.jurisdiction)
+    if value.stands_in:
+        table.add_row("stands in", f"provisionally, until the value of {where} is published")
     table.add_row("published", str(value.published))
     table.add_row("tag", value.tag.value)
     table.add_row("source", value.source)
@@ -180,3 +198,9 @@ def _load(path: Path) -> Parameter:
         return load(path)
     except ParameterFileFaulty as error:
         raise Refused(str(error.faults[0])) from None
+
+
+def _require_known(where: str, folder: Path) -> None:
+    """Raise Refused for a place that no parameter can be about."""
+    if problem := unknown_place(where, Places.of(folder, AREAS)):
+        raise Refused(f"{problem[0].upper()}{problem[1:]}.")

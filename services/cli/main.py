@@ -8,17 +8,32 @@ from typing import Annotated
 import typer
 
 from services.cli import (
+    acts,
     alarms,
+    appraisals,
     archive,
+    claims,
+    conclusions,
     dead_letters,
+    disbursements,
     evidence,
+    expenses,
     heads,
+    items,
+    keys,
     law,
+    lives,
     orders,
+    receipts,
+    restore,
     settlement,
+    specialists,
+    staff,
     totals,
 )
 from services.cli.connection import Connection, ErrorReportingGroup
+from services.cli.delivery import delivery
+from services.cli.health import health
 from services.cli.statement import statement
 from services.cli.tls import Tls
 from services.cli.token import token
@@ -35,6 +50,8 @@ app = typer.Typer(
 )
 app.command()(token)
 app.command()(verify)
+app.command()(delivery)
+app.command()(health)
 app.command()(statement)
 evidence.app.command("prove")(archive.prove)
 evidence.app.command("checkpoints")(heads.checkpoints)
@@ -43,12 +60,30 @@ evidence.app.command("key")(heads.key)
 orders.app.command("archive")(archive.archive)
 orders.app.command("declare")(totals.declare)
 orders.app.command("verify-archive")(archive.verify_archive)
+appraisals.app.command("show")(conclusions.show)
+appraisals.app.command("opinion")(conclusions.opinion)
+appraisals.app.command("conclude")(conclusions.conclude)
+appraisals.app.command("serve")(conclusions.serve)
+appraisals.app.command("correct")(conclusions.correct)
+appraisals.app.command("revoke")(conclusions.revoke)
+app.add_typer(acts.app, name="acts")
 app.add_typer(alarms.app, name="alarms")
+app.add_typer(appraisals.app, name="appraisals")
+app.add_typer(restore.app, name="restore")
+app.add_typer(claims.app, name="claims")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(disbursements.app, name="disbursements")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(expenses.app, name="expenses")
+app.add_typer(items.app, name="items")
+app.add_typer(keys.app, name="keys")
 app.add_typer(law.app, name="law")
+app.add_typer(lives.app, name="lives")
 app.add_typer(orders.app, name="orders")
+app.add_typer(receipts.app, name="receipts")
 app.add_typer(settlement.app, name="settlement")
+app.add_typer(specialists.app, name="specialists")
+app.add_typer(staff.app, name="staff")
 
 
 @app.callback()

@@ -52,8 +52,8 @@ def show(period: fund_pb2.SettlementPeriod, *, explain: bool = False) -> None:
     if not console.is_terminal:
         console.width = WIDTH_IN_FILES
     console.print(table_of(period))
-    for obstacle, obstacle_zh in zip(period.obstacles, period.obstacles_zh, strict=True):
-        console.print(f"[yellow]Obstacle:[/] {obstacle}\n  {obstacle_zh}")
+    for obstacle in period.obstacles:
+        console.print(f"[yellow]Obstacle:[/] {obstacle.text}\n  {obstacle.text_zh}")
     if explain:
         for finding in period.findings:
             console.print(f"{finding.text}\n{finding.text_zh}\n  {finding.arithmetic}")

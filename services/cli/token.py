@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.connection import Refused, connection_of
+from services.cli.connection import DEVELOPER, Refused, connection_of
 from services.kernel.identifiers import is_credit_code
 from services.runtime.rpc.access import role_names
 
@@ -18,7 +18,7 @@ def token(
     platform: Annotated[
         str, typer.Option(help="Credit code of the platform (统一社会信用代码).")
     ] = "",
-    subject: Annotated[str, typer.Option(help="Person that the token identifies.")] = "developer",
+    subject: Annotated[str, typer.Option(help="Account that the token names.")] = DEVELOPER,
     minutes: Annotated[int, typer.Option(min=1, max=720, help="Minutes until it expires.")] = 60,
 ) -> None:
     """Print a token for calls to the development stack."""

@@ -21,36 +21,32 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.__main__ import all_services
+from services.__main__ import all_services, register_members
 from services.cli.connection import EXIT_CHECK_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE
 from services.client.channels import RemoteProblem, problem_of
 from services.demo import cases, injuries, intake, money
 from services.demo.actors import Actors, Calendar
 from services.demo.cases import TooFewCasesError
 from services.demo.scenario import Scenario, ScenarioError, fictional, from_file
+from services.demo.staff import first_members
 from services.demo.statement import print_statement
 from services.demo.summary import summarise
 from services.demo.verification import VerificationFailedError, verify
 from services.kernel.problems import Problem
 from services.runtime.base import log as logs
 from services.runtime.base.clock import SetClock
+from services.runtime.base.refusals import StartRefusedError
 from services.runtime.base.settings import Settings
-from services.runtime.embedded import CannotStartError, StateInUseError
-from services.runtime.events.jetstream import NotSyncedError
 from services.runtime.service.stack import Stack, stack
-from services.runtime.storage.database import NotDurableError
 
 DELIVERY_SECONDS = 300.0
 SEED = 20250701
 
 # Errors that end the simulation with one sentence that says what to do.
 REFUSALS = (
-    CannotStartError,
-    NotDurableError,
-    NotSyncedError,
     Problem,
     ScenarioError,
-    StateInUseError,
+    StartRefusedError,
     TooFewCasesError,
 )
 
@@ -109,6 +105,9 @@ async def _month(
     async def delivered() -> None:
         await running.wait_until_delivered(DELIVERY_SECONDS)
 
+    async with stages.stage("staff") as done:
+        await register_members(running, first_members(scenario))
+        await delivered()
     async with stages.stage("platforms", len(scenario.companies)) as done:
         await intake.register_platforms(actors, scenario, done)
     async with stages.stage("workers", sum(map(len, scenario.workers.values()))) as done:

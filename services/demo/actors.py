@@ -8,8 +8,11 @@ from datetime import datetime
 from typing import TypeVar
 
 import grpc
+from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
-from services.client.channels import Channels
+from services.client.channels import Channels, RemoteProblem
+from services.demo.second_persons import SigningChannels
+from services.demo.staff import platform_account
 from services.kernel.periods import SHANGHAI, Month
 from services.runtime.base.clock import SetClock
 from services.runtime.rpc.tokens import Issuer
@@ -46,7 +49,7 @@ class Actors:
         self.clock = clock
         self._scenario = scenario
         self.calendar = calendar
-        self._open: dict[tuple[str, str, str], Channels] = {}
+        self._open: dict[tuple[str, str, str, str], Channels] = {}
 
     def at(
         self,
@@ -56,18 +59,31 @@ class Actors:
         *,
         person: str = "",
         platform: str = "",
+        worker: str = "",
     ) -> Stub:
-        """A stub of a service, called by a person with this role."""
-        subject = person or f"{role}-1"
-        key = (subject, role, platform)
+        """A stub of a service, called by a person with this role; an agent acts for `worker`."""
+        subject = person or (platform_account(platform) if platform else f"{role}-1")
+        key = (subject, role, platform, worker)
         if key not in self._open:
-            token = self._issuer.source(subject, [role], platform)
-            self._open[key] = Channels(self._addresses, token)
+            token = self._issuer.source(subject, [role], platform, person=worker)
+            self._open[key] = SigningChannels(self._addresses, token, self._sign)
         return self._open[key].stub(stub, service)
 
     def request_id(self, *parts: object) -> str:
         """The id of a step: the same in every run of the scenario."""
         return "-".join((self._scenario, *map(str, parts)))
+
+    async def _sign(self, service: str, problem: RemoteProblem) -> bool:
+        """Let a second person with the role that signs read the act and sign it."""
+        role = problem.metadata["roles"].split(", ")[0]
+        stub = self.at(operations_pb2_grpc.OperationsServiceStub, service, role, person=f"{role}-2")
+        name = problem.metadata["pending_act"]
+        act = await stub.GetPendingAct(operations_pb2.GetPendingActRequest(name=name))
+        request = operations_pb2.SignActRequest(
+            request_id=self.request_id("sign", name), name=name, hash=act.hash
+        )
+        await stub.SignAct(request)
+        return True
 
     def set_clock(self, moment: datetime) -> None:
         """Set the clock of all services."""

@@ -1,7 +1,8 @@
 """The accidents of the month: their moments and their outcomes.
 
 They are chosen from the orders by time alone, so that the fictional province and real records
-yield the same nine cases: within an order, between two, before the first, within two at once.
+yield the same cases: within an order, between two, before the first, within two at once, and two
+accidents of one worker within a day.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from datetime import date, datetime, timedelta
 LONG_ENOUGH = timedelta(minutes=6)
 APART = timedelta(minutes=8)
 TOGETHER = timedelta(minutes=1)
+# Two accidents of one worker: far enough from each other not to be one, near enough to be asked.
+SECOND_AFTER = timedelta(hours=1)
+SECOND_WITHIN = timedelta(hours=20)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class Accident:
     drunk: bool = False
     fatal: bool = False
     treatment_fen: int = 0
+    # A rest between two orders with the app closed, as the enquiry finds.
+    app_closed: bool = False
+    # The platform files too, and reports another time of it.
+    filed_by_platform: bool = False
 
 
 class TooFewCasesError(ValueError):
@@ -51,7 +59,7 @@ class TooFewCasesError(ValueError):
 
 
 def choose(trips: Iterable[Trip], last_day: date) -> list[Accident]:
-    """Nine accidents of nine workers, until a day; raises TooFewCasesError."""
+    """Eleven accidents of ten workers, until a day; raises TooFewCasesError."""
     days = _by_worker(trips, last_day)
     taken: set[str] = set()
     return [
@@ -64,13 +72,21 @@ def choose(trips: Iterable[Trip], last_day: date) -> list[Accident]:
             days,
             taken,
             "grade 3 with care",
-            impairment="LA0301",
+            impairment="3.3",
             care_items=2,
             treatment_fen=12_480_350,
         ),
-        _within(days, taken, "grade 5", impairment="LA0501", treatment_fen=8_120_000),
-        _within(days, taken, "grade 9", impairment="LA0901", treatment_fen=2_310_075),
+        _within(
+            days,
+            taken,
+            "grade 5",
+            impairment="5.21",
+            treatment_fen=8_120_000,
+            filed_by_platform=True,
+        ),
+        _within(days, taken, "grade 9", impairment="9.23", treatment_fen=2_310_075),
         _within(days, taken, "healed", treatment_fen=86_400),
+        *_two_of_one_worker(days, taken),
     ]
 
 
@@ -104,7 +120,7 @@ def _between(days: dict[str, list[Trip]], taken: set[str]) -> Accident:
             gap = trip.accept_time - latest
             if worker not in taken and APART <= gap <= timedelta(hours=3):
                 taken.add(worker)
-                return Accident(title, trip, _whole(latest + gap / 2))
+                return Accident(title, trip, _whole(latest + gap / 2), app_closed=True)
             latest = max(latest, trip.end_time)
     raise TooFewCasesError(title)
 
@@ -128,6 +144,7 @@ def _within(
     drunk: bool = False,
     fatal: bool = False,
     treatment_fen: int = 0,
+    filed_by_platform: bool = False,
 ) -> Accident:
     for worker, trips in days.items():
         trip = trips[0]
@@ -135,9 +152,37 @@ def _within(
         if worker in taken or not alone or trip.end_time - trip.accept_time < LONG_ENOUGH:
             continue
         taken.add(worker)
-        moment = _whole(trip.accept_time + (trip.end_time - trip.accept_time) / 2)
-        return Accident(title, trip, moment, impairment, care_items, drunk, fatal, treatment_fen)
+        moment = _middle(trip)
+        return Accident(
+            title,
+            trip,
+            moment,
+            impairment,
+            care_items,
+            drunk,
+            fatal,
+            treatment_fen,
+            filed_by_platform=filed_by_platform,
+        )
     raise TooFewCasesError(title)
+
+
+def _two_of_one_worker(days: dict[str, list[Trip]], taken: set[str]) -> tuple[Accident, Accident]:
+    title = "second accident within a day"
+    for worker, trips in days.items():
+        for first, second in itertools.pairwise(trips):
+            apart = second.accept_time - first.end_time
+            if worker not in taken and SECOND_AFTER <= apart <= SECOND_WITHIN:
+                taken.add(worker)
+                return (
+                    Accident("first of two accidents", first, _middle(first), treatment_fen=45_000),
+                    Accident(title, second, _middle(second), treatment_fen=62_500),
+                )
+    raise TooFewCasesError(title)
+
+
+def _middle(trip: Trip) -> datetime:
+    return _whole(trip.accept_time + (trip.end_time - trip.accept_time) / 2)
 
 
 def _whole(moment: datetime) -> datetime:

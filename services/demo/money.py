@@ -20,6 +20,8 @@ Progress = Callable[[], None]
 PAYMENT_RUNS = ((0, 31, 16), (1, 15, 9))
 SETTLED = (28, 9)
 DAYS_LATE = 10
+# Of the collector, in the fictional province.
+RECEIVING_ACCOUNT = "6222000100010001"
 
 
 async def assess_premiums(actors: Actors, months: list[Month], done: Progress) -> None:
@@ -71,6 +73,7 @@ async def _receive(
                 receipt_date=date_to_wire(paid),
                 amount_fen=owed,
                 bank_reference=actors.request_id("bank", bill.replace("/", "-")),
+                receiving_account=RECEIVING_ACCOUNT,
             )
         )
 

@@ -22,6 +22,8 @@ MONTH = Month(2025, 7)
 PLACES = ("440106", "440105", "440112", "440604", "440606", "441900", "442000")
 PLACE_WEIGHTS = (25, 15, 10, 14, 8, 18, 10)
 TWO_PLATFORMS_EVERY = 20
+# Shorter than any order.
+HANDED_OVER_AFTER = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,10 @@ def orders(workers: list[Person], count: int, seed: int) -> Iterator[Order]:
     """
     rng = random.Random(f"orders {seed}")
     order_count = 0
+    numbers = [
+        [worker.worker_number for worker in workers if company in worker.companies]
+        for company in range(len(COMPANIES))
+    ]
     shifts = _shifts(workers, rng)
     while order_count < count:
         worker, start = next(shifts)
@@ -123,7 +129,8 @@ def orders(workers: list[Person], count: int, seed: int) -> Iterator[Order]:
             if order_count == count:
                 return
             number = f"{COMPANIES[company].credit_code[-4:]}{order_count:09d}"
-            yield from _as_sent(replace(order, order_no=number), rng)
+            another = numbers[company][order_count % len(numbers[company])]
+            yield from _as_sent(replace(order, order_no=number), another, rng)
             order_count += 1
 
 
@@ -151,8 +158,11 @@ def _shift(worker: Person, company: int, start: datetime, rng: random.Random) ->
         moment = max(end + timedelta(minutes=gap), moment + timedelta(minutes=1))
 
 
-def _as_sent(order: Order, rng: random.Random) -> Iterator[Order]:
-    """The order as its platform sends it: usually once, sometimes in revisions or with faults."""
+def _as_sent(order: Order, another: str, rng: random.Random) -> Iterator[Order]:
+    """The order as its platform sends it: usually once, sometimes in revisions or with faults.
+
+    `another` is the number of a worker to whom the order may be handed over.
+    """
     assert order.end_time is not None
     day = civil_day(order.end_time)
     sent = replace(order, send_date=day)
@@ -181,6 +191,10 @@ def _as_sent(order: Order, rng: random.Random) -> Iterator[Order]:
         )
     elif dice < 0.024:  # reaches the agency only after July has been assessed
         yield replace(sent, send_date=date(2025, 8, 27))
+    elif dice < 0.026 and another != order.worker_number:  # handed to another worker
+        yield replace(sent, state=ACCEPTED, end_time=None, send_date=civil_day(order.accept_time))
+        handed_over = order.accept_time + HANDED_OVER_AFTER
+        yield replace(sent, revision=2, worker_number=another, accept_time=handed_over)
     else:
         yield replace(sent, plain=True)
     if rng.random() < 0.002:

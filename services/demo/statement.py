@@ -16,6 +16,7 @@ def print_statement(console: Console, figures: dict[str, Any]) -> None:
     console.print(_premiums(figures["premium_lines"]))
     console.print(_claims(figures))
     console.print(_awards(figures["awards"]))
+    console.print(_signatures(figures["signatures"]))
     console.print(_settlement(figures["settlement"]))
     payments, ledger = figures["payments"], figures["ledger"]
     console.print(
@@ -23,6 +24,13 @@ def print_statement(console: Console, figures: dict[str, Any]) -> None:
         f"{ledger['transactions']} ledger transactions with {ledger['postings']} postings "
         f"sum to {ledger['sum_fen']} fen."
     )
+
+
+def _signatures(signatures: list[dict[str, Any]]) -> Table:
+    table = Table("act", "made by", "signed by", "times", title="Acts of two persons")
+    for row in signatures:
+        table.add_row(row["act"], row["maker"], row["signer"], str(row["count"]))
+    return table
 
 
 def _orders(orders: dict[str, Any]) -> Table:
@@ -95,7 +103,6 @@ def _settlement(settlement: dict[str, Any]) -> Table:
     names = ("income_fen", "spending_fen", "equalisation_fen", "closing_fen")
     table = Table("pooling area", *(name.removesuffix("_fen") for name in names))
     table.title = f"Settlement of {settlement['month']}, in yuan"
-    table.caption = f"hash {settlement['hash']}"
     for column in table.columns[1:]:
         column.justify = "right"
     for pool in settlement["pools"]:

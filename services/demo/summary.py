@@ -10,8 +10,10 @@ from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
 from oip.claims.v1 import claims_pb2, claims_pb2_grpc
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 from oip.grading.v1 import grading_pb2, grading_pb2_grpc
+from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
+from oip.staff.v1 import staff_pb2, staff_pb2_grpc
 from oip.type.v1 import type_pb2
 
 from services.demo.actors import Actors
@@ -19,6 +21,14 @@ from services.kernel.periods import Month
 from services.runtime.rpc.wire import enum_number, moment_from_wire, month_from_wire, month_to_wire
 
 PAGE = 1000
+# Who signs in each service.
+SIGNERS = {
+    "premiums": "fund_approver",
+    "claims": "adjudicator",
+    "grading": "appraiser",
+    "benefits": "fund_approver",
+    "fund": "fund_approver",
+}
 
 
 async def pages(call: Callable[[Any], Any], request: Any, rows: str) -> list[Any]:
@@ -53,7 +63,26 @@ async def summarise(
         "payments": await _payments(actors),
         "ledger": await _ledger(actors),
         "settlement": await _settlement(actors, month) if month else {},
+        "signatures": await _signatures(actors),
     }
+
+
+async def _signatures(actors: Actors) -> list[dict[str, Any]]:
+    """How often each act was made by one person and signed by another, by their names."""
+    register = actors.at(staff_pb2_grpc.StaffServiceStub, "staff", "administrator")
+    request = staff_pb2.ListStaffMembersRequest()
+    members = await pages(register.ListStaffMembers, request, "staff_members")
+    names = {member.name: member.display_name for member in members}
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for service, role in SIGNERS.items():
+        stub = actors.at(operations_pb2_grpc.OperationsServiceStub, service, role)
+        acts = operations_pb2.ListPendingActsRequest(include_ended=True)
+        for act in await pages(stub.ListPendingActs, acts, "pending_acts"):
+            counts[act.title, names[act.maker_member], names.get(act.signer_member, "")] += 1
+    return [
+        {"act": title, "maker": maker, "signer": signer, "count": count}
+        for (title, maker, signer), count in sorted(counts.items())
+    ]
 
 
 async def order_counts(
@@ -200,5 +229,4 @@ async def _settlement(actors: Actors, month: Month) -> dict[str, Any]:
             }
             for pool in period.pools
         ],
-        "hash": period.hash.hex(),
     }

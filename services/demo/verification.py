@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from services.cli.verify import check_all, failures, table_of
+from services.cli.verify import check_all, table_of
 from services.runtime.service.stack import Stack
 
 
@@ -16,12 +16,12 @@ async def verify(running: Stack, console: Console) -> None:
     """Recompute all invariants; prints a table and raises VerificationFailedError if one fails."""
     channels = running.channels("demo", "administrator")
     try:
-        checks, undelivered = await check_all(channels, list(running.addresses))
+        verification = await check_all(channels, list(running.addresses))
     finally:
         await channels.close()
-    failed = failures(checks, undelivered)
+    failed = verification.failed_count
     if failed:
-        console.print(table_of(checks, undelivered))
+        console.print(table_of(verification))
         raise VerificationFailedError(f"{failed} of the invariants do not hold; see the table.")
-    count = sum(map(len, checks.values())) + 1
-    console.print(f"All {count} invariants of {len(checks)} services hold.")
+    count, services = len(verification.rows), len(verification.of_services)
+    console.print(f"All {count} invariants of {services} services hold.")

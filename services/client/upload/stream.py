@@ -14,13 +14,14 @@ from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 
 from services.client.upload.batches import Batch
 from services.orderlog.columns import BatchTooLarge
-from services.runtime.rpc.client import RemoteProblem
+from services.runtime.rpc.client import RemoteProblem, problem_of
 
 # Batches in memory without an answer: twice as many as the service handles at once per stream.
 WINDOW = 6
 STREAM_SECONDS = 3600
 TRIES_MAX = 8
 FIRST_WAIT_SECONDS = 0.3
+RETRY_SECONDS_MAX = 60
 # Worth another try: the batch was not stored, or its fate is unknown.
 _RETRIED = frozenset(
     {
@@ -65,7 +66,7 @@ async def send_batches(
             tries += 1
             if not _is_transient(error) or tries >= TRIES_MAX:
                 raise
-            await asyncio.sleep(min(5.0, FIRST_WAIT_SECONDS * 2**tries))
+            await asyncio.sleep(max(min(5.0, FIRST_WAIT_SECONDS * 2**tries), _asked_wait(error)))
 
 
 async def upload_orders(
@@ -173,6 +174,13 @@ def _is_transient(error: grpc.aio.AioRpcError | RemoteProblem) -> bool:
         # A batch that is too large has the code of overload, but stays too large.
         return error.code in _RETRIED and error.reason != BatchTooLarge.reason
     return error.code() in _RETRIED
+
+
+def _asked_wait(error: grpc.aio.AioRpcError | RemoteProblem) -> float:
+    """The seconds after which the service says to try again, at most a minute; 0 if it does not."""
+    problem = error if isinstance(error, RemoteProblem) else problem_of(error)
+    seconds = problem.metadata.get("retry_seconds", "")
+    return min(float(RETRY_SECONDS_MAX), float(seconds)) if seconds.isdecimal() else 0.0
 
 
 def problem_of_batch(status: status_pb2.Status) -> RemoteProblem:

@@ -1,0 +1,101 @@
+"""`oip keys`: the keys that wrap data keys; add one, and wrap all data keys with it."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from oip.operations.v1 import operations_pb2
+from rich.progress import Progress
+from rich.table import Table
+
+from services.cli.connection import Connection, Refused, connection_of, run
+from services.cli.operations import services_named, stub_of
+from services.cli.output import new_console, new_wide_console, progress_bars
+from services.runtime.base.settings import Settings
+from services.runtime.storage.key_file import KeyFileError, add_key
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Keys of the data at rest (静态数据加密密钥).",
+)
+
+
+@app.command()
+def new(
+    key_file: Annotated[
+        Path | None, typer.Option(help="The key file; by default that of the settings.")
+    ] = None,
+) -> None:
+    """Add a wrapping key to a key file on this machine. It becomes the newest."""
+    path = key_file or Settings().keys_path
+    try:
+        key_id = add_key(path)
+    except (KeyFileError, ValueError, KeyError) as error:
+        raise Refused(str(error)) from error
+    typer.echo(
+        f"{path} has the new key {key_id}. Give the file to every replica, then run"
+        f" `oip keys rotate --key {key_id}`."
+    )
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    service: Annotated[str, typer.Option(help="Only those of this service.")] = "",
+) -> None:
+    """Show how many data keys each wrapping key wraps, the newest wrapping key last."""
+    connection = connection_of(context)
+    names = services_named(connection, service)
+    table = Table("service", "wrapping key", "data keys", "in the key file")
+    for name, keys in run(lambda: _all_keys(connection, names)):
+        for row in keys.wrapped:
+            found = "yes" if row.in_key_file else "NO"
+            table.add_row(name, row.wrapping_key, f"{row.data_key_count:,}", found)
+    new_wide_console().print(table)
+
+
+@app.command()
+def rotate(
+    context: typer.Context,
+    key: Annotated[str, typer.Option(help="The newest key, as `oip keys new` printed it.")],
+    service: Annotated[str, typer.Option(help="Only data keys of this service.")] = "",
+) -> None:
+    """Wrap all data keys with the newest key. Data, hashes and signatures do not change.
+
+    An interrupted rotation goes on with the same command.
+    """
+    connection = connection_of(context)
+    names = services_named(connection, service)
+
+    async def call(bars: Progress) -> None:
+        async with connection.channels("administrator") as channels:
+            for name in names:
+                stub, bar, done = stub_of(channels, name), bars.add_task(name, total=None), 0
+                remaining_count = 1
+                while remaining_count:
+                    answer = await stub.RewrapDataKeys(
+                        operations_pb2.RewrapDataKeysRequest(
+                            request_id=f"rewrap-{uuid.uuid4().hex}", wrapping_key=key
+                        )
+                    )
+                    remaining_count = answer.remaining_count
+                    done += answer.rewrapped_count
+                    bars.update(bar, completed=done, total=done + remaining_count)
+
+    with progress_bars(new_console()) as bars:
+        run(lambda: call(bars))
+    typer.echo(
+        f"{key} wraps all data keys. Once `oip keys show` has no row with another key,"
+        " the older keys can be taken out of the key file."
+    )
+
+
+async def _all_keys(
+    connection: Connection, names: list[str]
+) -> list[tuple[str, operations_pb2.DataKeys]]:
+    async with connection.channels("administrator") as channels:
+        request = operations_pb2.GetDataKeysRequest()
+        return [(name, await stub_of(channels, name).GetDataKeys(request)) for name in names]
