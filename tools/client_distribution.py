@@ -25,7 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ROOT / "protos" / "gen"
 NAME = "oip_client"
 # The parts of the tree that the client may import; any other import is a mistake.
-ALLOWED = ("services.client", "services.kernel", "services.orderlog", "services.runtime.rpc")
+ALLOWED = (
+    "services.client",
+    "services.kernel",
+    "services.orderlog",
+    "services.runtime.rpc",
+    "services.kernel.scope",
+)
+PACKAGES = ("services.runtime", "services.runtime.storage")
 # The distribution of each import name. The generated code adds the lower bounds of two of them.
 DISTRIBUTIONS = {
     "cryptography": "cryptography",
@@ -78,7 +85,7 @@ def modules() -> dict[str, Path]:
             continue
         is_package = path.name == "__init__.py"
         if module.startswith("services.") and not (
-            module.startswith(ALLOWED) or (is_package and module == "services.runtime")
+            module.startswith(ALLOWED) or (is_package and module in PACKAGES)
         ):
             sys.exit(f"{module} is part of the server; oip-client cannot import it.")
         collected[module] = path

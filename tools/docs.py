@@ -15,12 +15,18 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, is_dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import services
 from services.__main__ import all_services
-from services.kernel.law import Provision
+from services.cli.audit_heads import CODE as HEADS_CODE
+from services.cli.audit_heads import HEADS_FILE
+from services.cli.audit_heads import TEXT as HEADS_TEXT
+from services.cli.cross_checks import CROSS_CHECKS, MONTHS
+from services.cli.verify import DELIVERED_TEXT
+from services.kernel.law import DatedProvision, Provision
 from services.kernel.parameter_check import parameter_files
 from services.kernel.parameters import load
 from services.kernel.problems import Problem
@@ -59,6 +65,8 @@ def provisions_in(value: Any) -> Iterator[Provision]:
     """The provisions that a module's constant holds."""
     if isinstance(value, Provision):
         yield value
+    elif isinstance(value, DatedProvision):
+        yield from value.texts
     elif isinstance(value, dict):
         for item in value.values():
             yield from provisions_in(item)
@@ -133,14 +141,15 @@ def law_page() -> str:
         "",
         "Written by `make docs` from rules, parameters and cases; do not edit it by hand.",
         "",
-        "Each rule leaves a finding that names its provision. A tag says how sure the source is:",
+        "Each rule leaves a finding that names its provision; where a rule has several texts, the",
+        "day of the accident chooses. A tag says how sure the source is:",
         "",
         *(f"- **{tag}**: {meaning}" for tag, meaning in TAGS.items()),
         "",
         f"## Provisions, the rules that apply them, and the cases that show them ({count} cases)",
         "",
-        "| provision | tag | rules | entrance | cases |",
-        "|---|---|---|---|---|",
+        "| provision | holds | tag | rules | entrance | cases |",
+        "|---|---|---|---|---|---|",
     ]
     waiting = tomllib.loads((ROOT / "docs" / "not-wired.toml").read_text(encoding="utf-8"))["rules"]
     for name in sorted(applied):
@@ -150,9 +159,10 @@ def law_page() -> str:
             f"[{Path(path).parent.name}/{Path(path).stem}](../{path}): {len(names)}"
             for path, names in sorted(rule_set.cases.items())
         )
-        tag = rule_set.provision.tag.value
+        provision, entrance = rule_set.provision, _entrance(rule_set, waiting)
         lines.append(
-            f"| {name} | {tag} | {rules} | {_entrance(rule_set, waiting)} | {cases or 'none'} |"
+            f"| {name} | {_holds(provision)} | {provision.tag.value} | {rules} | {entrance} "
+            f"| {cases or 'none'} |"
         )
     lines += ["", "Provisions that a case names and data carry, not code:", ""]
     lines += _carried_by_data(applied)
@@ -160,6 +170,13 @@ def law_page() -> str:
     for path in parameter_files(SOURCES):
         lines += _parameter(path)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _holds(provision: Provision) -> str:
+    """The days and the place in which a provision holds, as its instrument says."""
+    instrument = provision.held_by
+    until = f" to {instrument.until - timedelta(days=1)}" if instrument.until else ""
+    return f"from {instrument.since}{until} in {instrument.jurisdiction}"
 
 
 def _entrance(applied: Applied, waiting: dict[str, str]) -> str:
@@ -181,8 +198,16 @@ def invariants_page() -> str:
         "",
         "Written by `make docs` from the services' `invariants.py`; do not edit it by hand.",
         "",
-        "`oip verify` re-computes each of them from the rows and says what breaks it. It also",
-        "compares the number of events that each service published with what its consumers hold.",
+        "`oip verify` re-computes each of them from the rows and says what breaks it. Then it",
+        "compares services, which no service can do alone: the rows named `all` or by two of them.",
+        f"The figures are those of the last {MONTHS} months. Audit heads are compared with those",
+        f"of the last run, in `{HEADS_FILE}` of the state folder or in the file of `--heads`.",
+        "",
+        "`I6` compares the count and the fingerprint of the current epoch of each producer with",
+        "what every consumer has consumed, and of earlier epochs only that each was consumed to",
+        "its end. The rows of two services compare counts and sums; of confirmed claims, which",
+        "ones they are.",
+        "What an event led to in a consumer is compared by these rows alone.",
         "",
         "| code | service | what must hold |",
         "|---|---|---|",
@@ -191,6 +216,14 @@ def invariants_page() -> str:
         f"| `{invariant.code}` | {name} | {invariant.text} |"
         for name, invariants in groups.items()
         for invariant in invariants
+    ]
+    lines += [
+        f"| `I6` | all | {DELIVERED_TEXT} |",
+        f"| `{HEADS_CODE}` | all | {HEADS_TEXT} |",
+        *(
+            f"| `{each.code}` | {' and '.join(each.services)} | {each.text} |"
+            for each in CROSS_CHECKS
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -207,7 +240,7 @@ def _carried_by_data(applied: dict[str, Applied]) -> list[str]:
         if provision in applied:
             continue
         clause = re.fullmatch(r"(GB/T \S+) 5\b.*", provision)
-        shown = f"{clause[1]} chapter 5, `grading/grading_items`" if clause else provision
+        shown = f"{clause[1]} chapter 5, `grading/grading_standard`" if clause else provision
         named = ", ".join(sorted(sources.get(provision, ())))
         counts[f"{shown} ({named})" if named else shown] += 1
     return [f"- {shown}: {count} cases" for shown, count in sorted(counts.items())]
