@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -16,8 +17,12 @@ from services.runtime.embedded import NatsServer, embedded
 from services.runtime.storage.database import Database
 from tests.support import reach
 from tests.support.databases import Databases
+from tests.support.limits import ROOMY
+from tests.support.nats import NATS_USERS
 
-reach.install()
+# A benchmark measures the rules as they are.
+if not any("tests/benchmarks" in argument for argument in sys.argv):
+    reach.install()
 
 SERVER_FIXTURES = {"stack", "nats_server"}
 
@@ -39,7 +44,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Settings]:
     """Settings with the URLs of both servers, which run for the whole session."""
-    async with embedded(Settings(state_dir=tmp_path_factory.mktemp("state"))) as settings:
+    own = Settings(state_dir=tmp_path_factory.mktemp("state"), limits=ROOMY)
+    async with embedded(own) as settings:
         yield settings
 
 
@@ -66,7 +72,7 @@ async def database(databases: Databases) -> AsyncIterator[OpenDatabase]:
 @pytest.fixture
 async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
     """A nats-server of the test's own."""
-    server = NatsServer(tmp_path / "nats")
+    server = NatsServer(tmp_path / "nats", users=NATS_USERS)
     await server.start()
     yield server
     await server.stop()
@@ -76,3 +82,16 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
 def clock() -> SetClock:
     """A clock that shows 1 July 2025, 09:00 in Shanghai, until it is set."""
     return SetClock(datetime(2025, 7, 1, 1, 0, tzinfo=UTC))
+
+
+async def _until(holds: Callable[[], Any], seconds: float = 15.0) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not await holds():
+        assert loop.time() < end, f"not reached within {seconds} seconds"
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    return _until

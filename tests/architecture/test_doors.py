@@ -27,12 +27,32 @@ REMARKS = ("reason", "note")
 
 # A remark of a request, and where the same words can be read again.
 READ_BACK = {
+    "oip.claims.v1.AnswerFilingRequest.reason": "oip.claims.v1.Filing.Answer.reason",
+    "oip.claims.v1.ContestFilingRequest.reason": "oip.claims.v1.Filing.Contest.reason",
+    # An answer on the filing that was merged.
+    "oip.claims.v1.MergeClaimsRequest.reason": "oip.claims.v1.Filing.Answer.reason",
     # With the finding of its question.
     "oip.claims.v1.DetermineClaimRequest.Judgement.reason": "oip.type.v1.Finding.outputs",
     "oip.orders.v1.OrderRow.reason": "oip.orders.v1.OrderRow.reason",
+    "oip.operations.v1.BeginEpochRequest.reason": "oip.operations.v1.Epoch.reason",
+    "oip.operations.v1.ResolveLostEventsRequest.reason": "oip.operations.v1.LostEvent.reason",
     "oip.operations.v1.DismissDeadLetterRequest.reason": "oip.operations.v1.DeadLetter.dismissal",
+    "oip.operations.v1.WithdrawActRequest.reason": "oip.operations.v1.PendingAct.withdraw_reason",
+    "oip.benefits.v1.RecordLifeEventRequest.reason": "oip.benefits.v1.LifeEvent.reason",
+    "oip.grading.v1.AdjournAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",
+    "oip.grading.v1.CorrectConclusionRequest.reason": "oip.grading.v1.Appraisal.Note.text",
+    "oip.grading.v1.DeferAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",
+    "oip.grading.v1.ExtendAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",
+    "oip.grading.v1.RevokeConclusionRequest.reason": "oip.grading.v1.Appraisal.Note.text",
+    # With the request of the act that two persons made.
+    "oip.benefits.v1.ReverseExpenseRequest.reason": "oip.operations.v1.PendingAct.request_json",
+    "oip.fund.v1.ReverseDisbursementRequest.reason": "oip.operations.v1.PendingAct.request_json",
+    "oip.premiums.v1.ReversePremiumReceiptRequest.reason": (
+        "oip.premiums.v1.PremiumReceipt.reversal_reason"
+    ),
     "oip.premiums.v1.AssignExperienceBandRequest.reason": "oip.premiums.v1.PremiumTerm.reason",
     "oip.premiums.v1.AssignPremiumBaseRequest.reason": "oip.premiums.v1.PremiumTerm.reason",
+    "oip.staff.v1.RevokeRoleRequest.note": "oip.staff.v1.RoleGrant.revocation_note",
 }
 
 
@@ -83,7 +103,7 @@ def test_every_event_has_a_consumer() -> None:
         for message in file.message_types_by_name.values()
     }
     consumed = {
-        message.DESCRIPTOR.full_name for service in all_services() for message in service.handlers
+        message.DESCRIPTOR.full_name for service in all_services() for message in service.consumed
     }
 
     compare(events - consumed, "events", "an event that nobody consumes changes nothing: add one")
@@ -94,6 +114,7 @@ def test_every_rpc_has_an_entrance_for_people() -> None:
     paths = [
         *(path for folder in ENTRANCES for path in (ROOT / "services" / folder).rglob("*.py")),
         ROOT / "services/runtime/service/delivery.py",  # called by `oip verify`
+        ROOT / "services/runtime/service/restoration.py",  # called by `oip restore show`
     ]
     called = {
         node.func.attr

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from services.kernel.instruments import INSTRUMENTS
+from services.kernel.law import Tag
 from services.kernel.parameter_check import check_tree, parameter_files
 from tools.docs import all_cases, applied_provisions
 
@@ -47,6 +49,16 @@ def test_every_provision_has_a_rule_and_a_case() -> None:
     assert [name for name, one in applied.items() if not one.cases] == []
     without = {name for name, one in applied.items() if not one.rules}
     assert without <= COMPUTED_ONLY
+
+
+def test_every_provision_has_an_instrument_with_a_first_day_and_a_place() -> None:
+    """An instrument that is new to the rules needs a line in services/kernel/instruments.py."""
+    named = {applied.provision.instrument for applied in applied_provisions().values()}
+
+    assert named - set(INSTRUMENTS) == set()
+    for applied in applied_provisions().values():
+        if applied.provision.tag is Tag.LAW:
+            assert applied.provision.article, applied.provision
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def test_stores_speak_in_seven_verbs(service: str) -> None:
 
 # Functions of domain that write a value as a number or as a resource name, and decide nothing.
 SPELLINGS = {
+    "all_verdicts",
     "appraisal_name",
     "industry_number",
     "industry_of",

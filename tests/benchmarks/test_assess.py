@@ -20,8 +20,9 @@ from services.premiums.store import terms
 from services.runtime.base.holidays import work_calendar
 from services.runtime.base.settings import Settings
 from services.runtime.service.context import CommandContext
-from services.runtime.storage.crypto import ColumnCipher, Keys
+from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Database, Transaction
+from services.runtime.storage.key_file import Keys
 from tests.support.bench import keep
 from tests.support.databases import Databases
 

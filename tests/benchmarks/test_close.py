@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from statistics import median
 
@@ -24,6 +25,7 @@ from services.runtime.storage.database import Database, Transaction
 from tests.support.bench import keep
 from tests.support.contexts import service_context
 from tests.support.databases import Databases
+from tests.support.producers import DELIVERED, end_month_in
 
 MANY, FEW = 1_000_000, 10_000
 AREAS = 21
@@ -112,7 +114,9 @@ async def _trial_seconds(database: Database, month: Month) -> float:
     context = service_context(database, NOW).command("li")
     return median(
         [
-            await _seconds(database, lambda tx: settlement.trial_settlement(tx, month, context))
+            await _seconds(
+                database, lambda tx: settlement.trial_settlement(tx, month, DELIVERED, context)
+            )
             for _ in range(TRIALS)
         ]
     )
@@ -121,14 +125,16 @@ async def _trial_seconds(database: Database, month: Month) -> float:
 async def _close(database: Database, month: Month) -> float:
     """The time of all three steps, each in a separate transaction."""
     service = service_context(database, NOW)
+    officer = replace(service.command("li"), member="staffMembers/li")
+    approver = replace(service.command("wu"), member="staffMembers/wu")
+    await end_month_in(database, month)
     start = time.perf_counter()
     async with database.begin(serializable=True) as tx:
-        proposed = await settlement.propose_settlement(tx, month, service.command("li"))
+        proposed = await settlement.propose_settlement(tx, month, DELIVERED, officer)
     async with database.begin(serializable=True) as tx:
-        command = service.command("wu")
-        await settlement.approve_settlement(tx, month, proposed.hash, command)
+        await settlement.approve_settlement(tx, month, proposed.hash, approver)
     async with database.begin(serializable=True) as tx:
-        closed = await settlement.close_settlement(tx, month, service.command("li"))
+        closed = await settlement.close_settlement(tx, month, officer)
     assert closed.period is not None
     assert closed.period.state is State.CLOSED
     return time.perf_counter() - start

@@ -1,9 +1,10 @@
 """A worker's orders at a moment among twenty million, while intake runs; and how intake ages.
 
 As in deploy/, one replica takes the orders and stands back, and another one answers the questions
-and comes first, as far as the system grants that. Whoever asks is a process of its own and asks all
-sides in turn; the empty call is what gRPC takes by itself. `OIP_BENCH_HELD` sets how many rows are
-held (default twenty million).
+and comes first, as far as the system grants that. The caller is a separate process, asks all sides
+in turn, and has the token of the claims service, which records itself who reads; a person who asks
+directly also waits for the commit of that record. The empty call is what gRPC takes by itself.
+`OIP_BENCH_HELD` sets how many rows are stored (default twenty million).
 """
 
 from __future__ import annotations
@@ -163,8 +164,9 @@ async def look(serving: Serving, url: str) -> tuple[dict[str, list[float]], floa
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
             "LOOK_ADDRESS": serving.address,
+            "LOOK_HEALTH_ADDRESS": serving.health_address,
             "LOOK_URL": url,
-            "LOOK_TOKEN": serving.issuer.issue("bench", ["adjudicator"]),
+            "LOOK_TOKEN": serving.issuer.issue("claims", ["service"]),
             "LOOK_COUNT": str(LOOK_UPS),
         },
     )

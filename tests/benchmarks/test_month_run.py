@@ -25,8 +25,9 @@ from services.kernel.scheme import AppraisalLevel, CareDependence
 from services.runtime.base.holidays import work_calendar
 from services.runtime.base.settings import Settings
 from services.runtime.service.context import CommandContext
-from services.runtime.storage.crypto import ColumnCipher, load_or_make_keys
+from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Database
+from services.runtime.storage.key_file import load_or_make_keys
 from tests.support.bench import keep
 from tests.support.databases import Databases
 
@@ -37,12 +38,13 @@ HOLD = {"month_run_vs_bare": 2.0}
 _FILL = (
     f"""
     insert into award (id, claim, kind, beneficiary, state, amount_fen, first_month, last_month,
-        pooling_area, industry, event_date, findings, provisional, adjusts, create_time, revision)
+        pooling_area, industry, event_date, findings, provisional, adjusts, create_time, revision,
+        worker, accident, merged_into, reversed)
     select 'a' || n, 'claims/c' || n / 2, 7 + 2 * (n % 2), 'worker', 1, 200000 + n % 1000,
         2024 * 12 + n % 12, case when n % 50 = 0 then 2026 * 12 end,
         (440100 + 100 * (n % 21))::text,
         1 + n % 3, date '2024-01-01', '[]', false, '',
-        now(), 1
+        now(), 1, 'workers/' || n / 2, 'accidents/' || n / 2, '', false
     from generate_series(1, {AWARDS}) n
     """,
     # Every tenth award was adjusted in July 2025; every thousandth is suspended.

@@ -23,7 +23,7 @@ import pyarrow as pa
 from pydantic_core import to_json
 
 from services.runtime.base.settings import Settings
-from services.runtime.storage.database import as_psycopg
+from services.runtime.storage.sessions import as_psycopg
 from tests.support.bench import keep
 from tests.support.databases import Databases
 from tests.support.intake_load import (

@@ -21,9 +21,9 @@ from services.runtime.base import failpoints
 from services.runtime.base.settings import Settings
 from services.runtime.events.envelope import Envelope
 from services.runtime.events.jetstream import connect
-from services.runtime.service.serve import event_signer
+from services.runtime.service.host import event_signer
 from tests.support.databases import Databases
-from tests.support.intake_load import WORKERS, Serving, serving_orders
+from tests.support.intake_load import WORKERS, Serving, event_keys_of, serving_orders
 from tests.support.killed_orders import SWIFT, Lives, ask, enrol, until
 
 SERVICES = Path(failpoints.__file__).resolve().parents[2]
@@ -57,10 +57,11 @@ async def worker_enrolled(lives: Lives, _serving: Serving) -> Callable[[Serving]
     envelope = Envelope(
         "enrolment", secrets.token_hex(6), 1, event.DESCRIPTOR.full_name, event.SerializeToString()
     )
-    bus = await connect(lives.settings, "test", on_closed=lambda: None)
+    bus = await connect(lives.settings, "enrolment", on_closed=lambda: None)
     try:
-        await bus.declare_stream("enrolment")
-        await bus.publish(event_signer(lives.settings, "enrolment").sign(envelope))
+        keys = event_keys_of(lives.settings)
+        settings = lives.settings.model_copy(update={"event_trust_dir": keys})
+        await bus.publish(event_signer(settings, "enrolment").sign(envelope))
     finally:
         await bus.close()
 

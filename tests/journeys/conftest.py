@@ -8,16 +8,19 @@ from dataclasses import dataclass
 import pytest
 from rich.console import Console
 
-from services.__main__ import all_services
+from services.__main__ import all_services, register_members
 from services.demo import cases, injuries, intake, money, scenario, verification
 from services.demo.actors import Actors, Calendar
 from services.demo.cases import Accident
 from services.demo.injuries import Filed
 from services.demo.scenario import Scenario
+from services.demo.staff import PERSONS, first_members
 from services.demo.summary import order_counts
 from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from services.runtime.service.stack import Stack, stack
+from tests.support.limits import ROOMY
+from tests.support.staff import store_entries, usual_entries
 
 ORDERS, WORKERS, SEED = 4_000, 400, 7
 
@@ -73,7 +76,7 @@ class SimulatedMonth:
         await verification.verify(self.stack, Console())
 
     def accidents(self) -> list[Accident]:
-        """The nine accidents of the month."""
+        """The accidents of the month."""
         last = self.plan.month.first_day.replace(day=injuries.LAST_ACCIDENT_DAY)
         return cases.choose(self.plan.trips(), last)
 
@@ -98,8 +101,13 @@ async def simulated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
     plan = scenario.fictional(ORDERS, WORKERS, SEED)
     calendar = Calendar(plan.month)
     clock = SetClock(calendar.at(1, 0))
-    settings = Settings(state_dir=tmp_path_factory.mktemp("province"))
+    settings = Settings(state_dir=tmp_path_factory.mktemp("province"), limits=ROOMY)
     async with stack(all_services(), settings, clock=clock, any_port=True) as running:
+        await register_members(running, first_members(plan))
+        await running.wait_until_delivered()
+        named = {account for account, _, _ in PERSONS}
+        others = [entry for entry in usual_entries() if entry.accounts[0].subject not in named]
+        await store_entries(running.settings.database_url, running.contexts, others)
         actors = Actors(running.addresses, running.issuer, clock, plan.name, calendar)
         yield SimulatedMonth(running, actors, plan, {}, set())
         await actors.close()

@@ -233,7 +233,9 @@ async def test_a_settlement_of_a_month_that_is_still_open(simulated: SimulatedMo
 
 
 async def test_a_claim_on_an_unknown_worker(simulated: SimulatedMonth) -> None:
-    claims = simulated.actors.at(claims_pb2_grpc.ClaimServiceStub, "claims", "worker_agent")
+    claims = simulated.actors.at(
+        claims_pb2_grpc.ClaimServiceStub, "claims", "worker_agent", worker="workers/17"
+    )
 
     problem = await refused(
         claims.CreateClaim(
@@ -255,6 +257,16 @@ async def test_a_month_that_is_no_month_on_the_command_line(simulated: Simulated
     said = one_sentence(await oip(simulated, "statement", "2025-13"))
 
     assert "2025-07" in said
+
+
+async def test_a_reason_with_a_mark_that_turns_the_writing_on_the_command_line(
+    simulated: SimulatedMonth,
+) -> None:
+    said = one_sentence(
+        await oip(simulated, "claims", "contest", "claims/c1", "--reason", "not \u202eus\u202c")
+    )
+
+    assert said == "reason has the character U+202E, which cannot be seen; remove it."
 
 
 async def test_a_month_without_a_settlement_on_the_command_line(simulated: SimulatedMonth) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
-from oip.claims.v1 import claims_pb2, claims_pb2_grpc
+from oip.claims.v1 import accidents_pb2, accidents_pb2_grpc, claims_pb2, claims_pb2_grpc
 
 from services.demo.summary import pages, summarise
 from services.kernel.periods import Month
-from services.runtime.rpc.wire import month_to_wire
+from services.runtime.rpc.wire import moment_from_wire, month_to_wire
 from tests.journeys.conftest import SimulatedMonth
 
 JULY = Month(2025, 7)
@@ -32,14 +32,15 @@ async def figures(simulated: SimulatedMonth) -> dict[str, Any]:
 async def claims_by_case(simulated: SimulatedMonth) -> dict[str, claims_pb2.Claim]:
     claims = simulated.actors.at(claims_pb2_grpc.ClaimServiceStub, "claims", "adjudicator")
     listed = await pages(claims.ListClaims, claims_pb2.ListClaimsRequest(), "claims")
-    by_worker = {
-        f"workers/{simulated.workers[accident.trip.worker]}": accident
+    by_accident = {
+        (f"workers/{simulated.workers[accident.trip.worker]}", accident.moment): accident
         for accident in simulated.accidents()
     }
     found = {}
     for row in listed:
         claim = await claims.GetClaim(claims_pb2.GetClaimRequest(name=row.name))
-        found[by_worker[claim.worker].title] = claim
+        moment = moment_from_wire(claim.accident_time, "accident_time")
+        found[by_accident[claim.worker, moment].title] = claim
     return found
 
 
@@ -63,6 +64,8 @@ def awards_of(figures: dict[str, Any], claim: claims_pb2.Claim) -> list[tuple[st
         ("grade 5", True),
         ("grade 9", True),
         ("healed", True),
+        ("first of two accidents", True),
+        ("second accident within a day", True),
     ],
 )
 async def test_the_orders_under_way_decide(
@@ -76,20 +79,51 @@ async def test_the_orders_under_way_decide(
     assert all(finding.text and finding.text_zh for finding in claim.determination.findings)
 
 
-async def test_two_orders_under_way_are_both_evidence_and_one_case_is_charged_once(
+async def test_two_orders_under_way_are_both_evidence_and_the_first_accepted_bears_the_case(
     simulated: SimulatedMonth,
 ) -> None:
     claim = (await claims_by_case(simulated))["within two orders"]
     under_way = [order for order in claim.orders if order.under_way]
 
     assert len(under_way) == 2
-    assert sum(order.charge_percent for order in claim.orders) == 100
+    (charged,) = [order for order in claim.orders if order.charged]
+    assert (
+        charged.order == min(under_way, key=lambda order: order.accept_time.ToNanoseconds()).order
+    )
 
 
 async def test_no_order_was_under_way_between_two(simulated: SimulatedMonth) -> None:
     claim = (await claims_by_case(simulated))["between two orders"]
 
     assert not any(order.under_way for order in claim.orders)
+
+
+async def test_an_accident_that_two_parties_report_has_one_claim_and_one_set_of_benefits(
+    simulated: SimulatedMonth, figures: dict[str, Any]
+) -> None:
+    claim = (await claims_by_case(simulated))["grade 5"]
+    stub = accidents_pb2_grpc.AccidentServiceStub
+    accidents = simulated.actors.at(stub, "claims", "adjudicator")
+    listed = await accidents.ListFilings(accidents_pb2.ListFilingsRequest(claim=claim.name))
+    merged = {filing.name for filing in listed.filings} - {claim.name}
+
+    assert {filing.claimant_kind for filing in listed.filings} == {
+        claims_pb2.WORKER,
+        claims_pb2.PLATFORM,
+    }
+    assert merged
+    assert not merged & {award["claim"] for award in figures["awards"]}
+
+
+async def test_two_accidents_of_one_worker_within_a_day_both_pay(
+    simulated: SimulatedMonth, figures: dict[str, Any]
+) -> None:
+    claims = await claims_by_case(simulated)
+    first, second = claims["first of two accidents"], claims["second accident within a day"]
+
+    assert first.accident != second.accident
+    assert awards_of(figures, first)
+    assert awards_of(figures, second)
 
 
 async def test_a_death_pays_funeral_death_grant_and_survivors_up_to_the_base(

@@ -63,18 +63,27 @@ async def test_tallies_agree_with_the_rows_as_sent(simulated: SimulatedMonth) ->
     counted = Counter[tuple[str, str]]()
     for tally in held:
         counted[tally.platform.removeprefix("platforms/"), tally.pooling_area] += tally.order_count
-    latest: dict[str, tuple[str, str] | None] = {}
+    legs: dict[tuple[str, str], tuple[str, str] | None] = {}
+    worker_of: dict[str, str] = {}
+    handed_over_count = 0
     for row in simulated.plan.rows.to_pylist():
-        if not row["order_no"] or row["order_no"].endswith("X"):
+        number, worker = row["order_no"], row["worker_hint"]
+        if not number or number.endswith("X"):
             continue
+        platform_and_area = row["platform"], f"{row['place_of_acceptance'] // 100}00"
+        before = worker_of.setdefault(number, worker)
+        if before != worker:
+            # The first worker's part counts, too; it ended when the second accepted.
+            handed_over_count += 1
+            in_july = Month.of(civil_day(row["accept_time"])) == JULY
+            legs[number, before] = platform_and_area if in_july else None
         ended = row["end_time"] is not None and Month.of(civil_day(row["end_time"])) == JULY
         counts = ended and row["state"] in {2, 3}
-        area = f"{row['place_of_acceptance'] // 100}00"
-        known = latest.get(row["order_no"])
-        if known is None or row["revision"] > 1:
-            latest[row["order_no"]] = (row["platform"], area) if counts else None
+        if (number, worker) not in legs or row["revision"] > 1:
+            legs[number, worker] = platform_and_area if counts else None
 
-    assert counted == Counter(key for key in latest.values() if key is not None)
+    assert handed_over_count > 0
+    assert counted == Counter(key for key in legs.values() if key is not None)
 
 
 async def test_each_premium_line_is_orders_times_base_times_band_rounded_once(

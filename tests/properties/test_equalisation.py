@@ -87,6 +87,26 @@ def test_the_order_of_the_pools_changes_nothing(
     }
 
 
+@given(many_pools, st.fractions(0, 20, max_denominator=10))
+def test_no_factor_of_burden_sharing_leaves_less_than_nothing_to_share(
+    pools: list[Pool], factor: Fraction
+) -> None:
+    burdens = [
+        PensionBurden(
+            pool.pooling_area,
+            Fen(abs(pool.spending.count)),
+            Fen(abs(pool.surcharge.count)),
+            Fen(abs(pool.premium.count)),
+        )
+        for pool in pools
+    ]
+
+    moved = rules.burden_sharing(burdens, factor, Fraction(3, 10))
+
+    for steps in moved.workings.values():
+        assert min(float(steps[name]) for name in ("own", "by_fixed", "by_premium")) >= 0
+
+
 @given(st.dictionaries(areas, fens, min_size=1))
 def test_nobody_stays_below_the_floor_if_the_surpluses_suffice(positions: dict[str, Fen]) -> None:
     moved = rules.deficit_compensation(positions)

@@ -1,6 +1,7 @@
 """Whatever platforms send, in whatever order and however often: receipts and tallies are exact.
 
-A dictionary of the stored orders is the specification: it takes the batches in log order.
+A dictionary of the stored orders is the specification: it takes the batches in log order. What it
+counts is `domain.legs.legs`, so that the SQL of intake and of `oip verify` is held equal to it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,19 +21,29 @@ from oip.orders.v1 import orders_pb2 as pb
 from oip.type.v1 import type_pb2
 
 from services.kernel.periods import civil_day
+from services.orders.domain.legs import legs
 from services.runtime.base.settings import Settings
+from services.runtime.rpc.wire import moment_from_wire
 from tests.support.databases import Databases
+from tests.support.platforms import credit_code
 from tests.support.stack_client import StackClient
-from tests.support.uploads import NINE, as_rows, enrol, orders_client, row, upload, violations
+from tests.support.uploads import (
+    NINE,
+    a_record,
+    as_rows,
+    enrol,
+    orders_client,
+    row,
+    upload,
+    violations,
+)
 
 EXAMPLES = 25
 AREAS = {440100: "440100", 440606: "440600"}
 ELSEWHERE = 110105
-COUNTING = (pb.COMPLETED, pb.CANCELLED)
 S = pb.OrderRejection
 CONFLICTS = (S.CONFLICT_IN_BATCH, S.EXISTS_WITH_DIFFERENT_CONTENT)
 CREATED, EXISTS = "created", "exists"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Row = dict[str, Any]
 NUMBERS = itertools.count(1)
@@ -49,14 +60,19 @@ class Sent:
 
 @dataclass
 class HeldOrders:
-    """The orders held of a platform: the revisions of each."""
+    """The orders held of a platform: the revisions of each, and when each was recorded."""
 
     orders: dict[str, dict[int, Row]] = field(default_factory=dict)
+    record_times: dict[tuple[str, int], datetime] = field(default_factory=dict)
 
-    def take(self, rows: Sequence[Row]) -> list[Any]:
+    def take(self, rows: Sequence[Row], record_time: datetime) -> list[Any]:
         """The outcome of each row: created, exists, or the status of its rejection."""
         before = {order_no: dict(revisions) for order_no, revisions in self.orders.items()}
-        return [self._take(one, before.get(one["order_no"], {})) for one in rows]
+        outcomes = [self._take(one, before.get(one["order_no"], {})) for one in rows]
+        for sent, outcome in zip(rows, outcomes, strict=True):
+            if outcome == CREATED:
+                self.record_times[sent["order_no"], sent["revision"]] = record_time
+        return outcomes
 
     def _take(self, sent: Row, before: dict[int, Row]) -> Any:
         revision = sent["revision"]
@@ -75,14 +91,18 @@ class HeldOrders:
         return CREATED
 
     def tallies(self) -> Counter[tuple[str, int, str]]:
-        """The orders that count in their latest revision, by area, industry and service date."""
+        """The legs that count, by area, industry and service date."""
         tallies: Counter[tuple[str, int, str]] = Counter()
-        for revisions in self.orders.values():
-            latest = revisions[max(revisions)]
-            if latest["state"] in COUNTING:
-                ended = EPOCH + timedelta(microseconds=latest["end_time_us"])
-                area = AREAS[latest["place_of_acceptance"]]
-                tallies[area, latest["industry"], civil_day(ended).isoformat()] += 1
+        for order_no, revisions in self.orders.items():
+            chain = [
+                a_record(one, self.record_times[order_no, revision])
+                for revision, one in sorted(revisions.items())
+            ]
+            for leg in legs(chain):
+                if leg.is_counted:
+                    assert leg.end_time is not None
+                    day = civil_day(leg.end_time).isoformat()
+                    tallies[AREAS[leg.record.place], leg.record.industry, day] += 1
         return tallies
 
 
@@ -97,7 +117,7 @@ def rows(draw: st.DrawFn) -> Row:
     state = draw(st.integers(1, 4))
     # The last day of a month at 23:00 and the days after; an hour later it may be another day.
     day = timedelta(days=draw(st.sampled_from((-10, 0, 1))))
-    accepted = NINE + day + timedelta(hours=draw(st.sampled_from((0, 14))))
+    accepted = NINE + day + timedelta(hours=draw(st.sampled_from((0, 8, 14))))
     return row(
         f"o-{draw(st.integers(0, 4))}",
         revision=draw(st.sampled_from((1, 1, 1, 2, 2, 3, 4, 0))),
@@ -139,7 +159,7 @@ def test_receipts_and_tallies_are_those_of_a_dictionary(
 
 
 async def _check(client: StackClient, sent: Sequence[list[Sent]]) -> None:
-    names = [f"PLATFORM{next(NUMBERS):010d}" for _ in sent]
+    names = [credit_code(next(NUMBERS)) for _ in sent]
     for platform in names:
         await enrol(client, 1, 2, platform=platform)
     await asyncio.gather(
@@ -168,7 +188,8 @@ async def _platform(client: StackClient, platform: str, sent: Sequence[Sent]) ->
     orders = HeldOrders()
     for _, receipt in sorted(receipts.items()):
         own = content[receipt.name.rpartition("/")[2]]
-        _compare(receipt, orders.take(own))
+        recorded = moment_from_wire(receipt.create_time, "create_time")
+        _compare(receipt, orders.take(own, recorded))
     assert await _tallies(client, platform) == orders.tallies()
 
 
@@ -197,7 +218,7 @@ def _compare(receipt: pb.OrderBatch, outcomes: list[Any]) -> None:
 
 async def _tallies(client: StackClient, platform: str) -> Counter[tuple[str, int, str]]:
     tallies: Counter[tuple[str, int, str]] = Counter()
-    for month in (6, 7):
+    for month in (6, 7, 8):
         answer = await client.orders("platform", platform=platform).ListOrderTallies(
             pb.ListOrderTalliesRequest(month=type_pb2.Month(year=2025, month=month), page_size=1000)
         )

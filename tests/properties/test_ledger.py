@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -28,6 +29,7 @@ from services.kernel.periods import Month
 from services.runtime.storage.database import Database
 from tests.support.contexts import service_context
 from tests.support.databases import Databases
+from tests.support.producers import DELIVERED, end_month_in
 
 AREAS = ("440100", "440600", "441900", "442000")
 MONTHS = (Month(2025, 7), Month(2025, 8), Month(2025, 9))
@@ -73,10 +75,12 @@ async def post(database: Database, transaction: LedgerTransaction) -> None:
 
 async def close(database: Database, month: Month) -> None:
     service = service_context(database, NOW)
+    await end_month_in(database, month)
     async with database.begin(serializable=True) as tx:
-        proposed = await settlement.propose_settlement(tx, month, service.command("li"))
+        command = replace(service.command("li"), member="staffMembers/li")
+        proposed = await settlement.propose_settlement(tx, month, DELIVERED, command)
     async with database.begin(serializable=True) as tx:
-        command = service.command("wu")
+        command = replace(service.command("wu"), member="staffMembers/wu")
         await settlement.approve_settlement(tx, month, proposed.hash, command)
     async with database.begin(serializable=True) as tx:
         await settlement.close_settlement(tx, month, service.command("li"))
@@ -91,7 +95,9 @@ async def broken(database: Database) -> list[str]:
 async def trial_hashes(database: Database) -> Sequence[bytes]:
     context = service_context(database, NOW).command("li")
     async with database.begin() as tx:
-        return [(await settlement.trial_settlement(tx, month, context)).hash for month in MONTHS]
+        return [
+            (await settlement.trial_settlement(tx, month, None, context)).hash for month in MONTHS
+        ]
 
 
 @pytest.fixture
@@ -130,8 +136,6 @@ async def test_closes_between_late_transactions_lose_nothing_and_change_no_close
     chance, database = random.Random(seed), two[0]
     transactions = some_transactions(chance)
     chance.shuffle(transactions)
-    # The earlier months close only once premiums of the last month are posted.
-    transactions.sort(key=lambda transaction: transaction.accounting_date != MONTHS[-1].last_day)
     stops = dict(zip(sorted(chance.sample(range(20, len(transactions)), 3)), MONTHS, strict=True))
 
     for number, transaction in enumerate(transactions):

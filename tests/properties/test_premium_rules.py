@@ -151,7 +151,7 @@ def test_receipts_are_shared_without_remainder_and_clear_each_area(
             AreaPremium(area, Fen(fen), Fen(received[area])) for area, fen in areas.items()
         )
         now = replace(bill, areas=shares, allotments=paid)
-        receipt = receive_premium(now, Fen(fen_received), DUE, LAW, "B")
+        receipt = receive_premium(now, Fen(fen_received), DUE, LAW)
         paid = (*paid, receipt.allotment)
         for part in receipt.parts:
             received[part.pooling_area] += part.premium.count

@@ -11,6 +11,7 @@ from oip.claims.v1 import claims_pb2
 from oip.claims.v1 import events_pb2 as claim_events
 from oip.grading.v1 import events_pb2, grading_pb2
 
+from services.runtime.rpc.wire import enum_number
 from tests.support.stack_client import StackClient, refused
 
 CLAIM = "claims/c1"
@@ -45,8 +46,19 @@ def revoked(revision: int) -> claim_events.DeterminationRevoked:
     return claim_events.DeterminationRevoked(claim=CLAIM, revision=revision)
 
 
+def merged(revision: int) -> claim_events.ClaimsMerged:
+    """The claim ends in another claim of the same accident."""
+    return claim_events.ClaimsMerged(
+        claim="claims/surviving",
+        merged_claim=CLAIM,
+        accident="accidents/a1",
+        reason="SAME_INJURY",
+        revision=revision,
+    )
+
+
 def an_opinion(
-    request_id: str, appraisal: str, specialist: str, items: Sequence[str] = ("LA0901", "LA0904")
+    request_id: str, appraisal: str, specialist: str, items: Sequence[str] = ("9.23", "9.24")
 ) -> grading_pb2.RecordOpinionRequest:
     """One member's opinion: these items, and moving about is not possible alone."""
     return grading_pb2.RecordOpinionRequest(
@@ -60,6 +72,34 @@ def an_opinion(
     )
 
 
+async def apply(
+    client: StackClient,
+    claim: str = CLAIM,
+    *,
+    previous: str = "",
+    level: int = State.FIRST,
+    received: str = "",
+    request_id: str = "",
+) -> grading_pb2.Appraisal:
+    """An application of the worker, which the committee enters."""
+    request = grading_pb2.OpenAppraisalRequest(
+        request_id=request_id or client.new_id(),
+        claim="" if previous else claim,
+        previous=previous,
+        level=enum_number(level),
+        applicant=grading_pb2.WORKER,
+    )
+    if received:
+        request.application_date.CopyFrom(a_date(received))
+    return await client.grading("appraiser").OpenAppraisal(request)
+
+
+async def opened_first(client: StackClient, claim: str = CLAIM) -> grading_pb2.Appraisal:
+    """A confirmed injury, for which the worker has applied."""
+    await client.consume("grading", determined(claim=claim))
+    return await apply(client, claim)
+
+
 async def register(stub: Any, count: int, *, provincial: bool = False) -> None:
     """Fill the pool."""
     letter = "P" if provincial else "A"
@@ -70,32 +110,43 @@ async def register(stub: Any, count: int, *, provincial: bool = False) -> None:
                 specialist_number=f"{letter}{number:03d}",
                 field="orthopaedics",
                 provincial=provincial,
+                member=f"staffMembers/{letter}{number}",
             )
         )
 
 
+def specialist(client: StackClient, seat: grading_pb2.Specialist) -> Any:
+    """Grading, called by the person who is a specialist."""
+    return client.grading("specialist", subject=seat.member.removeprefix("staffMembers/"))
+
+
 async def appraise(
-    stub: Any, name: str, items: Sequence[str] = ("LA0901", "LA0904")
+    client: StackClient, name: str, items: Sequence[str] = ("9.23", "9.24")
 ) -> grading_pb2.Appraisal:
     """Draw a panel, have all members say the same, conclude."""
+    stub, seen = client.grading("appraiser"), 0
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id=f"draw/{name}", name=name))
-    seen = drawn
-    for member in drawn.panel:
-        seen = await stub.RecordOpinion(
-            an_opinion(f"{member.name}/{name}", name, member.name, items)
-        )
+    for seat in drawn.panel:
+        opinion = an_opinion(f"{seat.name}/{name}", name, seat.name, items)
+        seen = (await specialist(client, seat).RecordOpinion(opinion)).revision
     concluded: grading_pb2.Appraisal = await stub.ConcludeAppraisal(
         grading_pb2.ConcludeAppraisalRequest(
-            request_id=f"conclude/{name}", name=name, revision=seen.revision
+            request_id=f"conclude/{name}", name=name, revision=seen
         )
     )
     return concluded
 
 
-async def in_states(stub: Any, *states: int) -> list[grading_pb2.Appraisal]:
+async def concluded_first(client: StackClient, size: int = 3) -> grading_pb2.Appraisal:
+    """A first appraisal of grade 8, concluded by a pool of this size."""
+    await register(client.grading("appraiser"), size)
+    return await appraise(client, (await opened_first(client)).name)
+
+
+async def in_states(stub: Any, *states: int, claim: str = CLAIM) -> list[grading_pb2.Appraisal]:
     """The claim's appraisals by due date, once they are in these states."""
     for _ in range(200):
-        answer = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest(claim=CLAIM))
+        answer = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest(claim=claim))
         if [appraisal.state for appraisal in answer.appraisals] == list(states):
             return list(answer.appraisals)
         await asyncio.sleep(0.05)

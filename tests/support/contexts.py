@@ -8,8 +8,9 @@ from datetime import datetime
 from services.runtime.base.clock import SetClock
 from services.runtime.rpc.client import Channels
 from services.runtime.service.context import ServiceContext
-from services.runtime.storage.crypto import ColumnCipher, Keys
+from services.runtime.storage.crypto import ColumnCipher, DataKey
 from services.runtime.storage.database import Database
+from services.runtime.storage.key_file import Keys
 
 
 def service_context(database: Database, now: datetime) -> ServiceContext:
@@ -19,6 +20,6 @@ def service_context(database: Database, now: datetime) -> ServiceContext:
         service=database.service,
         database=database,
         clock=SetClock(now),
-        cipher=ColumnCipher(keys),
+        cipher=ColumnCipher(keys, DataKey.random()),
         channels=Channels({}, str),
     )

@@ -11,6 +11,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from services.runtime.storage.migrate import SERVICES, migrate
+from tests.support.staff import store_entries
 
 TOY_SERVICES = Path(__file__).resolve().parent / "services"
 
@@ -27,15 +28,38 @@ class Databases:
         return await self._create("template0")
 
     async def fresh(self, *services: str, root: Path = SERVICES) -> str:
-        """The URL of a database with the services' schemas, migrated and without a row."""
+        """The URL of a database with the services' schemas and the usual staff, else empty."""
         key = (str(root), *sorted(services))
         if key not in self._templates:
             url = await self._create("template0")
             await migrate(url, services, root)
+            await store_entries(url, services)
             self._templates[key] = make_url(url).database or ""
         url = await self._create(self._templates[key])
         await self._begin_epochs(url, services)
         return url
+
+    async def login(self, url: str, *services: str) -> str:
+        """The URL of a database for a new login with the roles of these services alone."""
+        name, password = f"login_{secrets.token_hex(6)}", secrets.token_hex(8)
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute(
+                sql.SQL("create role {} login noinherit password {}").format(
+                    sql.Identifier(name), sql.Literal(password)
+                )
+            )
+            for service in services:
+                await connection.execute(
+                    sql.SQL("grant {} to {}").format(
+                        sql.Identifier(f"oip_{service}"), sql.Identifier(name)
+                    )
+                )
+        changed = make_url(url).set(username=name, password=password)
+        return changed.render_as_string(hide_password=False)
+
+    async def copy(self, url: str) -> str:
+        """The URL of a copy of a database that nobody is connected to, as a backup would be."""
+        return await self._create(make_url(url).database or "")
 
     async def _create(self, template: str) -> str:
         name = f"test_{secrets.token_hex(6)}"

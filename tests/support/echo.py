@@ -49,8 +49,10 @@ def _build() -> None:
             )
             if name == "EchoService":
                 rule = method.options.Extensions[type_pb2.access]
-                rule.roles.extend([type_pb2.Access.PLATFORM, type_pb2.Access.ADJUDICATOR])
-                rule.scope = type_pb2.Access.OWN_PLATFORM
+                rule.roles.extend(
+                    [type_pb2.Access.PLATFORM, type_pb2.Access.ADJUDICATOR, type_pb2.Access.SERVICE]
+                )
+                rule.scope.extend([type_pb2.Access.OWN_PLATFORM, type_pb2.Access.SHARED])
                 rule.max_deadline_seconds = CAP_SECONDS
                 rule.idempotent = method_name != "EchoOnce"
     descriptor_pool.Default().Add(file)

@@ -11,10 +11,12 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from services.runtime.base.clock import SetClock
+from services.runtime.base.tenant_limits import Limits
 from services.runtime.rpc.client import problem_of
 from services.runtime.rpc.server import RpcServer
 from services.runtime.rpc.tokens import Issuer
 from tests.support.echo import EchoApi, EchoStub, Text, add_echo_to_server
+from tests.support.staff import usual_admission
 
 NOON = datetime(2025, 7, 1, 4, tzinfo=UTC)
 ISSUER = Issuer(OKPKey.generate_key("Ed25519", auto_kid=True), SetClock(NOON))
@@ -24,9 +26,9 @@ KINDS = ["Echo", "EchoTwice", "EchoAll", "EchoEach"]
 
 
 class EchoServer:
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         self.api = EchoApi()
-        self.server = RpcServer("echo", ISSUER.verifier(), concurrent_rpcs_max=20)
+        self.server = RpcServer("echo", usual_admission(ISSUER.verifier()), limits=limits)
         add_echo_to_server(self.api, self.server.registrar)
         self.port = 0
 
@@ -39,6 +41,10 @@ class EchoServer:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def health_address(self) -> str:
+        return f"127.0.0.1:{self.server.health_port}"
 
 
 async def send(

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from oip.orders.v1 import orders_pb2 as pb
 from oip.orders.v1 import orders_pb2_grpc
+from sqlalchemy.engine import make_url
 
 from services.client.upload.batches import Batch, split_into_batches
 from services.client.upload.stream import upload_orders
@@ -29,6 +30,8 @@ from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import microseconds
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
+from services.runtime.embedded.processes import free_port
+from services.runtime.events.jetstream import migrate_streams
 from services.runtime.rpc.client import CLIENT_OPTIONS, Channels
 from services.runtime.rpc.tokens import Issuer
 from tests.support.databases import Databases
@@ -40,7 +43,7 @@ PLATFORMS = (
     "91110108MA01ABCD2H",
     "91350100M000100Y43",
     "91460100MA5T00003T",
-    "91110105MA00000017",
+    "91440101MA5PLT0043",
 )
 WORKERS = 200_000
 # Of rows that came by bare COPY; intake's own numbers begin with 1.
@@ -146,6 +149,11 @@ async def enrol_all(url: str) -> None:
     """Enrol workers 1 to 200,000 with all platforms, as if enrolment had published them."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute(
+            "insert into orders.registered_platform select unnest(%s::text[])"
+            " on conflict do nothing",
+            (list(PLATFORMS),),
+        )
+        await connection.execute(
             "insert into orders.platform_worker select p, w from unnest(%s::text[]) p,"
             " generate_series(1, %s) w",
             (list(PLATFORMS), WORKERS),
@@ -164,6 +172,7 @@ class Serving:
     """The orders service as a separate process."""
 
     address: str
+    health_address: str
     process: asyncio.subprocess.Process
     issuer: Issuer
     channels: list[Channels]
@@ -246,6 +255,14 @@ def serving_orders(settings: Settings, **environment: str) -> AbstractAsyncConte
     return serving_orders_at(0, settings, environment)
 
 
+def event_keys_of(settings: Settings) -> Path:
+    """The folder of event keys of a database.
+
+    The nats-server of the session holds events of other databases too; other keys signed them.
+    """
+    return settings.state_dir / "event-keys" / (make_url(settings.database_url).database or "")
+
+
 @asynccontextmanager
 async def serving_orders_at(
     priority: int, settings: Settings, environment: Mapping[str, str] = MappingProxyType({})
@@ -254,7 +271,10 @@ async def serving_orders_at(
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{one.getsockname()[1]}"
+    health_port = free_port()
+    await migrate_streams(settings, {"orders": ("enrolment", "staff")})
     issuer = Issuer.at(settings.signing_key_path, settings.jwks_path, SystemClock())
+    keys = event_keys_of(settings)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -271,13 +291,17 @@ async def serving_orders_at(
             "OIP_DATABASE_URL": settings.database_url,
             "OIP_NATS_URL": settings.nats_url,
             "OIP_NATS_MONITOR_URL": settings.nats_monitor_url,
+            "OIP_NATS_KEY_DIR": str(settings.nats_key_path("orders").parent),
             "OIP_STATE_DIR": str(settings.state_dir),
+            "OIP_EVENT_KEY_FILE": str(keys / "orders.pem"),
+            "OIP_EVENT_TRUST_DIR": str(keys),
             "OIP_ORDERS_ADDRESS": address,
+            "OIP_HEALTH_PORT": str(health_port),
             "OIP_QUIET": "true",
             **environment,
         },
     )
-    serving = Serving(address, process, issuer, [])
+    serving = Serving(address, f"127.0.0.1:{health_port}", process, issuer, [])
     try:
         async with grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS) as channel:
             await asyncio.wait_for(channel.channel_ready(), 30)

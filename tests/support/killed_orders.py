@@ -13,6 +13,7 @@ import psycopg
 from oip.orders.v1 import orders_pb2 as pb
 
 from services.client.upload.batches import Batch, split_into_batches
+from services.runtime.base.nats_users import MIGRATION
 from services.runtime.base.settings import Settings
 from services.runtime.events.envelope import stream_of
 from services.runtime.events.jetstream import EPOCH_HEADER, ID_HEADER, connect
@@ -40,7 +41,10 @@ select count(*) from pg_stat_activity where datname = current_database()
 
 
 async def enrol(url: str) -> None:
-    """Enrol all workers of the generated orders with one platform."""
+    """Register one platform and enrol all workers of the generated orders with it."""
+    await ask(
+        url, "insert into orders.registered_platform values (%s) on conflict do nothing", SWIFT
+    )
     await ask(
         url,
         "insert into orders.platform_worker select %s, generate_series(1, %s::bigint)"
@@ -145,7 +149,7 @@ class Lives:
 
     async def _envelopes(self, epoch: str) -> list[str]:
         """The ids of this database's events as JetStream holds them."""
-        bus = await connect(self.settings, "lives", on_closed=lambda: None)
+        bus = await connect(self.settings, MIGRATION, on_closed=lambda: None)
         try:
             stream = stream_of("orders")
             state = (await bus.js.stream_info(stream)).state

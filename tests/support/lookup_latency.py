@@ -1,8 +1,9 @@
 """Asks `FindOrders`, the bare SELECT and an empty call in turn, as a caller on another machine.
 
-`python -m tests.support.lookup_latency` with `LOOK_ADDRESS`, `LOOK_URL`, `LOOK_TOKEN` and
-`LOOK_COUNT` set; prints the seconds of each side as JSON. A separate process, because a query that
-waits for the load generator measures the load generator. The empty call measures gRPC alone.
+`python -m tests.support.lookup_latency` with `LOOK_ADDRESS`, `LOOK_HEALTH_ADDRESS`, `LOOK_URL`,
+`LOOK_TOKEN` and `LOOK_COUNT` set; prints the seconds of each side as JSON. A separate process,
+because a query that waits for the load generator measures the load generator. The empty call
+measures gRPC alone.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ select * from orders.orders where worker = %s and accept_time between %s and %s
 Look = Callable[[int, datetime], Awaitable[int]]
 
 
-async def look(address: str, url: str, token: str, count: int) -> dict[str, list[float]]:
+async def look(
+    address: str, health_address: str, url: str, token: str, count: int
+) -> dict[str, list[float]]:
     """The seconds of each: `find` through the service, `select` bare, `empty` to the service."""
-    channels = Channels({"orders": address}, lambda: token)
+    channels = Channels({"orders": address, "health": health_address}, lambda: token)
     stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-    health = channels.stub(health_pb2_grpc.HealthStub, "orders")
+    health = channels.stub(health_pb2_grpc.HealthStub, "health")
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         # As in the service; otherwise the bare side is planned again each time.
         await connection.execute("set plan_cache_mode = force_generic_plan")
@@ -91,6 +94,7 @@ async def look(address: str, url: str, token: str, count: int) -> dict[str, list
 if __name__ == "__main__":
     asked = look(
         os.environ["LOOK_ADDRESS"],
+        os.environ["LOOK_HEALTH_ADDRESS"],
         os.environ["LOOK_URL"],
         os.environ["LOOK_TOKEN"],
         int(os.environ["LOOK_COUNT"]),

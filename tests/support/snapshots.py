@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import psycopg
 
+from tests.support.killed_orders import ask, until
+
 TRIES = 5
+ENDED_SECONDS = 20
 # Every table but the partitions, which their parents stand for.
 _TABLES = """
 select relname from pg_class where relnamespace = %s::regnamespace and relkind in ('r', 'p')
@@ -71,3 +74,13 @@ async def take_snapshot(url: str, schema: str) -> Snapshot:
         create = f"create schema {snapshot.copy};".encode()
         await connection.execute(create + snapshot.of_each(_COPY))
     return snapshot
+
+
+async def month_has_ended(url: str, service: str) -> None:
+    """Wait until the service has ended the month before its start, which it does by itself."""
+    ended = f"select 1 from {service}.outbox where subject like '%MonthEnded' and pub_seq > 0"
+
+    async def holds() -> bool:
+        return bool(await ask(url, ended))
+
+    await until(holds, ENDED_SECONDS)

@@ -12,6 +12,7 @@ from services.runtime.base.clock import SystemClock
 from services.runtime.rpc.client import Channels
 from services.runtime.rpc.server import RpcServer
 from services.runtime.rpc.tokens import Issuer
+from tests.support.staff import usual_admission
 
 
 def switches() -> int:
@@ -27,9 +28,9 @@ def switches() -> int:
 
 async def main(call_count: int) -> None:
     issuer = Issuer(OKPKey.generate_key("Ed25519", auto_kid=True), SystemClock())
-    server = RpcServer("echo", issuer.verifier())
-    port = await server.start("127.0.0.1:0")
-    channels = Channels({"echo": f"127.0.0.1:{port}"}, lambda: "")
+    server = RpcServer("echo", usual_admission(issuer.verifier()))
+    await server.start("127.0.0.1:0")
+    channels = Channels({"echo": f"127.0.0.1:{server.health_port}"}, lambda: "")
     health = channels.stub(health_pb2_grpc.HealthStub, "echo")
     before = switches()
     for _ in range(call_count):

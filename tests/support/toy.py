@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,9 @@ from services.runtime.events.envelope import Envelope
 from services.runtime.events.event_keys import EventSigner, EventTrust
 from services.runtime.events.listener import Replay
 from services.runtime.events.receiver import Handlers
+from services.runtime.storage.crypto import ColumnCipher, DataKey
 from services.runtime.storage.database import Database, Transaction
+from services.runtime.storage.key_file import Keys
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 
@@ -50,6 +52,14 @@ MESSAGES: dict[str, Any] = dict(_messages("toy"))
 BellRang = MESSAGES["BellRang"]
 BellTuned = MESSAGES["BellTuned"]
 DrumRang: Any = _messages("drum")["BellRang"]
+
+
+CIPHER = ColumnCipher(Keys({"toy": bytes(32)}, "toy", bytes(32)), DataKey.random())
+
+
+async def share_nothing(_producer: str, _key_ids: Sequence[str]) -> list[DataKey]:
+    """The events of toys name no data keys."""
+    return []
 
 
 async def ring(tx: Transaction, name: str, now: datetime) -> int:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.runtime.base.clock import SystemClock
+from services.runtime.base.settings import Settings
 from services.runtime.events import event_alarms, inbox, rejected_messages
 from services.runtime.events.envelope import Envelope
 from services.runtime.events.event_alarms import EventAlarm
+from services.runtime.events.event_keys import load_or_make_signer
 from services.runtime.events.jetstream import (
     EPOCH_HEADER,
     KEY_HEADER,
@@ -18,6 +20,7 @@ from services.runtime.events.jetstream import (
     SEQ_HEADER,
     SIGNATURE_HEADER,
     Bus,
+    migrate_streams,
 )
 from services.runtime.events.listener import Listener, Replay
 from services.runtime.events.outbox import Relay
@@ -32,7 +35,10 @@ class ToyDelivery:
 
     toys: Database
     echoes: Database
+    # The connections of toy, which publishes, of echo, which listens, and of drum.
     bus: Bus
+    echo_bus: Bus
+    drum_bus: Bus
     clock: SystemClock = field(default_factory=SystemClock)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -44,10 +50,13 @@ class ToyDelivery:
         settings: dict[str, Any] = {
             "handlers": toy.HANDLERS,
             # The toy's handler asks nothing of its context.
-            "command": str,
+            "command": lambda actor, _: actor,
             "trust": toy.TRUST,
+            "cipher": toy.CIPHER,
+            "share": toy.share_nothing,
+            "wake": asyncio.Event(),
         }
-        return Receiver(self.echoes, clock=self.clock, wake=asyncio.Event(), **(settings | options))
+        return Receiver(self.echoes, clock=self.clock, **(settings | options))
 
     def listener(
         self, receiver: Receiver | None = None, replay: Replay | None = None, **options: Any
@@ -59,7 +68,7 @@ class ToyDelivery:
         }
         return Listener(
             receiver or self.receiver(),
-            self.bus,
+            self.echo_bus,
             replay or toy.replay_from(self.toys),
             **(settings | options),
         )
@@ -72,9 +81,11 @@ class ToyDelivery:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks.clear()
+        await self.echo_bus.close()
+        await self.drum_bus.close()
 
     async def send(self, envelope: Envelope, **headers: str) -> None:
-        """Send a message as anybody on the bus can, with other headers if any are given.
+        """Send a message under a subject of toy or drum, with other headers if any are given.
 
         Without the id by which JetStream would drop a second message of a number.
         """
@@ -85,7 +96,8 @@ class ToyDelivery:
             KEY_HEADER: envelope.key_id,
             SIGNATURE_HEADER: envelope.signature.hex(),
         } | {f"Oip-{name.title()}": value for name, value in headers.items()}
-        await self.bus.js.publish(envelope.subject, envelope.payload, headers=sent)
+        bus = self.drum_bus if envelope.subject.startswith("oip.drum.") else self.bus
+        await bus.js.publish(envelope.subject, envelope.payload, headers=sent)
 
     async def ring(self, name: str, times: int = 1) -> None:
         for _ in range(times):
@@ -105,6 +117,14 @@ class ToyDelivery:
 
     async def echo_counts(self) -> dict[str, int]:
         return await toy.echoes(self.echoes)
+
+
+async def migrate_toys(settings: Settings) -> None:
+    """Create or correct the streams and consumers of the toy services, and the key of staff."""
+    load_or_make_signer(settings.event_key_path("staff"), "staff", settings.event_trust_path)
+    await migrate_streams(
+        settings, {"toy": ("staff",), "drum": (), "echo": ("toy", "drum", "staff")}
+    )
 
 
 def consumed(delivery: ToyDelivery, expected: dict[str, int]) -> Callable[[], Any]:

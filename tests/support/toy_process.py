@@ -1,6 +1,6 @@
 """Both toy services as one process that a test can kill.
 
-The environment gives the URLs of the two databases and of NATS.
+The environment gives the URLs of the two databases and of NATS, and the folder of its keys.
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ async def main() -> None:
     toys = Database(os.environ["TOY_URL"], "toy", pool_size=4)
     echoes = Database(os.environ["ECHO_URL"], "echo", pool_size=4)
     bus = await jetstream.connect(Settings(), "toy")
-    await bus.declare_stream("toy")
+    echo_bus = await jetstream.connect(Settings(), "echo")
     receiver = Receiver(
         echoes,
         handlers=toy.HANDLERS,
-        command=str,
+        command=lambda actor, _: actor,
         trust=toy.TRUST,
+        cipher=toy.CIPHER,
+        share=toy.share_nothing,
         clock=SystemClock(),
         wake=asyncio.Event(),
     )
     replay = toy.replay_from(toys)
-    listener = Listener(receiver, bus, replay, repair_seconds=1.0, gap_seconds=0.3)
+    listener = Listener(receiver, echo_bus, replay, repair_seconds=1.0, gap_seconds=0.3)
     relay = Relay(toys, bus.publish, toy.SIGNER, SystemClock(), asyncio.Event())
     sys.stdout.write("running\n")
     sys.stdout.flush()

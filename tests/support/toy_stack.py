@@ -10,16 +10,17 @@ import grpc
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from sqlalchemy import text
 
+from services.demo.second_persons import SigningChannels
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
-from services.runtime.events import jetstream
-from services.runtime.rpc.client import Channels
+from services.runtime.rpc.client import Channels, RemoteProblem
 from services.runtime.rpc.tokens import Issuer
-from services.runtime.service.context import Check, Invariant, Service, ServiceContext
+from services.runtime.service.context import Check, Guard, Invariant, Service, ServiceContext
 from services.runtime.service.delivery import wait_until_delivered
 from services.runtime.service.serve import serving_all
 from services.runtime.storage.database import Transaction
 from tests.support import toy
+from tests.support.toy_delivery import migrate_toys
 
 Stub: TypeAlias = "operations_pb2_grpc.OperationsServiceAsyncStub"
 NAMES = ("toy", "echo")
@@ -40,8 +41,16 @@ async def verify_echo(_tx: Transaction, _context: ServiceContext) -> list[Check]
     return []
 
 
-TOY = Service("toy", register_nothing, {}, (FEW_RINGS,), verify_toy)
+GUARDS = {toy.BellRang: Guard("name", lambda event: f"ring {event.revision} of {event.name}")}
+TOY = Service("toy", register_nothing, {}, (FEW_RINGS,), verify_toy, guards=GUARDS)
 ECHO = Service("echo", register_nothing, toy.HANDLERS, (), verify_echo)
+
+
+class ToySettings(Settings):
+    """Settings in which each of the two has a database that can be restored by itself."""
+
+    toy_database_url: str = ""
+    echo_database_url: str = ""
 
 
 class ToyStack:
@@ -59,9 +68,28 @@ class ToyStack:
         return {name: self.contexts[name].channels.addresses[name] for name in NAMES}
 
     def channels(self, role: str = "administrator") -> Channels:
-        channels = Channels(self.addresses, self._issuer.source("li", [role]))
+        source = self._issuer.source("li", [role])
+        channels = SigningChannels(self.addresses, source, self._sign)
         self._channels.append(channels)
         return channels
+
+    async def _sign(self, service: str, problem: RemoteProblem) -> bool:
+        """Let another administrator sign the act that a refusal names."""
+        await self.sign(service, problem.metadata["pending_act"])
+        return True
+
+    async def sign(self, service: str, name: str) -> None:
+        """Sign a pending act as another administrator."""
+        source = self._issuer.source("wu", ["administrator"])
+        channels = Channels(self.addresses, source)
+        self._channels.append(channels)
+        stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, service)
+        act = await stub.GetPendingAct(operations_pb2.GetPendingActRequest(name=name))
+        await stub.SignAct(
+            operations_pb2.SignActRequest(
+                request_id=name.replace("/", "-"), name=name, hash=act.hash
+            )
+        )
 
     def stub(self, service: str, role: str = "administrator") -> Stub:
         return self.channels(role).stub(operations_pb2_grpc.OperationsServiceStub, service)
@@ -90,9 +118,12 @@ class ToyStack:
 
 
 @asynccontextmanager
-async def serve_toys(settings: Settings, *services: Service) -> AsyncIterator[ToyStack]:
+async def serve_toys(
+    settings: Settings, *services: Service, migrates: bool = True
+) -> AsyncIterator[ToyStack]:
     """Serve toy and echo, or `services` in their place, while the block runs."""
-    bus = await jetstream.connect(settings, "toys", on_closed=lambda: None)
+    if migrates:
+        await migrate_toys(settings)
     ports = dict.fromkeys(NAMES, "127.0.0.1:0")
     crashes: list[str] = []
 
@@ -103,7 +134,6 @@ async def serve_toys(settings: Settings, *services: Service) -> AsyncIterator[To
         services or (TOY, ECHO),
         settings,
         SystemClock(),
-        bus,
         addresses=ports,
         grace=1,
         on_crash=on_crash,
@@ -111,7 +141,6 @@ async def serve_toys(settings: Settings, *services: Service) -> AsyncIterator[To
         toys = ToyStack(settings, contexts)
         yield toys
         await toys.close()
-    await bus.close()
     assert crashes == []
 
 

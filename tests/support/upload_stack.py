@@ -18,5 +18,7 @@ async def enrolment_and_orders(settings: Settings, databases: Databases) -> Asyn
     """Both, with separate databases."""
     url = await databases.fresh("enrolment", "orders")
     filled = settings.model_copy(update={"database_url": url})
-    async with run_stack([ENROLMENT, ORDERS], filled, any_port=True, grace=1) as running:
+    async with run_stack(
+        [ENROLMENT, ORDERS], filled, any_port=True, grace=1, compares=False
+    ) as running:
         yield running

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,15 +14,18 @@ from google.rpc import error_details_pb2
 from oip.orders.v1 import orders_pb2 as pb
 
 from services.orderlog.columns import SCHEMA
-from services.orderlog.entries import microseconds
+from services.orderlog.entries import microseconds, moment
 from services.orderlog.signer import VERIFIER_FILE
 from services.orders.__main__ import SERVICE
+from services.orders.domain.orders import Record
+from services.orders.domain.row_rules import State
 from services.runtime.base.clock import SetClock, SystemClock
 from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import Channels
 from services.runtime.service.context import ServiceContext
-from services.runtime.storage.crypto import ColumnCipher, load_or_make_keys
+from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Database
+from services.runtime.storage.key_file import load_or_make_keys
 from tests.support.databases import Databases
 from tests.support.platforms import SWIFT
 from tests.support.stack_client import StackClient, stack_client
@@ -48,6 +51,29 @@ def row(order_no: str, **changes: Any) -> dict[str, Any]:
         "reason": "",
         **changes,
     }
+
+
+def a_record(values: Mapping[str, Any], record_time: datetime, *, late: bool = False) -> Record:
+    """A row as it is stored when its batch is recorded."""
+    picked_up, ended = values["pick_up_time_us"], values["end_time_us"]
+    return Record(
+        platform=SWIFT,
+        order_no=values["order_no"],
+        revision=values["revision"],
+        worker=values["worker"],
+        industry=values["industry"],
+        state=State(values["state"]),
+        accept_time=moment(values["accept_time_us"]),
+        pick_up_time=moment(picked_up) if picked_up else None,
+        end_time=moment(ended) if ended else None,
+        place=values["place_of_acceptance"],
+        reason=values["reason"],
+        batch_no=values["revision"],
+        batch_id=f"b{values['revision']}",
+        leaf_index=0,
+        create_time=record_time,
+        late=late,
+    )
 
 
 def as_rows(batch_id: str, rows: Iterable[dict[str, Any]], platform: str = SWIFT) -> Any:
@@ -96,18 +122,28 @@ def as_arrow(batch_id: str, table: pa.Table | bytes, platform: str = SWIFT) -> A
 async def orders_client(settings: Settings, databases: Databases) -> AsyncIterator[StackClient]:
     """Orders alone on a new database, in August 2025, with workers 1 to 9 enrolled."""
     filled = settings.model_copy(update={"database_url": await databases.fresh("orders")})
-    async with stack_client([SERVICE], filled, SetClock(NOW)) as client:
+    async with stack_client([SERVICE], filled, SetClock(NOW), compares=False) as client:
         await enrol(client, *range(1, 10))
         yield client
 
 
 async def enrol(client: StackClient, *workers: int, platform: str = SWIFT) -> None:
-    """Enrol workers as if WorkersEnrolled had been consumed."""
+    """Enrol workers as if PlatformRegistered and WorkersEnrolled had been consumed."""
+    await register(client, platform)
     await execute(
         client,
         "insert into orders.platform_worker select %s, unnest(%s::bigint[]) on conflict do nothing",
         platform,
         list(workers),
+    )
+
+
+async def register(client: StackClient, *platforms: str) -> None:
+    """Register platforms as if PlatformRegistered had been consumed."""
+    await execute(
+        client,
+        "insert into orders.registered_platform select unnest(%s::text[]) on conflict do nothing",
+        list(platforms),
     )
 
 

@@ -97,6 +97,18 @@ def concluded(
     )
 
 
+def conclusion_revoked(
+    *, claim: str = "claims/c1", level: int = 1, revision: int = 6
+) -> grading_events.AppraisalRevoked:
+    """The conclusion of an appraisal is revoked."""
+    return grading_events.AppraisalRevoked(
+        appraisal=f"appraisals/{claim.partition('/')[2]}-{level}",
+        revision=revision,
+        claim=claim,
+        revoke_date=date_to_wire(date(2025, 10, 1)),
+    )
+
+
 def survivor(
     survivor_id: str,
     relation: claims_pb2.Survivor.Relation.ValueType,
@@ -106,5 +118,33 @@ def survivor(
 ) -> claims_pb2.Survivor:
     """A survivor as claims publishes it."""
     return claims_pb2.Survivor(
-        survivor_id=survivor_id, relation=relation, birth_date=date_to_wire(birth), alone=alone
+        survivor_id=survivor_id,
+        relation=relation,
+        birth_date=date_to_wire(birth),
+        alone=alone,
+        supported=True,
+        support_document_hash=bytes(32),
+    )
+
+
+def life_event_request(client: StackClient, **fields: Any) -> pb.RecordLifeEventRequest:
+    """A death on 10 September 2025, unless `fields` say otherwise."""
+    defaults = {
+        "request_id": client.new_id(),
+        "claim": "claims/c1",
+        "state": pb.LifeEvent.DEAD,
+        "document_hash": bytes(32),
+        "reason": "certificate 17 of the district hospital",
+    }
+    day = fields.pop("day", date(2025, 9, 10))
+    message = pb.RecordLifeEventRequest(**{**defaults, **fields})
+    if day is not None:
+        message.day.CopyFrom(date_to_wire(day))
+    return message
+
+
+async def record_life_event(client: StackClient, **fields: Any) -> pb.LifeEvent:
+    """Record a life event, with a second person's signature."""
+    return await client.benefits("fund_officer").RecordLifeEvent(
+        life_event_request(client, **fields)
     )

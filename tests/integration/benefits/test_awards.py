@@ -75,7 +75,7 @@ async def test_a_death_brings_grants_and_shared_pensions(client: StackClient) ->
     shares = {who: award.amount_fen for (kind, who), award in awards.items() if "PENSION" in kind}
     assert shares == {"spouse": 106_886, "child-1": 80_165, "parent": 80_165, "child-2": 80_164}
     last = awards["SURVIVOR_PENSION", "child-1"].last_month
-    assert (last.year, last.month) == (2030, 3)
+    assert (last.year, last.month) == (2030, 2)
 
 
 async def test_survivors_are_recomputed_when_one_leaves(client: StackClient) -> None:
@@ -115,6 +115,8 @@ async def test_a_bill_is_reimbursed_less_what_a_third_party_paid(client: StackCl
         expense_date=date_to_wire(date(2025, 7, 5)),
         allowed_cost_fen=1_234_567,
         paid_by_third_party_fen=234_567,
+        institution="First Hospital",
+        bill_number="H-1",
     )
 
     award = await client.benefits("fund_officer").GrantExpense(request)
@@ -200,6 +202,7 @@ async def test_a_bill_is_granted_once_by_its_number(client: StackClient) -> None
         kind=pb.MEDICAL_BENEFIT,
         expense_date=date_to_wire(date(2025, 7, 5)),
         allowed_cost_fen=50_000,
+        institution="First Hospital",
         bill_number="2025-0007",
     )
     await client.benefits("fund_officer").GrantExpense(request)

@@ -19,6 +19,7 @@ from services.runtime.rpc.wire import month_to_wire
 from tests.integration.benefits.builders import (
     awards_of,
     concluded,
+    conclusion_revoked,
     consume,
     determined,
     instructions,
@@ -57,6 +58,82 @@ async def test_a_re_appraisal_pays_the_difference(client: StackClient) -> None:
     (difference,) = [award for award in listed.awards if award.adjusts]
     assert difference.adjusts == "awards/c1-disability-grant-worker"
     assert difference.name == "awards/c1-disability-grant-worker-a1"
+
+
+async def test_a_corrected_conclusion_ends_as_if_it_had_been_right(client: StackClient) -> None:
+    """Two workers: one graded 3 at once; one graded 4 without care, paid, then corrected."""
+    await consume(client, determined(), determined("claims/c2", worker="workers/8"))
+    await consume(client, concluded(3, grading_pb2.PARTIAL))
+    await consume(client, concluded(4, claim="claims/c2"))
+    for month in (AUGUST, SEPTEMBER):
+        client.set_day(date(month.year, month.month, 20))
+        await run_payments(client, month)
+    client.set_day(date(2025, 11, 3))
+
+    await consume(client, concluded(3, grading_pb2.PARTIAL, claim="claims/c2", revision=7))
+    await consume(client, concluded(4, claim="claims/c2"))
+    client.set_day(date(2025, 11, 20))
+    await run_payments(client, Month(2025, 11))
+
+    right, corrected = await _paid_by_kind(client)
+    assert corrected == right
+    assert await client.broken("benefits") == []
+
+
+async def test_a_corrected_conclusion_that_was_too_high_is_recovered_to_the_fen(
+    client: StackClient,
+) -> None:
+    await consume(client, determined(), concluded(7))
+    await run_payments(client, AUGUST)
+    client.set_day(date(2025, 11, 3))
+
+    await consume(client, concluded(9, revision=7))
+
+    answer = await client.benefits("fund_officer").ListRecoveries(pb.ListRecoveriesRequest())
+    # Grade 7 gives 13 months of B, grade 9 gives 9.
+    assert [one.amount_fen for one in answer.recoveries] == [4 * 347_380]
+    assert await client.broken("benefits") == []
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["after it", "before it"])
+async def test_a_revoked_conclusion_counts_as_if_it_had_never_been(
+    client: StackClient, late: bool
+) -> None:
+    await consume(client, determined())
+    events = [concluded(8), conclusion_revoked()]
+    await consume(client, *(reversed(events) if late else events))
+    assert not await awards_of(client) or {
+        award.state for award in (await awards_of(client)).values()
+    } == {pb.Award.TERMINATED}
+
+    assert (await run_payments(client, AUGUST)).sum_fen == 0
+    # The injury is appraised again on application.
+    await consume(client, concluded(9, level=2, day=date(2025, 8, 4)))
+    client.set_day(date(2025, 9, 20))
+    assert (await run_payments(client, SEPTEMBER)).sum_fen == 9 * 347_380
+    assert await client.broken("benefits") == []
+
+
+async def test_what_was_paid_on_a_revoked_conclusion_is_recovered(client: StackClient) -> None:
+    await consume(client, determined(), concluded(8))
+    await run_payments(client, AUGUST)
+
+    await consume(client, conclusion_revoked(), conclusion_revoked(), concluded(8))
+
+    answer = await client.benefits("fund_officer").ListRecoveries(pb.ListRecoveriesRequest())
+    assert [one.amount_fen for one in answer.recoveries] == [11 * 347_380]
+    assert await client.broken("benefits") == []
+
+
+async def _paid_by_kind(client: StackClient) -> list[list[tuple[int, int]]]:
+    """What was paid to each worker, by kind: one list for each."""
+    rows = await client.rows(
+        "benefits",
+        "select a.worker, p.kind, sum(p.amount_fen) as fen from payment p"
+        " join award a on a.number = p.number group by 1, 2 order by 1, 2",
+    )
+    workers = sorted({row.worker for row in rows})
+    return [[(row.kind, row.fen) for row in rows if row.worker == each] for each in workers]
 
 
 async def test_a_review_from_four_to_five_ends_the_allowance(client: StackClient) -> None:
@@ -132,7 +209,8 @@ async def test_a_wage_published_later_brings_back_pay(client: StackClient) -> No
     assert provisional.provisional
     assert (provisional.amount_fen, first.sum_fen) == (3_075_300, 3_075_300)
     assert second.sum_fen == 3_126_420 - 3_075_300
-    assert not (await awards_of(client))["DISABILITY_GRANT", "worker"].provisional
+    # The national figure stands in until the area's own is published.
+    assert (await awards_of(client))["DISABILITY_GRANT", "worker"].provisional
 
 
 async def test_an_adjustment_raises_what_is_in_payment_and_pays_the_months_back(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import date
 
 import grpc
@@ -179,3 +180,33 @@ async def test_the_totals_published_are_those_of_the_rows(client: StackClient) -
         ("440600", 6_252_840),
         ("440600", 10_421_400),
     ]
+
+
+async def test_months_of_another_century_are_refused(client: StackClient) -> None:
+    """A slip of the finger must not pay, stop or reduce a benefit for a hundred years."""
+    await consume(client, determined())
+    await consume(client, concluded(1))
+    name = "awards/c1-disability-allowance-worker"
+    stub = client.benefits("fund_officer")
+    before = await stub.GetAward(pb.GetAwardRequest(name=name))
+    calls: list[Awaitable[object]] = []
+    for number, month in enumerate(map(month_to_wire, (Month(1925, 9), Month(2199, 9)))):
+        id_ = f"r{number}"
+        calls += [
+            stub.SuspendAward(
+                pb.SuspendAwardRequest(request_id=id_, name=name, first_month=month, reason="x")
+            ),
+            stub.TerminateAward(
+                pb.TerminateAwardRequest(request_id=id_, name=name, last_month=month, reason="x")
+            ),
+            stub.RecordPension(
+                pb.RecordPensionRequest(
+                    request_id=id_, claim="claims/c1", first_month=month, pension_fen=1
+                )
+            ),
+            stub.InstructPayments(pb.InstructPaymentsRequest(request_id=id_, month=month)),
+        ]
+    reasons = [(await refused(call)).reason for call in calls]
+
+    assert reasons == ["OUT_OF_RANGE"] * len(calls)
+    assert await stub.GetAward(pb.GetAwardRequest(name=name)) == before

@@ -23,9 +23,12 @@ from services.benefits.store.payment_runs import Debt
 from services.benefits.store.tables import number_of
 from services.kernel.money import Fen, total
 from services.kernel.periods import Month
+from services.runtime.storage.crypto import ColumnCipher, DataKey
 from services.runtime.storage.database import Database, Transaction
+from services.runtime.storage.key_file import Keys
 from tests.conftest import OpenDatabase
 
+CIPHER = ColumnCipher(Keys({"k1": bytes(32)}, "k1", b"i" * 32), DataKey.random())
 NOW = datetime(2026, 12, 31, tzinfo=UTC)
 START = Month(2025, 1)
 CAP = Decimal("0.50")
@@ -75,6 +78,8 @@ def histories(draw: st.DrawFn) -> History:
                 industry=draw(st.integers(1, 3)),
                 event_date=date(2025, 1, 1),
                 segments=clip(drawn, last),
+                worker="workers/1",
+                accident=f"accidents/{index}",
             )
         )
     suspensions = {
@@ -146,7 +151,7 @@ def changed(award: Award, line: tuple[Segment, ...]) -> Award:
 async def played(tx: Transaction, history: History) -> list[Fen]:
     """Play the history in the database; the totals that the runs publish."""
     awards = list(history.awards)
-    await award_store.insert(tx, awards, NOW)
+    await award_store.insert(tx, CIPHER, awards, NOW)
     for award, one in history.suspensions.items():
         await award_store.insert_suspension(tx, award, one.first_month, "drawn", NOW)
         if one.resume is not None:
@@ -158,7 +163,7 @@ async def played(tx: Transaction, history: History) -> list[Fen]:
         for after, which, line in history.changes:
             if after == index:
                 awards[which] = changed(awards[which], line)
-                await award_store.update(tx, awards[which], NOW)
+                await award_store.update(tx, CIPHER, awards[which], NOW)
         withheld = await tx.execute(sa.text("select coalesce(sum(withheld_fen), 0) from payment"))
         left = Fen(history.owed - int(withheld.scalar_one()))
         debts = [Debt(debtor, 1, left, CAP)] if left else []

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from google.type import date_pb2
-from oip.claims.v1 import claims_pb2, events_pb2
+from oip.claims.v1 import accidents_pb2, claims_pb2, claims_pb2_grpc, events_pb2
 from oip.enrolment.v1 import enrolment_pb2
 from oip.orders.v1 import orders_pb2
 
@@ -23,6 +23,8 @@ from services.runtime.embedded import NatsServer
 from services.runtime.rpc.wire import enum_number, moment_to_wire
 from tests.support.databases import Databases
 from tests.support.stack_client import StackClient, stack_client, with_nats
+
+Claim = claims_pb2.Claim
 
 A, B = "91350100M000100Y43", "91110108MA01ABCD2H"
 DAY = date(2025, 7, 15)
@@ -39,9 +41,9 @@ def number_of_id(request_id: str) -> int:
     return int(request_id.rpartition("-")[2])
 
 
-async def enrol(client: StackClient, *platforms: str) -> int:
-    """A new worker, enrolled with these platforms; their id."""
-    number = number_of_id(client.new_id())
+async def enrol(client: StackClient, *platforms: str, number: int = 0) -> int:
+    """A new worker, or the one with a number, enrolled with these platforms; their id."""
+    number = number or number_of_id(client.new_id())
     body = f"44010619900101{number % 1000:03d}"
     for platform in platforms:
         answer = await client.enrolment("platform", platform=platform).EnrolWorkers(
@@ -99,9 +101,15 @@ async def send(
         assert answer.receipt.created_count == len(rows), answer
 
 
+def agent(client: StackClient, worker: int | str) -> claims_pb2_grpc.ClaimServiceAsyncStub:
+    """Claims, called by the agent of a worker: the number, or the resource name."""
+    person = worker if isinstance(worker, str) else f"workers/{worker}"
+    return client.claims("worker_agent", person=person)
+
+
 async def report(client: StackClient, worker: int, moment: datetime) -> claims_pb2.AccidentReport:
     """The first report of an accident, by the worker."""
-    return await client.claims("worker_agent").ReportAccident(
+    return await agent(client, worker).ReportAccident(
         claims_pb2.ReportAccidentRequest(
             request_id=client.new_id(),
             worker=f"workers/{worker}",
@@ -117,7 +125,7 @@ async def file(
 ) -> claims_pb2.Claim:
     """A claim by the worker."""
     request = claim_request(client, worker, moment, **facts)
-    return await client.claims("worker_agent").CreateClaim(request)
+    return await agent(client, worker).CreateClaim(request)
 
 
 def claim_request(
@@ -177,7 +185,8 @@ async def add_evidence(
     role: str = "worker_agent",
     platform: str = "",
 ) -> claims_pb2.Evidence:
-    return await client.claims(role, platform=platform).AddEvidence(
+    person = claim.worker if role == "worker_agent" else ""
+    return await client.claims(role, platform=platform, person=person).AddEvidence(
         claims_pb2.AddEvidenceRequest(
             request_id=client.new_id(),
             claim=claim.name,
@@ -193,6 +202,85 @@ async def get_claim(
 ) -> claims_pb2.Claim:
     request = claims_pb2.GetClaimRequest(name=claim.name)
     return await client.claims(role, platform=platform).GetClaim(request)
+
+
+async def file_by_platform(
+    client: StackClient, worker: int, moment: datetime, platform: str = A, **facts: object
+) -> Claim:
+    request = claim_request(client, worker, moment, claimant_kind=claims_pb2.PLATFORM, **facts)
+    return await client.claims("platform", platform=platform).CreateClaim(request)
+
+
+async def answer(
+    client: StackClient, filing: str, answered: int, code: int, **facts: object
+) -> accidents_pb2.Filing:
+    request = accidents_pb2.AnswerFilingRequest(
+        request_id=client.new_id(),
+        name=filing,
+        answer=answered,  # type: ignore[arg-type]
+        code=code,  # type: ignore[arg-type]
+        reason="The police report says so.",
+        **facts,  # type: ignore[arg-type]
+    )
+    return await client.accidents("adjudicator").AnswerFiling(request)
+
+
+async def distinct(client: StackClient, filing: str, *others: str) -> accidents_pb2.Filing:
+    return await answer(
+        client,
+        filing,
+        accidents_pb2.DISTINCT,
+        accidents_pb2.TWO_EVENTS,
+        distinct_from=list(others),
+    )
+
+
+async def contest(
+    client: StackClient, filing: str, role: str = "worker_agent", platform: str = ""
+) -> accidents_pb2.Filing:
+    whole = await client.claims("adjudicator").GetClaim(claims_pb2.GetClaimRequest(name=filing))
+    person = whole.worker if role == "worker_agent" else ""
+    return await client.accidents(role, platform=platform, person=person).ContestFiling(
+        accidents_pb2.ContestFilingRequest(
+            request_id=client.new_id(), name=filing, reason="It was at another crossing."
+        )
+    )
+
+
+async def merge(client: StackClient, claim: str, merged: str) -> Claim:
+    return await client.accidents("adjudicator").MergeClaims(
+        accidents_pb2.MergeClaimsRequest(
+            request_id=client.new_id(),
+            claim=claim,
+            merged_claim=merged,
+            code=accidents_pb2.SAME_INJURY,
+            reason="One fracture, one picture.",
+        )
+    )
+
+
+async def filings(
+    client: StackClient,
+    claim: str = "",
+    *,
+    open_only: bool = False,
+    role: str = "adjudicator",
+    platform: str = "",
+) -> list[accidents_pb2.Filing]:
+    answered = await client.accidents(role, platform=platform).ListFilings(
+        accidents_pb2.ListFilingsRequest(claim=claim, open_only=open_only, page_size=1000)
+    )
+    return list(answered.filings)
+
+
+async def two_claims(client: StackClient) -> tuple[int, Claim, Claim]:
+    """A worker's two claims on accidents more than a day apart, each within an order of its day."""
+    worker = await enrol(client, A)
+    order = client.new_id()
+    await send(client, A, worker, (order, "10:00", "10:40"))
+    first = await file(client, worker, at("10:20"))
+    second = await file(client, worker, at("10:00", DAY - timedelta(days=1)))
+    return worker, first, second
 
 
 async def published_determination(client: StackClient, claim: str) -> events_pb2.ClaimDetermined:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import grpc
 import pytest
 from google.type import date_pb2
-from oip.claims.v1 import claims_pb2, events_pb2
+from oip.claims.v1 import claims_pb2
 from oip.orders.v1 import orders_pb2
 from oip.type.v1 import type_pb2
 
@@ -18,6 +18,7 @@ from tests.integration.claims.conftest import (
     A,
     accept,
     add_evidence,
+    agent,
     at,
     determine,
     determine_at,
@@ -34,6 +35,7 @@ from tests.support.stack_client import StackClient, refused
 
 Enquiry = claims_pb2.DetermineClaimRequest.Enquiry
 Judgement = claims_pb2.DetermineClaimRequest.Judgement
+EXECUTING = Judgement(finding="order_execution", met=True, reason="The camera shows the delivery.")
 
 
 async def test_an_accident_within_an_order_is_confirmed_and_published(client: StackClient) -> None:
@@ -54,12 +56,11 @@ async def test_an_accident_within_an_order_is_confirmed_and_published(client: St
     assert claim.state == claims_pb2.Claim.DETERMINED
     assert claim.determination.outcome == claims_pb2.Determination.CONFIRMED
     assert [order.under_way for order in claim.orders] == [True, False]
-    assert [order.charge_percent for order in claim.orders] == [100, 0]
+    assert [order.charged for order in claim.orders] == [True, False]
+    assert claim.determination.platform == f"platforms/{A}"
     assert claim.step == claims_pb2.Claim.STEP_UNSPECIFIED
     event = await published_determination(client, claim.name)
-    assert event.charges == [
-        events_pb2.ClaimDetermined.Charge(platform=f"platforms/{A}", percent=100)
-    ]
+    assert event.platform == f"platforms/{A}"
     assert event.accident_date == date_pb2.Date(year=2025, month=7, day=15)
     assert event.determine_date == date_pb2.Date(year=2025, month=7, day=16)
     assert (event.pooling_area, event.place_of_injury) == ("440100", "440106")
@@ -68,19 +69,21 @@ async def test_an_accident_within_an_order_is_confirmed_and_published(client: St
     assert event.revision == claim.revision
 
 
-async def test_an_accident_between_two_orders_is_refused_with_that_finding(
-    client: StackClient,
-) -> None:
+async def test_an_accident_between_two_orders_is_for_a_person(client: StackClient) -> None:
     worker = await enrol(client, A)
-    await send(client, A, worker, ("n3", "10:00", "10:40"), ("n4", "11:00", "11:30"))
+    await send(client, A, worker, ("n3", "10:00", "10:40"), ("n4", "12:00", "12:30"))
+    accepted = await accept(client, await file(client, worker, at("11:50")))
+    closed = Judgement(finding="order_execution", met=False, reason="The app was closed.")
 
-    claim = await determine_at(client, worker, at("10:50"))
+    problem = await refused(determine(client, accepted))
+    claim = await determine(client, accepted, judgements=(closed,))
 
+    assert (problem.reason, "order_execution" in problem.sentence) == ("FINDINGS_OPEN", True)
     assert claim.determination.outcome == claims_pb2.Determination.REFUSED
     (finding,) = [one for one in claim.determination.findings if "between two orders" in one.text]
     assert finding.outcome == type_pb2.Finding.NOT_MET
     assert "两单之间" in finding.text_zh
-    assert not (await published_determination(client, claim.name)).charges
+    assert not (await published_determination(client, claim.name)).platform
 
 
 async def test_evidence_that_came_in_makes_a_revision_to_read(client: StackClient) -> None:
@@ -127,7 +130,7 @@ async def test_order_records_that_arrive_later_have_to_be_read_first(client: Sta
         ({"end_time_us": int(at("10:05").timestamp() * 1_000_000)}, False),
     ],
 )
-async def test_a_claim_rests_on_the_record_from_before_the_report(
+async def test_a_late_record_that_takes_the_moment_away_is_for_a_person(
     client: StackClient, change: dict[str, object], *, names_another: bool
 ) -> None:
     worker, another = await enrol(client, A), await enrol(client, A)
@@ -142,15 +145,17 @@ async def test_a_claim_rests_on_the_record_from_before_the_report(
     claim = await accept(client, claim)
     (found,) = claim.orders
     assert (found.revision, found.under_way, found.late) == (1, True, False)
-    (late,) = found.late_revisions
+    (late,) = found.later_revisions
     assert (late.revision, late.late, late.under_way) == (2, True, False)
     assert late.other_worker == names_another
     alerts = (await get_claim(client, claim)).alerts
     assert "order_changed_late" in [alert.inputs[0].value for alert in alerts]
 
-    determined = await determine(client, claim)
+    problem = await refused(determine(client, claim))
+    determined = await determine(client, claim, judgements=(EXECUTING,))
+    assert (problem.reason, "order_execution" in problem.sentence) == ("FINDINGS_OPEN", True)
     assert determined.determination.outcome == claims_pb2.Determination.CONFIRMED
-    assert [one.charge_percent for one in determined.orders] == [100]
+    assert [one.charged for one in determined.orders] == [True]
 
 
 async def test_an_order_reversed_between_accident_and_filing_is_for_a_person(
@@ -162,7 +167,9 @@ async def test_an_order_reversed_between_accident_and_filing_is_for_a_person(
     await send(client, A, worker, (number, "10:00", "10:40"), revision=2, **gone)
 
     claim = await accept(client, await file(client, worker, at("10:20")))
-    assert [(one.reversed, one.under_way) for one in claim.orders] == [(True, False)]
+    (order,) = claim.orders
+    (reversal,) = order.later_revisions
+    assert (order.under_way, reversal.reversed, reversal.under_way) == (True, True, False)
     problem = await refused(determine(client, claim))
     assert problem.reason == "FINDINGS_OPEN"
 
@@ -202,8 +209,8 @@ async def test_a_rescue_outside_any_order_is_charged_to_the_nearest_one(
 
     assert claim.determination.outcome == claims_pb2.Determination.CONFIRMED
     assert [order.under_way for order in claim.orders] == [False, False]
-    assert [order.charge_percent for order in claim.orders] == [0, 100]
-    assert "The case is charged on this basis: the order nearest to the accident." in [
+    assert [order.charged for order in claim.orders] == [False, True]
+    assert "The platform is responsible on this basis: the order nearest to the accident." in [
         finding.text for finding in claim.determination.findings
     ]
 
@@ -252,7 +259,7 @@ async def test_alerts_and_the_reckoning_of_the_due_date_are_shown_to_the_adjudic
 ) -> None:
     worker = await enrol(client, A)
     await send(client, A, worker, ("n17", "10:00", "10:40"))
-    await file(client, worker, at("10:20"))
+    await file(client, worker, at("10:00", DAY - timedelta(days=1)))
     claim = await file(client, worker, at("10:01"))
 
     shown = await get_claim(client, claim)
@@ -351,11 +358,11 @@ async def test_a_death_after_the_filing_is_recorded_before_the_determination(
         death_date=date_pb2.Date(year=2025, month=7, day=16),
         survivors=[spouse],
     )
-    dead = await client.claims("worker_agent").RecordDeath(request)
+    dead = await agent(client, worker).RecordDeath(request)
     claim = await determine(client, dead)
     seen = await get_claim(client, claim, "platform", A)
     request.request_id = client.new_id()
-    problem = await refused(client.claims("worker_agent").RecordDeath(request))
+    problem = await refused(agent(client, worker).RecordDeath(request))
 
     assert dead.missing_documents == [
         claims_pb2.Evidence.DEATH_CERTIFICATE,

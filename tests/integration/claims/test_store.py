@@ -49,6 +49,8 @@ async def test_the_migrated_schema_is_the_one_in_the_store(database: OpenDatabas
         "revocation",
         "service",
         "stay",
+        "filing_answer",
+        "contest",
     ],
 )
 async def test_evidence_and_determinations_are_never_changed(

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from datetime import UTC
+
 import grpc
 import sqlalchemy as sa
+from google.type import date_pb2
 from oip.enrolment.v1 import enrolment_pb2 as pb
 from oip.enrolment.v1 import events_pb2
 from oip.type.v1 import type_pb2
 
 from services.enrolment.store import tables
+from services.runtime.rpc.wire import moment_from_wire
 from tests.support.stack_client import StackClient, refused
 
 SWIFT, PEARL = "91110108MA01ABCD2H", "91350100M000100Y43"
@@ -54,6 +58,25 @@ async def test_one_person_is_one_worker_across_platforms(client: StackClient) ->
     assert first.outcomes[0].worker != first.outcomes[1].worker
 
 
+async def test_an_enrolment_returns_its_first_day_and_when_it_was_sent(
+    client: StackClient,
+) -> None:
+    await register(client, SWIFT)
+    given = date_pb2.Date(year=2023, month=7, day=1)
+    row = Row(worker_number="W1", document_number=ADA, enrol_date=given)
+    sent = client.clock.now()
+
+    created = await client.enrolment("platform", platform=SWIFT).EnrolWorkers(
+        pb.EnrolWorkersRequest(request_id="e", platform=f"platforms/{SWIFT}", rows=[row])
+    )
+    name = f"workers/{created.outcomes[0].worker}"
+    worker = await client.enrolment("adjudicator").GetWorker(pb.GetWorkerRequest(name=name))
+
+    (enrolment,) = worker.enrolments
+    assert enrolment.enrol_date == given
+    assert moment_from_wire(enrolment.create_time, "create_time") == sent
+
+
 async def test_a_platform_does_not_learn_of_a_workers_other_platforms(client: StackClient) -> None:
     await register(client, SWIFT)
     await register(client, PEARL, name="Pearl")
@@ -67,6 +90,8 @@ async def test_a_platform_does_not_learn_of_a_workers_other_platforms(client: St
     assert [one.platform for one in seen.enrolments] == [f"platforms/{SWIFT}"]
     assert len(seen_by_all.enrolments) == 2
     assert seen.masked_document_number == "**************002X"
+    # When it was sent, whatever day the platform names as the first.
+    assert seen.enrolments[0].create_time.ToDatetime(UTC) == client.clock.now()
 
 
 async def test_a_platform_that_does_not_employ_a_worker_finds_no_such_worker(

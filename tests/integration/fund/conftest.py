@@ -15,6 +15,7 @@ from oip.fund.v1 import fund_pb2_grpc
 from oip.premiums.v1 import events_pb2 as premium_events
 from oip.type.v1 import type_pb2
 
+from services.fund import clients
 from services.fund.__main__ import SERVICE
 from services.kernel.money import Fen
 from services.kernel.periods import Month
@@ -22,6 +23,7 @@ from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
 from tests.support.databases import Databases
+from tests.support.producers import producers_of
 from tests.support.stack_client import StackClient, stack_client, with_nats
 
 SWIFT = "91110108MA01ABCD2H"
@@ -72,6 +74,7 @@ def assessed(
             Line(pooling_area=area, industry=industry, order_count=count, premium_fen=amount)
             for area, industry, count, amount in lines
         ],
+        accounting_month=month_message(month),
     )
 
 
@@ -89,6 +92,7 @@ def instructed(
             payment_count=1,
             sum_fen=amount,
         ),
+        accounting_month=month_message(month),
     )
 
 
@@ -106,6 +110,7 @@ def received(
             )
             for area, premium, surcharge, credit in parts
         ],
+        accounting_month=month_message(Month.of(day)),
     )
 
 
@@ -145,6 +150,8 @@ async def trial(client: StackClient, month: Month) -> pb.SettlementPeriod:
 
 
 async def propose(client: StackClient, month: Month, request_id: str = "") -> pb.SettlementPeriod:
+    """Propose a month that its producers have ended."""
+    await producers_of(client).end_month(month)
     return await officer(client).ProposeSettlement(
         pb.ProposeSettlementRequest(
             request_id=request_id or f"propose-{month}", month=month_message(month)
@@ -187,9 +194,14 @@ def clock() -> SetClock:
 
 @pytest.fixture
 async def client(
-    stack: Settings, databases: Databases, nats_server: NatsServer, clock: SetClock
+    stack: Settings,
+    databases: Databases,
+    nats_server: NatsServer,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[StackClient]:
     """The fund with a database and a nats-server of the test."""
     settings = with_nats(stack, nats_server, await databases.fresh("fund"))
     async with stack_client([SERVICE], settings, clock) as started:
+        monkeypatch.setattr(clients, "deliveries", producers_of(started).deliveries)
         yield started

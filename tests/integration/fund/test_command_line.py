@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.fund.conftest import DELIVERY, JULY, A, C, assessed, consume_e7
 from tests.support import command_line
+from tests.support.producers import producers_of
 from tests.support.stack_client import StackClient
 
 
@@ -25,8 +26,9 @@ async def test_a_month_is_closed_from_the_command_line(client: StackClient) -> N
 
     code, tried, _ = await oip(client, "li", "settlement", "trial", "2025-07", "--explain")
     assert code == 0
-    assert "Risk adjustment of 441900 in 2025-07: receives 33,514.36 yuan." in tried
+    assert "Risk adjustment of 441900 in 2025-07: receives 33,514.35 yuan." in tried
 
+    await producers_of(client).end_month(JULY)
     code, proposed, _ = await oip(client, "li", "settlement", "propose", "2025-07")
     digest = proposed.split("hash ")[1].split()[0]
     assert code == 0
@@ -45,8 +47,8 @@ async def test_a_month_is_closed_from_the_command_line(client: StackClient) -> N
     assert "(UTC+8, Asia/Shanghai)" in shown
     assert digest in shown
     (row,) = (line for line in shown.splitlines() if C in line)
-    assert "33,514.36" in row
-    assert "486,485.64" in row
+    assert "33,514.35" in row
+    assert "486,485.65" in row
 
     code, replayed, _ = await oip(client, "li", "settlement", "replay", "2025-07")
     assert code == 0

@@ -32,8 +32,8 @@ from tests.integration.fund.conftest import (
     officer,
     propose,
     received,
-    trial,
 )
+from tests.support.producers import producers_of
 from tests.support.stack_client import StackClient
 
 TRIES = 12
@@ -58,6 +58,7 @@ async def test_of_officers_who_take_the_same_step_at_once_exactly_one_does(
 ) -> None:
     await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 700), (B, RIDE, 50, 50)))
     await client.consume("fund", instructed(JULY, B, RIDE, 400))
+    await producers_of(client).end_month(JULY)
     officers = [officer(client, f"officer-{number}") for number in range(TRIES)]
     approvers = [approver(client, f"approver-{number}") for number in range(TRIES)]
     month = month_message(JULY)
@@ -95,29 +96,43 @@ async def test_of_officers_who_take_the_same_step_at_once_exactly_one_does(
     assert await client.broken("fund") == []
 
 
-async def test_events_that_arrive_during_a_settlement_are_in_it_or_in_the_next_month(
+async def test_postings_during_a_settlement_are_in_it_or_in_the_next_month(
     client: StackClient,
 ) -> None:
     await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 7000), (B, RIDE, 50, 50)))
+    await client.consume("fund", instructed(JULY, A, DELIVERY, 1_000))
+    await producers_of(client).end_month(JULY)
+    stub = officer(client)
 
-    async def consume_additions() -> None:
-        for addition in range(1, 31):
-            event = instructed(JULY, A, DELIVERY, 10 + addition, addition)
-            await consume_with_retries(client, event)
+    async def disburse() -> None:
+        for number in range(1, 31):
+            await stub.RecordDisbursement(
+                pb.RecordDisbursementRequest(
+                    request_id=f"d{number}",
+                    payment_run="paymentRuns/2025-07",
+                    pooling_area=A,
+                    disburse_date=day_message(date(2025, 7, 31)),
+                    amount_fen=10 + number,
+                    bank_reference=f"BANK-{number}",
+                )
+            )
 
-    consuming = asyncio.create_task(consume_additions())
+    disbursing = asyncio.create_task(disburse())
     proposal = await propose(client, JULY)
     await approve(client, JULY, proposal.hash)
     closed = await close(client, JULY)
-    await consuming
+    await disbursing
 
-    august = await trial(client, AUGUST)
-    replay = await officer(client).ReplaySettlement(
-        pb.ReplaySettlementRequest(month=month_message(JULY))
-    )
-    spent = [sum(pool.spending_fen for pool in period.pools) for period in (closed, august)]
+    replay = await stub.ReplaySettlement(pb.ReplaySettlementRequest(month=month_message(JULY)))
+    listed = [
+        await stub.ListLedgerTransactions(
+            pb.ListLedgerTransactionsRequest(month=month_message(month))
+        )
+        for month in (JULY, AUGUST)
+    ]
+    sources = [each.source for page in listed for each in page.ledger_transactions]
     assert closed.pools == proposal.pools
-    assert sum(spent) == sum(10 + addition for addition in range(1, 31))
+    assert sum(source.startswith("disbursements/") for source in sources) == 30
     assert replay.equal
     assert await client.broken("fund") == []
 

@@ -7,11 +7,12 @@ import grpc
 import pytest
 import sqlalchemy as sa
 from oip.fund.v1 import fund_pb2 as pb
+from oip.type.v1 import type_pb2
 from sqlalchemy.exc import DBAPIError
 
 from services.fund.domain.problems import TransactionDiffers
 from services.fund.store import tables
-from services.runtime.storage.database import as_psycopg
+from services.runtime.storage.sessions import as_psycopg
 from tests.integration.fund.conftest import (
     DELIVERY,
     JULY,
@@ -198,12 +199,53 @@ async def test_the_database_refuses_a_posting_into_a_closed_month(client: StackC
             await tx.exec_driver_sql(HEADER)
 
 
+async def test_a_reversed_disbursement_is_as_if_it_had_never_been(client: StackClient) -> None:
+    await client.consume("fund", instructed(JULY, A, DELIVERY, 400))
+    before = await balances(client)
+    wrong = await officer(client).RecordDisbursement(disbursement(300))
+    reversal = pb.ReverseDisbursementRequest(
+        request_id="r1", name=wrong.name, code=type_pb2.WRONG_AMOUNT, reason="a digit too many"
+    )
+
+    reversed_one = await officer(client).ReverseDisbursement(reversal)
+    again = await officer(client).ReverseDisbursement(reversal)
+    after = await balances(client)
+    reversal.request_id = "r2"
+    twice = await refused(officer(client).ReverseDisbursement(reversal))
+    right = await officer(client).RecordDisbursement(disbursement(400, "d2"))
+
+    assert reversed_one == again
+    assert reversed_one.reversed
+    assert {key: fen for key, fen in after.items() if fen} == before
+    assert twice.reason == "ALREADY_REVERSED"
+    assert (right.amount_fen, right.bank_reference) == (400, wrong.bank_reference)
+    same_reference = await refused(officer(client).RecordDisbursement(disbursement(1, "d3")))
+    assert same_reference.reason in {"DISBURSEMENT_REFERENCE_USED", "MORE_THAN_PAYABLE"}
+    assert await client.broken("fund") == []
+    assert await client.broken_common("fund") == []
+
+
+async def test_a_disbursement_waits_for_its_signature_and_falls_with_what_is_payable(
+    client: StackClient,
+) -> None:
+    client.signs = False
+    await client.consume("fund", instructed(JULY, A, DELIVERY, 400))
+    needed = await refused(officer(client).RecordDisbursement(disbursement(300)))
+    await client.consume("fund", instructed(JULY, A, DELIVERY, 50, addition=2))
+
+    digest = bytes.fromhex(needed.metadata["hash"])
+    changed = await refused(client.sign("fund", needed.metadata["pending_act"], digest))
+
+    assert (needed.reason, changed.reason) == ("SECOND_SIGNATURE_NEEDED", "ACT_CHANGED")
+    assert await client.rows("fund", "select from disbursement") == []
+
+
 async def test_the_database_refuses_one_person_and_another_hash(client: StackClient) -> None:
     await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 700)))
     await propose(client, JULY)
     approve = (
         "update settlement_period set state = 3, approver = '{who}', approve_time = now(),"
-        " approved_hash = {digest}"
+        " approver_member = 'staffMembers/{who}', approved_hash = {digest}"
     )
 
     with pytest.raises(DBAPIError, match="maker_is_not_checker"):

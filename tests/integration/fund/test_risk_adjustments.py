@@ -24,13 +24,14 @@ from tests.integration.fund.conftest import (
     trial,
 )
 from tests.support.laws import law_with
+from tests.support.producers import producers_of
 from tests.support.stack_client import StackClient
 
 # The transfers of the published example E7 between A, B and C in yuan.
 E7_TRANSFERS = {
-    RiskAdjustment.NEED_LESS_STRENGTH: ("-25,477.48", "-8,036.88", "33,514.36"),
+    RiskAdjustment.NEED_LESS_STRENGTH: ("-25,477.47", "-8,036.88", "33,514.35"),
     RiskAdjustment.SWISS: ("142,146.76", "-361,270.33", "219,123.57"),
-    RiskAdjustment.DUTCH: ("-246,589.77", "-113,257.75", "359,847.52"),
+    RiskAdjustment.DUTCH: ("-246,589.77", "-113,257.74", "359,847.51"),
     RiskAdjustment.PROPORTIONAL_POOLING: ("-154,513.09", "-72,178.01", "226,691.10"),
     RiskAdjustment.FULL_POOLING: ("-467,702.06", "-218,478.61", "686,180.67"),
     RiskAdjustment.NONE: ("0", "0", "0"),
@@ -59,6 +60,7 @@ async def test_a_province_closes_its_month_by_the_rule_it_chose(
 ) -> None:
     choose(monkeypatch, risk_adjustment=rule.value)
     await consume_e7(client)
+    await producers_of(client).end_month(JULY)
 
     tried = await trial(client, JULY)
     closed = await close_month(client, JULY)

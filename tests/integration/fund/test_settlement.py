@@ -27,11 +27,17 @@ from tests.integration.fund.conftest import (
     received,
     trial,
 )
+from tests.support.producers import producers_of
 from tests.support.stack_client import StackClient, refused
+
+
+def reasons_of(period: pb.SettlementPeriod) -> list[str]:
+    return [obstacle.reason for obstacle in period.obstacles]
 
 
 async def test_e7_is_risk_adjusted_then_compensated_to_the_fen(client: StackClient) -> None:
     await consume_e7(client)
+    await producers_of(client).end_month(JULY)
 
     before = await trial(client, JULY)
     closed = await close_month(client, JULY)
@@ -40,16 +46,16 @@ async def test_e7_is_risk_adjusted_then_compensated_to_the_fen(client: StackClie
     assert before.hash == closed.hash
     pools = {pool.pooling_area: pool for pool in closed.pools}
     assert [pools[area].risk_adjustment_fen for area in (A, B, C)] == [
-        fen("-25,477.48"),
+        fen("-25,477.47"),
         fen("-8,036.88"),
-        fen("33,514.36"),
+        fen("33,514.35"),
     ]
     assert [pools[area].opening_fen for area in (A, B, C)] == [
         fen("500000"),
         fen("200000"),
         fen("100000"),
     ]
-    assert pools[C].deficit_compensation_fen == fen("520000") - fen("33,514.36")
+    assert pools[C].deficit_compensation_fen == fen("520000") - fen("33,514.35")
     assert pools[C].closing_fen == 0
     assert sum(pool.equalisation_fen for pool in closed.pools) == 0
     assert all(
@@ -108,13 +114,14 @@ async def test_the_proposer_cannot_approve(client: StackClient) -> None:
 
 async def test_an_approval_is_bound_to_the_figures_that_were_read(client: StackClient) -> None:
     await client.consume("fund", assessed(JULY, (A, DELIVERY, 10, 70)))
-    read = await propose(client, JULY)
+    read = await trial(client, JULY)
+    await client.consume("fund", instructed(JULY, A, DELIVERY, 50))
+    await propose(client, JULY)
     await officer(client).WithdrawSettlement(
         pb.WithdrawSettlementRequest(
             request_id="withdraw", month=month_message(JULY), reason="a bill was missing"
         )
     )
-    await client.consume("fund", instructed(JULY, A, DELIVERY, 50))
     again = await propose(client, JULY, "propose-again")
 
     problem = await refused(approve(client, JULY, read.hash))
@@ -159,26 +166,26 @@ async def test_a_month_that_has_not_ended_is_not_proposed(
     proposed = await propose(client, JULY)
 
     assert problem.reason == "NOT_READY_TO_PROPOSE"
-    assert "2025-07 has not ended; propose it from 2025-08-01 on." in problem.sentence
+    assert "2025-07 is not over; propose it from 2025-08-01 on." in problem.sentence
     assert proposed.state == pb.SettlementPeriod.PROPOSED
 
 
-async def test_a_month_waits_for_the_earlier_one_and_for_its_premiums(client: StackClient) -> None:
+async def test_a_month_waits_for_the_earlier_one(client: StackClient) -> None:
     await client.consume("fund", assessed(JUNE, (A, DELIVERY, 10, 70)))
     await client.consume("fund", instructed(JULY, A, DELIVERY, 50))
+    await producers_of(client).end_month(JULY)
 
     tried = await trial(client, JULY)
     problem = await refused(propose(client, JULY))
 
-    assert list(tried.obstacles) == [
-        "2025-06 has figures and is not closed; close it first.",
-        "The premiums of 2025-07 are not assessed; assess them first.",
-    ]
+    assert reasons_of(tried) == ["EARLIER_MONTH_OPEN"]
+    assert "2025-06 has figures and is not closed; close it first." in problem.sentence
     assert problem.code is grpc.StatusCode.FAILED_PRECONDITION
 
 
 async def test_a_dead_letter_stands_in_the_way(client: StackClient) -> None:
     await client.consume("fund", assessed(JULY, (A, DELIVERY, 10, 70)))
+    await producers_of(client).end_month(JULY)
     async with client.database("fund").begin() as tx:
         await tx.exec_driver_sql(
             "insert into dead_letter values ('premiums', 'e', 1, 's', '', 'Problem', now(), null)"
@@ -186,8 +193,8 @@ async def test_a_dead_letter_stands_in_the_way(client: StackClient) -> None:
 
     tried = await trial(client, JULY)
 
-    assert len(tried.obstacles) == 1
-    assert "an administrator has to retry the dead letters first" in tried.obstacles[0]
+    assert reasons_of(tried) == ["DEAD_LETTERS_OPEN"]
+    assert "has to retry or dismiss the dead letters first" in tried.obstacles[0].text
 
 
 async def test_a_late_event_of_a_closed_month_goes_to_the_earliest_open_one(
@@ -239,3 +246,17 @@ async def test_all_invariants_hold_after_a_close(client: StackClient) -> None:
     await close_month(client, JULY)
 
     assert await client.broken("fund") == []
+
+
+async def test_a_receipt_dated_1925_does_not_block_the_settlement(client: StackClient) -> None:
+    """The attack: a slip in a date opened a month that nobody could ever close."""
+    await consume_e7(client)
+    await client.consume("fund", received("old", date(1925, 7, 4), (A, 100, 0, 0)))
+    await producers_of(client).end_month(JULY)
+
+    months = await officer(client).ListSettlementPeriods(pb.ListSettlementPeriodsRequest())
+    statement = await trial(client, JULY)
+
+    assert min((one.month.year, one.month.month) for one in months.settlement_periods) >= (2025, 6)
+    assert not statement.obstacles
+    assert (await close_month(client, JULY)).state == pb.SettlementPeriod.CLOSED

@@ -15,11 +15,11 @@ from tests.support.appraisals import (
     State,
     an_opinion,
     appraise,
-    determined,
-    in_states,
+    opened_first,
     published_conclusions,
     reason,
     register,
+    specialist,
 )
 from tests.support.stack_client import StackClient
 
@@ -27,10 +27,9 @@ from tests.support.stack_client import StackClient
 async def test_a_confirmed_injury_is_appraised_and_published(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 5)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
+    opened = await opened_first(client)
 
-    concluded = await appraise(stub, opened.name)
+    concluded = await appraise(client, opened.name)
 
     assert len({member.name for member in concluded.panel}) == 3
     assert len(concluded.opinions) == 3
@@ -51,8 +50,7 @@ async def test_a_confirmed_injury_is_appraised_and_published(client: StackClient
 async def test_a_repeated_request_draws_no_second_panel(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 9)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
+    opened = await opened_first(client)
     request = grading_pb2.DrawPanelRequest(request_id="draw", name=opened.name, panel_size=5)
 
     answers = await asyncio.gather(*(stub.DrawPanel(request) for _ in range(4)))
@@ -66,8 +64,7 @@ async def test_a_repeated_request_draws_no_second_panel(client: StackClient) -> 
 async def test_what_cannot_be_done_is_refused_with_its_reason(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 2)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
+    opened = await opened_first(client)
 
     draw = grading_pb2.DrawPanelRequest(request_id="d1", name=opened.name)
     assert await reason(stub.DrawPanel(draw)) == "POOL_TOO_SMALL"
@@ -79,30 +76,29 @@ async def test_what_cannot_be_done_is_refused_with_its_reason(client: StackClien
     assert await reason(stub.GetAppraisal(unknown)) == "NOT_FOUND"
     malformed = grading_pb2.GetAppraisalRequest(name="claims/c1")
     assert await reason(stub.GetAppraisal(malformed)) == "MALFORMED"
-    agent = client.grading("worker_agent")
+    agent = client.grading("worker_agent", person="workers/1")
     assert await reason(agent.DrawPanel(draw)) == "FORBIDDEN"
 
 
 async def test_opinions_come_from_the_panel_once_and_on_known_items(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 4)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
+    opened = await opened_first(client)
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
     panel = {member.name for member in drawn.panel}
     pool = await stub.ListSpecialists(grading_pb2.ListSpecialistsRequest())
     (outsider,) = {member.name for member in pool.specialists} - panel
-    first = drawn.panel[0].name
+    first, seat = drawn.panel[0].name, specialist(client, drawn.panel[0])
 
-    unknown = an_opinion("o1", opened.name, first, ["LA9999"])
-    assert await reason(stub.RecordOpinion(unknown)) == "UNKNOWN_ITEM"
+    unknown = an_opinion("o1", opened.name, first, ["9.99"])
+    assert await reason(seat.RecordOpinion(unknown)) == "UNKNOWN_ITEM"
     stray = an_opinion("o2", opened.name, outsider)
-    assert await reason(stub.RecordOpinion(stray)) == "NOT_ON_PANEL"
-    recorded = await stub.RecordOpinion(an_opinion("o3", opened.name, first))
-    again = await stub.RecordOpinion(an_opinion("o4", opened.name, first))
+    assert await reason(seat.RecordOpinion(stray)) == "NOT_ON_PANEL"
+    recorded = await seat.RecordOpinion(an_opinion("o3", opened.name, first))
+    again = await seat.RecordOpinion(an_opinion("o4", opened.name, first))
     assert again.revision == recorded.revision
-    other = an_opinion("o5", opened.name, first, ["LA0801"])
-    assert await reason(stub.RecordOpinion(other)) == "OPINION_EXISTS"
+    other = an_opinion("o5", opened.name, first, ["8.13"])
+    assert await reason(seat.RecordOpinion(other)) == "OPINION_EXISTS"
     early = grading_pb2.ConcludeAppraisalRequest(
         request_id="c1", name=opened.name, revision=recorded.revision
     )
@@ -112,11 +108,12 @@ async def test_opinions_come_from_the_panel_once_and_on_known_items(client: Stac
 async def test_a_committee_that_read_an_older_revision_cannot_conclude(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 3)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
+    opened = await opened_first(client)
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
     for index, member in enumerate(drawn.panel):
-        await stub.RecordOpinion(an_opinion(f"o{index}", opened.name, member.name))
+        await specialist(client, member).RecordOpinion(
+            an_opinion(f"o{index}", opened.name, member.name)
+        )
 
     conclude = grading_pb2.ConcludeAppraisalRequest(
         request_id="c", name=opened.name, revision=drawn.revision
@@ -129,25 +126,22 @@ async def test_a_committee_that_read_an_older_revision_cannot_conclude(client: S
 async def test_opinions_are_not_readable_in_the_database(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 3)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
+    opened = await opened_first(client)
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="d", name=opened.name))
-    await stub.RecordOpinion(an_opinion("o", opened.name, drawn.panel[0].name))
+    await specialist(client, drawn.panel[0]).RecordOpinion(
+        an_opinion("o", opened.name, drawn.panel[0].name)
+    )
 
     (row,) = await client.rows("grading", "select opinion from opinion")
-    assert b"LA0901" not in bytes(row.opinion)
+    assert b"9.23" not in bytes(row.opinion)
 
 
 async def test_lists_page_by_due_date_and_by_number(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 5)
     for number in range(3):
-        await client.publish(determined(claim=f"claims/p{number}"))
-    while True:
-        listed = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest(states=[State.OPENED]))
-        if len(listed.appraisals) == 3:
-            break
-        await asyncio.sleep(0.05)
+        await opened_first(client, f"claims/p{number}")
+    listed = await stub.ListAppraisals(grading_pb2.ListAppraisalsRequest(states=[State.OPENED]))
 
     paged, token = [], ""
     while True:
@@ -170,9 +164,8 @@ async def test_lists_page_by_due_date_and_by_number(client: StackClient) -> None
 async def test_a_conclusion_is_explained_on_the_command_line(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 3)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
-    await appraise(stub, opened.name)
+    opened = await opened_first(client)
+    await appraise(client, opened.name)
 
     (chain,) = await chains_of(client.channels("fund_officer"), opened.name)
     shown = "\n".join(
@@ -182,15 +175,14 @@ async def test_a_conclusion_is_explained_on_the_command_line(client: StackClient
     assert "CONCLUDED, grade 8" in chain.title
     assert "2 injuries share the worst grade 9, which makes it grade 8." in shown
     assert "2 处伤残同为最重的 9 级, 晋升为 8 级。" in shown
-    assert "grading_items = LA0901 9 (since 2015-01-01, CN, GB/T 16180-2014 [law])" in shown
+    assert "grading_standard = gb_t_16180_2014, item 9.23 (since 2015-01-01, CN, GB/T" in shown
 
 
 async def test_the_invariants_hold_and_the_schema_is_that_of_the_store(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 3)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
-    await appraise(stub, opened.name)
+    opened = await opened_first(client)
+    await appraise(client, opened.name)
 
     async with client.database("grading").begin() as tx:
         checks = await verify(tx, client.context("grading"))

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from google.type import date_pb2
 from oip.claims.v1 import claims_pb2
-from oip.grading.v1 import grading_pb2
+from oip.grading.v1 import events_pb2, grading_pb2
 
 from tests.support.appraisals import (
     State,
     a_date,
+    apply,
     appraise,
     determined,
     in_states,
+    merged,
+    opened_first,
     published_conclusions,
     reason,
     register,
@@ -37,8 +40,7 @@ async def test_a_withdrawn_determination_ends_the_appraisal_and_a_new_one_takes_
     client: StackClient,
 ) -> None:
     stub = client.grading("appraiser")
-    await client.publish(determined(4))
-    (opened,) = await in_states(stub, State.OPENED)
+    opened = await opened_first(client)
     await client.publish(revoked(5))
     (ended,) = await in_states(stub, State.ENDED)
     await client.publish(determined(4))
@@ -48,13 +50,52 @@ async def test_a_withdrawn_determination_ends_the_appraisal_and_a_new_one_takes_
     assert opened.name == ended.name == reopened.name
 
 
+async def test_a_merge_ends_the_open_appraisal_of_the_merged_claim(client: StackClient) -> None:
+    stub = client.grading("appraiser")
+    opened = await opened_first(client)
+    await client.publish(merged(5))
+    (ended,) = await in_states(stub, State.ENDED)
+    await client.publish(determined(4))
+    (event,) = await client.published("grading", events_pb2.AppraisalEnded)
+
+    assert opened.name == ended.name
+    assert event.cause == events_pb2.AppraisalEnded.CLAIMS_MERGED
+    assert len(await in_states(stub, State.ENDED)) == 1
+    # A wrong merge is undone, and the claim determined again.
+    await client.publish(determined(8))
+    (reopened,) = await in_states(stub, State.OPENED)
+    assert reopened.name == opened.name
+
+
+async def test_a_merge_that_comes_before_the_determination_counts(client: StackClient) -> None:
+    await client.consume("grading", merged(5))
+    await client.consume("grading", determined(4))
+
+    assert await in_states(client.grading("appraiser")) == []
+
+
+async def test_a_conclusion_of_a_merged_claim_stays_readable(client: StackClient) -> None:
+    stub = client.grading("appraiser")
+    await register(stub, 3)
+    opened = await opened_first(client)
+    concluded = await appraise(client, opened.name)
+    await client.consume("grading", merged(3))
+
+    (readable,) = await in_states(stub, State.CONCLUDED)
+    assert (readable.name, readable.grade) == (concluded.name, concluded.grade)
+    assert len(await published_conclusions(client)) == 1
+
+
 @pytest.mark.parametrize("last", ["confirmed", "revoked", "refused", "confirmed again", "dead"])
 async def test_events_in_any_order_end_in_the_same_state(client: StackClient, last: str) -> None:
+    """The worker has applied after a first confirmation."""
     names = list(EVENTS)[: list(EVENTS).index(last) + 1]
     ways = list(itertools.permutations(names))[:: max(1, len(names) - 2) ** 2]
 
     ends = set()
     for number, way in enumerate(ways):
+        await client.consume("grading", determined(1, claim=f"claims/w{number}"))
+        await apply(client, f"claims/w{number}")
         for name in (*way, way[0]):
             event = type(EVENTS[name])()
             event.CopyFrom(EVENTS[name])
@@ -63,7 +104,7 @@ async def test_events_in_any_order_end_in_the_same_state(client: StackClient, la
         ends.add(await _state(client, f"claims/w{number}"))
 
     opens = last in {"confirmed", "confirmed again"}
-    assert ends <= ({"OPENED"} if opens else {"ENDED", "none"})
+    assert ends == ({"OPENED"} if opens else {"ENDED"})
 
 
 async def test_a_conclusion_is_published_again_when_the_claim_is_confirmed_again(
@@ -71,9 +112,8 @@ async def test_a_conclusion_is_published_again_when_the_claim_is_confirmed_again
 ) -> None:
     stub = client.grading("appraiser")
     await register(stub, 3)
-    await client.publish(determined(2))
-    (opened,) = await in_states(stub, State.OPENED)
-    concluded = await appraise(stub, opened.name)
+    opened = await opened_first(client)
+    concluded = await appraise(client, opened.name)
 
     await client.consume("grading", revoked(3))
     await client.consume("grading", determined(4))
@@ -87,18 +127,11 @@ async def test_a_conclusion_is_published_again_when_the_claim_is_confirmed_again
 async def test_a_conclusion_is_published_again_while_a_re_appraisal_is_open(
     client: StackClient,
 ) -> None:
-    stub = client.grading("appraiser", "worker_agent")
+    stub = client.grading("appraiser")
     await register(stub, 3)
-    await client.publish(determined(2))
-    (opened,) = await in_states(stub, State.OPENED)
-    first = await appraise(stub, opened.name)
-    request = grading_pb2.OpenAppraisalRequest(
-        request_id="again",
-        previous=first.name,
-        level=State.RE_APPRAISAL,
-        application_date=a_date("2025-09-01"),
-    )
-    again = await stub.OpenAppraisal(request)
+    opened = await opened_first(client)
+    first = await appraise(client, opened.name)
+    again = await apply(client, previous=first.name, level=State.RE_APPRAISAL)
 
     await client.consume("grading", revoked(3))
     await client.consume("grading", determined(4))
@@ -109,22 +142,21 @@ async def test_a_conclusion_is_published_again_while_a_re_appraisal_is_open(
 
 
 async def test_a_re_appraisal_is_by_others_and_final(client: StackClient) -> None:
-    stub = client.grading("appraiser", "worker_agent")
+    stub = client.grading("appraiser")
     await register(stub, 3)
     await register(stub, 3, provincial=True)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
-    first = await appraise(stub, opened.name)
+    opened = await opened_first(client)
+    first = await appraise(client, opened.name)
     request = grading_pb2.OpenAppraisalRequest(
         request_id="again",
         previous=first.name,
         level=State.RE_APPRAISAL,
-        application_date=a_date("2025-09-01"),
+        applicant=grading_pb2.WORKER,
     )
 
     again = await stub.OpenAppraisal(request)
     assert again == await stub.OpenAppraisal(request)
-    final = await appraise(stub, again.name, ["LA0701"])
+    final = await appraise(client, again.name, ["7.47"])
 
     assert final.grade == 7
     assert not {one.name for one in final.panel} & {one.name for one in first.panel}
@@ -137,15 +169,15 @@ async def test_a_re_appraisal_is_by_others_and_final(client: StackClient) -> Non
 
 
 async def test_a_review_waits_a_year(client: StackClient) -> None:
-    stub = client.grading("appraiser", "worker_agent")
+    stub = client.grading("appraiser")
     await register(stub, 3)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
-    first = await appraise(stub, opened.name)
+    opened = await opened_first(client)
+    first = await appraise(client, opened.name)
     request = grading_pb2.OpenAppraisalRequest(
         request_id="early",
         previous=first.name,
         level=State.REVIEW,
+        applicant=grading_pb2.AGENCY,
         application_date=a_date("2025-09-01"),
     )
 
@@ -154,7 +186,7 @@ async def test_a_review_waits_a_year(client: StackClient) -> None:
     assert await reason(stub.OpenAppraisal(request)) == "MALFORMED"
     client.set_day(date(2026, 9, 1))
     review = await stub.OpenAppraisal(request)
-    reviewed = await appraise(stub, review.name, ["LA1001"])
+    reviewed = await appraise(client, review.name, ["10.12"])
 
     assert reviewed.grade == 10
     effect = reviewed.findings[-1]
@@ -164,8 +196,7 @@ async def test_a_review_waits_a_year(client: StackClient) -> None:
 async def test_a_deferred_appraisal_waits_and_keeps_its_note_closed(client: StackClient) -> None:
     stub = client.grading("appraiser")
     await register(stub, 3)
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
+    opened = await opened_first(client)
     request = grading_pb2.DeferAppraisalRequest(
         request_id="defer",
         name=opened.name,
@@ -188,49 +219,60 @@ async def test_a_deferred_appraisal_waits_and_keeps_its_note_closed(client: Stac
     assert b"fracture" not in bytes(row.note)
 
 
-async def test_two_absences_end_the_procedure_and_it_can_be_taken_up_again(
+async def test_one_absence_ends_the_appraisal_and_a_new_application_opens_another(
     client: StackClient,
 ) -> None:
-    stub = client.grading("appraiser", "worker_agent")
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
+    stub = client.grading("appraiser")
+    opened = await opened_first(client)
 
-    def absent(day: str, *, excused: bool = False) -> grading_pb2.RecordAbsenceRequest:
+    def absent(day: str, **fields: Any) -> grading_pb2.RecordAbsenceRequest:
         return grading_pb2.RecordAbsenceRequest(
-            request_id=f"absent-{day}-{excused}",
+            request_id=f"absent-{day}-{'-'.join(map(str, fields.values()))}",
             name=opened.name,
             examination_date=a_date(day),
-            excused=excused,
+            **fields,
         )
 
-    once = await stub.RecordAbsence(absent("2025-08-25"))
-    assert await reason(stub.RecordAbsence(absent("2025-08-25", excused=True))) == (
-        "ABSENCE_RECORDED"
-    )
-    excused = await stub.RecordAbsence(absent("2025-08-27", excused=True))
-    twice = await stub.RecordAbsence(absent("2025-08-29"))
-    taken_up = await stub.OpenAppraisal(
-        grading_pb2.OpenAppraisalRequest(
-            request_id="up",
-            previous=opened.name,
-            level=State.FIRST,
-            application_date=a_date("2025-09-01"),
+    excused = await stub.RecordAbsence(absent("2025-08-25", excused=True))
+    assert await reason(stub.RecordAbsence(absent("2025-08-25"))) == "ABSENCE_RECORDED"
+    refusal = absent("2025-08-26", excused=True, code=grading_pb2.REFUSED)
+    assert await reason(stub.RecordAbsence(refusal)) == "MALFORMED"
+    assert await reason(stub.RecordAbsence(absent("2025-08-26", code=9))) == "UNKNOWN_CHOICE"
+    ended = await stub.RecordAbsence(absent("2025-08-29"))
+    other = await apply(client)
+    (event,) = await client.published("grading", events_pb2.AppraisalEnded)
+
+    assert (excused.state, excused.absence_count) == (State.OPENED, 0)
+    assert (ended.state, ended.absence_count) == (State.ENDED, 1)
+    assert event.cause == events_pb2.AppraisalEnded.WORKER_ABSENT
+    assert (other.state, other.absence_count) == (State.OPENED, 0)
+    assert other.name != opened.name
+    assert await client.broken("grading") == []
+
+
+async def test_a_review_follows_the_conclusion_although_a_re_appraisal_ended(
+    client: StackClient,
+) -> None:
+    """The worker did not come to the re-appraisal; the first conclusion stays in force."""
+    stub = client.grading("appraiser")
+    await register(stub, 3)
+    first = await appraise(client, (await opened_first(client)).name)
+    again = await apply(client, previous=first.name, level=State.RE_APPRAISAL)
+    await stub.RecordAbsence(
+        grading_pb2.RecordAbsenceRequest(
+            request_id="absent", name=again.name, examination_date=a_date("2025-09-01")
         )
     )
+    client.set_day(date(2026, 9, 1))
 
-    assert (once.absence_count, excused.absence_count, twice.absence_count) == (1, 1, 2)
-    assert twice.state == State.ENDED
-    assert (taken_up.name, taken_up.state, taken_up.absence_count) == (
-        opened.name,
-        State.OPENED,
-        0,
-    )
+    review = await apply(client, previous=first.name, level=State.REVIEW)
+
+    assert (review.level, review.previous) == (State.REVIEW, first.name)
 
 
 async def test_a_complex_case_gets_more_time_once(client: StackClient) -> None:
     stub = client.grading("appraiser")
-    await client.publish(determined())
-    (opened,) = await in_states(stub, State.OPENED)
+    opened = await opened_first(client)
     request = grading_pb2.ExtendAppraisalRequest(
         request_id="more", name=opened.name, reason="two hospitals disagree"
     )

@@ -9,7 +9,7 @@ import pytest
 from services.runtime.base.settings import Settings
 from services.runtime.service.stack import Stack
 from tests.support.databases import Databases
-from tests.support.snapshots import Snapshot, take_snapshot
+from tests.support.snapshots import Snapshot, month_has_ended, take_snapshot
 from tests.support.stack_client import StackClient
 from tests.support.upload_stack import enrolment_and_orders
 from tests.support.uploads import NOW, as_rows, orders_client, row, upload_one
@@ -24,7 +24,8 @@ async def running_orders(stack: Settings, databases: Databases) -> AsyncIterator
 
 @pytest.fixture(scope="module")
 async def empty_orders(running_orders: StackClient) -> Snapshot:
-    """The rows of the service before any test: enrolments and nothing else."""
+    """The rows of the service before any test: enrolments and the end of July."""
+    await month_has_ended(running_orders.stack.settings.database_url, "orders")
     return await take_snapshot(running_orders.stack.settings.database_url, "orders")
 
 
@@ -48,14 +49,16 @@ async def running_pair(stack: Settings, databases: Databases) -> AsyncIterator[S
 
 @pytest.fixture(scope="module")
 async def empty_pair(running_pair: Stack) -> tuple[Snapshot, ...]:
-    """Both services without a row."""
+    """Both services with the end of last month and no other row."""
     url = running_pair.settings.database_url
+    for service in ("enrolment", "orders"):
+        await month_has_ended(url, service)
     return await take_snapshot(url, "enrolment"), await take_snapshot(url, "orders")
 
 
 @pytest.fixture
 async def pair(running_pair: Stack, empty_pair: tuple[Snapshot, ...]) -> Stack:
-    """Enrolment and orders without a row."""
+    """Enrolment and orders as they began."""
     for snapshot in empty_pair:
         await snapshot.restore_in_new_epoch()
     return running_pair

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from services.runtime.base.settings import Settings
+from services.runtime.rpc.certificates import thumbprint
 from services.runtime.rpc.client import Channels
 from services.runtime.service.stack import Stack
 from tests.support.authorities import Authority
@@ -28,12 +29,17 @@ PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text(encoding="ut
 class Secure:
     """Channels over TLS, where `enrol_hints` expects a stack."""
 
-    def __init__(self, running: Stack, credentials: grpc.ChannelCredentials) -> None:
+    def __init__(
+        self, running: Stack, credentials: grpc.ChannelCredentials, certificate: bytes
+    ) -> None:
         self._running = running
         self._credentials = credentials
+        self._certificate = thumbprint(certificate)
 
     def channels(self, subject: str, *roles: str, platform: str = "") -> Channels:
-        source = self._running.issuer.source(subject, roles, platform)
+        source = self._running.issuer.source(
+            subject, roles, platform, certificate=self._certificate
+        )
         return Channels(self._running.addresses, source, self._credentials)
 
 
@@ -83,8 +89,16 @@ async def test_the_program_sends_a_day_and_again_gets_the_first_receipt(
         *(files[name].read_bytes() for name in ("authority.pem", "key.pem", "certificate.pem"))
     )
     async with enrolment_and_orders(stack.model_copy(update=tls), databases) as running:
-        await enrol_hints(cast("Stack", Secure(running, credentials)), SWIFT, ["w-1"])
-        token = running.issuer.issue("engineer", ["platform"], SWIFT, timedelta(minutes=5))
+        certificate = files["certificate.pem"].read_bytes()
+        secure = Secure(running, credentials, certificate)
+        await enrol_hints(cast("Stack", secure), SWIFT, ["w-1"])
+        token = running.issuer.issue(
+            "engineer",
+            ["platform"],
+            SWIFT,
+            timedelta(minutes=5),
+            certificate=thumbprint(certificate),
+        )
         files["token"].write_text(token)
         environment = {
             "PLATFORM": SWIFT,

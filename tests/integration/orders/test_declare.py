@@ -13,6 +13,7 @@ from services.runtime.base.settings import Settings
 from services.runtime.service.stack import Stack
 from tests.support.command_line import Result, oip
 from tests.support.databases import Databases
+from tests.support.enrolling import enrol_hints
 from tests.support.platforms import SWIFT
 from tests.support.upload_stack import enrolment_and_orders
 
@@ -23,6 +24,7 @@ HEADER = "pooling_area,industry,order_count\n"
 @pytest.fixture(scope="module")
 async def pair(stack: Settings, databases: Databases) -> AsyncIterator[Stack]:
     async with enrolment_and_orders(stack, databases) as running:
+        await enrol_hints(running, SWIFT, [])
         yield running
 
 
@@ -81,7 +83,7 @@ async def test_what_cannot_be_declared_is_refused_in_one_sentence(
     refused = {
         "cannot be read": await declare(pair, "--lines", tmp_path / "none.csv"),
         "is not a day": await declare(pair, *line, day="yesterday"),
-        "declare a day from": await declare(pair, *line, day="2099-01-01"),
+        "service_date: 2099-01-01 is not within": await declare(pair, *line, day="2099-01-01"),
         "add up to 5, not to 6": await declare(pair, *line, "--count", "6"),
         "not both": await declare(pair, *line, "--lines", tmp_path / "none.csv"),
         "Pass --count 0": await declare(pair),

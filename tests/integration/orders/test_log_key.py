@@ -19,8 +19,9 @@ from services.runtime.base.clock import SetClock, SystemClock
 from services.runtime.base.settings import Settings
 from services.runtime.events.event_keys import load_or_make_signer
 from services.runtime.rpc.tokens import Issuer
-from services.runtime.storage.crypto import load_or_make_keys
+from services.runtime.storage.key_file import load_or_make_keys
 from tests.support.databases import Databases
+from tests.support.issuers import issuers_file
 from tests.support.platforms import SWIFT
 from tests.support.stack_client import StackClient, stack_client
 from tests.support.uploads import (
@@ -58,7 +59,7 @@ async def replica(
     own = settings.model_copy(update={"database_url": url, "state_dir": folder})
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OIP_ORDER_LOG_KEY_FILE", str(key))
-        async with stack_client([SERVICE], own, SetClock(NOW)) as client:
+        async with stack_client([SERVICE], own, SetClock(NOW), compares=False) as client:
             await enrol(client, 1)
             yield client
 
@@ -117,13 +118,14 @@ async def test_production_does_not_start_without_the_key(
         "PYTHONPATH": os.pathsep.join(sys.path),
         "OIP_ENVIRONMENT": "production",
         "OIP_STATE_DIR": str(tmp_path / "nothing"),
-        "OIP_ORDERS_DATABASE_URL": await databases.fresh("orders"),
+        "OIP_ORDERS_DATABASE_URL": await databases.login(await databases.fresh("orders"), "orders"),
         "OIP_NATS_URL": stack.nats_url,
         "OIP_NATS_MONITOR_URL": stack.nats_monitor_url,
+        "OIP_NATS_KEY_FILE": str(stack.nats_key_path("orders")),
         "OIP_KEYS_FILE": str(tmp_path / "columns.json"),
         "OIP_EVENT_KEY_FILE": str(tmp_path / "orders.pem"),
         "OIP_EVENT_TRUST_DIR": str(tmp_path / "trust"),
-        "OIP_JWKS_FILE": str(tmp_path / "jwks.json"),
+        "OIP_ISSUERS_FILE": str(issuers_file(tmp_path / "jwks.json")),
         "OIP_TOKEN_FILE": str(tmp_path / "token"),
     }
 

@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from services.runtime.base.settings import Settings
+from services.runtime.rpc.certificates import thumbprint
 from services.runtime.rpc.client import Channels
 from services.runtime.service.stack import Stack
 from tests.support.authorities import Authority
@@ -32,7 +33,8 @@ class Secure:
     folder: Path
 
     def channels(self, subject: str, *roles: str, platform: str = "") -> Channels:
-        source = self.running.issuer.source(subject, roles, platform)
+        certificate = thumbprint((self.folder / "certificate.pem").read_bytes())
+        source = self.running.issuer.source(subject, roles, platform, certificate=certificate)
         return Channels(self.running.addresses, source, self.credentials)
 
     async def push(self, *options: str, environment: dict[str, str] | None = None) -> Result:

@@ -68,10 +68,12 @@ async def test_unknown_workers_of_one_platform_hold_up_no_other(
     await enrol(client, 1, platform=PEARL)
     stub = client.orders("platform", platform=SWIFT)
     waiting = [
-        asyncio.ensure_future(stub.UploadOrders(batches(number, 2), timeout=60).read())
-        for number in range(2)
+        asyncio.ensure_future(stub.UploadOrders(batches(number, 3), timeout=60).read())
+        for number in range(client.stack.settings.limits.platform.streams)
     ]
     await until(streams_are_open)
+    # As many batches as the service had slots in all.
+    await asyncio.sleep(1)
 
     pearl = client.orders("platform", platform=PEARL)
     other = as_rows("other", [row("other")], platform=PEARL)
@@ -87,7 +89,7 @@ async def test_unknown_workers_of_one_platform_hold_up_no_other(
 async def test_reader_processes_leave_the_cores_to_questions() -> None:
     own = os.getpriority(os.PRIO_PROCESS, 0)
     pool = ReaderPool(1)
-    async with pool.reader() as reader:
+    async with pool.reader("p") as reader:
         await reader.read("rows", SWIFT, as_rows("b", [row("a")]).rows.SerializeToString())
         assert reader.pid is not None
         # Nineteen is the lowest priority there is.
@@ -102,7 +104,7 @@ async def test_a_pool_closes_while_it_is_talked_with() -> None:
     rows = as_rows("b", [row("a")]).rows.SerializeToString()
 
     async def ask() -> None:
-        async with pool.reader() as reader:
+        async with pool.reader("p") as reader:
             while True:
                 await reader.read("rows", SWIFT, rows)
 

@@ -97,7 +97,14 @@ async def get_bill(client: StackClient, platform: str, month: str) -> premiums_p
 
 
 async def receive(
-    client: StackClient, platform: str, month: str, day: date, fen: int, *, reference: str
+    client: StackClient,
+    platform: str,
+    month: str,
+    day: date,
+    fen: int,
+    *,
+    reference: str,
+    occurrence: int = 0,
 ) -> premiums_pb2.PremiumReceipt:
     return await officer(client).RecordPremiumReceipt(
         premiums_pb2.RecordPremiumReceiptRequest(
@@ -106,6 +113,8 @@ async def receive(
             receipt_date=date_to_wire(day),
             amount_fen=fen,
             bank_reference=reference,
+            receiving_account="6222 0001",
+            occurrence=occurrence,
         )
     )
 

@@ -13,6 +13,7 @@ from oip.type.v1 import type_pb2
 from sqlalchemy.exc import DBAPIError
 
 from services.kernel.periods import Month
+from services.kernel.scope import Scope
 from services.premiums.commands.assessment import assess_premiums
 from services.premiums.store import tables
 from services.runtime.rpc.client import problem_of
@@ -165,7 +166,7 @@ async def test_the_database_shows_a_platform_its_own_rows_only(
         await receive(client, platform, "2025-07", date(2025, 8, 4), 300, reference=f"B-{platform}")
     database = client.database("premiums")
 
-    async with database.begin(SWIFT) as tx:
+    async with database.begin(Scope(platform=SWIFT)) as tx:
         seen = (await tx.execute(sa.text(f"select distinct platform from {table}"))).scalars()
 
         assert list(seen) == [SWIFT]

@@ -202,23 +202,6 @@ async def test_a_month_taken_back_becomes_credit_that_pays_the_next_bill(
     assert nothing_left.reason == "NO_CREDIT"
 
 
-async def test_a_bank_reference_counts_once_and_never_for_other_content(
-    client: StackClient,
-) -> None:
-    await july_of_swift(client)
-    await assess(client, 2025, 7)
-
-    first = await receive(client, SWIFT, "2025-07", date(2025, 8, 4), 100, reference="B-1")
-    again = await receive(client, SWIFT, "2025-07", date(2025, 8, 4), 100, reference="B-1")
-    other = await refused(receive(client, SWIFT, "2025-07", date(2025, 8, 4), 101, reference="B-1"))
-    future = await refused(receive(client, SWIFT, "2025-07", date(2025, 8, 6), 1, reference="B-2"))
-
-    assert again == first
-    assert (other.code, other.reason) == (grpc.StatusCode.ALREADY_EXISTS, "BANK_REFERENCE_USED")
-    assert future.reason == "RECEIPT_IN_FUTURE"
-    assert (await get_bill(client, SWIFT, "2025-07")).received_fen == 100
-
-
 async def test_a_platform_sees_its_own_bills_only(client: StackClient) -> None:
     await july_of_swift(client)
     await count_orders(client, PEARL, ("440100", RIDES, date(2025, 7, 1), 100))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -20,7 +19,8 @@ from services.runtime.storage.database import Database
 from tests.support.databases import TOY_SERVICES, Databases
 from tests.support.echo import EchoStub
 from tests.support.echo_server import EchoServer
-from tests.support.toy_delivery import ToyDelivery
+from tests.support.stack_client import with_nats
+from tests.support.toy_delivery import ToyDelivery, migrate_toys
 from tests.support.toy_stack import NAMES, ToyStack, replayed, serve_toys
 
 
@@ -40,43 +40,33 @@ async def echoes(databases: Databases) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def bus_settings(stack: Settings, nats_server: NatsServer) -> Settings:
-    return stack.model_copy(
-        update={"nats_url": nats_server.url, "nats_monitor_url": nats_server.monitor_url}
-    )
+    return with_nats(stack, nats_server, stack.database_url)
 
 
 @pytest.fixture
 async def bus(bus_settings: Settings) -> AsyncIterator[Bus]:
+    """The connection of toy; streams and consumers of the toy services are migrated."""
+    await migrate_toys(bus_settings)
     connected = await jetstream.connect(bus_settings, "toy", on_closed=lambda: None)
-    await connected.declare_stream("toy")
     yield connected
     await connected.close()
 
 
 @pytest.fixture
-async def delivery(toys: Database, echoes: Database, bus: Bus) -> AsyncIterator[ToyDelivery]:
-    connected = ToyDelivery(toys, echoes, bus)
+async def delivery(
+    toys: Database, echoes: Database, bus: Bus, bus_settings: Settings
+) -> AsyncIterator[ToyDelivery]:
+    connect = partial(jetstream.connect, bus_settings, on_closed=lambda: None)
+    connected = ToyDelivery(toys, echoes, bus, await connect("echo"), await connect("drum"))
     yield connected
     await connected.stop()
-
-
-async def _until(holds: Callable[[], Any], seconds: float = 15.0) -> None:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while not await holds():
-        assert loop.time() < end, f"not reached within {seconds} seconds"
-        await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-def until() -> Callable[..., Any]:
-    return _until
 
 
 @pytest.fixture
 async def toy_settings(databases: Databases, nats_server: NatsServer, tmp_path: Path) -> Settings:
     return Settings(
         state_dir=tmp_path / "state",
+        nats_key_dir=nats_server.key_dir,
         database_url=await databases.fresh(*NAMES, root=TOY_SERVICES),
         nats_url=nats_server.url,
         nats_monitor_url=nats_server.monitor_url,

@@ -14,6 +14,7 @@ from services.runtime.rpc.server import RpcServer
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.storage.database import Overloaded
 from tests.support.echo import CAP_SECONDS, EchoApi, EchoStub, Text, add_echo_to_server
+from tests.support.staff import usual_admission
 
 NOON = datetime(2025, 7, 1, 4, tzinfo=UTC)
 ISSUER = Issuer(OKPKey.generate_key("Ed25519", auto_kid=True), SetClock(NOON))
@@ -25,7 +26,7 @@ class Peer:
     def __init__(self) -> None:
         self.failures: list[BaseException] = []
         self.api = EchoApi(self.behave)
-        self.server = RpcServer("echo", ISSUER.verifier())
+        self.server = RpcServer("echo", usual_admission(ISSUER.verifier()))
         add_echo_to_server(self.api, self.server.registrar)
 
     async def behave(self, text: str) -> str:
@@ -129,14 +130,14 @@ async def test_a_call_made_while_serving_gets_less_time_than_its_caller_has_left
         await asyncio.sleep(0.2)
         return str((await inner_stub.Echo(Text(value=text))).value)
 
-    server = RpcServer("inner", ISSUER.verifier())
+    server = RpcServer("inner", usual_admission(ISSUER.verifier()))
     add_echo_to_server(inner, server.registrar)
     port = await server.start("127.0.0.1:0")
-    channels = Channels({"inner": f"127.0.0.1:{port}"}, ISSUER.source("echo", ["adjudicator"]))
+    channels = Channels({"inner": f"127.0.0.1:{port}"}, ISSUER.source("services/echo", ["service"]))
     inner_stub = channels.stub(EchoStub, "inner")
     peer.api.behave = hand_over
 
-    assert (await stub.Echo(Text(value="a"), timeout=2)).value == "echo: a"
+    assert (await stub.Echo(Text(value="a"), timeout=2)).value == "claims: a"
     assert inner.seconds_left is not None
     assert inner.seconds_left < 1.75
     await channels.close()

@@ -13,14 +13,16 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
+from services.kernel.problems import Forbidden
+from services.kernel.scope import Scope
 from services.runtime.storage.database import (
     Database,
-    NotDurableError,
     Overloaded,
     RecordBusy,
     Transaction,
     retrying,
 )
+from services.runtime.storage.sessions import NotDurableError
 from tests.support.databases import TOY_SERVICES, Databases
 
 
@@ -76,10 +78,10 @@ async def test_a_platform_sees_and_writes_its_own_rows_only(toys: Database) -> N
         await add(tx, "a", "A")
         await add(tx, "b", "B")
 
-    async with toys.begin("A") as tx:
+    async with toys.begin(Scope(platform="A")) as tx:
         assert await names(tx) == {"a"}
-    with pytest.raises(ProgrammingError, match="row-level security"):
-        async with toys.begin("A") as tx:
+    with pytest.raises(Forbidden):
+        async with toys.begin(Scope(platform="A")) as tx:
             await add(tx, "c", "B")
     async with toys.begin() as tx:
         assert await names(tx) == {"a", "b"}
@@ -87,10 +89,11 @@ async def test_a_platform_sees_and_writes_its_own_rows_only(toys: Database) -> N
 
 async def test_the_scope_does_not_stay_on_the_connection(url: str) -> None:
     database = Database(url, "toy", pool_size=1)
-    async with database.begin("A") as tx:
+    async with database.begin(Scope(platform="A")) as tx:
         await add(tx, "a", "A")
     async with database.begin() as tx:
-        assert await setting(tx, "oip.platform") == "*"
+        assert await setting(tx, "oip.platform") == ""
+        assert await setting(tx, "oip.everything") == "on"
         assert await names(tx) == {"a"}
     await database.close()
 
@@ -286,7 +289,7 @@ async def test_a_question_sees_what_its_caller_may_and_changes_nothing(toys: Dat
 
     async with toys.read() as tx:
         assert await names(tx) == {"a", "b"}
-    async with toys.read("A") as tx:
+    async with toys.read(Scope(platform="A")) as tx:
         assert await names(tx) == {"a"}
     with pytest.raises(DBAPIError, match="read-only transaction"):
         async with toys.read() as tx:

@@ -109,14 +109,12 @@ async def test_data_is_kept_from_one_start_to_the_next(tmp_path: Path) -> None:
     folder = tmp_path / "a folder, with a comma"
     async with embedded(fresh(folder)) as settings:
         await note(settings.database_url, "kept")
-        bus = await jetstream.connect(settings, "toy")
-        await bus.declare_stream("toy")
-        await bus.close()
+        await jetstream.migrate_streams(settings, {"claims": ()})
     assert running_in(folder) == []
     async with embedded(fresh(folder)) as settings:
         assert await note(settings.database_url) == ["kept"]
-        bus = await jetstream.connect(settings, "toy")
-        assert (await bus.js.stream_info("TOY")).config.name == "TOY"
+        bus = await jetstream.connect(settings, "claims")
+        assert (await bus.js.stream_info("CLAIMS")).config.name == "CLAIMS"
         await bus.close()
 
 

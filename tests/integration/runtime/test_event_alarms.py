@@ -16,10 +16,11 @@ from services.runtime.base.settings import Settings
 from services.runtime.events import event_alarms, jetstream
 from services.runtime.events.envelope import Envelope
 from services.runtime.rpc.client import problem_of
+from services.runtime.rpc.wire import enum_number
 from services.runtime.service.addresses import publish_addresses
 from services.runtime.service.delivery import wait_until_delivered
+from services.runtime.service.host import event_signer
 from services.runtime.service.operations import envelope_from_wire
-from services.runtime.service.serve import event_signer
 from tests.support import command_line, toy
 from tests.support.toy_delivery import ToyDelivery, consumed, consumed_numbers
 from tests.support.toy_stack import NAMES, ToyStack, dead_letters, replayed
@@ -56,7 +57,7 @@ async def with_alarm(toy_stack: ToyStack, until: Until) -> ToyStack:
     await toy_stack.ring("a")
     await toy_stack.delivered()
     (event,) = await replayed(toy_stack, from_seq=1)
-    bus = await jetstream.connect(toy_stack.settings, "test", on_closed=lambda: None)
+    bus = await jetstream.connect(toy_stack.settings, "toy", on_closed=lambda: None)
     other = another_under(envelope_from_wire(event), toy_stack.settings)
     # Under an id of its own: JetStream drops a second message of one id.
     headers = {
@@ -112,15 +113,24 @@ async def test_an_alarm_stops_its_producer_s_events_until_it_is_resolved(
     assert await alarms(with_alarm, include_resolved=True) == [first]
 
 
-@pytest.mark.parametrize("resolution", ["", "  ", "two\nlines", "x" * 501, "nul\x00"])
+@pytest.mark.parametrize(
+    ("resolution", "reason"),
+    [
+        ("", "FIELD_MISSING"),
+        ("  ", "FIELD_MISSING"),
+        ("two\nlines", "UNSEEN_CHARACTER"),
+        ("x" * 501, "TOO_LONG"),
+        ("nul\x00", "UNSEEN_CHARACTER"),
+    ],
+)
 async def test_an_alarm_is_not_resolved_without_saying_why(
-    toy_stack: ToyStack, resolution: str
+    toy_stack: ToyStack, resolution: str, reason: str
 ) -> None:
     request = operations_pb2.ResolveEventAlarmRequest(
         name="eventAlarms/toy-e-1-0123456789abcdef", request_id="r1", resolution=resolution
     )
 
-    assert await refusal(toy_stack.stub("echo").ResolveEventAlarm(request)) == "MALFORMED"
+    assert await refusal(toy_stack.stub("echo").ResolveEventAlarm(request)) == reason
 
 
 NO_NAMES = (
@@ -132,7 +142,7 @@ NO_NAMES = (
     "eventAlarms/toy-e-1-0123",
     "eventAlarms/0123456789abcdef",
     "eventAlarms/toy-e-1-%23456789abcdef",
-    f"eventAlarms/toy-e-{'1' * 5000}-0123456789abcdef",
+    f"eventAlarms/toy-e-{'1' * 100}-0123456789abcdef",
 )
 
 
@@ -173,7 +183,6 @@ async def test_alarms_come_page_by_page(toy_stack: ToyStack) -> None:
 async def test_another_producer_goes_on_while_one_is_stopped(
     delivery: ToyDelivery, until: Until
 ) -> None:
-    await delivery.bus.declare_stream("drum")
     receiver = delivery.receiver(handlers=toy.BOTH_HANDLERS)
     delivery.start(delivery.listener(receiver, replay=toy.replay_of()))
     await delivery.send(toy.rang(1))
@@ -244,14 +253,19 @@ async def test_a_dismissed_dead_letter_is_settled_with_its_reason(
         report = await stub.GetDelivery(operations_pb2.GetDeliveryRequest())
         return int(report.open_dead_letter_count)
 
-    def dismissal(reason: str, request_id: str = "r1") -> operations_pb2.DismissDeadLetterRequest:
+    def dismissal(
+        reason: str, request_id: str = "r1", code: int = operations_pb2.SENT_IN_ERROR
+    ) -> operations_pb2.DismissDeadLetterRequest:
         return operations_pb2.DismissDeadLetterRequest(
-            name=letter.name, request_id=request_id, reason=reason
+            name=letter.name, request_id=request_id, reason=reason, code=enum_number(code)
         )
 
-    for number, reason in enumerate(("", "  ", "two\nlines", "x" * 501)):
+    for number, reason in enumerate(("", "  ")):
         call = stub.DismissDeadLetter(dismissal(reason, f"bad-{number}"))
-        assert await refusal(call) == "MALFORMED", reason
+        assert await refusal(call) == "FIELD_MISSING", reason
+    for code, expected in ((0, "FIELD_MISSING"), (6, "UNKNOWN_CHOICE"), (-1, "UNKNOWN_CHOICE")):
+        call = stub.DismissDeadLetter(dismissal("seen", f"code-{code}", code))
+        assert await refusal(call) == expected, code
     assert (await open_count(), await broken(with_dead_letter, "echo")) == (1, ["I6-dead-letters"])
 
     first = await stub.DismissDeadLetter(dismissal("rung by mistake"))
@@ -259,6 +273,7 @@ async def test_a_dismissed_dead_letter_is_settled_with_its_reason(
     later = await stub.DismissDeadLetter(dismissal("another reason", "r2"))
 
     assert (first.dismissal, first.HasField("resolve_time")) == ("rung by mistake", True)
+    assert first.dismissal_code == operations_pb2.SENT_IN_ERROR
     assert later == first
     assert (await open_count(), await broken(with_dead_letter, "echo")) == (0, [])
     assert await dead_letters(with_dead_letter) == []
@@ -269,6 +284,6 @@ async def test_a_dismissed_dead_letter_is_settled_with_its_reason(
     assert await with_dead_letter.echo_counts() == {}
     await with_dead_letter.delivered()
     missing = operations_pb2.DismissDeadLetterRequest(
-        name="deadLetters/toy-e-9", request_id="r4", reason="seen"
+        name="deadLetters/toy-e-9", request_id="r4", reason="seen", code=operations_pb2.SUPERSEDED
     )
     assert await refusal(stub.DismissDeadLetter(missing)) == "NOT_FOUND"

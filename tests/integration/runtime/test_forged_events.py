@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from services.runtime.base.nats_keys import load_key
 from services.runtime.base.settings import Settings
 from services.runtime.events import event_keys, outbox, receiver, rejected_messages
 from services.runtime.events.envelope import Envelope
@@ -141,11 +142,13 @@ def raw_blocks() -> list[bytes]:
     return blocks
 
 
-async def publish_raw(url: str, blocks: list[bytes], payload: bytes) -> None:
+async def publish_raw(settings: Settings, blocks: list[bytes], payload: bytes) -> None:
     """Publish by NATS's own protocol, with header blocks that no client would write."""
-    place = urlsplit(url)
+    place = urlsplit(settings.nats_url)
+    key = load_key(settings.nats_key_path("toy"))
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
-    options = {"verbose": False, "headers": True, "user": place.username, "pass": place.password}
+    nonce = json.loads((await reader.readline()).removeprefix(b"INFO "))["nonce"]
+    options = {"headers": True, "nkey": key.public, "sig": key.sign(nonce).decode()}
     writer.write(f"CONNECT {json.dumps(options)}\r\n".encode())
     for block in blocks:
         sizes = f"{len(block)} {len(block) + len(payload)}"
@@ -166,7 +169,7 @@ async def test_absurd_headers_are_rejected_and_the_listener_goes_on(
     listener = delivery.listener(replay=toy.replay_of())
     delivery.start(listener)
     blocks = raw_blocks()
-    await publish_raw(bus_settings.nats_url, blocks, payload)
+    await publish_raw(bus_settings, blocks, payload)
     await delivery.send(toy.rang(1))
 
     await until(consumed(delivery, {"a": 1}))
@@ -201,7 +204,8 @@ async def test_a_true_gap_is_crossed_once_its_producer_has_confirmed_the_number(
 
     async def replay(producer: str, epoch: str, from_seq: int) -> AsyncGenerator[Envelope, None]:
         asked.append(from_seq)
-        if len(asked) < 3:
+        # A repair asks for all events, and here it never gets them.
+        if from_seq < 8 or len(asked) < 3:
             raise ConnectionRefusedError(producer)
         async for envelope in toy.replay_from(delivery.toys)(producer, epoch, from_seq):
             yield envelope

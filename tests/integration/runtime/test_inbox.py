@@ -105,3 +105,18 @@ async def test_progress_lists_epochs_in_the_order_they_were_consumed(
         ("zz", 1, 1),
         ("aa", 0, 2),
     ]
+
+
+async def test_two_transactions_look_at_producers_in_any_order_and_none_waits(
+    echoes: Database, clock: SetClock
+) -> None:
+    await consume(echoes, clock, event(1), event(1, "claims"))
+
+    async with echoes.begin() as one, echoes.begin() as other:
+        seen = [await inbox.progress(one, "toy"), await inbox.progress(other, "claims")]
+        async with asyncio.timeout(5):
+            seen += [await inbox.progress(one, "claims"), await inbox.progress(other, "toy")]
+
+    assert [row.whole_seq for (row,) in seen] == [1] * 4
+    async with echoes.begin() as tx:
+        assert await inbox.list_producers(tx) == ["claims", "toy"]

@@ -11,15 +11,18 @@ import nats.js.errors
 import pytest
 
 from services.runtime.base.failpoints import FailpointError
+from services.runtime.base.nats_users import MIGRATION
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.events import dead_letters, jetstream, outbox
+from services.runtime.events import dead_letters, epochs, jetstream, outbox, patience
 from services.runtime.events.envelope import Envelope
-from services.runtime.events.jetstream import Bus, NotSyncedError
+from services.runtime.events.jetstream import Bus
 from services.runtime.events.listener import ForeignEnvelopeError
+from services.runtime.events.sync_check import NatsUnreachableError, NotSyncedError
 from services.runtime.storage import audit
 from services.runtime.storage.database import Database
 from tests.support import toy
+from tests.support.stack_client import with_nats
 from tests.support.toy_delivery import ToyDelivery, consumed, consumed_numbers
 
 Until = Callable[..., Any]
@@ -91,7 +94,7 @@ async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
     listener = delivery.listener()
     await delivery.ring("a")
     await delivery.relay().once()
-    (message,) = await fetch_one(delivery.bus)
+    (message,) = await fetch_one(delivery.echo_bus)
     if place == "listener.after_commit":
         with pytest.raises(FailpointError):
             await listener._take([message])
@@ -99,7 +102,7 @@ async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
         await listener._take([message])
     monkeypatch.delenv("OIP_FAILPOINT")
     (redelivered,) = (
-        await fetch_one(delivery.bus) if place == "listener.before_commit" else (message,)
+        await fetch_one(delivery.echo_bus) if place == "listener.before_commit" else (message,)
     )
     await listener._take([redelivered])
 
@@ -108,7 +111,6 @@ async def test_a_failure_around_the_commit_doubles_and_loses_nothing(
 
 
 async def fetch_one(bus: Bus) -> list[Any]:
-    await bus.declare_consumer("toy", "echo")
     subscription = await bus.js.pull_subscribe_bind("echo", stream="TOY")
     return await subscription.fetch(1, timeout=5)
 
@@ -231,7 +233,7 @@ async def test_a_new_epoch_that_the_bus_lost_is_found(delivery: ToyDelivery, unt
     delivery.start(listener)
     await until(consumed(delivery, {"a": 2}))
     async with delivery.toys.begin() as tx:
-        await outbox.begin_epoch(tx, "after the restore")
+        await epochs.begin_epoch(tx, "after the restore")
     await delivery.ring("a", 3)
     await delivery.relay(lose).once()
 
@@ -301,12 +303,10 @@ async def test_a_server_that_does_not_sync_always_is_refused(
 ) -> None:
     server = NatsServer(tmp_path / "careless", sync_interval="2m")
     await server.start()
-    settings = stack.model_copy(
-        update={"nats_url": server.url, "nats_monitor_url": server.monitor_url}
-    )
+    settings = with_nats(stack, server, stack.database_url)
     try:
         with pytest.raises(NotSyncedError, match="sync_interval: always"):
-            await jetstream.connect(settings, "toy")
+            await jetstream.connect(settings, "orders")
     finally:
         await server.stop()
 
@@ -314,14 +314,14 @@ async def test_a_server_that_does_not_sync_always_is_refused(
 async def test_a_server_that_cannot_be_asked_is_refused(
     bus_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jetstream, "API_PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "API_PATIENCE_SECONDS", 0.5)
     settings = bus_settings.model_copy(update={"nats_monitor_url": "http://127.0.0.1:1"})
 
-    with pytest.raises(NotSyncedError, match="OIP_NATS_MONITOR_URL"):
-        await jetstream.connect(settings, "toy")
+    with pytest.raises(NatsUnreachableError, match="OIP_NATS_MONITOR_URL"):
+        await jetstream.connect(settings, "orders")
 
 
-async def test_streams_refuse_rather_than_forget(bus: Bus) -> None:
+async def test_streams_refuse_rather_than_forget(bus: Bus, bus_settings: Settings) -> None:
     stream = await bus.js.stream_info("TOY")
 
     assert stream.config.subjects == ["oip.toy.v1.*"]
@@ -329,8 +329,10 @@ async def test_streams_refuse_rather_than_forget(bus: Bus) -> None:
     assert stream.config.storage == "file"
     assert (stream.config.deny_delete, stream.config.deny_purge) == (True, True)
     assert stream.config.duplicate_window == 600
+    migration = await jetstream.connect(bus_settings, MIGRATION, on_closed=lambda: None)
     with pytest.raises(nats.js.errors.APIError):
-        await bus.js.purge_stream("TOY")
+        await migration.js.purge_stream("TOY")
+    await migration.close()
 
 
 async def test_the_same_event_published_twice_is_stored_once(bus: Bus) -> None:

@@ -25,7 +25,7 @@ async def test_events_that_trickle_in_are_delivered_once_each(
     await until(consumed(delivery, {"a": 24}))
     await until(listener.is_idle)
 
-    consumer = await delivery.bus.js.consumer_info("TOY", "echo")
+    consumer = await delivery.echo_bus.js.consumer_info("TOY", "echo")
     assert consumer.num_redelivered == 0
     assert consumer.delivered.consumer_seq == 24
 
@@ -35,10 +35,9 @@ async def test_events_that_came_before_they_were_asked_for_are_not_lost(
 ) -> None:
     """The client library answers a fetch with messages of an earlier one."""
     listener = delivery.listener()
-    await delivery.bus.declare_consumer("toy", "echo")
-    subscription = await delivery.bus.js.pull_subscribe_bind("echo", stream="TOY")
+    subscription = await delivery.echo_bus.js.pull_subscribe_bind("echo", stream="TOY")
     question = json.dumps({"batch": 8, "expires": 4_000_000_000}).encode()
-    await delivery.bus.client.publish(subscription._nms, question, subscription._deliver)
+    await delivery.echo_bus.client.publish(subscription._nms, question, subscription._deliver)
     await delivery.ring("a", 3)
     await delivery.relay().once()
 
@@ -53,5 +52,5 @@ async def test_events_that_came_before_they_were_asked_for_are_not_lost(
         fetching.cancel()
         await subscription.unsubscribe()
 
-    consumer = await delivery.bus.js.consumer_info("TOY", "echo")
+    consumer = await delivery.echo_bus.js.consumer_info("TOY", "echo")
     assert consumer.num_redelivered == 0

@@ -11,14 +11,11 @@ from sqlalchemy import text
 
 from services.runtime.base.clock import SetClock, SystemClock
 from services.runtime.base.failpoints import FailpointError
-from services.runtime.base.settings import Settings
-from services.runtime.events import inbox, outbox
-from services.runtime.events.begin_epoch import begin_epochs
+from services.runtime.events import epochs, inbox, outbox
 from services.runtime.events.envelope import Envelope
 from services.runtime.events.outbox import Relay
 from services.runtime.storage.database import Database
 from tests.support import toy
-from tests.support.databases import TOY_SERVICES, Databases
 
 
 def relay_into(toys: Database, published: list[Envelope]) -> Relay:
@@ -171,7 +168,7 @@ async def test_a_restored_database_begins_a_new_sequence_that_replay_leads_to(
     for epoch in ("", "second"):
         async with toys.begin() as tx:
             if epoch:
-                await outbox.begin_epoch(tx, epoch)
+                await epochs.begin_epoch(tx, epoch)
             await toy.ring(tx, "a", clock.now())
         await relay.once()
 
@@ -184,21 +181,6 @@ async def test_a_restored_database_begins_a_new_sequence_that_replay_leads_to(
         ("second", 1),
     ]
     assert unknown == replayed
-
-
-async def test_the_operator_begins_a_new_sequence_after_a_restore(
-    databases: Databases, clock: SetClock
-) -> None:
-    url = await databases.fresh("toy", root=TOY_SERVICES)
-    epochs = await begin_epochs(Settings(database_url=url), ["toy"])
-    toys = Database(url, "toy", pool_size=3)
-    published: list[Envelope] = []
-    async with toys.begin() as tx:
-        await toy.ring(tx, "a", clock.now())
-    await relay_into(toys, published).once()
-    await toys.close()
-
-    assert [(envelope.epoch, envelope.pub_seq) for envelope in published] == [(epochs["toy"], 1)]
 
 
 async def test_both_sides_of_a_delivery_agree_on_a_fingerprint(
@@ -249,3 +231,35 @@ async def test_a_backlog_goes_out_in_batches_in_order(toys: Database) -> None:
 
     assert batches == [200, 200, 50]
     assert [envelope.pub_seq for envelope in published] == list(range(1, 451))
+
+
+async def test_only_stored_events_are_marked_and_the_others_follow_under_their_numbers(
+    toys: Database, clock: SetClock
+) -> None:
+    stored: list[Envelope] = []
+    lost = {3, 40}
+    flying = flying_max = 0
+
+    async def publish(envelope: Envelope) -> None:
+        nonlocal flying, flying_max
+        flying += 1
+        flying_max = max(flying_max, flying)
+        await asyncio.sleep(0.001)
+        flying -= 1
+        if envelope.pub_seq in lost:
+            lost.remove(envelope.pub_seq)
+            raise TimeoutError
+        stored.append(envelope)
+
+    async with toys.begin() as tx:
+        for _ in range(50):
+            await toy.ring(tx, "a", clock.now())
+    relay = Relay(toys, publish, toy.SIGNER, SystemClock(), asyncio.Event())
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await relay.once()
+    await relay.once()
+
+    assert sorted(envelope.pub_seq for envelope in stored) == list(range(1, 51))
+    assert await relay.once() == 0
+    assert 1 < flying_max <= outbox.IN_FLIGHT_COUNT

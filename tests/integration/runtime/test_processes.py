@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,21 @@ async def test_a_killed_stack_starts_again_on_what_it_left(dev: Dev) -> None:
 
     assert code == 0, shown
     assert dev.alive() == []
+
+
+async def test_a_stack_whose_streams_are_lost_makes_them_at_its_next_start(dev: Dev) -> None:
+    dev.environment["COLUMNS"] = "200"
+    await asyncio.to_thread(dev.start)
+    await asyncio.to_thread(dev.send, signal.SIGTERM)
+    shutil.rmtree(dev.state_dir / "nats" / "jetstream")
+
+    await asyncio.to_thread(dev.start)
+    shown = await asyncio.to_thread(dev.oip, "delivery")
+
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "of 6,144.0 MiB (0 %)" in shown.stdout
+    code, _ = await asyncio.to_thread(dev.send, signal.SIGTERM)
+    assert code == 0
 
 
 async def test_a_stack_whose_database_dies_ends_with_an_error_or_recovers_never_hangs(

@@ -2,126 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import pytest
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
-from services.runtime.base.clock import SystemClock
 from services.runtime.embedded import NatsServer
-from services.runtime.embedded.processes import free_port
-from services.runtime.events.event_keys import load_or_make_signer
-from services.runtime.rpc.client import Channels, problem_of
-from services.runtime.rpc.tokens import Issuer
-from services.runtime.storage.crypto import load_or_make_keys
+from services.runtime.rpc.certificates import thumbprint
+from services.runtime.rpc.client import problem_of
 from tests.support.authorities import Authority
 from tests.support.databases import Databases
-
-
-@dataclass
-class Service:
-    """The enrolment service in a separate process."""
-
-    address: str
-    authority: Authority
-    issuer: Issuer
-    environment: dict[str, str]
-    process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "services.enrolment",
-            env=self.environment,
-            stderr=asyncio.subprocess.PIPE,
-        )
-
-    async def stop(self) -> tuple[int | None, str]:
-        assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
-        _, shown = await asyncio.wait_for(self.process.communicate(), 30)
-        return self.process.returncode, shown.decode()
-
-    async def stop_by_itself(self) -> tuple[int | None, str]:
-        assert self.process is not None
-        _, shown = await asyncio.wait_for(self.process.communicate(), 60)
-        return self.process.returncode, shown.decode()
-
-    def channels(self, authority: Authority | None = None) -> Channels:
-        key, certificate = (authority or self.authority).issue()
-        credentials = grpc.ssl_channel_credentials(self.authority.pem, key, certificate)
-        source = self.issuer.source("li", ["administrator"])
-        return Channels({"enrolment": self.address}, source, credentials)
-
-    async def ask(self, channels: Channels, seconds: float = 5.0) -> operations_pb2.Delivery:
-        stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, "enrolment")
-        try:
-            return await stub.GetDelivery(operations_pb2.GetDeliveryRequest(), timeout=seconds)
-        finally:
-            await channels.close()
-
-    async def until_it_answers(self) -> operations_pb2.Delivery:
-        assert self.process is not None
-        for _ in range(60):
-            try:
-                return await self.ask(self.channels())
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE or self.process.returncode:
-                    raise
-                await asyncio.sleep(0.3)
-        raise AssertionError("it did not answer")
+from tests.support.production import ProductionService, production_service
 
 
 @pytest.fixture
 async def service(
     databases: Databases, nats_server: NatsServer, tmp_path: Path
-) -> AsyncIterator[Service]:
-    authority = Authority.new()
-    key, certificate = authority.issue()
-    files = {"key.pem": key, "certificate.pem": certificate, "authority.pem": authority.pem}
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    load_or_make_keys(tmp_path / "columns.json")
-    load_or_make_signer(tmp_path / "enrolment.pem", "enrolment", tmp_path / "trust")
-    issuer = Issuer.at(tmp_path / "signing.json", tmp_path / "jwks.json", SystemClock())
-    (tmp_path / "token").write_text(issuer.issue("services/enrolment", ["service"]))
-    address = f"localhost:{free_port()}"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "OIP_ENVIRONMENT": "production",
-        "OIP_STATE_DIR": str(tmp_path / "nothing"),
-        "OIP_ENROLMENT_DATABASE_URL": await databases.fresh("enrolment"),
-        "OIP_NATS_URL": nats_server.url,
-        "OIP_NATS_MONITOR_URL": nats_server.monitor_url,
-        "OIP_ENROLMENT_ADDRESS": address,
-        "OIP_KEYS_FILE": str(tmp_path / "columns.json"),
-        "OIP_EVENT_KEY_FILE": str(tmp_path / "enrolment.pem"),
-        "OIP_EVENT_TRUST_DIR": str(tmp_path / "trust"),
-        "OIP_JWKS_FILE": str(tmp_path / "jwks.json"),
-        "OIP_TOKEN_FILE": str(tmp_path / "token"),
-        "OIP_TLS_CERTIFICATE_FILE": str(tmp_path / "certificate.pem"),
-        "OIP_TLS_KEY_FILE": str(tmp_path / "key.pem"),
-        "OIP_TLS_CLIENT_AUTHORITY_FILE": str(tmp_path / "authority.pem"),
-    }
-    made = Service(address, authority, issuer, environment)
-    yield made
-    if made.process is not None and made.process.returncode is None:
-        made.process.kill()
-        await made.process.wait()
+) -> AsyncIterator[ProductionService]:
+    async with production_service(databases, nats_server, tmp_path) as prepared:
+        yield prepared
 
 
-async def test_it_serves_over_mutual_tls_and_stops_in_order(service: Service) -> None:
+async def test_it_serves_over_mutual_tls_and_stops_in_order(service: ProductionService) -> None:
     await service.start()
     assert (await service.until_it_answers()).epoch
 
@@ -134,7 +39,7 @@ async def test_it_serves_over_mutual_tls_and_stops_in_order(service: Service) ->
 
 
 async def test_a_client_without_a_certificate_of_our_authority_does_not_get_in(
-    service: Service,
+    service: ProductionService,
 ) -> None:
     await service.start()
     await service.until_it_answers()
@@ -151,7 +56,23 @@ async def test_a_client_without_a_certificate_of_our_authority_does_not_get_in(
     assert (await service.stop())[0] == 0
 
 
-async def test_it_does_not_make_keys_of_its_own(service: Service, tmp_path: Path) -> None:
+async def test_a_token_of_one_client_is_refused_with_the_certificate_of_another(
+    service: ProductionService,
+) -> None:
+    await service.start()
+    await service.until_it_answers()
+    _, certificate = service.authority.issue()
+
+    for bound_to in (thumbprint(certificate), b""):
+        with pytest.raises(grpc.aio.AioRpcError) as stolen:
+            await service.ask(service.channels(bound_to=bound_to))
+        problem = problem_of(stolen.value)
+        assert problem.reason == "UNAUTHENTICATED"
+        assert "not bound to this client's certificate" in problem.sentence
+    assert (await service.stop())[0] == 0
+
+
+async def test_it_does_not_make_keys_of_its_own(service: ProductionService, tmp_path: Path) -> None:
     (tmp_path / "columns.json").unlink()
     await service.start()
 
@@ -162,7 +83,7 @@ async def test_it_does_not_make_keys_of_its_own(service: Service, tmp_path: Path
 
 
 async def test_it_does_not_start_without_the_key_that_signs_its_events(
-    service: Service, tmp_path: Path
+    service: ProductionService, tmp_path: Path
 ) -> None:
     (tmp_path / "enrolment.pem").unlink()
     await service.start()
@@ -174,7 +95,7 @@ async def test_it_does_not_start_without_the_key_that_signs_its_events(
 
 
 async def test_it_does_not_start_on_a_nats_server_that_may_forget(
-    service: Service, tmp_path: Path
+    service: ProductionService, tmp_path: Path
 ) -> None:
     forgetful = NatsServer(tmp_path / "forgetful", sync_interval="2m")
     await forgetful.start()

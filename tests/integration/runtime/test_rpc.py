@@ -23,6 +23,7 @@ from tests.support.echo_server import (
     refused,
     send,
 )
+from tests.support.staff import usual_admission
 
 
 @pytest.mark.parametrize(
@@ -124,29 +125,8 @@ async def test_a_small_message_that_unpacks_to_a_large_one_is_refused(
     assert echo_server.api.call_count == 0
 
 
-async def test_calls_beyond_the_limit_are_refused_at_once(
-    echo_server: EchoServer, stub: EchoStub
-) -> None:
-    go = asyncio.Event()
-
-    async def wait(_text: str) -> str:
-        await go.wait()
-        return "done"
-
-    echo_server.api.behave = wait
-    calls = [asyncio.create_task(send(stub, "Echo", "a")) for _ in range(30)]
-    await asyncio.sleep(0.5)
-    go.set()
-    results = await asyncio.gather(*calls, return_exceptions=True)
-
-    codes = [r.code() for r in results if isinstance(r, grpc.aio.AioRpcError)]
-    assert codes
-    assert set(codes) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-    assert sum(result == ["done"] for result in results) >= 20
-
-
 async def test_a_server_with_a_method_without_a_rule_does_not_start() -> None:
-    server = RpcServer("echo", ISSUER.verifier())
+    server = RpcServer("echo", usual_admission(ISSUER.verifier()))
     add_echo_to_server(EchoApi(), server.registrar, UNRULED)
 
     with pytest.raises(MethodWithoutAccessRule, match="UnruledService"):
@@ -155,7 +135,7 @@ async def test_a_server_with_a_method_without_a_rule_does_not_start() -> None:
 
 
 async def test_a_port_is_not_shared_unseen(echo_server: EchoServer) -> None:
-    second = RpcServer("echo", ISSUER.verifier())
+    second = RpcServer("echo", usual_admission(ISSUER.verifier()))
 
     with pytest.raises(AddressTakenError, match="OIP_ECHO_ADDRESS"):
         await second.start(echo_server.address)
@@ -171,7 +151,7 @@ async def test_health_needs_no_token_and_reports_a_blocked_loop(
     echo_server: EchoServer,
 ) -> None:
     watch = asyncio.create_task(watch_loop([echo_server.server], limit=0.2))
-    async with grpc.aio.insecure_channel(echo_server.address) as channel:
+    async with grpc.aio.insecure_channel(echo_server.health_address) as channel:
         assert await health_of(channel) == health_pb2.HealthCheckResponse.SERVING
         await asyncio.sleep(0.3)
         time.sleep(0.8)  # noqa: ASYNC251 - the stuck loop is what is tested
@@ -195,7 +175,7 @@ async def test_reflection_is_served_in_development_alone(echo_server: EchoServer
                 pass
 
     assert (await refused(ask(echo_server.address)))[0] is grpc.StatusCode.UNIMPLEMENTED
-    showing = RpcServer("echo", ISSUER.verifier(), reflect=True)
+    showing = RpcServer("echo", usual_admission(ISSUER.verifier()), reflect=True)
     port = await showing.start("127.0.0.1:0")
     await ask(f"127.0.0.1:{port}")
     await showing.stop(0)

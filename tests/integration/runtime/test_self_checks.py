@@ -37,6 +37,13 @@ async def test_verify_re_computes_what_holds_for_all_services_and_for_this_one(
     assert len(of_toy) == len(COMMON_INVARIANTS) + 1
 
 
+# Its response is under the key of the service.
+UNAUDITED = """
+    insert into command select 'li', 'r', 'm', 'x',
+        decode('010110', 'hex') || convert_to(id, 'UTF8'), now() from data_key
+"""
+
+
 @pytest.mark.parametrize(
     ("service", "damage", "text_of_check"),
     [
@@ -58,9 +65,10 @@ async def test_verify_re_computes_what_holds_for_all_services_and_for_this_one(
         ),
         (
             "toy",
-            "insert into command values ('*', 'r', 'm', 'x', 'x', now())",
+            UNAUDITED,
             "has its audit row",
         ),
+        ("toy", "update data_key set wrapping_key = 'k0'", "opened with the key file"),
         ("toy", "insert into bell values ('a', 'P', 101)", "at most a hundred"),
     ],
 )

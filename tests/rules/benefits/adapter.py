@@ -13,6 +13,7 @@ from typing import Any
 
 from services.benefits.domain import death, disability, expenses, recovery, stops, survivors
 from services.benefits.domain.award import Award, State
+from services.benefits.domain.case import CauseOfDeath
 from services.benefits.domain.indexation import indexed
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.payments import Suspension, due
@@ -109,7 +110,13 @@ def funeral_grant(day: date, facts: CaseFacts) -> dict[str, Any]:
 
 
 def death_grant(day: date, facts: CaseFacts) -> dict[str, Any]:
-    grant = death.death_grant(law_of(facts), day, area_of(facts), facts.get("known", FAR))
+    grant = death.death_grant(
+        law_of(facts),
+        day,
+        area_of(facts),
+        facts.get("known", FAR),
+        accident=facts.get("accident", day),
+    )
     return {
         "amount_yuan": yuan(grant.amount),
         "provisional": grant.provisional,
@@ -118,18 +125,21 @@ def death_grant(day: date, facts: CaseFacts) -> dict[str, Any]:
 
 
 def rights_on_death(day: date, facts: CaseFacts) -> dict[str, Any]:
-    rights = death.rights_on_death(day, facts.get("grade"))
+    cause = CauseOfDeath[facts["cause"]] if "cause" in facts else None
+    rights = death.rights_on_death(law_of(facts), day, area_of(facts), facts.get("grade"), cause)
     return {
         "funeral": rights.funeral,
         "grant": rights.grant,
         "pension": rights.pension,
+        "outcome": rights.finding.outcome.value,
         **explained([rights.finding]),
     }
 
 
 def missing(day: date, facts: CaseFacts) -> dict[str, Any]:
+    grant = death.DeathGrant(fen(facts, "grant_yuan"), provisional=False, findings=())
     rights = death.rights_when_missing(
-        law_of(facts), day, area_of(facts), fen(facts, "grant_yuan"), hardship=facts["hardship"]
+        law_of(facts), day, area_of(facts), grant, hardship=facts["hardship"]
     )
     return {
         "pension_first_month": str(rights.pension_first_month),
@@ -161,7 +171,7 @@ def pensions(day: date, facts: CaseFacts) -> dict[str, Any]:
     shares = law.on("survivor_share", day, where)
     parts = survivors.amounts(amount, [one.share for one in members], shares.at("cap"))
     findings = [
-        survivors.pension_finding(amount, one, members, part, shares)
+        survivors.pension_finding(amount, one, members, part, shares, accident=day)
         for one, part in zip(members, parts, strict=True)
     ]
     return {
@@ -211,7 +221,7 @@ def indexation(day: date, facts: CaseFacts) -> dict[str, Any]:
         law_of(facts),
         fen(facts, "granted_yuan"),
         facts["key"],
-        first_month=Month.parse(facts["first_month"]),
+        begun=facts["begun"],
         month=Month.of(day),
         where=area_of(facts),
         known=facts.get("known", FAR),

@@ -10,17 +10,18 @@ from typing import Any
 
 from services.benefits.domain import stops
 from services.benefits.domain.benefit_base import Base, benefit_base
-from services.benefits.domain.case import Case, CaseState, Conclusion, Facts
+from services.benefits.domain.case import Case, CaseState, CauseOfDeath, Conclusion, Facts
 from services.benefits.domain.entitlement import Entitlement
 from services.benefits.domain.findings import ExplainedAmount
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.law import LAW
+from services.benefits.domain.life import LifeEvent, LifeState, life_of, with_life
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.parameters import Value
 from services.kernel.periods import Month
-from services.kernel.scheme import AppraisalLevel, CareDependence, Relation, Survivor
+from services.kernel.scheme import AppraisalLevel, CareDependence, NearerKin, Relation, Survivor
 
 FAR = date(2200, 1, 1)
 CaseFacts = dict[str, Any]
@@ -86,6 +87,9 @@ def survivor_of(row: CaseFacts) -> Survivor:
         male=row.get("male", False),
         totally_disabled=row.get("disabled", False),
         alone=row.get("alone", False),
+        supported={"yes": True, "no": False, "not said": None}[row.get("supported", "yes")],
+        support_document=b"" if row.get("document") == "none" else bytes(32),
+        nearer_kin=NearerKin[row["nearer_kin"].upper()] if "nearer_kin" in row else None,
     )
 
 
@@ -117,4 +121,21 @@ def facts_of(day: date, facts: CaseFacts) -> Facts:
     pensions_paid = tuple(
         (Month.parse(row["since"]), Fen.of_yuan(row["yuan"])) for row in facts.get("pensions", [])
     )
-    return Facts(determined, conclusions, stopped, pensions_paid)
+    whole = Facts(determined, conclusions, stopped, pensions_paid)
+    return with_life(whole, life_of(map(life_event_of, facts.get("life", []))), {"claims/c1"})
+
+
+def life_event_of(row: CaseFacts) -> LifeEvent:
+    return LifeEvent(
+        id="e",
+        claim=row.get("claim", "claims/c1"),
+        worker="",
+        state=LifeState[row["state"]],
+        day=row.get("day"),
+        cause=CauseOfDeath[row["cause"]] if "cause" in row else None,
+        hardship=row.get("hardship", False),
+        survivors=tuple(survivor_of(one) for one in row.get("survivors", [])),
+        document_hash=bytes(32),
+        reason="",
+        record_date=row["recorded"],
+    )

@@ -8,19 +8,20 @@ established, filed by the worker on the next day.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
-from services.claims.domain import due_dates
+from services.claims.domain import accidents, due_dates
 from services.claims.domain.alerts import CLOSER_ENQUIRY, alerts
 from services.claims.domain.case import Case, Enquiry, Exclusion, Judgement
 from services.claims.domain.claim import Claim, ClaimantKind, Enrolment, Situation
 from services.claims.domain.confirmation import determine
 from services.claims.domain.due_dates import SmallInjury
 from services.claims.domain.evidence import DocumentKind, missing_documents
-from services.claims.domain.law import pooling_area_of, published_law
+from services.claims.domain.law import LAW, pooling_area_of
 from services.claims.domain.order_records import OrderEvidence, OrderState
 from services.claims.domain.reports import is_reported_late
 from services.claims.domain.time_limits import Due, Pause, Step, StepClock, TimeLimit
@@ -41,7 +42,7 @@ ONE_DAY = timedelta(days=1)
 
 
 def confirmation(day: date, facts: dict[str, Any]) -> dict[str, Any]:
-    """A whole determination: outcome, each question's answer, charges, place and industry."""
+    """A whole determination: outcome, each question's answer, platform, place and industry."""
     case = a_case(day, facts)
     judgements = tuple(
         Judgement(question, met, "established in the hearing")
@@ -61,12 +62,9 @@ def confirmation(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     }
     if decision.attribution is not None:
         result |= {
-            "charges": {
-                LETTERS[platform]: percent
-                for platform, percent in decision.attribution.by_platform()
-            },
-            "order_charges": {one.order_no: one.percent for one in decision.attribution.charges},
-            "ground": decision.attribution.basis.name,
+            "platform": LETTERS[decision.attribution.platform],
+            "order_no": decision.attribution.order_no,
+            "basis": decision.attribution.basis.name,
             "pooling_area": decision.attribution.pooling_area,
             "industry": decision.attribution.industry.name,
         }
@@ -116,6 +114,7 @@ def acceptance(day: date, facts: dict[str, Any]) -> dict[str, Any]:
         day,
         facts.get("place", "440100"),
         law_for(facts, day),
+        accident=facts.get("accident_day", day),
         clear=facts.get("clear", False),
         small=SmallInjury(Fen.of_yuan(small["cost_yuan"]), small["stay"], small["appraisal"])
         if small
@@ -169,14 +168,15 @@ def alerts_of(day: date, facts: dict[str, Any]) -> dict[str, Any]:
 def explained(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """A step's clock in words: `day` is the day of filing or acceptance."""
     law = law_for(facts, day)
-    clocks = {
+    accident = facts.get("accident_day", day)
+    clocks: dict[str, Callable[[date, str, Law], StepClock]] = {
         "DOCUMENT_CHECK": due_dates.document_check,
         "EVIDENCE_REPLY": due_dates.evidence_reply,
-        "DETERMINATION": due_dates.determination_clock,
+        "DETERMINATION": partial(due_dates.determination_clock, accident=accident),
     }
     clock = clocks[facts["step"]](day, "440100", law)
     clock = replace(clock, pauses=tuple(Pause(*pause) for pause in facts.get("pauses", [])))
-    finding = due_dates.clock_finding(clock, work_calendar())
+    finding = due_dates.clock_finding(clock, accident, work_calendar())
     return {
         "text": finding.text,
         "text_zh": finding.text_zh,
@@ -195,7 +195,34 @@ def documents_missing(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     return {"missing": [kind.name for kind in missing], "provisions": [source]}
 
 
+def filing_of_accident(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """Where a filing belongs; `accidents` are the moments of the person's other accidents."""
+    case = a_case(day, facts)
+    window = accidents.window_of(case.law, case.claim.accident_time, "440100")
+    standing = [
+        replace(
+            accidents.accident_of(case.claim, case.law, case.claim.create_time),
+            id=str(moment),
+            accident_time=moment,
+            window=accidents.window_of(case.law, moment, "440100"),
+        )
+        for moment in (_moment(day, text) for text in facts["accidents"])
+    ]
+    near = [
+        accident
+        for accident in standing
+        if accident.window.start < window.end and window.start < accident.window.end
+    ]
+    placement = accidents.place_filing(case.claim, near, case.orders, case.law)
+    joined, questioned = placement.joined, placement.questioned
+    return {
+        "filing": "JOINS" if joined else "QUESTIONED" if questioned else "OPENS",
+        "provisions": [str(accidents.question(case.claim, case.law).provision)],
+    }
+
+
 RULES = {
+    "filing_of_accident": filing_of_accident,
     "documents_missing": documents_missing,
     "alerts": alerts_of,
     "explained": explained,
@@ -213,6 +240,7 @@ def a_case(day: date, facts: Mapping[str, Any]) -> Case:
     """The plain case with what is given put in its place."""
     filed = facts.get("filed", day + ONE_DAY)
     enrolled = facts.get("enrolled", {"A": day - 30 * ONE_DAY, "B": day - 30 * ONE_DAY})
+    sent = facts.get("sent", {})
     claim = Claim(
         id="c1",
         claimant_kind=ClaimantKind[facts.get("by", "WORKER")],
@@ -220,13 +248,20 @@ def a_case(day: date, facts: Mapping[str, Any]) -> Case:
         accident_time=_moment(day, facts.get("accident", "10:20")),
         place_of_injury=facts.get("place", "440100"),
         situation=Situation[facts.get("situation", "ORDER_EXECUTION")],
-        enrolments=tuple(Enrolment(PLATFORMS[one], since) for one, since in enrolled.items()),
+        enrolments=tuple(
+            Enrolment(PLATFORMS[one], since, sent.get(one, since))
+            for one, since in enrolled.items()
+        ),
         clock=None,
         create_time=first_moment(filed) + timedelta(hours=9),
         death_date=facts.get("death_date"),
     )
     return Case(
         claim=claim,
+        filings=tuple(
+            replace(claim, id=f"f{number}", accident_time=_moment(day, told))
+            for number, told in enumerate(facts.get("other_times", []))
+        ),
         orders=tuple(an_order(day, row) for row in facts.get("orders", [{}])),
         documents={DocumentKind[kind]: 1 for kind in facts.get("documents", ["DIAGNOSIS"])},
         enquiry=_enquiry(day, facts.get("enquiry", {})),
@@ -257,7 +292,7 @@ def an_order(day: date, row: Mapping[str, Any]) -> OrderEvidence:
 
 def law_for(facts: Mapping[str, Any], known: date) -> Law:
     """The law as known on a day, with the switches that a case sets."""
-    parameters = dict(published_law().parameters)
+    parameters = dict(LAW.parameters)
     for name, value in facts.get("parameters", {}).items():
         parameter = parameters[name]
         values = tuple(replace(dated, value=value) for dated in parameter.values)

@@ -2,10 +2,7 @@
 
 Amounts are yuan as text. Pools are a table `{A = {...}, B = {...}}`; a pool has `opening`,
 `premium`, `surcharge`, and `delivery`, `ride`, `freight` as `{orders = 5, spending = "1.00", cases
-= 2}`. `pools = "E7"` stands for the three pools of the published example: orders in millions A
-40/20/1, B 25/30/2, C 6/3/1.5 (delivery, ride, freight); premiums 3,180,000 / 2,410,000 / 720,000;
-spending A 2,200,000/120,000/100,000, B 1,500,000/210,000/260,000, C 780,000/60,000/500,000;
-openings 500,000 / 200,000 / 100,000.
+= 2}`. `pools = "E7"` stands for the three pools of the published example, with orders in millions.
 """
 
 from __future__ import annotations
@@ -43,6 +40,13 @@ from services.fund.domain.explanations import (
 from services.fund.domain.law import LAW
 from services.fund.domain.ledger import CELLS, Account
 from services.fund.domain.obstacles import CloseReadiness, obstacles
+from services.fund.domain.producers import (
+    PAYMENT_INSTRUCTED,
+    PRODUCERS,
+    Deliveries,
+    Delivery,
+    EndedMonth,
+)
 from services.fund.domain.reserve import Lender, Year, YearRules
 from services.fund.domain.settlement import Books, Total, settle
 from services.kernel.law import Finding, Provision
@@ -129,7 +133,8 @@ def answer_of(moved: Transfers, provision: Provision | list[Finding]) -> Answer:
     }
     for area, steps in moved.workings.items():
         for name, value in steps.items():
-            answer.setdefault(name, {})[area] = f"{Decimal(value) / 100:,.2f}"
+            amount = "" if name.startswith("factor") else f"{Decimal(value) / 100:,.2f}"
+            answer.setdefault(name, {})[area] = amount or value
     return answer
 
 
@@ -331,13 +336,31 @@ def ready(day: date, facts: Facts) -> Answer:
         Month.parse(facts["month"]),
         day,
         CloseReadiness(
+            deliveries=Deliveries(
+                Delivery("e", 0, 0, facts.get("dead_letters", 0)),
+                {name: _delivery(name, facts) for name in PRODUCERS},
+                {},
+            ),
+            ended={
+                name: EndedMonth(name, Month.parse(facts["month"]), "e", 1, ())
+                for name in PRODUCERS
+                if name not in facts.get("not_ended", [])
+            },
+            closed_through=Month.parse(facts.get("closed_through", "2025-01")),
             earlier_open=[Month.parse(text) for text in facts.get("earlier_open", [])],
-            dead_letter_count=facts.get("dead_letters", 0),
-            gaps=facts.get("gaps", []),
-            premiums_assessed=facts.get("premiums_assessed", True),
+            posted={PAYMENT_INSTRUCTED: ("benefits", yuan(facts.get("benefits_posted", "0")))},
         ),
     )
-    return {"obstacles": len(reasons), "first": reasons[0].text if reasons else ""}
+    return {
+        "obstacles": len(reasons),
+        "first": reasons[0].sentence if reasons else "",
+        "reasons": [reason.reason for reason in reasons],
+    }
+
+
+def _delivery(name: str, facts: Facts) -> Delivery | None:
+    written_count = facts.get("unpublished", {}).get(name, 0)
+    return None if name in facts.get("unreachable", []) else Delivery("e", written_count, 0)
 
 
 def year_rules(day: date) -> YearRules:

@@ -1,28 +1,50 @@
 """Turns a case's facts into a call of a rule of grading, and its result into plain values.
 
-An injury is an item's code (`LA0901`), a ladder with its measure (`SCAR 35`), or a table with what
-existed before (`{item = "LA0601", pre_existing = true, worsened = true}`).
+An injury is an item's number (`9.23`), a family with measured findings (`SCARS area=92`), or
+a table with what existed before (`{item = "6.27", pre_existing = true, worsened = true}`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime
-from random import Random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
-from services.grading.domain import procedure, times
-from services.grading.domain.appraisals import Appraisal, InjuryKind, State
+from services.grading.domain import applications, conclusions, panels, procedure, times
+from services.grading.domain.appraisals import (
+    Applicant,
+    Application,
+    Appraisal,
+    Injury,
+    InjuryKind,
+    Recipient,
+    Service,
+    ServiceMeans,
+    State,
+)
 from services.grading.domain.care import CareItem, care_dependence
-from services.grading.domain.grades import Impairment, combine, grade_of
-from services.grading.domain.law import LAW, law_in
-from services.grading.domain.panels import Opinion, Specialist, decide, draw_panel
-from services.grading.domain.times import Days
-from services.kernel.law import Finding
+from services.grading.domain.conclusions import Correction, CorrectionCode
+from services.grading.domain.grades import combine, grade_of
+from services.grading.domain.law import LAW
+from services.grading.domain.panels import (
+    Exclusion,
+    ExclusionCode,
+    Opinion,
+    decide,
+    draw_panel,
+)
+from services.grading.domain.procedure import Absence, AbsenceCode
 from services.kernel.scheme import AppraisalLevel, CareDependence
-from services.runtime.base.holidays import work_calendar
-
-MOMENT = datetime(2025, 7, 1, tzinfo=UTC)
+from tests.rules.grading.case_values import (
+    MOMENT,
+    a_conclusion,
+    a_specialist,
+    an_appraisal,
+    an_impairment,
+    provisions,
+    the_days,
+)
 
 
 def of_injuries(day: date, facts: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +94,7 @@ def of_draw(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     pool = [a_specialist(number) for number in range(facts["pool"])]
     barred = {member.name for member in pool[: facts.get("barred", 0)]}
     panel, finding = draw_panel(
-        pool, facts["size"], barred, LAW, day, random=Random(day.toordinal())
+        pool, facts["size"], barred, LAW, day, seed=day.isoformat().encode()
     )
     return {
         "size": len(panel),
@@ -115,7 +137,7 @@ def of_next(day: date, facts: dict[str, Any]) -> dict[str, Any]:
         care_dependence=CareDependence.NONE,
     )
     level = AppraisalLevel[facts["level"]]
-    finding = times.require_may_follow(previous, level, day, facts.get("received"), the_days(day))
+    finding = times.require_may_follow(previous, level, day, facts.get("served"), the_days(day))
     outputs = dict(finding.outputs)
     return {**outputs, "provisions": provisions([finding])}
 
@@ -153,15 +175,178 @@ def of_absence(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """The worker is absent on the day, after some absences before."""
     appraisal = procedure.record_absence(
         an_appraisal(absence_count=facts["before"]),
-        day,
+        Absence(
+            facts.get("examination", day),
+            AbsenceCode[facts.get("code", "ABSENT")],
+            excused=facts.get("excused", False),
+        ),
         the_days(day),
-        excused=facts.get("excused", False),
     )
     return {
         "state": appraisal.state.name,
         "absence_count": appraisal.absence_count,
+        "cause": appraisal.cause.name if appraisal.cause else "",
         "provisions": provisions(appraisal.findings),
     }
+
+
+def of_application(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """An application received on the day, by somebody, for a level."""
+    application = Application(
+        Applicant[facts["applicant"]], facts.get("received", day), facts.get("inability", "")
+    )
+    if "allowed" in facts:
+        applications.require_applicant(application, {Applicant[name] for name in facts["allowed"]})
+    injury = Injury(
+        "claims/c1",
+        2,
+        appraisable=facts.get("confirmed", True),
+        accident_date=facts.get("accident"),
+    )
+    level = AppraisalLevel[facts.get("level", "FIRST")]
+    concluded = None
+    if "concluded" in facts:
+        concluded = a_conclusion(facts["concluded"], AppraisalLevel[facts.get("of", "FIRST")])
+    moment, days = MOMENT, the_days(day)
+    if level is AppraisalLevel.FIRST:
+        opened = applications.open_first(
+            "a2", injury, application, concluded=concluded, now=moment, days=days
+        )
+    else:
+        assert concluded is not None
+        newer = a_conclusion(day) if facts.get("newer") else concluded
+        opened = applications.open_next(
+            "a2",
+            injury,
+            level,
+            application,
+            previous=concluded,
+            concluded=replace(newer, id="newer") if facts.get("newer") else concluded,
+            services=[
+                Service(Recipient[recipient], ServiceMeans.POST, served)
+                for recipient, served in facts.get("served", {}).items()
+            ],
+            now=moment,
+            days=days,
+        )
+    return {
+        "state": opened.state.name,
+        "due_date": opened.due_date,
+        "provisions": provisions(opened.findings),
+    }
+
+
+def of_documents(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """Missing documents asked for on the day; they come, or the application is abandoned."""
+    appraisal = an_appraisal(
+        application_date=facts["received"], documents_date=facts.get("asked_before")
+    )
+    asked = applications.request_documents(appraisal, facts["until"], the_days(day))
+    if "abandoned" in facts:
+        asked = applications.abandon(asked, the_days(facts["abandoned"]))
+    elif facts.get("came"):
+        came = applications.record_documents(asked)
+        assert came.due_date == appraisal.due_date
+        asked = replace(came, findings=asked.findings)
+    return {
+        "state": asked.state.name,
+        "cause": asked.cause.name if asked.cause else "",
+        "provisions": provisions(asked.findings),
+    }
+
+
+def of_adjournment(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """An examination adjourned on the day."""
+    state = State[facts.get("state", "PANEL_DRAWN")]
+    appraisal = an_appraisal(state=state, due_date=facts["due"])
+    adjourned = procedure.adjourn(appraisal, facts["until"], the_days(day))
+    return {
+        "state": adjourned.state.name,
+        "due_date": adjourned.due_date,
+        "provisions": provisions(adjourned.findings),
+    }
+
+
+def of_term(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """A specialist appointed on a day, and renewed on the day."""
+    specialist = a_specialist(1)
+    if "appointed" in facts:
+        specialist = replace(specialist, term=panels.first_term(LAW, facts["appointed"]))
+    if "renewed" in facts:
+        term = panels.next_term(specialist, LAW, facts["renewed"])
+        specialist = replace(specialist, term=term)
+    term = panels.next_term(specialist, LAW, day)
+    return {"first_day": term.first_day, "last_day": term.last_day}
+
+
+def of_service_record(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """A service recorded on the day."""
+    concluded = a_conclusion(facts["concluded"])
+    corrected = {"correct_date": facts["corrected"]} if "corrected" in facts else {}
+    service = Service(Recipient.WORKER, ServiceMeans.POST, facts["served"])
+    served = conclusions.serve(replace(concluded, **corrected), service, the_days(day))
+    (finding,) = served.findings
+    return {
+        "on_time": finding.outcome.name == "MET",
+        **dict(finding.outputs),
+        "provisions": provisions(served.findings),
+    }
+
+
+def of_correction(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """A conclusion of grade 8 without care dependence, corrected on the day."""
+    concluded = a_conclusion(facts["concluded"])
+    correction = Correction(
+        CorrectionCode[facts.get("code", "WRONG_ITEM")],
+        "the panel looked at another person's picture",
+        tuple(an_impairment(text) for text in facts["injuries"]),
+        frozenset(CareItem[name] for name in facts.get("cannot", [])),
+    )
+    corrected = conclusions.correct(
+        concluded, facts.get("read", 1), correction, followers=followers(facts), days=the_days(day)
+    )
+    return {
+        "grade": corrected.grade,
+        "care_dependence": corrected.care_dependence.name if corrected.care_dependence else "",
+        "conclude_date": corrected.conclude_date,
+        "serve_due_date": corrected.serve_due_date,
+        "number": corrected.conclusion_number,
+        "provisions": provisions(corrected.findings),
+    }
+
+
+def of_revocation(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """A conclusion revoked on the day."""
+    concluded = replace(
+        a_conclusion(facts["concluded"]), state=State[facts.get("state", "CONCLUDED")]
+    )
+    revoked = conclusions.revoke(
+        concluded, facts.get("read", 1), followers=followers(facts), day=day
+    )
+    return {"state": revoked.state.name, "provisions": provisions(revoked.findings)}
+
+
+def of_recusal(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """A specialist excluded before the draw, or when a panel is drawn."""
+    assert day
+    panel = [a_specialist(number).name for number in range(facts.get("panel", 0))]
+    state = State.PANEL_DRAWN if panel else State.OPENED
+    exclusion = Exclusion(a_specialist(facts["specialist"]).id, ExclusionCode[facts["code"]])
+    excluded = procedure.exclude(an_appraisal(state=state), exclusion, panel)
+    return {"state": excluded.state.name}
+
+
+def followers(facts: dict[str, Any]) -> list[Appraisal]:
+    """The re-appraisal or the review of the conclusion, by its level and state."""
+    return [
+        an_appraisal(
+            id="later",
+            level=AppraisalLevel[level],
+            state=State[state],
+            conclude_date=date(2025, 10, 1) if state == "CONCLUDED" else None,
+        )
+        for level, state in facts.get("followed_by", {}).items()
+    ]
 
 
 def of_effect(day: date, facts: dict[str, Any]) -> dict[str, Any]:
@@ -169,42 +354,6 @@ def of_effect(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     assert not facts
     finding = times.effect(day, the_days(day))
     return {**dict(finding.outputs), "provisions": provisions([finding])}
-
-
-def an_impairment(text: str | dict[str, Any]) -> Impairment:
-    """An injury as a case writes it."""
-    if isinstance(text, dict):
-        return Impairment(**text)
-    item, _, measure = text.partition(" ")
-    return Impairment(item, measure=measure)
-
-
-def an_appraisal(**changes: Any) -> Appraisal:
-    """An appraisal of a claim in 440100."""
-    values: dict[str, Any] = {
-        "id": "a1",
-        "claim": "claims/c1",
-        "level": AppraisalLevel.FIRST,
-        "state": State.OPENED,
-        "due_date": date(2025, 9, 1),
-        "create_time": MOMENT,
-    }
-    return Appraisal(**{**values, **changes})
-
-
-def a_specialist(number: int) -> Specialist:
-    """A specialist of a pool."""
-    return Specialist(f"s{number:03d}", f"A{number:03d}", "orthopaedics", provincial=False)
-
-
-def the_days(day: date) -> Days:
-    """The law and the calendar on a day."""
-    return Days(law_in("440100"), day, work_calendar())
-
-
-def provisions(findings: Iterable[Finding]) -> list[str]:
-    """The provisions applied."""
-    return [str(finding.provision) for finding in findings]
 
 
 RULES: dict[str, Callable[[date, dict[str, Any]], dict[str, Any]]] = {
@@ -220,4 +369,12 @@ RULES: dict[str, Callable[[date, dict[str, Any]], dict[str, Any]]] = {
     "of_deferral": of_deferral,
     "of_absence": of_absence,
     "of_effect": of_effect,
+    "of_application": of_application,
+    "of_documents": of_documents,
+    "of_adjournment": of_adjournment,
+    "of_term": of_term,
+    "of_service_record": of_service_record,
+    "of_correction": of_correction,
+    "of_revocation": of_revocation,
+    "of_recusal": of_recusal,
 }

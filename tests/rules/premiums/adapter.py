@@ -147,7 +147,7 @@ def surcharge(day: date, facts: Facts) -> dict[str, Any]:
 def receipt(day: date, facts: Facts) -> dict[str, Any]:
     """How `amount_yuan` received on the day is allotted to a bill as in `surcharge`."""
     bill, rules = _bill(facts), _law(facts)
-    allotted = receipts.receive_premium(bill, Fen.of_yuan(facts["amount_yuan"]), day, rules, "B-1")
+    allotted = receipts.receive_premium(bill, Fen.of_yuan(facts["amount_yuan"]), day, rules)
     return {
         "premium_yuan": _yuan(allotted.premium),
         "surcharge_yuan": _yuan(allotted.surcharge),

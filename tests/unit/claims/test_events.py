@@ -32,7 +32,13 @@ def test_a_death_on_two_orders_is_published_whole() -> None:
     )
     decision = determine(case, (), work_calendar())
     child = Survivor("child-1", Relation.CHILD, date(2019, 2, 28), male=True)
-    claim = replace(case.claim, state=ClaimState.ACCEPTED, revision=4, survivors=(child,))
+    claim = replace(
+        case.claim,
+        state=ClaimState.ACCEPTED,
+        revision=4,
+        survivors=(child,),
+        accident="a1",
+    )
 
     event = events.claim_determined(
         transitions.determine(claim, decision), decision, date(2025, 8, 1)
@@ -58,8 +64,7 @@ def test_a_death_on_two_orders_is_published_whole() -> None:
             )
         ],
         determine_date=date_pb2.Date(year=2025, month=8, day=1),
-        charges=[
-            events_pb2.ClaimDetermined.Charge(platform=f"platforms/{PLATFORMS['B']}", percent=50),
-            events_pb2.ClaimDetermined.Charge(platform=f"platforms/{PLATFORMS['A']}", percent=50),
-        ],
+        accident="accidents/a1",
+        platform=f"platforms/{PLATFORMS['B']}",
+        situation=claims_pb2.ORDER_EXECUTION,
     )

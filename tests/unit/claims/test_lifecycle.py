@@ -23,7 +23,7 @@ from services.claims.domain.claim import (
 from services.claims.domain.confirmation import Decision, Result
 from services.claims.domain.due_dates import document_check
 from services.claims.domain.law import law_as_known
-from services.claims.domain.problems import EvidenceRequestedOnce
+from services.claims.domain.problems import EvidenceRequestedOnce, FilingIsPart
 from services.claims.domain.time_limits import Step
 from services.kernel.lifecycle import TransitionNotAllowed
 from services.runtime.base.holidays import work_calendar
@@ -42,7 +42,7 @@ def a_claim() -> Claim:
         accident_time=datetime(2025, 7, 15, 2, 20, tzinfo=UTC),
         place_of_injury="440106",
         situation=Situation.ORDER_EXECUTION,
-        enrolments=(Enrolment("91350100M000100Y43", date(2025, 7, 1)),),
+        enrolments=(Enrolment("91350100M000100Y43", date(2025, 7, 1), date(2025, 7, 1)),),
         clock=document_check(FILED_ON, "440106", law),
         create_time=datetime(2025, 7, 16, 1, 0, tzinfo=UTC),
     )
@@ -61,7 +61,11 @@ def moved(claim: Claim, event: str, day: date) -> Claim:
         "stay": lambda: transitions.stay(claim, day),
         "resume": lambda: transitions.resume(claim, day),
         "determine": lambda: transitions.determine(claim, REFUSED),
-        "revoke": lambda: transitions.revoke(claim, day, law),
+        "revoke": lambda: transitions.revoke(claim, [], day, law),
+        "take_in_filing": lambda: transitions.take_in_filing(claim, a_claim()),
+        "answer_same": lambda: transitions.answer_same(claim, claim.merged_into or "c2"),
+        "answer_distinct": lambda: transitions.answer_distinct(claim, "a2", day, law),
+        "merge": lambda: transitions.merge(claim, "c2"),
     }
     return moves[event]()
 
@@ -83,14 +87,18 @@ class ClaimWalk(RuleBasedStateMachine):
     def something_happens(self, event: str) -> None:
         before = self.claim
         if before.state not in LIFECYCLE.table[event]:
-            with pytest.raises(TransitionNotAllowed):
+            refusal = FilingIsPart if before.merged_into else TransitionNotAllowed
+            with pytest.raises(refusal):
                 moved(before, event, self.day)
             return
         if event == "request_evidence" and self.was_asked:
             with pytest.raises(EvidenceRequestedOnce):
                 moved(before, event, self.day)
             return
-        self.was_asked |= event == "request_evidence"
+        # A filing that is found to be about another accident begins from the start.
+        self.was_asked = event != "answer_distinct" and (
+            self.was_asked or event == "request_evidence"
+        )
         self.claim = moved(before, event, self.day)
         assert self.claim.state is LIFECYCLE.table[event][before.state]
         assert self.claim.revision == before.revision + 1
@@ -104,6 +112,8 @@ class ClaimWalk(RuleBasedStateMachine):
             ClaimState.ACCEPTED: Step.DETERMINATION,
             ClaimState.STAYED: Step.DETERMINATION,
             ClaimState.DETERMINED: None,
+            ClaimState.PENDING: None,
+            ClaimState.MERGED: None,
         }
         assert (running.step if running else None) is expected[self.claim.state]
 

@@ -46,8 +46,8 @@ def test_a_fault_is_printed_and_fails(tmp_path: Path) -> None:
             "Guangzhou is not a place",
         ),
         (
-            ["show", "average_wage", "--on", "2025-07-01", "--in", "540100"],
-            "The province 540000 is not known",
+            ["show", "average_wage", "--on", "2025-07-01", "--in", "710100"],
+            "The province 710000 is not known",
         ),
         (
             ["show", "average_wage", "--on", "2025-99-01"],
@@ -87,6 +87,25 @@ def test_a_value_is_shown_as_it_was_known() -> None:
     assert "69476" in late.stdout
 
 
+def test_what_a_place_lacks_and_what_stands_in_for_it_is_named() -> None:
+    hebei = oip("missing", "--in", "130100", "--on", "2025-07-01")
+    beijing = oip("missing", "--in", "110105", "--on", "2025-07-01")
+
+    assert hebei.exit_code == 0
+    assert "kernel/average_wage: the value of CN stands in, provisionally." in hebei.stdout
+    assert "kernel/all_employee_wage: no value in force on 2025-07-01 in 130100." in hebei.stdout
+    assert "all_employee_wage" not in beijing.stdout
+    assert "0 parameters have no value" in beijing.stdout
+
+
+def test_a_value_that_stands_in_says_for_whom() -> None:
+    national = oip("show", "average_wage", "--on", "2025-07-01", "--in", "440100")
+    own = oip("show", "minimum_wage", "--on", "2025-07-01", "--in", "110105")
+
+    assert "provisionally, until the value of 440100 is published" in national.stdout
+    assert "stands in" not in own.stdout
+
+
 def test_a_value_that_another_replaces_says_when() -> None:
     result = oip("show", "minimum_wage", "--on", "2025-06-30", "--in", "310115")
 
@@ -115,7 +134,7 @@ def test_help_shows_no_path_of_the_machine(command: str) -> None:
 
 
 def test_all_parameters_are_listed() -> None:
-    assert "grading/grading_items" in oip("names").stdout
+    assert "grading/grading_standard" in oip("names").stdout
 
 
 def test_a_finding_is_explained_in_both_languages() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.fund.domain.equalisation import to_fen
+from services.fund.domain.equalisation import PensionBurden, burden_sharing, to_fen
 from services.fund.domain.equalisation_rules import CLOSE_PARAMETERS, rules_on
-from services.fund.domain.explanations import explain
+from services.fund.domain.explanations import explain, explain_burden
 from services.fund.domain.law import LAW
 from services.fund.domain.ledger import Account, UnbalancedError
 from services.fund.domain.settlement import (
@@ -64,7 +64,7 @@ def test_the_text_is_made_of_lines_of_single_blanks_and_whole_numbers() -> None:
     lines = e7().text.splitlines()
 
     assert lines[0] == "oip.fund.settlement/1 440000 2025-07"
-    assert "pool C 10000000 72000000 0 134000000 3351436 48648564 0 10500000" in lines
+    assert "pool C 10000000 72000000 0 134000000 3351435 48648565 0 10500000" in lines
     assert all("  " not in line and line == line.strip() for line in lines)
     assert [line.split(" ")[1] for line in lines if line.startswith("parameter ")] == sorted(
         CLOSE_PARAMETERS
@@ -93,9 +93,11 @@ def test_the_month_is_explained_area_by_area_in_two_languages() -> None:
     assert len(findings) == 1 + 3 + 2 * 3
     assert findings[1].text == "An order of RIDE_HAILING costs 0.73584905 fen: spending by orders."
     assert all(finding.text and finding.text_zh and finding.arithmetic for finding in findings)
-    assert findings[4].text == "Risk adjustment of A in 2025-07: pays 25,477.48 yuan."
-    assert findings[4].text_zh == "A 2025-07 风险调剂: 上解 25,477.48 元。"
-    assert "need 286222458 fen, strength 288770206 fen -> -2547748 fen" in findings[4].arithmetic
+    assert findings[4].text == "Risk adjustment of A in 2025-07: pays 25,477.47 yuan."
+    assert findings[4].text_zh == "A 2025-07 风险调剂: 上解 25,477.47 元。"
+    assert (
+        "need 286222458.44 fen, strength 288770206.02 fen -> -2547747 fen" in findings[4].arithmetic
+    )
 
 
 def test_a_value_published_later_is_not_known_to_an_earlier_proposal() -> None:
@@ -143,3 +145,17 @@ def test_the_readme_shows_the_lifecycle() -> None:
     rows = LIFECYCLE.diagram().splitlines()
 
     assert all(row in readme for row in rows)
+
+
+def test_a_lowered_factor_of_burden_sharing_is_said_and_a_possible_one_is_not() -> None:
+    pools = [PensionBurden("A", Fen(600), Fen(200), Fen(1))]
+
+    lowered, plain = (
+        explain_burden(burden_sharing(pools, Fraction(factor), Fraction(1, 2)))[0]
+        for factor in (5, 3)
+    )
+
+    assert "so the factor is 3" in lowered.text
+    assert "系数取 3" in lowered.text_zh
+    assert "factor 5, factor_applied 3, own 600.00 fen" in lowered.arithmetic
+    assert "factor" not in plain.text + plain.arithmetic

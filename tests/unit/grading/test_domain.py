@@ -11,13 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.grading.domain import procedure
-from services.grading.domain.appraisals import LIFECYCLE, Appraisal, Cause, Injury, State
+from services.grading.domain import applications, conclusions, procedure
+from services.grading.domain.appraisals import (
+    LIFECYCLE,
+    Applicant,
+    Application,
+    Appraisal,
+    Cause,
+    Injury,
+    State,
+)
 from services.grading.domain.care import CareItem, care_dependence
 from services.grading.domain.grades import Impairment, combine, grade_of, severity
 from services.grading.domain.law import law_in
 from services.grading.domain.panels import Opinion, Specialist, decide, draw_panel
 from services.grading.domain.problems import AppraisalChanged, AppraisalDeferred
+from services.grading.domain.standard import standard_on
 from services.grading.domain.times import Days
 from services.kernel.law import Outcome
 from services.kernel.lifecycle import TransitionNotAllowed
@@ -28,7 +37,10 @@ DAY = date(2025, 9, 1)
 LAW = law_in("440100")
 DAYS = Days(LAW, DAY, work_calendar())
 INJURY = Injury("claims/c1", 2, appraisable=True, accident_date=date(2025, 7, 10))
-ITEMS = sorted(LAW.table("grading_items", DAY))
+STANDARD, _ = standard_on(LAW, DAY)
+ITEMS = sorted(STANDARD.items)
+EXTENTS = [choice.code for choice in STANDARD.families["PARALYSIS"].measures[0].choices]
+ACUITIES = ["removed", "no_light", "light", *(f"{n / 100:.2f}" for n in range(1, 151))]
 README = Path(__file__).parents[3] / "services" / "grading" / "README.md"
 
 grades = st.lists(st.integers(0, 10), max_size=6)
@@ -75,14 +87,26 @@ def test_one_more_item_never_gives_a_better_grade(items: list[str], added: str) 
 def test_more_scars_never_give_a_better_grade(measure: object, other: object) -> None:
     less, more = sorted([measure, other])  # type: ignore[type-var]
 
-    assert _ladder("SCAR", more) >= _ladder("SCAR", less)
+    assert _measured("SCARS", area=more) >= _measured("SCARS", area=less)
 
 
-@pytest.mark.parametrize("ladder", ["TETRAPLEGIA", "HEMIPLEGIA", "MONOPLEGIA"])
-def test_less_strength_never_gives_a_better_grade(ladder: str) -> None:
-    severities = [_ladder(ladder, strength) for strength in range(6)]
+@pytest.mark.parametrize("extent", EXTENTS)
+def test_less_strength_never_gives_a_better_grade(extent: str) -> None:
+    severities = [_measured("PARALYSIS", extent=extent, strength=strength) for strength in range(6)]
 
     assert severities == sorted(severities, reverse=True)
+
+
+@given(*(st.sampled_from(ACUITIES) for _ in range(3)))
+def test_a_worse_eye_never_gives_a_better_grade(eye: str, other: str, worse: str) -> None:
+    before, after = sorted([other, worse], key=ACUITIES.index, reverse=True)
+
+    severities = [
+        _measured("EYES", left_eye_acuity=eye, right_eye_acuity=acuity)
+        for acuity in (before, after)
+    ]
+
+    assert severities == sorted(severities)
 
 
 @given(care_items, st.sampled_from(CareItem))
@@ -107,8 +131,7 @@ def test_a_panel_decides_within_its_opinions_and_by_its_majority(
 
     decision = decide(panel, opinions, AppraisalLevel.FIRST, LAW, DAY)
 
-    grade_of_item = LAW.table("grading_items", DAY)
-    votes = [int(grade_of_item[item]["grade"]) for item, _ in views]
+    votes = [STANDARD.items[item].grade for item, _ in views]
     assert min(votes) <= decision.grade <= max(votes)
     (commonest, count), *_ = Counter(votes).most_common()
     if count > len(panel) / 2:
@@ -119,7 +142,7 @@ def test_dissent_stands_in_the_findings() -> None:
     panel = _pool(3)
     opinions = [
         Opinion(member.name, (Impairment(item),), frozenset())
-        for member, item in zip(panel, ("LA0901", "LA0901", "LA0801"), strict=True)
+        for member, item in zip(panel, ("9.23", "9.23", "8.13"), strict=True)
     ]
 
     decision = decide(panel, opinions, AppraisalLevel.FIRST, LAW, DAY)
@@ -132,11 +155,11 @@ def test_dissent_stands_in_the_findings() -> None:
 
 
 def test_every_specialist_is_as_likely_to_be_drawn() -> None:
-    pool, random = _pool(6), Random(20250901)
+    pool = _pool(6)
 
     drawn: Counter[str] = Counter()
-    for _ in range(2000):
-        panel, _ = draw_panel(pool, 3, (), LAW, DAY, random=random)
+    for number in range(2000):
+        panel, _ = draw_panel(pool, 3, (), LAW, DAY, seed=number.to_bytes(2))
         drawn.update(member.id for member in panel)
 
     assert len(drawn) == 6
@@ -166,14 +189,16 @@ def test_only_what_was_read_can_be_concluded() -> None:
     drawn = _drawn()
 
     with pytest.raises(AppraisalChanged, match="revision 2, not 1"):
-        procedure.conclude(drawn, 1, injury=INJURY, panel=_pool(3), opinions=_opinions(), days=DAYS)
+        conclusions.conclude(
+            drawn, 1, injury=INJURY, panel=_pool(3), opinions=_opinions(), days=DAYS
+        )
 
 
 def test_a_deferred_appraisal_has_no_panel_before_its_day() -> None:
     deferred = procedure.defer(
         _opened(), until=date(2025, 10, 15), kind=None, accident=None, days=DAYS
     )
-    _, finding = draw_panel(_pool(3), 3, (), LAW, DAY, random=Random(1))
+    _, finding = draw_panel(_pool(3), 3, (), LAW, DAY, seed=b"1")
 
     with pytest.raises(AppraisalDeferred):
         procedure.draw_panel(deferred, finding, date(2025, 10, 14))
@@ -181,14 +206,14 @@ def test_a_deferred_appraisal_has_no_panel_before_its_day() -> None:
     assert drawn.state is State.PANEL_DRAWN
 
 
-def test_the_time_limit_of_a_reopened_appraisal_restarts() -> None:
+def test_the_time_limit_of_a_resumed_appraisal_restarts() -> None:
     ended = procedure.end(_opened(), Cause.DETERMINATION_WITHDRAWN)
 
-    reopened = procedure.reopen(ended, date(2025, 9, 15), DAYS)
+    resumed = procedure.resume(ended, Days(LAW, date(2025, 9, 15), work_calendar()))
 
-    assert reopened.state is State.OPENED
-    assert reopened.due_date == date(2025, 11, 14)
-    assert reopened.revision == 3
+    assert resumed.state is State.OPENED
+    assert resumed.due_date == date(2025, 11, 14)
+    assert resumed.revision == 3
 
 
 @given(st.lists(st.sampled_from(sorted(LIFECYCLE.table)), max_size=20))
@@ -204,8 +229,11 @@ def test_no_way_leads_to_a_state_outside_the_table(events: list[str]) -> None:
                 LIFECYCLE.after(state, event)
 
 
-def test_a_conclusion_is_the_end() -> None:
-    assert not any(State.CONCLUDED in moves for moves in LIFECYCLE.table.values())
+def test_a_conclusion_is_served_corrected_or_revoked_and_nothing_else() -> None:
+    moves = {event for event, moves in LIFECYCLE.table.items() if State.CONCLUDED in moves}
+
+    assert moves == {"serve", "correct", "revoke"}
+    assert not any(State.REVOKED in moves for moves in LIFECYCLE.table.values())
 
 
 def test_the_readme_shows_the_lifecycle_as_it_is() -> None:
@@ -221,8 +249,9 @@ def _severity_of_items(items: list[str]) -> int:
     return severity(grade_of(impairments, AppraisalLevel.FIRST, LAW, DAY).grade)
 
 
-def _ladder(item: str, measure: object) -> int:
-    impairment = Impairment(item, measure=str(measure))
+def _measured(family: str, **values: object) -> int:
+    measurements = tuple((name.replace("_eye_", "."), str(value)) for name, value in values.items())
+    impairment = Impairment(family=family, measurements=measurements)
     return severity(grade_of([impairment], AppraisalLevel.FIRST, LAW, DAY).grade)
 
 
@@ -234,21 +263,23 @@ def _pool(count: int) -> list[Specialist]:
 
 
 def _opened() -> Appraisal:
-    return procedure.open_first("a1", INJURY, datetime(2025, 9, 1, tzinfo=UTC), DAYS)
+    application = Application(Applicant.WORKER, DAY)
+    now = datetime(2025, 9, 1, tzinfo=UTC)
+    return applications.open_first("a1", INJURY, application, concluded=None, now=now, days=DAYS)
 
 
 def _drawn() -> Appraisal:
-    _, finding = draw_panel(_pool(3), 3, (), LAW, DAY, random=Random(1))
+    _, finding = draw_panel(_pool(3), 3, (), LAW, DAY, seed=b"1")
     return procedure.draw_panel(_opened(), finding, DAY)
 
 
 def _opinions() -> list[Opinion]:
-    injuries = (Impairment("LA0901"), Impairment("LA0904"))
+    injuries = (Impairment("9.23"), Impairment("9.24"))
     cannot = frozenset({CareItem.MOVING_ABOUT})
     return [Opinion(member.name, injuries, cannot) for member in _pool(3)]
 
 
 def _concluded() -> Appraisal:
-    return procedure.conclude(
+    return conclusions.conclude(
         _drawn(), 2, injury=INJURY, panel=_pool(3), opinions=_opinions(), days=DAYS
     )

@@ -28,7 +28,7 @@ def copied(tmp_path: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    assert len(blocks) == 4
+    assert len(blocks) == 3
     for name, text in blocks:
         path = tmp_path / name
         path.write_text(f"{path.read_text(encoding='utf-8')}\n{text}", encoding="utf-8")
@@ -62,7 +62,13 @@ def test_other_provinces_are_as_before(copied: Path) -> None:
     day = date(2025, 8, 1)
     for path in sorted((ROOT / "services" / "kernel" / "parameters").glob("*.toml")):
         copy = load(copied / "kernel" / "parameters" / path.name)
-        assert copy.on(day, "440000") == load(path).on(day, "440000")
+        places = [
+            value.jurisdiction
+            for value in load(path).values
+            if value.since <= day and (value.until is None or day < value.until)
+        ]
+        for place in {*places, "440000"} if "CN" in places else places:
+            assert copy.on(day, place) == load(path).on(day, place)
 
 
 def test_the_wage_of_the_province_applies_from_its_publication(copied: Path) -> None:
@@ -85,11 +91,13 @@ def test_an_area_has_the_minimum_wage_of_its_province_or_its_own(copied: Path) -
     assert "2300" in result.stdout
 
 
-def test_a_wage_without_pooling_areas_is_refused_as_the_page_says(copied: Path) -> None:
-    path = copied / "kernel" / "parameters" / "average_wage.toml"
+def test_a_value_for_a_place_that_is_no_area_is_refused_as_the_page_says(copied: Path) -> None:
+    path = copied / "kernel" / "parameters" / "minimum_wage.toml"
     places = Places.read(ROOT / "services" / "kernel" / "parameters" / "pooling_areas.toml")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('in = "350200"', 'in = "351000"'), encoding="utf-8")
 
-    (fault,) = check_file(path, places, "kernel/parameters/average_wage.toml")
+    (fault,) = check_file(path, places, "kernel/parameters/minimum_wage.toml")
 
     assert str(fault) in PAGE.read_text(encoding="utf-8")
 

@@ -16,6 +16,7 @@ from services.kernel.identifiers import (
     is_credit_code,
     is_division,
     province_of,
+    spelling_key,
 )
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -99,3 +100,23 @@ def test_divisions_have_six_digits() -> None:
     assert is_division("440100")
     assert not any(map(is_division, ["44010", "4401000", "040100", "44010A", "４４０１００", ""]))
     assert province_of("440183") == "440000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ICBC-2025 0801/07",
+        "icbc2025080107",
+        "ＩＣＢＣ２０２５０８０１０７",
+        "Icbc·2025·0801·07",
+        "ICBC２０２５0801\u200b07 ",
+    ],
+)
+def test_all_spellings_of_a_reference_have_one_key(text: str) -> None:
+    assert spelling_key(text) == "icbc2025080107"
+
+
+def test_leading_zeros_of_a_reference_count() -> None:
+    assert spelling_key("0071") != spelling_key("71")
+    assert spelling_key(" -/ ") == ""
+    assert spelling_key("住院 第１号") == "住院第1号"

@@ -98,7 +98,7 @@ BROKEN = [
         ("first_day =", "first_daye ="),
         "first_daye",
         "",
-        "a file has first_day",
+        "a file has fallback, first_day",
     ),
     (
         "a key that a value does not have",

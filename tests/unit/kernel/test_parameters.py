@@ -115,3 +115,22 @@ def _written(folder: Path, text: str) -> Path:
     path = folder / "funeral_grant_months.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_a_value_of_a_wider_place_stands_in_only_as_far_as_the_parameter_allows() -> None:
+    wage, start = load(KERNEL / "average_wage.toml"), load(KERNEL / "scheme_start.toml")
+    minimum, income = load(KERNEL / "minimum_wage.toml"), load(KERNEL / "disposable_income.toml")
+    day = date(2025, 8, 1)
+
+    assert wage.on(day, "440100").stands_in
+    assert not wage.on(day).stands_in
+    assert not income.on(day, "440100").stands_in
+    # A municipality's figure is its districts' own, a province's is not its prefectures'.
+    assert not minimum.on(day, "110105").stands_in
+    assert minimum.on(day, "440100").stands_in
+    # The first day is a province's; none stands in for it.
+    assert start.on(day, "370300").value == "2025-07-01"
+    with pytest.raises(ParameterNotFound):
+        start.on(day, "710100")
+    with pytest.raises(ParameterNotFound):
+        start.on(day)

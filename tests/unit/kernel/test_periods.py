@@ -100,12 +100,12 @@ def test_a_span_without_an_end_goes_on() -> None:
         _ = Span(date(2025, 7, 1)).day_count
 
 
-def test_someone_born_on_29_february_comes_of_age_on_1_march() -> None:
+def test_someone_born_on_29_february_comes_of_age_on_the_last_day_of_february() -> None:
     born = date(2008, 2, 29)
 
-    assert birthday(born, 18) == date(2026, 3, 1)
-    assert age_on(born, date(2026, 2, 28)) == 17
-    assert age_on(born, date(2026, 3, 1)) == 18
+    assert birthday(born, 18) == date(2026, 2, 28)
+    assert age_on(born, date(2026, 2, 27)) == 17
+    assert age_on(born, date(2026, 2, 28)) == 18
     assert birthday(born, 4) == date(2012, 2, 29)
 
 
@@ -115,3 +115,12 @@ def test_an_age_begins_on_its_birthday(born: date, age: int) -> None:
 
     assert age_on(born, day) == age
     assert age_on(born, day - timedelta(days=1)) == age - 1
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_months_are_counted_up_to_an_end(start: int, count: int) -> None:
+    first = Month(2022, 7).plus(start)
+
+    assert (
+        first.count_until(first.plus(count)) == count == len(list(first.until(first.plus(count))))
+    )

@@ -11,7 +11,14 @@ from oip.claims.v1 import claims_pb2
 from oip.grading.v1 import grading_pb2
 from oip.type.v1 import type_pb2
 
-from services.kernel.scheme import AppraisalLevel, CareDependence, Industry, Relation, Survivor
+from services.kernel.scheme import (
+    AppraisalLevel,
+    CareDependence,
+    Industry,
+    NearerKin,
+    Relation,
+    Survivor,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +28,7 @@ from services.kernel.scheme import AppraisalLevel, CareDependence, Industry, Rel
         (CareDependence, grading_pb2.CareDependence),
         (AppraisalLevel, grading_pb2.Appraisal.Level),
         (Relation, claims_pb2.Survivor.Relation),
+        (NearerKin, claims_pb2.Survivor.NearerKin),
     ],
 )
 def test_an_enumeration_has_the_names_and_numbers_of_its_proto(
@@ -39,7 +47,8 @@ def test_an_industry_has_a_key_for_parameter_names_and_a_chinese_name() -> None:
     ]
 
 
-def test_a_survivor_is_neither_disabled_nor_alone_unless_recorded() -> None:
+def test_nothing_is_known_of_a_survivor_unless_recorded() -> None:
     survivor = Survivor("s1", Relation.CHILD, date(2015, 3, 9))
 
     assert (survivor.male, survivor.totally_disabled, survivor.alone) == (False, False, False)
+    assert (survivor.supported, survivor.nearer_kin) == (None, None)

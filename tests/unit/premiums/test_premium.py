@@ -146,7 +146,7 @@ def test_a_receipt_pays_premium_first_then_surcharge_and_the_rest_is_credit() ->
     )
     bill = a_bill(15_001, areas=areas)
 
-    receipt = receipts.receive_premium(bill, Fen(20_000), date(2025, 8, 25), LAW, "B1")
+    receipt = receipts.receive_premium(bill, Fen(20_000), date(2025, 8, 25), LAW)
 
     assert (receipt.premium, receipt.surcharge, receipt.credit) == (Fen(15_001), Fen(75), Fen(4924))
     assert [part.premium for part in receipt.parts] == [area.premium for area in areas]
@@ -160,7 +160,7 @@ def test_partial_receipts_clear_every_pooling_area_exactly() -> None:
     bill = a_bill(28, areas=areas)
 
     for day, amount in enumerate((5, 9, 1, 13), 1):
-        receipt = receipts.receive_premium(bill, Fen(amount), date(2025, 8, day), LAW, str(day))
+        receipt = receipts.receive_premium(bill, Fen(amount), date(2025, 8, day), LAW)
         for part in receipt.parts:
             received[part.pooling_area] += part.premium.count
         bill = receipts.after_receipt(bill, receipt, LAW)
@@ -180,10 +180,10 @@ def test_a_bill_paid_late_is_paid_only_when_the_surcharge_is_paid_too() -> None:
     bill = a_bill(100_000)
     late = date(2025, 8, 25)
     first = receipts.after_receipt(
-        bill, receipts.receive_premium(bill, Fen(100_000), late, LAW, "1"), LAW
+        bill, receipts.receive_premium(bill, Fen(100_000), late, LAW), LAW
     )
     second = receipts.after_receipt(
-        first, receipts.receive_premium(first, Fen(500), late, LAW, "2"), LAW
+        first, receipts.receive_premium(first, Fen(500), late, LAW), LAW
     )
 
     assert first.state is BillState.ASSESSED

@@ -9,13 +9,14 @@ from oip.orders.v1 import events_pb2, orders_pb2
 from oip.type.v1 import type_pb2
 
 import services
-from services.kernel.problems import Malformed
+from services.kernel.problems import Malformed, OutOfRange
 from services.premiums.commands.accruals import on_order_batch_recorded
 from services.premiums.domain.bills import LIFECYCLE
 from services.runtime.base.holidays import work_calendar
 from services.runtime.rpc.wire import date_to_wire
 from services.runtime.service.context import CommandContext
-from services.runtime.storage.crypto import ColumnCipher, Keys
+from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.key_file import Keys
 
 PLATFORM = "platforms/91110108MA01ABCD2H"
 CONTEXT = CommandContext(
@@ -62,6 +63,14 @@ async def test_a_tally_that_cannot_be_read_is_named_and_not_counted(
         await on_order_batch_recorded(NO_TRANSACTION, a_batch(changes), CONTEXT)
 
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("year", [1925, 2199])
+async def test_a_tally_of_another_century_is_not_counted(year: int) -> None:
+    batch = a_batch({"service_date": date_to_wire(date(year, 7, 1))})
+
+    with pytest.raises(OutOfRange):
+        await on_order_batch_recorded(NO_TRANSACTION, batch, CONTEXT)
 
 
 async def test_a_batch_whose_platform_is_not_a_resource_name_is_refused() -> None:

@@ -1,26 +1,35 @@
-"""Encrypted columns: bound to their row, under the newest key, and never guessable."""
+"""Encrypted values: bound to their row, under a wrapped data key, and never guessable."""
 
 from __future__ import annotations
 
-import base64
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.runtime.storage import crypto
 from services.runtime.storage.crypto import (
+    AES_256_GCM,
     ColumnCipher,
+    DataKey,
     DecryptionError,
+    key_id_of,
+)
+from services.runtime.storage.key_file import (
+    KeyFile,
     KeyFileError,
     Keys,
+    add_key,
     load_keys,
     load_or_make_keys,
 )
 
-CIPHER = ColumnCipher(Keys({"k1": bytes(32)}, "k1", b"i" * 32))
+KEYS = Keys({"k1": bytes(32)}, "k1", b"i" * 32)
+CIPHER = ColumnCipher(KEYS, DataKey.random())
 
 
 @given(st.text(), st.text())
@@ -54,28 +63,78 @@ def test_a_value_cut_short_is_refused(length: int) -> None:
         CIPHER.decrypt(closed, "row")
 
 
-def test_with_a_second_key_old_values_open_and_new_ones_use_the_new_key(tmp_path: Path) -> None:
+def test_a_cipher_under_another_key_reads_both_and_the_first_reads_its_own_alone() -> None:
+    person = CIPHER.under(DataKey.random())
+    closed = person.encrypt("x", "row")
+
+    assert person.decrypt(closed, "row") == "x"
+    assert person.decrypt(CIPHER.encrypt("y", "row"), "row") == "y"
+    with pytest.raises(DecryptionError, match="is not known"):
+        CIPHER.decrypt(closed, "row")
+
+
+def test_a_new_wrapping_key_changes_no_value(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    before = ColumnCipher(load_or_make_keys(path))
-    old = before.encrypt("old", "row")
-    content = json.loads(path.read_text())
-    content["encryption"].append({"id": "k2", "key": base64.b64encode(b"2" * 32).decode()})
-    path.write_text(json.dumps(content))
-    after = ColumnCipher(load_keys(path))
+    load_or_make_keys(path)
+    cipher, key = ColumnCipher(KeyFile(path)), DataKey.random()
+    closed, index = cipher.under(key).encrypt("old", "row"), cipher.blind_index("x")
+    old_id, old_wrapped = cipher.wrap(key)
 
-    assert after.decrypt(old, "row") == "old"
-    assert (after.key_id(old), after.key_id(after.encrypt("new", "row"))) == ("k1", "k2")
-    assert after.blind_index("x") == before.blind_index("x")
+    assert add_key(path) == "k2"
+    new_id, new_wrapped = cipher.wrap(key)
+
+    assert (old_id, new_id) == ("k1", "k2")
+    assert (key_id_of(old_wrapped), key_id_of(new_wrapped)) == ("k1", "k2")
+    for wrapped in (old_wrapped, new_wrapped):
+        unwrapped = cipher.unwrap(key.id, AES_256_GCM.number, wrapped)
+        assert cipher.knowing([unwrapped]).decrypt(closed, "row") == "old"
+    assert cipher.blind_index("x") == index
+    assert cipher.wrapping_ids == ("k1", "k2")
 
 
-def test_a_value_whose_key_is_gone_says_which(tmp_path: Path) -> None:
+def test_a_wrapped_key_is_that_of_its_row_alone() -> None:
+    key = DataKey.random()
+    _, wrapped = CIPHER.wrap(key)
+    with pytest.raises(DecryptionError, match="another row"):
+        CIPHER.unwrap(DataKey.random().id, AES_256_GCM.number, wrapped)
+
+
+def test_a_second_suite_is_used_beside_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    second = replace(AES_256_GCM, number=2, name="SM4-GCM")
+    key = replace(DataKey.random(), suite=second)
+    old = CIPHER.encrypt("old", "row")
+    monkeypatch.setattr(crypto, "SUITES", {1: AES_256_GCM, 2: second})
+    new = CIPHER.under(key).encrypt("new", "row")
+
+    assert (old[1], new[1]) == (1, 2)
+    assert CIPHER.knowing([key]).decrypt(new, "row") == "new"
+    assert CIPHER.under(key).decrypt(old, "row") == "old"
+
+
+def test_a_wrapping_key_that_is_gone_is_named(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    closed = ColumnCipher(load_or_make_keys(path)).encrypt("x", "row")
+    load_or_make_keys(path)
+    cipher, key = ColumnCipher(KeyFile(path)), DataKey.random()
+    _, wrapped = cipher.wrap(key)
     content = json.loads(path.read_text())
     content["encryption"][0]["id"] = "k9"
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content, indent=2))
     with pytest.raises(DecryptionError, match="'k1' is not in the key file"):
-        ColumnCipher(load_keys(path)).decrypt(closed, "row")
+        cipher.unwrap(key.id, AES_256_GCM.number, wrapped)
+
+
+def test_a_key_file_that_is_being_written_leaves_the_keys_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    keys = load_or_make_keys(path)
+    file = KeyFile(path)
+    whole = path.read_text()
+    path.write_text(whole[:40])
+    assert file.current() == keys
+    path.unlink()
+    assert file.current() == keys
+    path.write_text(whole)
+    add_key(path)
+    assert file.current().newest == "k2"
 
 
 def test_the_blind_index_finds_equals_and_differs_by_key() -> None:
@@ -90,8 +149,15 @@ def test_keys_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> None:
     first = load_or_make_keys(path)
 
     assert load_or_make_keys(path) == first
+    add_key(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["columns.json"]
+
+
+def test_keys_are_in_no_text_of_theirs() -> None:
+    key = DataKey.random()
+    assert "key=" not in repr(key)
+    assert "encryption" not in repr(KEYS)
 
 
 def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
@@ -102,5 +168,5 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
 def test_a_short_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text('{"encryption": [{"id": "k1", "key": "QUJD"}], "index": "QUJD"}')
-    with pytest.raises(ValueError, match="32 bytes"):
+    with pytest.raises(KeyFileError, match="32 bytes"):
         load_keys(path)

@@ -6,14 +6,22 @@ import importlib.util
 import re
 from pathlib import Path
 
+from services.runtime.base.nats_users import nats_users, users_file
 from services.runtime.base.settings import Settings
+from services.runtime.base.tenant_limits import Limits
+from services.runtime.events.streams import stream_config
+from services.runtime.rpc.server import LIVENESS, READINESS
+from services.runtime.service.risks import Risk, Risks
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 DOCS = DEPLOY.parent / "docs"
 COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 KUBERNETES = (DEPLOY / "kubernetes" / "base" / "services.yaml").read_text(encoding="utf-8")
+MIGRATE = (DEPLOY / "kubernetes" / "base" / "migrate.yaml").read_text(encoding="utf-8")
+NATS = (DEPLOY / "nats.conf").read_text(encoding="utf-8")
 README = (DEPLOY / "README.md").read_text(encoding="utf-8")
 EVENT_KEYS = {f"{name}.pem" for name in Settings().addresses}
+NATS_KEYS = {f"nats-{user}.pem" for user in nats_users()}
 
 
 def test_every_secret_of_a_service_is_a_file_of_the_deployment() -> None:
@@ -22,10 +30,17 @@ def test_every_secret_of_a_service_is_a_file_of_the_deployment() -> None:
         re.findall(r"^  ([\w.-]+): \{file: \./secrets/(?:events/)?\1\}$", section, re.MULTILINE)
     )
     services = COMPOSE.removesuffix(section)
-    mounted = set(re.findall(r"\b([\w-]+\.(?:json|token|pem))\b", services)) - {"event-key.pem"}
+    files |= {
+        f"nats-{user}"
+        for user in re.findall(
+            r"^  nats-(.+): \{file: \./secrets/nats/\1\}$", section, re.MULTILINE
+        )
+    }
+    targets = {"event-key.pem", "nats-key.pem"}
+    mounted = set(re.findall(r"\b([\w-]+\.(?:json|toml|token|pem))\b", services)) - targets
 
     assert mounted == files
-    assert all(f"`{name}`" in README for name in files if name not in EVENT_KEYS)
+    assert all(f"`{name}`" in README for name in files - EVENT_KEYS - NATS_KEYS)
 
 
 def test_every_service_signs_with_its_own_key() -> None:
@@ -38,6 +53,29 @@ def test_every_service_signs_with_its_own_key() -> None:
     assert "OIP_EVENT_TRUST_DIR" in README
 
 
+def test_every_user_of_nats_has_its_own_key() -> None:
+    sources = re.findall(r"source: ([\w-]+\.pem), target: nats-key\.pem", COMPOSE)
+    mounted = re.findall(r"secretName: oip-nats-key-([\w-]+)", KUBERNETES + MIGRATE)
+
+    assert set(sources) == NATS_KEYS
+    assert {f"nats-{user}.pem" for user in mounted} == NATS_KEYS
+    assert "OIP_NATS_KEY_FILE" in README
+
+
+def test_the_users_of_nats_are_those_of_the_code() -> None:
+    assert (DEPLOY / "nats-users.conf").read_text(encoding="utf-8") == users_file()
+    assert 'include "nats-users.conf"' in NATS
+
+
+def test_the_streams_fit_into_the_store_of_nats() -> None:
+    store = re.search(r"max_file_store: (\d+)GB", NATS)
+    assert store is not None
+    sizes = [stream_config(name, 1).max_bytes or 0 for name in Settings().addresses]
+
+    assert sum(sizes) <= int(store[1]) * 10**9
+    assert f"The streams reserve {sum(sizes) >> 30} GiB" in NATS
+
+
 def test_every_command_of_the_deployment_exists() -> None:
     files = [path for path in DEPLOY.rglob("*") if path.is_file()]
     texts = [path.read_text(encoding="utf-8") for path in [*files, *DOCS.rglob("*.md")]]
@@ -47,8 +85,7 @@ def test_every_command_of_the_deployment_exists() -> None:
         for name in re.findall(r"(?:-m[\",]*\s*\"?|python -m )(services[\w.]*)", text)
     }
 
-    assert "services.runtime.storage.migrate" in modules
-    assert "services.runtime.events.begin_epoch" in modules
+    assert "services.migrate" in modules
     assert {f"services.{name}" for name in Settings().addresses} <= modules
     for name in modules:
         module = importlib.util.find_spec(name)
@@ -71,7 +108,7 @@ def test_only_orders_gets_the_key_of_the_logs() -> None:
     holders = [name for name, text in services.items() if "OIP_ORDER_LOG_KEY_FILE" in text]
     mounted = [name for name, text in services.items() if "secretName: oip-order-log" in text]
 
-    assert len(services) == 8
+    assert len(services) == 9
     assert holders == mounted == ["orders", "orders-intake"]
     folder = re.search(r"name: order-log, mountPath: ([\w/-]+), readOnly: true", KUBERNETES)
     assert folder is not None
@@ -79,6 +116,40 @@ def test_only_orders_gets_the_key_of_the_logs() -> None:
     compose = COMPOSE.split("  orders: &orders\n", 1)[1].split("\n  premiums:")[0]
     assert COMPOSE.count("OIP_ORDER_LOG_KEY_FILE") == compose.count("OIP_ORDER_LOG_KEY_FILE") == 1
     assert "- order-log.pem\n" in compose
+
+
+def test_probes_ask_for_the_names_that_the_health_service_has() -> None:
+    names = dict(re.findall(r"(\w+)Probe: {grpc: {port: \d+, service: (\w+)}", KUBERNETES))
+
+    assert names == {"liveness": LIVENESS, "readiness": READINESS}
+    assert KUBERNETES.count("service: readiness}") == KUBERNETES.count("service: liveness}") == 9
+    assert not re.search(r"Probe: {grpc: {port: \d+}", KUBERNETES)
+
+
+def test_probes_ask_a_port_that_is_not_the_service_s() -> None:
+    ports = {int(port) for port in re.findall(r"Probe: {grpc: {port: (\d+)", KUBERNETES)}
+    served = {int(address.rpartition(":")[2]) for address in Settings().addresses.values()}
+
+    assert ports == {Settings().health_port_of(port) for port in served}
+    assert not re.search(r"port: 52\d+}\]", KUBERNETES), "no service offers the port of probes"
+
+
+def test_every_service_has_a_login_of_its_own() -> None:
+    logins = set(re.findall(r"postgresql://(\w+)_login:", COMPOSE))
+    secrets = set(re.findall(r"name: oip-database-(\w+)}", KUBERNETES))
+
+    assert logins == secrets == set(Settings().addresses)
+    script = (DEPLOY / "logins.sh").read_text(encoding="utf-8")
+    assert set(re.findall(r"^login (\w+) ", script, re.MULTILINE)) == logins
+
+
+def test_every_risk_and_limit_is_in_the_page_for_operators() -> None:
+    assert all(f"| `{risk.value}` |" in README for risk in Risk)
+    accepted = re.search(r"OIP_ACCEPTED_RISKS: (.+)", COMPOSE)
+    assert accepted is not None
+    Risks(Settings(accepted_risks=accepted[1]))
+    for name in Limits.model_fields:
+        assert name.upper() in README, name
 
 
 def test_queries_about_orders_have_more_weight_than_intake() -> None:

@@ -1,8 +1,11 @@
+from datetime import date
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy import exc
 
+from services.kernel.parameters import ParameterNotFound
 from services.kernel.problems import Kind, Malformed, NotFound, Problem
 from services.runtime.rpc.error_status import INTERNAL_TEXT, log_fields, status_of
 
@@ -51,6 +54,17 @@ def test_a_failure_below_becomes_a_status_that_says_what_to_do(error: Exception,
     assert "a bug" not in str(status)
 
 
+def test_a_parameter_that_the_law_lacks_is_named_with_day_and_place() -> None:
+    status = status_of(ParameterNotFound("average_wage", date(2022, 6, 30), "440100"), "benefits")
+
+    assert (code_of(status), reason_of(status)) == (
+        "FAILED_PRECONDITION",
+        "LEGAL_PARAMETER_MISSING",
+    )
+    for fact in ("average_wage", "2022-06-30", "440100"):
+        assert fact in status.message
+
+
 def test_a_fault_has_one_fixed_text() -> None:
     assert status_of(KeyError("x"), "claims").message == INTERNAL_TEXT
 
@@ -82,7 +96,7 @@ def test_the_domain_of_an_error_is_the_service() -> None:
 
 
 def test_a_status_always_fits_into_the_metadata_it_travels_in() -> None:
-    status = status_of(Malformed.of("rows", "字" * 100_000), "orders")
+    status = status_of(Malformed.of("rows", "x" * 100_000, "字" * 100_000), "orders")
 
     assert status.ByteSize() * 4 / 3 < 8 * 1024
 

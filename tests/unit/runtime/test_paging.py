@@ -14,8 +14,7 @@ from oip.fund.v1 import fund_pb2
 from oip.operations.v1 import operations_pb2
 
 from services.kernel.periods import Month
-from services.kernel.problems import Malformed
-from services.runtime.rpc.paging import INTEGER_MAX, TOKEN_LENGTH_MAX, Page, page_of
+from services.runtime.rpc.paging import INTEGER_MAX, Page, PageTokenInvalid, page_of
 
 List = operations_pb2.ListDeadLettersRequest
 MOMENT = datetime(2025, 7, 1, 8, 30, 15, 123456, tzinfo=UTC)
@@ -36,7 +35,7 @@ def require_refused(token: str, *kinds: type, request: List | None = None) -> No
     paged = List()
     paged.CopyFrom(request or List())
     paged.page_token = token
-    with pytest.raises(Malformed) as refusal:
+    with pytest.raises(PageTokenInvalid) as refusal:
         page_of(paged, *(kinds or (str,)))
     assert refusal.value.field == "page_token"
 
@@ -52,13 +51,6 @@ def test_the_first_page_has_no_key() -> None:
 
     assert page.is_first
     assert page.after == ()
-
-
-def test_a_negative_page_size_is_refused() -> None:
-    with pytest.raises(Malformed) as refusal:
-        page_of(List(page_size=-1))
-
-    assert refusal.value.field == "page_size"
 
 
 def test_each_kind_of_key_comes_back_as_it_went() -> None:
@@ -130,7 +122,7 @@ def test_a_token_of_another_key_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["x", "é", "e30=", "W10=", "WzFd", "////", "[1]", "=", " ", "a" * (TOKEN_LENGTH_MAX + 4)],
+    ["x", "é", "e30=", "W10=", "WzFd", "////", "[1]", "=", " ", "a" * 2048],
 )
 def test_a_token_that_was_not_made_here_is_refused(token: str) -> None:
     require_refused(token)

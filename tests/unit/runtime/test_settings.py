@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.base.settings import Environment, Settings
+from services.runtime.base.tenant_limits import Limits
 
 
 def test_without_an_environment_everything_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,8 +38,27 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
 
 def test_key_files_lie_below_the_state_folder_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OIP_STATE_DIR", "/somewhere")
-    monkeypatch.setenv("OIP_JWKS_FILE", "/elsewhere/jwks.json")
+    monkeypatch.setenv("OIP_ISSUERS_FILE", "/elsewhere/issuers.toml")
     settings = Settings()
 
     assert settings.keys_path == Path("/somewhere/keys/columns.json")
-    assert settings.jwks_path == Path("/elsewhere/jwks.json")
+    assert settings.issuers_path == Path("/elsewhere/issuers.toml")
+
+
+def test_one_limit_is_set_and_the_others_keep_their_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OIP_LIMITS__PLATFORM__STREAMS", "16")
+    monkeypatch.setenv("OIP_LIMITS__CALLS", "512")
+    limits = Settings().limits
+
+    assert (limits.platform.streams, limits.calls) == (16, 512)
+    assert limits.platform.calls == Limits().platform.calls
+    assert limits.staff == Limits().staff
+
+
+def test_probes_have_a_port_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().health_port_of(51002) == 52002
+    assert Settings().health_port_of(0) == 0
+    monkeypatch.setenv("OIP_HEALTH_PORT", "9000")
+    assert Settings().health_port_of(51002) == 9000

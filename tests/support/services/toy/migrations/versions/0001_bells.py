@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from services.runtime.storage.migrate import allow, create_runtime_tables, enable_platform_isolation
+from services.runtime.storage.migrate import allow, create_runtime_tables, isolate, of_platform
 
 revision = "toy_0001"
 down_revision = None
@@ -17,4 +17,4 @@ def upgrade() -> None:
         "create table bell (name text primary key, platform text not null, rings bigint not null)"
     )
     allow("bell", "SELECT", "INSERT", "UPDATE (rings)")
-    enable_platform_isolation("bell")
+    isolate("bell", of_platform())

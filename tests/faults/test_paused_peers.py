@@ -1,0 +1,136 @@
+"""A service that another one asks is paused: it looks alive to the kernel and answers nothing.
+
+The asking service answers within the deadline of its caller, and goes on by itself afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import grpc
+import pytest
+from oip.fund.v1 import fund_pb2, fund_pb2_grpc
+
+from services.kernel.periods import Month
+from services.runtime.embedded.processes import free_port
+from services.runtime.rpc import limits
+from services.runtime.rpc.client import CLIENT_OPTIONS, problem_of
+from services.runtime.rpc.wire import month_to_wire
+from tests.support.fault_cases import CASES
+from tests.support.fault_run import FaultRun
+
+# Longer than the keepalive of a channel takes to give a connection up.
+PAUSE_SECONDS = 30
+# Of the calls to the asking service.
+DEADLINE_SECONDS = 4
+# The longest that a channel waits before it connects again, and some patience.
+GOES_ON_SECONDS = 10
+# The services that ask others.
+CLAIMS, FUND = (case for case in CASES if case.service in {"claims", "fund"})
+
+
+@asynccontextmanager
+async def peer(run: FaultRun, name: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """A service that is asked, in its own process."""
+    address = f"127.0.0.1:{free_port()}"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.neighbours",
+        name,
+        address,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "OIP_STATE_DIR": str(run.settings.state_dir),
+        },
+    )
+    try:
+        async with grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS) as channel:
+            await asyncio.wait_for(channel.channel_ready(), 30)
+        yield process, address
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        await process.wait()
+
+
+@contextmanager
+def paused(process: asyncio.subprocess.Process) -> Any:
+    """SIGSTOP, and SIGCONT at the end."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+async def within_deadline(call: Awaitable[Any]) -> Any:
+    """Wait for a call made under the deadline; the test fails if it takes longer."""
+
+    async def limited() -> Any:
+        limits.set_seconds_left(DEADLINE_SECONDS)
+        return await call
+
+    # A task of its own: the deadline is that of the calls in it.
+    return await asyncio.create_task(limited())
+
+
+@pytest.mark.parametrize("run", [CLAIMS], ids=["claims"], indirect=True)
+@pytest.mark.parametrize("name", CLAIMS.asks)
+async def test_claims_answers_unavailable_while_a_peer_is_paused(run: FaultRun, name: str) -> None:
+    """L5."""
+    async with (
+        peer(run, name) as (process, address),
+        run.living(**{f"OIP_{name.upper()}_ADDRESS": address}) as serving,
+    ):
+        await run.change(serving, 1)
+        with paused(process):
+            end = time.monotonic() + PAUSE_SECONDS
+            while time.monotonic() < end:
+                number = len(run.responses)
+                run.responses[number] = None
+                start = time.monotonic()
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await within_deadline(run.case.call(serving, number))
+                assert problem_of(caught.value).reason == "UNAVAILABLE", caught.value
+                assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+                assert time.monotonic() - start < DEADLINE_SECONDS
+        await run.finish(serving, GOES_ON_SECONDS)
+        await run.check(serving)
+
+
+@pytest.mark.parametrize("run", [FUND], ids=["fund"], indirect=True)
+async def test_fund_names_the_producer_that_is_paused(run: FaultRun) -> None:
+    """L5."""
+    name = "premiums"
+    async with (
+        peer(run, name) as (process, address),
+        run.living(**{f"OIP_{name.upper()}_ADDRESS": address}) as serving,
+    ):
+        stub = serving.channels("fund_officer").stub(fund_pb2_grpc.FundServiceStub, "fund")
+
+        async def is_unreachable() -> bool:
+            request = fund_pb2.TrialSettlementRequest(month=month_to_wire(Month(2025, 7)))
+            period = await stub.TrialSettlement(request, timeout=30)
+            return any(
+                obstacle.reason == "PRODUCER_UNREACHABLE" and name in obstacle.text
+                for obstacle in period.obstacles
+            )
+
+        assert not await is_unreachable()
+        with paused(process):
+            start = time.monotonic()
+            assert await is_unreachable()
+            assert time.monotonic() - start < DEADLINE_SECONDS * 2
+        end = time.monotonic() + GOES_ON_SECONDS
+        while await is_unreachable():
+            assert time.monotonic() < end
+        await run.check(serving)

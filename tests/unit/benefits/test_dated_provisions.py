@@ -1,0 +1,102 @@
+"""What an award cites was in force on the day of the accident."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.benefits.domain.case import Case, CaseState, Conclusion, Facts
+from services.benefits.domain.kinds import BenefitKind
+from services.benefits.domain.law import LAW
+from services.benefits.domain.plan import entitlements
+from services.kernel.instruments import INSTRUMENTS
+from services.kernel.lawbook import Law
+from services.kernel.money import Fen
+from services.kernel.scheme import AppraisalLevel, CareDependence, Relation, Survivor
+
+FAR = date(2200, 1, 1)
+CHILD = Survivor("child-1", Relation.CHILD, date(2019, 2, 28))
+CARE = list(CareDependence)
+
+
+def facts_of(
+    accident: date, grade: int, care: CareDependence, death: date | None, where: str
+) -> Facts:
+    case = Case(
+        claim="claims/c1",
+        state=CaseState.CONFIRMED,
+        pooling_area=where,
+        industry=2,
+        accident_date=accident,
+        determine_date=accident + timedelta(days=19),
+        death_date=death,
+        survivors=(CHILD,) if death else (),
+    )
+    day = accident + timedelta(days=150)
+    return Facts(case, (Conclusion("appraisals/a1", AppraisalLevel.FIRST, grade, care, day),))
+
+
+@given(
+    st.dates(date(2022, 7, 1), date(2025, 6, 30)),
+    st.integers(1, 10),
+    st.sampled_from(CARE),
+    st.sampled_from([None, 0, 40, 600]),
+    st.sampled_from(["440100", "110105", "310117", "510100"]),
+)
+def test_no_award_cites_an_instrument_younger_than_the_accident(
+    accident: date, grade: int, care: CareDependence, days_to_death: int | None, where: str
+) -> None:
+    death = None if days_to_death is None else accident + timedelta(days=days_to_death)
+    for entitlement in entitlements(LAW, facts_of(accident, grade, care, death, where), FAR):
+        for finding in entitlement.findings:
+            assert finding.provision.held_by.since <= accident, finding.text
+            for version in finding.parameters:
+                for name, instrument in INSTRUMENTS.items():
+                    assert name not in version.source or instrument.since <= accident, version
+
+
+@pytest.mark.parametrize(
+    ("accident", "where", "provisional"),
+    [
+        (date(2024, 5, 29), "110105", False),
+        (date(2024, 5, 29), "440600", True),
+        (date(2025, 7, 10), "110105", True),
+    ],
+)
+def test_an_award_on_a_figure_that_stands_in_is_provisional_and_says_so(
+    accident: date, where: str, *, provisional: bool
+) -> None:
+    (grant,) = entitlements(LAW, facts_of(accident, 9, CareDependence.NONE, None, where), FAR)
+
+    assert grant.kind is BenefitKind.DISABILITY_GRANT
+    assert grant.provisional == provisional
+    texts = " ".join(finding.text for finding in grant.findings)
+    assert ("a national figure, because the area's own is not published" in texts) == provisional
+
+
+def test_the_areas_own_figure_makes_the_award_final_and_trues_it_up() -> None:
+    facts = facts_of(date(2025, 7, 10), 9, CareDependence.NONE, None, "440100")
+    national = LAW.parameters["average_wage"]
+    own = replace(
+        national.values[-1],
+        since=date(2025, 1, 1),
+        jurisdiction="440100",
+        published=date(2026, 1, 20),
+        value="84000",
+    )
+    parameters = dict(LAW.parameters)
+    parameters["average_wage"] = replace(national, values=(*national.values, own))
+    law = Law(parameters)
+
+    (before,) = entitlements(law, facts, date(2026, 1, 19))
+    (after,) = entitlements(law, facts, date(2026, 1, 20))
+
+    assert (before.provisional, after.provisional) == (True, False)
+    assert (before.segments[0].amount, after.segments[0].amount) == (
+        Fen(347_380 * 9),
+        Fen(420_000 * 9),
+    )
