@@ -198,7 +198,7 @@ class Database:
         return asyncio.get_running_loop().time() - self._full_times[0]
 
     async def close(self) -> None:
-        """Close the pool; connections in use are closed when they are returned."""
+        """Close the pool; connections in use are closed once they were returned."""
         await self._engine.dispose()
         await self._read_only.dispose()
 

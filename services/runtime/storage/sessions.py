@@ -106,6 +106,15 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
             log.warning("database_silent", seconds=seconds)
             raise SilentServerError(seconds) from None
 
+    def __del__(self) -> None:
+        """Close a connection that was given back to a pool which was closed meanwhile.
+
+        The toolkit drops such a pool with what is in it; a connection that was never given back
+        is still reported by the pool.
+        """
+        if hasattr(self, "pgconn"):
+            self.pgconn.finish()
+
 
 def new_engine(url: str, service: str, session: Mapping[str, str], **options: Any) -> AsyncEngine:
     """A pool of bounded connections with these settings of the session."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import warnings
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -280,6 +282,24 @@ async def test_a_database_that_was_not_migrated_is_named_at_once(databases: Data
         with pytest.raises(OperationalError, match="oip_nowhere"):
             await database.check()
     await database.close()
+
+
+async def test_a_connection_given_back_to_a_closed_pool_is_closed(url: str) -> None:
+    database = Database(url, "toy", pool_size=1)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        async with database.begin() as tx:
+            await database.close()
+            assert await names(tx) == set()
+        del database, tx
+        gc.collect()
+        async with await psycopg.AsyncConnection.connect(url) as other:
+            left = await other.execute(
+                "select count(*) from pg_stat_activity"
+                " where application_name = 'oip_toy' and datname = current_database()"
+            )
+            assert await left.fetchone() == (0,)
+    assert [str(one.message) for one in warned] == []
 
 
 async def test_a_question_sees_what_its_caller_may_and_changes_nothing(toys: Database) -> None:
