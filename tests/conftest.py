@@ -24,16 +24,34 @@ from tests.support.nats import NATS_USERS
 if not any("tests/benchmarks" in argument for argument in sys.argv):
     reach.install()
 
+# A file is run by one process; these run for half a minute and more.
+LONGEST_FIRST = (
+    "journeys/test_killed_month",
+    "integration/runtime/test_start_refusals",
+    "integration/benefits/test_one_accident",
+    "integration/runtime/test_restore",
+    "integration/runtime/test_processes",
+    "journeys/",
+    "integration/",
+)
 SERVER_FIXTURES = {"stack", "nats_server"}
 
 OpenDatabase: TypeAlias = Callable[[str], Awaitable[Database]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a PostgreSQL or a nats-server, so that `make unit` can leave it out."""
+    """Mark what starts a PostgreSQL or a nats-server, so that `make unit` can leave it out.
+
+    What takes longest is run first, so that no process ends long after the others.
+    """
+    items.sort(key=lambda item: _place_in_run(str(item.path)))
     for item in items:
         if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+
+
+def _place_in_run(path: str) -> int:
+    return next((place for place, part in enumerate(LONGEST_FIRST) if part in path), 99)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

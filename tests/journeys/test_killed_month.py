@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-ORDERS, WORKERS = 3_000, 300
+ORDERS, WORKERS = 1_500, 150
 LONGEST_SECONDS = 240
 
 
@@ -102,7 +102,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "seconds"),
-    [("orders", 0.7), ("claims", 0.3), ("settlement", 0.05)],
+    [("orders", 0.2), ("claims", 0.3), ("settlement", 0.05)],
 )
 def test_a_killed_month_is_taken_up_again(
     tmp_path: Path, undisturbed: dict[str, Any], stage: str, seconds: float
