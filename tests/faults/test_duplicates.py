@@ -6,6 +6,7 @@ import os
 import random
 import sys
 
+import grpc
 import pytest
 
 from tests.support.fault_run import FaultRun
@@ -15,10 +16,14 @@ EVENTS, COPIES = 12, 3
 
 
 async def test_calls_that_come_several_times_at_once_change_once(run: FaultRun) -> None:
-    """D3: one effect, one response."""
+    """D3: one effect, one response. D4: another call under the same request id has no effect."""
     async with run.living() as serving:
         for _ in range(3):
             await run.change_at_once(serving, 8)
+        await run.check(serving)
+        refusal = await run.refusal(serving, len(run.responses), id_of=0)
+        assert refusal.reason == "REQUEST_ID_REUSED"
+        assert refusal.code is grpc.StatusCode.ALREADY_EXISTS
         await run.check(serving)
 
 

@@ -17,19 +17,22 @@ from services.demo.second_persons import SigningChannels
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import PostgresServer
 from services.runtime.rpc.client import Channels, RemoteProblem
+from services.runtime.service.context import producer_of
 from services.runtime.service.stack import Stack, stack
-from tests.support.fault_cases import CASES
+from tests.support.enrolling import enrol_hints
+from tests.support.fault_cases import CASES, CHANGES, FaultCase
 from tests.support.killed_orders import ask, until
+from tests.support.platforms import SWIFT
 from tests.support.service_process import sign_as_second
 from tests.support.small_disk import small_disk
 from tests.support.staff import store_entries
 
-# Cases whose call needs no event before it and no answer of another service.
-CALLED = [case for case in CASES if not case.before and not case.asks]
 EVENT_BYTES = 200_000
 SECONDS = 90
 # Enough rows to fill what PostgreSQL has reserved already.
 ROUNDS = 60
+# Changes for each service: until the disk is full, and one after that.
+CHANGES_MAX = ROUNDS + 1
 
 
 class Caller:
@@ -133,34 +136,50 @@ async def test_a_full_disk_of_postgresql_refuses_changes_and_loses_no_confirmed_
         try:
             async with stack(all_services(), settings, any_port=True, grace=1) as running:
                 await store_entries(settings.database_url, NAMES)
+                await _prepare(running)
                 await _fill_and_free(Caller(running), server, disk, settings.database_url)
         finally:
             await server.stop()
 
 
+async def _prepare(running: Stack) -> None:
+    """Enrol the workers whose accidents are reported; consume what has to come before a call."""
+    await enrol_hints(running, SWIFT, [f"w{number}" for number in range(CHANGES_MAX)])
+    for case in CASES:
+        context = running.contexts[case.service]
+        (service,) = (each for each in all_services() if each.name == case.service)
+        for event in case.before:
+            command = context.command(f"services/{producer_of(type(event))}")
+            async with context.database.begin() as tx:
+                await service.consumed[type(event)](tx, event, command)
+    await running.wait_until_delivered(SECONDS)
+
+
 async def _fill_and_free(caller: Any, server: PostgresServer, disk: Any, url: str) -> None:
-    confirmed: dict[str, set[int]] = {case.service: set() for case in CALLED}
-    refused: set[str] = set()
+    confirmed: dict[str, set[int]] = {case.service: set() for case in CASES}
+    refused: dict[str, str] = {}
 
     async def call(number: int) -> None:
-        for case in CALLED:
+        for case in CASES:
             try:
                 async with asyncio.timeout(5):
-                    await case.call(caller, number)
-            except (grpc.RpcError, RemoteProblem, TimeoutError):
-                refused.add(case.service)
+                    await case.send(caller, number)
+            except (grpc.RpcError, RemoteProblem, TimeoutError) as error:
+                refused[case.service] = str(error)
             else:
                 confirmed[case.service].add(number)
 
     async def is_said() -> bool:
         codes = {"DATABASE_FULL", "DATABASE_SILENT"}
-        return all([codes & await caller.faults(case.service) for case in CALLED])
+        return all([codes & await caller.faults(case.service) for case in CASES])
 
+    # What was there before the first call.
+    earlier = {case.service: await _count(url, case) for case in CASES}
     await call(0)
-    assert not refused
+    assert refused == {}
     disk.fill()
     number = 0
-    while refused != set(confirmed):
+    while refused.keys() != confirmed.keys():
         number += 1
         assert number < ROUNDS
         # The rows of others fill what the tables have left.
@@ -174,21 +193,28 @@ async def _fill_and_free(caller: Any, server: PostgresServer, disk: Any, url: st
     if server.has_ended:  # no space for its own log; its supervisor starts it again
         await server.start(server.port)
     await until(caller.is_healthy, SECONDS)
-    for number in range(ROUNDS, ROUNDS + 2):
-        await call(number)
-    for service, numbers in confirmed.items():
-        assert {ROUNDS, ROUNDS + 1} <= numbers
-        await _check_stored(url, service, numbers)
+
+    async def is_confirmed() -> bool:
+        await call(ROUNDS)
+        return all(ROUNDS in numbers for numbers in confirmed.values())
+
+    await until(is_confirmed, SECONDS)
+    for case in CASES:
+        await _check_stored(url, case, confirmed[case.service], earlier[case.service])
     assert await caller.broken() == []
     await caller.close()
 
 
-async def _check_stored(url: str, service: str, numbers: set[int]) -> None:
+async def _count(url: str, case: FaultCase) -> int:
+    ((count,),) = await ask(url, case.called)
+    return int(count)
+
+
+async def _check_stored(url: str, case: FaultCase, numbers: set[int], earlier: int) -> None:
     """Every confirmed change is there, and no change twice."""
-    (case,) = (case for case in CALLED if case.service == service)
     rows = await ask(
-        url, f"select request_id from {service}.command where request_id like 'fault-%'"
+        url, f"select request_id from {case.service}.command where request_id like '{CHANGES}%'"
     )
     stored = {request_id for (request_id,) in rows}
-    assert {f"fault-{number}" for number in numbers} <= stored
-    assert await ask(url, case.called) == [(len(stored),)]
+    assert {f"{CHANGES}{number}" for number in numbers} <= stored
+    assert await _count(url, case) == earlier + len(stored)

@@ -11,39 +11,37 @@ import os
 import random
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
-from services.__main__ import NAMES
+from services.__main__ import NAMES, all_services
 from services.runtime.base import failpoints
 from services.runtime.embedded import PostgresServer
 from tests.support.fault_cases import CASES
-from tests.support.fault_run import FaultRun
+from tests.support.fault_run import MONTH_END, FaultRun
 from tests.support.service_process import ServiceProcess
 
 SEED = int(os.environ.get("OIP_SEED", "20250701"))
-DEATH_SECONDS = 30
+DEATH_SECONDS = 120
 CRASHES = 3
 LOAD_ROUNDS = 15
-# The grace period and the watchdog's five seconds.
-STOP_SECONDS = 15
+STOP_SECONDS = 60
 # A month ends soon after the first start, so the first life dies there.
-MONTH_END = "month_end.before_commit"
 PLACES = [
     MONTH_END,
     *(name for name in failpoints.NAMES if not name.startswith("orders.") and name != MONTH_END),
 ]
-# Services that end a month once it is over; premiums and benefits wait for the month's work.
-END_BY_THE_CLOCK = {"enrolment", "orders", "claims", "grading"}
+END_MONTHS = {service.name for service in all_services() if service.month_end is not None}
 # Services whose calls are acts that a second person signs.
 SIGNED = {"premiums", "grading", "benefits", "fund"}
 
 
 def test_no_service_is_left_out() -> None:
     assert sorted(case.service for case in CASES) == sorted(NAMES)
+    consuming = {service.name for service in all_services() if service.consumed}
+    assert {case.service for case in CASES if case.event is not None} == consuming
 
 
 @asynccontextmanager
@@ -74,11 +72,13 @@ async def test_a_service_killed_at_each_failpoint_loses_and_doubles_nothing(run:
     for place in PLACES:
         if place.startswith("listener") and run.case.event is None:
             continue
-        if place == MONTH_END and run.service not in END_BY_THE_CLOCK:
+        if place == MONTH_END and run.service not in END_MONTHS:
             continue
         if place.startswith("signatures.") and run.service not in SIGNED:
             continue
         async with run.living(OIP_FAILPOINT=f"{place}:kill") as serving:
+            if place == MONTH_END:
+                await run.work_month(serving)
             await run.write_own(1)
             await run.publish(3)
             await run.change(serving, 2)
@@ -86,6 +86,8 @@ async def test_a_service_killed_at_each_failpoint_loses_and_doubles_nothing(run:
             assert ended == -signal.SIGKILL, place
     async with run.living() as serving:
         await run.check(serving)
+    is_signed = await run.count(f"select count(*) from {run.service}.act_signature") > 0
+    assert is_signed == (run.service in SIGNED)
 
 
 async def test_a_service_killed_at_random_in_a_crash_loop_loses_and_doubles_nothing(
@@ -119,6 +121,9 @@ async def kill_both(run: FaultRun, postgres: PostgresServer) -> None:
     await asyncio.gather(postgres.kill(), run.server.kill())
     await run.server.start()
     await postgres.start(port)
+    await asyncio.gather(postgres.kill(), run.server.kill())
+    await postgres.start(port)
+    await run.server.start()
 
 
 Strike = Callable[[FaultRun, PostgresServer], Awaitable[None]]
@@ -140,12 +145,10 @@ async def test_a_service_outlives_its_servers(
 async def test_a_service_that_is_stopped_under_load_ends_cleanly_and_in_time(
     run: FaultRun,
 ) -> None:
-    """K6."""
+    """K6. Its watchdog would end it with another exit code."""
     async with run.living() as serving, loaded(run, serving):
         await asyncio.sleep(0.5)
-        start = time.monotonic()
         serving.process.terminate()
         assert await asyncio.wait_for(serving.process.wait(), STOP_SECONDS) == 0
-        assert time.monotonic() - start < STOP_SECONDS
     async with run.living() as serving:
         await run.check(serving)

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-import grpc
-import pytest
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
 from services.runtime.events.envelope import stream_of
 from services.runtime.events.jetstream import ID_HEADER
-from services.runtime.rpc.client import RemoteProblem, problem_of
 from tests.support.databases import Databases
 from tests.support.fault_run import FaultRun
 from tests.support.killed_orders import ask, until
@@ -34,17 +31,6 @@ async def work(run: FaultRun) -> None:
         await run.publish(3)
         await run.change(serving, 2)
         await run.finish(serving)
-
-
-async def refusal(run: FaultRun, serving: ServiceProcess) -> str:
-    """Why a new call is refused."""
-    try:
-        await run.case.call(serving, len(run.responses))
-    except RemoteProblem as problem:
-        return problem.reason
-    except grpc.aio.AioRpcError as error:
-        return problem_of(error).reason
-    pytest.fail("it is not refused")
 
 
 async def reconcile(serving: ServiceProcess) -> operations_pb2.Reconciliation:
@@ -119,8 +105,9 @@ async def test_a_service_on_an_older_copy_stops_until_it_is_reconciled_and_doubl
         responses={number: kept.get(number) for number in run.responses},
     )
     async with restored.living() as serving:
-        assert await is_behind(serving)
-        assert await refusal(restored, serving) == "DATABASE_BEHIND"
+        await until(lambda: is_behind(serving))
+        refusal = await restored.refusal(serving, len(restored.responses))
+        assert refusal.reason == "DATABASE_BEHIND"
 
         async def says_so() -> bool:
             return "DATABASE_BEHIND" in await serving.faults()

@@ -22,6 +22,7 @@ from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 from oip.grading.v1 import grading_pb2, grading_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
+from oip.staff.v1 import events_pb2 as staff_events
 from oip.staff.v1 import staff_pb2, staff_pb2_grpc
 from oip.type.v1 import type_pb2
 
@@ -39,13 +40,20 @@ GRANTED = 99_999
 PAYABLE_FEN = 1_000_000
 # A bill of this sum is signed by a second person.
 LARGE_FEN = 500_000
+# How the names of members that events register begin.
+NEW_MEMBERS = "staffMembers/new-"
+# How the request ids of changes begin.
+CHANGES = "fault-"
+# A month before all changes.
+WORKED_MONTH = Month(2025, 6)
 
-Call: TypeAlias = Callable[[ServiceProcess, int], Awaitable[Message]]
+# Sends change `number` under a request id.
+Call: TypeAlias = Callable[[ServiceProcess, int, str], Awaitable[Message]]
 
 
 @dataclass(frozen=True)
 class FaultCase:
-    """A service and its countable changes; change `n` has the request id of `n`."""
+    """A service and its countable changes."""
 
     service: str
     call: Call
@@ -58,11 +66,14 @@ class FaultCase:
     before: tuple[Message, ...] = ()
     # The services that a call asks, which a test plays.
     asks: tuple[str, ...] = ()
+    # Does the work of a month, after which the service ends it; none if that takes no work.
+    month: Callable[[ServiceProcess], Awaitable[Message]] | None = None
 
-
-def request_id(number: int) -> str:
-    """The request id of a change."""
-    return f"fault-{number}"
+    def send(
+        self, serving: ServiceProcess, number: int, *, id_of: int | None = None
+    ) -> Awaitable[Message]:
+        """Send change `number` under its own request id, or under that of another change."""
+        return self.call(serving, number, f"{CHANGES}{number if id_of is None else id_of}")
 
 
 def determined(number: int) -> claim_events.ClaimDetermined:
@@ -98,13 +109,13 @@ def instructed(number: int, amount: int = 1) -> benefit_events.PaymentInstructed
     )
 
 
-async def register_platform(serving: ServiceProcess, number: int) -> Any:
+async def register_platform(serving: ServiceProcess, number: int, request_id: str) -> Any:
     stub = serving.channels("administrator").stub(
         enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment"
     )
     return await stub.RegisterPlatform(
         enrolment_pb2.RegisterPlatformRequest(
-            request_id=request_id(number),
+            request_id=request_id,
             credit_code=credit_code(number),
             display_name=f"Company {number}",
             industries=[type_pb2.RIDE_HAILING],
@@ -112,14 +123,14 @@ async def register_platform(serving: ServiceProcess, number: int) -> Any:
     )
 
 
-async def declare_totals(serving: ServiceProcess, number: int) -> Any:
+async def declare_totals(serving: ServiceProcess, number: int, request_id: str) -> Any:
     platform, day = f"platforms/{SWIFT}", DAY + timedelta(days=number)
     stub = serving.channels("platform", platform=SWIFT).stub(
         orders_pb2_grpc.OrderServiceStub, "orders"
     )
     return await stub.DeclareOrderTotals(
         orders_pb2.DeclareOrderTotalsRequest(
-            request_id=request_id(number),
+            request_id=request_id,
             platform=platform,
             service_date=date_to_wire(day),
             order_count=3,
@@ -136,11 +147,11 @@ async def declare_totals(serving: ServiceProcess, number: int) -> Any:
     )
 
 
-async def assign_band(serving: ServiceProcess, number: int) -> Any:
+async def assign_band(serving: ServiceProcess, number: int, request_id: str) -> Any:
     stub = serving.channels("fund_officer").stub(premiums_pb2_grpc.PremiumServiceStub, "premiums")
     return await stub.AssignExperienceBand(
         premiums_pb2.AssignExperienceBandRequest(
-            request_id=request_id(number),
+            request_id=request_id,
             platform=f"platforms/{credit_code(number)}",
             since_date=date_to_wire(DAY),
             band="0.80",
@@ -149,11 +160,25 @@ async def assign_band(serving: ServiceProcess, number: int) -> Any:
     )
 
 
-async def report_accident(serving: ServiceProcess, number: int) -> Any:
+async def assess_month(serving: ServiceProcess) -> Any:
+    stub = serving.channels("fund_officer").stub(premiums_pb2_grpc.PremiumServiceStub, "premiums")
+    return await stub.AssessPremiums(
+        premiums_pb2.AssessPremiumsRequest(request_id="month", month=month_to_wire(WORKED_MONTH))
+    )
+
+
+async def instruct_month(serving: ServiceProcess) -> Any:
+    stub = serving.channels("fund_officer").stub(benefits_pb2_grpc.BenefitServiceStub, "benefits")
+    return await stub.InstructPayments(
+        benefits_pb2.InstructPaymentsRequest(request_id="month", month=month_to_wire(WORKED_MONTH))
+    )
+
+
+async def report_accident(serving: ServiceProcess, number: int, request_id: str) -> Any:
     stub = serving.channels("adjudicator").stub(claims_pb2_grpc.ClaimServiceStub, "claims")
     return await stub.ReportAccident(
         claims_pb2.ReportAccidentRequest(
-            request_id=request_id(number),
+            request_id=request_id,
             worker=f"workers/{number + 1}",
             accident_time=moment_to_wire(ACCIDENT),
             place_of_injury="440106",
@@ -162,11 +187,11 @@ async def report_accident(serving: ServiceProcess, number: int) -> Any:
     )
 
 
-async def register_specialist(serving: ServiceProcess, number: int) -> Any:
+async def register_specialist(serving: ServiceProcess, number: int, request_id: str) -> Any:
     stub = serving.channels("administrator").stub(grading_pb2_grpc.GradingServiceStub, "grading")
     return await stub.RegisterSpecialist(
         grading_pb2.RegisterSpecialistRequest(
-            request_id=request_id(number),
+            request_id=request_id,
             specialist_number=f"A{number:04d}",
             field="orthopaedics",
             member=f"staffMembers/s{number}",
@@ -174,11 +199,11 @@ async def register_specialist(serving: ServiceProcess, number: int) -> Any:
     )
 
 
-async def grant_expense(serving: ServiceProcess, number: int) -> Any:
+async def grant_expense(serving: ServiceProcess, number: int, request_id: str) -> Any:
     stub = serving.channels("fund_officer").stub(benefits_pb2_grpc.BenefitServiceStub, "benefits")
     return await stub.GrantExpense(
         benefits_pb2.GrantExpenseRequest(
-            request_id=request_id(number),
+            request_id=request_id,
             claim=f"claims/c{GRANTED}",
             kind=benefits_pb2.MEDICAL_BENEFIT,
             expense_date=date_to_wire(DAY + timedelta(days=4)),
@@ -190,11 +215,11 @@ async def grant_expense(serving: ServiceProcess, number: int) -> Any:
     )
 
 
-async def record_disbursement(serving: ServiceProcess, number: int) -> Any:
+async def record_disbursement(serving: ServiceProcess, number: int, request_id: str) -> Any:
     stub = serving.channels("fund_officer").stub(fund_pb2_grpc.FundServiceStub, "fund")
     return await stub.RecordDisbursement(
         fund_pb2.RecordDisbursementRequest(
-            request_id=request_id(number),
+            request_id=request_id,
             payment_run="paymentRuns/2025-07",
             pooling_area=AREA,
             disburse_date=date_to_wire(date(2025, 8, 20)),
@@ -204,11 +229,11 @@ async def record_disbursement(serving: ServiceProcess, number: int) -> Any:
     )
 
 
-async def register_member(serving: ServiceProcess, number: int) -> Any:
+async def register_member(serving: ServiceProcess, number: int, request_id: str) -> Any:
     stub = serving.channels("administrator").stub(staff_pb2_grpc.StaffServiceStub, "staff")
     return await stub.RegisterStaffMember(
         staff_pb2.RegisterStaffMemberRequest(
-            request_id=request_id(number),
+            request_id=request_id,
             display_name=f"Person {number}",
             identity_number=f"ID-{number}",
             accounts=[staff_pb2.Account(issuer="fault", subject=f"person-{number}")],
@@ -230,12 +255,26 @@ def platform_registered(number: int) -> enrolment_events.PlatformRegistered:
     )
 
 
+def staff_changed(number: int) -> staff_events.StaffChanged:
+    """One more person of the staff register."""
+    account = staff_pb2.Account(issuer="fault", subject=f"new-{number}")
+    return staff_events.StaffChanged(
+        member=f"{NEW_MEMBERS}{number}", revision=1, accounts=[account]
+    )
+
+
 SWIFT_REGISTERED = enrolment_events.PlatformRegistered(
     platform=f"platforms/{SWIFT}", revision=1, industries=[type_pb2.RIDE_HAILING]
 )
 
 CASES = (
-    FaultCase("enrolment", register_platform, "select count(*) from enrolment.platform"),
+    FaultCase(
+        "enrolment",
+        register_platform,
+        "select count(*) from enrolment.platform",
+        staff_changed,
+        f"select count(*) from enrolment.staff_member where member like '{NEW_MEMBERS}%'",
+    ),
     FaultCase(
         "orders",
         declare_totals,
@@ -250,11 +289,14 @@ CASES = (
         "select count(*) from premiums.term",
         platform_registered,
         "select count(*) from premiums.platform",
+        month=assess_month,
     ),
     FaultCase(
         "claims",
         report_accident,
         "select count(*) from claims.accident_report",
+        staff_changed,
+        f"select count(*) from claims.staff_member where member like '{NEW_MEMBERS}%'",
         asks=("enrolment", "orders"),
     ),
     FaultCase(
@@ -271,6 +313,7 @@ CASES = (
         determined,
         f"select count(*) from benefits.case_facts where claim <> 'claims/c{GRANTED}'",
         before=(determined(GRANTED),),
+        month=instruct_month,
     ),
     FaultCase(
         "fund",

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,18 +35,19 @@ from services.runtime.events.jetstream import (
     connect,
     migrate_streams,
 )
-from services.runtime.rpc.client import RemoteProblem
+from services.runtime.rpc.client import RemoteProblem, problem_of
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.service.context import producer_of
 from services.runtime.service.host import event_signer
-from services.runtime.service.staff_copy import STAFF
-from tests.support.fault_cases import FaultCase
+from tests.support.fault_cases import CHANGES, FaultCase
 from tests.support.killed_orders import ask, until
 from tests.support.neighbours import Neighbour, start_neighbours
 from tests.support.service_process import ServiceProcess, service_process
 
 CALL_SECONDS = 60
 ANSWER_SECONDS = 3
+# Where a service ends the month before; it does so once.
+MONTH_END = "month_end.before_commit"
 _SIGN = "oip.operations.v1.SignActRequest"
 # Published by nobody else; consumers acknowledge and drop what they do not know.
 PAYLOAD = b""
@@ -67,6 +68,8 @@ class FaultRun:
     epoch: str = field(default_factory=lambda: secrets.token_hex(6))
     # The response of each call, once there is one.
     responses: dict[int, Message | None] = field(default_factory=dict)
+    # Whether the work of a month was asked for.
+    month_asked: bool = False
     # Why calls had no response; for the reader of a failed test.
     refusals: list[str] = field(default_factory=list)
     event_count: int = 0
@@ -103,15 +106,39 @@ class FaultRun:
         self.responses[number] = None
         await asyncio.gather(*(self._call(serving, number) for _ in range(copies)))
 
+    async def work_month(self, serving: ServiceProcess) -> bool:
+        """Ask for the work after which the service ends a month; whether it is done."""
+        if self.case.month is None:
+            return True
+        self.month_asked = True
+        return await self._answer(self.case.month(serving)) is not None
+
+    async def refusal(
+        self, serving: ServiceProcess, number: int, *, id_of: int | None = None
+    ) -> RemoteProblem:
+        """Why a change is refused; fails if it is not."""
+        try:
+            await self.case.send(serving, number, id_of=id_of)
+        except RemoteProblem as problem:
+            return problem
+        except grpc.aio.AioRpcError as error:
+            return problem_of(error)
+        raise AssertionError("it is not refused")
+
     async def _call(self, serving: ServiceProcess, number: int) -> None:
+        response = await self._answer(self.case.send(serving, number))
+        if response is not None:
+            assert self.responses[number] is None or self.responses[number] == response
+            self.responses[number] = response
+
+    async def _answer(self, call: Awaitable[Message]) -> Message | None:
+        """The answer to a call; None if there is none in time."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                response = await self.case.call(serving, number)
+                return await call
         except (grpc.RpcError, RemoteProblem, TimeoutError) as error:
             self.refusals.append(str(error))
-            return
-        assert self.responses[number] is None or self.responses[number] == response
-        self.responses[number] = response
+            return None
 
     async def publish(self, count: int) -> None:
         """New events for the service, by their producer, which keeps them for a replay."""
@@ -132,7 +159,8 @@ class FaultRun:
             count = f"select count(*) >= {len(self.case.before)} from {self.service}.inbox"
             return await ask(self.settings.database_url, count) == [(True,)]
 
-        async with self.living():
+        # The month that is over is left for a life of the tests, one of which dies there.
+        async with self.living(OIP_FAILPOINT=f"{MONTH_END}:raise"):
             await until(is_consumed)
 
     async def _publish(self, event: Message) -> None:
@@ -211,6 +239,8 @@ class FaultRun:
                     while self.responses[number] is None:
                         await asyncio.sleep(0.2)
                         await self._call(serving, number)
+                if self.month_asked:
+                    await until(lambda: self.work_month(serving))
         except TimeoutError as error:
             raise AssertionError(f"no answer; the last refusals: {self.refusals[-3:]}") from error
 
@@ -224,9 +254,9 @@ class FaultRun:
         """Every call and event took effect once, and every event of the service is published."""
         await self.finish(serving, seconds)
         assert await self.count(self.case.called) == len(self.responses)
+        changed = f"select count(*) from {self.service}.command where request_id like '{CHANGES}%'"
+        assert await self.count(changed) == len(self.responses)
         # A signature is a call of its own, once for each act that waited.
-        audited = f"select count(*) from {self.service}.command where method <> '{_SIGN}'"
-        assert await self.count(audited) == len(self.responses)
         signed = f"select count(*) from {self.service}.command where method = '{_SIGN}'"
         signatures = f"select count(*) from {self.service}.act_signature"
         assert await self.count(signed) == await self.count(signatures)
@@ -285,13 +315,12 @@ async def fault_run(
         }
     )
     issuer = Issuer.at(here.signing_key_path, here.jwks_path, SystemClock())
-    producers = {producer_of(type(event)) for event in case.before}
-    producers |= {producer_of(type(case.event(0)))} if case.event else set()
-    producers |= {STAFF} - {case.service}
-    neighbours = await start_neighbours({*case.asks, *producers}, issuer.verifier())
-    for producer in producers:
+    producers = {each.name: each.producers for each in all_services()}
+    consumed = producers[case.service]
+    neighbours = await start_neighbours({*case.asks, *consumed}, issuer.verifier())
+    for producer in consumed:
         event_signer(here, producer)
-    await migrate_streams(here, {each.name: each.producers for each in all_services()})
+    await migrate_streams(here, producers)
     run = FaultRun(case, here, server, neighbours)
     try:
         await run.before()
