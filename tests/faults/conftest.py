@@ -11,6 +11,24 @@ from services.runtime.embedded import NatsServer, PostgresServer
 from tests.support.databases import Databases
 from tests.support.fault_cases import CASES, FaultCase
 from tests.support.fault_run import FaultRun, fault_run
+from tests.support.killed_orders import until
+from tests.support.leftovers import disks_in, processes_in
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
+    """After all fixtures have ended, no process of the run lives and no disk of it is mounted."""
+    folder = tmp_path_factory.getbasetemp()
+    yield
+
+    async def have_ended() -> bool:
+        return not processes_in(folder)
+
+    try:
+        await until(have_ended)
+    except TimeoutError:
+        pytest.fail(f"these processes are left: {processes_in(folder)}")
+    assert disks_in(folder) == []
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +37,8 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Po
     server = PostgresServer(tmp_path_factory.mktemp("faults") / "postgres")
     await server.start()
     yield server
-    await server.kill()
+    # A server that is killed leaves its shared memory behind.
+    await server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +60,8 @@ async def run(
     settings = Settings(
         state_dir=folder / "state", database_url=await fault_databases.fresh(case.service)
     )
-    async with fault_run(case, settings, server) as running:
-        yield running
-    await server.stop()
+    try:
+        async with fault_run(case, settings, server) as running:
+            yield running
+    finally:
+        await server.stop()
