@@ -18,7 +18,7 @@ from services.client.upload.batches import Batch
 from services.client.upload.stream import upload_orders
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import PostgresServer
-from services.runtime.storage.migrate import migrate
+from tests.support.databases import Databases
 from tests.support.intake_load import Serving, serving_orders
 from tests.support.killed_orders import SWIFT, Lives, ask, enrol, until
 
@@ -42,19 +42,11 @@ _COMMITTING = f"{_WRITING} and a.state = 'active' and a.query ilike 'commit%'"
 
 
 @pytest.fixture(scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
-    """A PostgreSQL server that no other test uses."""
-    server = PostgresServer(tmp_path_factory.mktemp("killed") / "postgres")
-    await migrate(await server.start(), ["orders"])
-    await enrol(server.url)
-    yield server
-    await server.stop()
-
-
-@pytest.fixture(scope="module")
-async def lives(stack: Settings, server: PostgresServer) -> Lives:
+async def lives(stack: Settings, fault_databases: Databases) -> Lives:
     """What a platform knows, over all tests of this file."""
-    return Lives(stack.model_copy(update={"database_url": server.url}))
+    url = await fault_databases.fresh("orders")
+    await enrol(url)
+    return Lives(stack.model_copy(update={"database_url": url}))
 
 
 @asynccontextmanager
@@ -110,7 +102,7 @@ async def kill_session(url: str, found_by: str) -> None:
 
 
 async def test_a_postmaster_killed_at_random_moments_costs_no_receipt(
-    lives: Lives, server: PostgresServer
+    lives: Lives, postgres: PostgresServer
 ) -> None:
     sys.stdout.write(f"OIP_SEED={SEED}\n")
     chance = random.Random(SEED)
@@ -119,29 +111,29 @@ async def test_a_postmaster_killed_at_random_moments_costs_no_receipt(
             batches = lives.more(BATCHES)
             uploading = asyncio.create_task(lives.send(serving, batches))
             await asyncio.sleep(chance.uniform(0.02, 0.6))
-            await restart(server)
+            await restart(postgres)
             assert await asyncio.wait_for(uploading, LONGEST_SECONDS) <= AGAIN
             await resolve(lives, serving, batches)
         assert serving.process.returncode is None
 
 
 async def test_a_postmaster_killed_before_a_commit_costs_no_receipt(
-    lives: Lives, server: PostgresServer
+    lives: Lives, postgres: PostgresServer
 ) -> None:
-    environment = {"OIP_FAILPOINT": "orders.before_commit:sleep", "OIP_FAILPOINT_SECONDS": "0.5"}
+    environment = {"OIP_FAILPOINT": "orders.before_commit:sleep", "OIP_FAILPOINT_SECONDS": "2"}
 
     async def is_waiting() -> bool:
         return bool(await ask(lives.url, _WAITING))
 
     async with taking(lives, lives.more(3), environment):
         await until(is_waiting)
-        await restart(server)
+        await restart(postgres)
 
 
 async def test_a_receipt_given_after_the_postmaster_was_killed_is_true(
-    lives: Lives, server: PostgresServer
+    lives: Lives, postgres: PostgresServer
 ) -> None:
-    environment = {"OIP_FAILPOINT": "orders.after_commit:sleep", "OIP_FAILPOINT_SECONDS": "0.5"}
+    environment = {"OIP_FAILPOINT": "orders.after_commit:sleep", "OIP_FAILPOINT_SECONDS": "2"}
     batches = lives.more(1)
 
     async def is_held() -> bool:
@@ -150,11 +142,11 @@ async def test_a_receipt_given_after_the_postmaster_was_killed_is_true(
 
     async with taking(lives, batches, environment, all_known=True):
         await until(is_held)
-        await restart(server)
+        await restart(postgres)
 
 
 async def test_a_session_killed_before_its_commit_costs_no_receipt(lives: Lives) -> None:
-    environment = {"OIP_FAILPOINT": "orders.before_commit:sleep", "OIP_FAILPOINT_SECONDS": "0.5"}
+    environment = {"OIP_FAILPOINT": "orders.before_commit:sleep", "OIP_FAILPOINT_SECONDS": "2"}
     async with taking(lives, lives.more(3), environment):
         await kill_session(lives.url, _WAITING)
 
