@@ -63,7 +63,7 @@ journeys: setup .venv/bin/oip ## the whole-system tests alone
 	$(V)/pytest -q tests/journeys
 
 faults: setup .venv/bin/oip ## the fault series
-	$(V)/pytest -q tests/faults
+	$(V)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder --durations=20 tests/faults
 
 bench: setup .venv/bin/oip ## the benchmarks, both sides in one run, into build/bench.json
 	$(V)/pytest -q -s tests/benchmarks

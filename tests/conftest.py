@@ -26,6 +26,9 @@ if not any("tests/benchmarks" in argument for argument in sys.argv):
 
 # A file is run by one process; these run for half a minute and more.
 LONGEST_FIRST = (
+    "faults/test_claims_races",
+    "faults/test_kills",
+    "faults/test_lost_servers",
     "journeys/test_killed_month",
     "integration/runtime/test_start_refusals",
     "integration/benefits/test_one_accident",

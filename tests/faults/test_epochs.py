@@ -104,7 +104,7 @@ def operations(serving: ServiceProcess) -> operations_pb2_grpc.OperationsService
 
 
 async def is_behind(stub: operations_pb2_grpc.OperationsServiceAsyncStub) -> bool:
-    answer = await stub.GetDelivery(operations_pb2.GetDeliveryRequest(), timeout=5)
+    answer = await stub.GetDelivery(operations_pb2.GetDeliveryRequest(), timeout=30)
     return answer.database_behind
 
 

@@ -57,7 +57,7 @@ class Caller:
 
     async def faults(self, service: str) -> set[str]:
         request = operations_pb2.GetHealthRequest()
-        answer = await self.operations(service).GetHealth(request, timeout=10)
+        answer = await self.operations(service).GetHealth(request, timeout=30)
         return {fault.code for fault in answer.faults}
 
     async def is_healthy(self) -> bool:

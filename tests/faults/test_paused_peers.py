@@ -19,14 +19,14 @@ import pytest
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 
 from services.kernel.periods import Month
-from services.runtime.embedded.processes import free_port
 from services.runtime.rpc import limits
 from services.runtime.rpc.client import CLIENT_OPTIONS, RemoteProblem
 from services.runtime.rpc.wire import month_to_wire
 from tests.support.fault_cases import CASES
 from tests.support.fault_run import FaultRun
 from tests.support.killed_orders import until
-from tests.support.service_process import ServiceProcess
+from tests.support.ports import reserved_port
+from tests.support.service_process import START_SECONDS, ServiceProcess
 
 # Longer than the keepalive of a channel takes to give a connection up.
 PAUSE_SECONDS = 30
@@ -41,27 +41,28 @@ CLAIMS, FUND = (case for case in CASES if case.service in {"claims", "fund"})
 @asynccontextmanager
 async def peer(run: FaultRun, name: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """A service that is asked, in its own process."""
-    address = f"127.0.0.1:{free_port()}"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.neighbours",
-        name,
-        address,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "OIP_STATE_DIR": str(run.settings.state_dir),
-        },
-    )
-    try:
-        async with grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS) as channel:
-            await asyncio.wait_for(channel.channel_ready(), 30)
-        yield process, address
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        await process.wait()
+    with reserved_port() as port:
+        address = f"127.0.0.1:{port}"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.support.neighbours",
+            name,
+            address,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "OIP_STATE_DIR": str(run.settings.state_dir),
+            },
+        )
+        try:
+            async with grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS) as channel:
+                await asyncio.wait_for(channel.channel_ready(), START_SECONDS)
+            yield process, address
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            await process.wait()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tests.support.fault_run import FaultRun
 from tests.support.killed_orders import ask, until
 from tests.support.service_process import ServiceProcess
 
-RECONCILED_SECONDS = 30.0
+RECONCILED_SECONDS = 90.0
 OWN = "FaultTested"
 # It carries the moment of the grant and moves no money: made again, it is another event.
 WITH_MOMENT = "AwardGranted"

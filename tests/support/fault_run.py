@@ -44,8 +44,9 @@ from tests.support.killed_orders import ask, until
 from tests.support.neighbours import Neighbour, start_neighbours
 from tests.support.service_process import ServiceProcess, service_process
 
-CALL_SECONDS = 60
+CALL_SECONDS = 120
 ANSWER_SECONDS = 3
+LOAD_ROUNDS = 15
 # Where a service ends the month before; it does so once.
 MONTH_END = "month_end.before_commit"
 _SIGN = "oip.operations.v1.SignActRequest"
@@ -230,6 +231,28 @@ class FaultRun:
         )
         self.own_count += count
 
+    @asynccontextmanager
+    async def loaded(self, serving: ServiceProcess) -> AsyncIterator[None]:
+        """Calls and events come while the block runs and the service lives."""
+        stop = asyncio.Event()
+
+        async def load() -> None:
+            for _ in range(LOAD_ROUNDS):
+                if stop.is_set() or serving.process.returncode is not None:
+                    return
+                await self.write_own(1)
+                await self.publish(2)
+                await self.change(serving, 2)
+
+        load_task = asyncio.create_task(load())
+        try:
+            yield
+        finally:
+            stop.set()
+            # PostgreSQL or NATS may be away while the test writes to them.
+            with contextlib.suppress(Exception):
+                await load_task
+
     async def resolve(self, serving: ServiceProcess) -> None:
         """Repeat each call without a response until it has one; repeat all others once."""
         try:
@@ -244,13 +267,13 @@ class FaultRun:
         except TimeoutError as error:
             raise AssertionError(f"no answer; the last refusals: {self.refusals[-3:]}") from error
 
-    async def finish(self, serving: ServiceProcess, seconds: float = 60.0) -> None:
+    async def finish(self, serving: ServiceProcess, seconds: float = 120.0) -> None:
         """All calls are answered, all events are consumed and published."""
         await self.resolve(serving)
         await until(self._is_consumed, seconds)
         await until(self._is_published, seconds)
 
-    async def check(self, serving: ServiceProcess, seconds: float = 60.0) -> None:
+    async def check(self, serving: ServiceProcess, seconds: float = 120.0) -> None:
         """Every call and event took effect once, and every event of the service is published."""
         await self.finish(serving, seconds)
         assert await self.count(self.case.called) == len(self.responses)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
@@ -30,11 +29,12 @@ from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import microseconds
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
-from services.runtime.embedded.processes import free_port
 from services.runtime.events.jetstream import migrate_streams
 from services.runtime.rpc.client import CLIENT_OPTIONS, Channels
 from services.runtime.rpc.tokens import Issuer
 from tests.support.databases import Databases
+from tests.support.ports import reserved_port
+from tests.support.service_process import START_SECONDS
 from tests.support.uploads import NINE
 
 Done = TypeVar("Done")
@@ -268,50 +268,48 @@ async def serving_orders_at(
     priority: int, settings: Settings, environment: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[Serving]:
     """The same at a priority, as a deployment gives it to a replica."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{one.getsockname()[1]}"
-    health_port = free_port()
     await migrate_streams(settings, {"orders": ("enrolment", "staff")})
     issuer = Issuer.at(settings.signing_key_path, settings.jwks_path, SystemClock())
     keys = event_keys_of(settings)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.priority",
-        str(priority),
-        sys.executable,
-        "-m",
-        "services.orders",
-        # The scheduler shares cores by session first: load and service must not share one.
-        start_new_session=True,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "OIP_DATABASE_URL": settings.database_url,
-            "OIP_NATS_URL": settings.nats_url,
-            "OIP_NATS_MONITOR_URL": settings.nats_monitor_url,
-            "OIP_NATS_KEY_DIR": str(settings.nats_key_path("orders").parent),
-            "OIP_STATE_DIR": str(settings.state_dir),
-            "OIP_EVENT_KEY_FILE": str(keys / "orders.pem"),
-            "OIP_EVENT_TRUST_DIR": str(keys),
-            "OIP_ORDERS_ADDRESS": address,
-            "OIP_HEALTH_PORT": str(health_port),
-            "OIP_QUIET": "true",
-            **environment,
-        },
-    )
-    serving = Serving(address, f"127.0.0.1:{health_port}", process, issuer, [])
-    try:
-        async with grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS) as channel:
-            await asyncio.wait_for(channel.channel_ready(), 30)
-        yield serving
-    finally:
-        for channels in serving.channels:
-            await channels.close()
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+    with reserved_port() as port, reserved_port() as health_port:
+        address = f"127.0.0.1:{port}"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.support.priority",
+            str(priority),
+            sys.executable,
+            "-m",
+            "services.orders",
+            # The scheduler shares cores by session first: load and service must not share one.
+            start_new_session=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "OIP_DATABASE_URL": settings.database_url,
+                "OIP_NATS_URL": settings.nats_url,
+                "OIP_NATS_MONITOR_URL": settings.nats_monitor_url,
+                "OIP_NATS_KEY_DIR": str(settings.nats_key_path("orders").parent),
+                "OIP_STATE_DIR": str(settings.state_dir),
+                "OIP_EVENT_KEY_FILE": str(keys / "orders.pem"),
+                "OIP_EVENT_TRUST_DIR": str(keys),
+                "OIP_ORDERS_ADDRESS": address,
+                "OIP_HEALTH_PORT": str(health_port),
+                "OIP_QUIET": "true",
+                **environment,
+            },
+        )
+        serving = Serving(address, f"127.0.0.1:{health_port}", process, issuer, [])
+        try:
+            async with grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS) as channel:
+                await asyncio.wait_for(channel.channel_ready(), START_SECONDS)
+            yield serving
+        finally:
+            for channels in serving.channels:
+                await channels.close()
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
 
 
 def split(table: pa.Table, run: str = "") -> dict[str, list[Batch]]:

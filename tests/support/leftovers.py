@@ -10,7 +10,7 @@ MOUNTS = Path("/proc/self/mounts")
 
 def processes_in(folder: Path) -> dict[int, str]:
     """The command lines of the processes that work in a folder or were given a path in it."""
-    place = str(folder).encode()
+    place = f"{folder}/".encode()
     commands = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():

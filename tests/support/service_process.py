@@ -17,9 +17,9 @@ from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from services.demo.second_persons import SigningChannels
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
-from services.runtime.embedded.processes import free_port
 from services.runtime.rpc.client import CLIENT_OPTIONS, Channels, RemoteProblem
 from services.runtime.rpc.tokens import Issuer
+from tests.support.ports import reserved_port
 
 START_SECONDS = 60
 
@@ -71,7 +71,7 @@ class ServiceProcess:
         stub = self.channels("administrator").stub(
             operations_pb2_grpc.OperationsServiceStub, self.service
         )
-        answer = await stub.GetHealth(operations_pb2.GetHealthRequest(), timeout=5)
+        answer = await stub.GetHealth(operations_pb2.GetHealthRequest(), timeout=30)
         return {fault.code for fault in answer.faults}
 
     async def broken(self) -> list[str]:
@@ -106,33 +106,34 @@ async def service_process(
 
     The block begins when the service listens, or when it has ended: a failpoint may come first.
     """
-    address, health_port = f"127.0.0.1:{free_port()}", free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        f"services.{service}",
-        stdout=asyncio.subprocess.DEVNULL,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "OIP_DATABASE_URL": settings.database_url,
-            "OIP_NATS_URL": settings.nats_url,
-            "OIP_NATS_MONITOR_URL": settings.nats_monitor_url,
-            "OIP_NATS_KEY_DIR": str(settings.nats_key_dir or ""),
-            "OIP_STATE_DIR": str(settings.state_dir),
-            f"OIP_{service.upper()}_ADDRESS": address,
-            "OIP_HEALTH_PORT": str(health_port),
-            "OIP_QUIET": "true",
-            **environment,
-        },
-    )
-    issuer = Issuer.at(settings.signing_key_path, settings.jwks_path, SystemClock())
-    running = ServiceProcess(service, address, f"127.0.0.1:{health_port}", process, issuer)
-    try:
-        await _wait_until_ready(running)
-        yield running
-    finally:
-        await running.close()
+    with reserved_port() as port, reserved_port() as health_port:
+        address = f"127.0.0.1:{port}"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            f"services.{service}",
+            stdout=asyncio.subprocess.DEVNULL,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "OIP_DATABASE_URL": settings.database_url,
+                "OIP_NATS_URL": settings.nats_url,
+                "OIP_NATS_MONITOR_URL": settings.nats_monitor_url,
+                "OIP_NATS_KEY_DIR": str(settings.nats_key_dir or ""),
+                "OIP_STATE_DIR": str(settings.state_dir),
+                f"OIP_{service.upper()}_ADDRESS": address,
+                "OIP_HEALTH_PORT": str(health_port),
+                "OIP_QUIET": "true",
+                **environment,
+            },
+        )
+        issuer = Issuer.at(settings.signing_key_path, settings.jwks_path, SystemClock())
+        running = ServiceProcess(service, address, f"127.0.0.1:{health_port}", process, issuer)
+        try:
+            await _wait_until_ready(running)
+            yield running
+        finally:
+            await running.close()
 
 
 async def _wait_until_ready(serving: ServiceProcess) -> None:
