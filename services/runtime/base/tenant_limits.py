@@ -52,3 +52,8 @@ class Limits(BaseModel):
     # How long a caller has for its first message, and how long a stream may be silent.
     first_message_seconds: float = Field(default=10.0, gt=0)
     idle_seconds: float = Field(default=120.0, gt=0)
+
+    # Calls above a limit of a caller that does not wait: how many are held before they are refused,
+    # and how long at most.
+    held_calls: int = Field(default=1024, ge=0)
+    hold_seconds: float = Field(default=10.0, ge=0)

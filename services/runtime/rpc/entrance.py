@@ -9,33 +9,47 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
-from grpc_status import rpc_status
 
-from services.kernel.problems import Problem
-from services.runtime.base.log import logger
-from services.runtime.rpc import access
-from services.runtime.rpc.access import Unauthenticated
-from services.runtime.rpc.error_status import status_of
+from services.runtime.rpc.access import CALLER_KEY, Unauthenticated
 from services.runtime.rpc.quotas import LimitReached, Quotas, tenant_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from typing import Any
 
+    from services.runtime.rpc.quotas import Tenant
+    from services.runtime.rpc.refused_calls import RefusedCalls
     from services.runtime.rpc.staff import Admission
+    from services.runtime.rpc.tokens import Token
+    from services.runtime.rpc.wrapping import Interceptor
 
-    Context = grpc.aio.ServicerContext[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
     Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
 
-log = logger("rpc")
-
-# A tenant at its limit may be refused thousands of times; so often it is logged.
-LOG_SECONDS = 10.0
-
 _first_message: ContextVar[asyncio.TimerHandle | None] = ContextVar("first_message", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a caller has shown at the entrance: its token, verified but for the certificate."""
+
+    token: Token
+    tenant: Tenant
+    bearer: str
+    # The token of the caller for whom a service asks; not verified, empty without one.
+    original_bearer: str
+
+
+_presented: ContextVar[Presented] = ContextVar("presented")
+
+
+def presented() -> Presented:
+    """What the caller of this task has shown."""
+    return _presented.get()
 
 
 def first_message_came() -> None:
@@ -53,69 +67,78 @@ def await_first_message(seconds: float) -> None:
 
 
 class EntranceInterceptor(grpc.aio.ServerInterceptor):
-    """Outermost: admits or refuses a call by its metadata alone."""
+    """Admits or refuses a call by its metadata alone; behind it are all the other interceptors."""
 
-    def __init__(self, service: str, admission: Admission, quotas: Quotas) -> None:
-        """`service` is the domain of the refusals."""
-        self._service = service
+    def __init__(
+        self,
+        admission: Admission,
+        quotas: Quotas,
+        refused: RefusedCalls,
+        handlers: Mapping[str, Handler],
+        interceptors: Iterable[Interceptor],
+    ) -> None:
+        """`handlers` are by the full names of their methods; the outermost interceptor first."""
         self._admission = admission
         self._quotas = quotas
-        self._logged: dict[str, float] = {}
+        self._refused = refused
+        self._handlers = handlers
+        self._interceptors = tuple(interceptors)
+        self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
-        """The handler, or one that refuses; None for an unknown method."""
-        handler = await continuation(handler_call_details)
+        """The handler of the method, or one that refuses the call."""
         method = handler_call_details.method
-        if handler is None or method.split("/")[1] in access.REFLECTION_SERVICES:
-            return handler
+        handler = self._wrapped.get(method) or self._wrap(method)
+        if handler is None:  # reflection, or nothing
+            handler = await continuation(handler_call_details)
+            return handler or self._refused.refuse_unknown(method)
+        try:
+            bearer, original_bearer = _bearers(handler_call_details.invocation_metadata or ())
+            token = self._admission.verify(bearer)
+        except Unauthenticated as problem:
+            return self._refused.refuse(problem, method)
+        tenant = tenant_of(token)
+        try:
+            leave = self._quotas.enter(tenant, is_stream=handler.request_streaming)
+        except LimitReached as problem:
+            return self._refused.refuse(problem, method, token, tenant)
+        _presented.set(Presented(token, tenant, bearer, original_bearer))
         task = asyncio.current_task()
         assert task is not None
-        try:
-            token = self._admission.verify(_bearer(handler_call_details))
-            leave = self._quotas.enter(tenant_of(token), is_stream=handler.request_streaming)
-        except Problem as problem:
-            self._log(problem, method)
-            return _refusing(problem, self._service)
-        task.add_done_callback(lambda _: leave())
+        task.add_done_callback(leave)
         if not handler.request_streaming:
             await_first_message(self._quotas.limits.first_message_seconds)
         return handler
 
-    def _log(self, problem: Problem, method: str) -> None:
-        if not isinstance(problem, LimitReached):
-            log.warning("access_refused", method=method, sentence=problem.sentence)
-            return
-        now = asyncio.get_running_loop().time()
-        if now - self._logged.get(problem.sentence, -LOG_SECONDS) >= LOG_SECONDS:
-            self._logged = {problem.sentence: now}
-            log.warning("limit_reached", method=method, sentence=problem.sentence)
+    def _wrap(self, method: str) -> Handler | None:
+        """The handler of a method in its interceptors, kept; None for an unknown method."""
+        service, _, name = method[1:].rpartition("/")
+        handler = None if "." in name else self._handlers.get(f"{service}.{name}")
+        if handler is None:
+            return None
+        for interceptor in reversed(self._interceptors):
+            handler = interceptor.wrap(method, handler)
+        self._wrapped[method] = handler
+        return handler
 
 
-def _bearer(details: grpc.HandlerCallDetails) -> str:
-    token = bearer_in(details.invocation_metadata or (), "authorization")
-    if not token:
-        raise Unauthenticated(what="there is no token")
-    return token
-
-
-def bearer_in(metadata: Iterable[tuple[str, str | bytes]], name: str) -> str:
-    """The token in the metadata of this name; empty without any."""
+def _bearers(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[str, str]:
+    """The caller's token and that of the one for whom it asks. Raises Unauthenticated."""
+    bearer = original_bearer = ""
     for key, value in metadata:
-        if key == name:
-            text = value if isinstance(value, str) else value.decode("ascii", "replace")
-            scheme, _, token = text.partition(" ")
-            if scheme.lower() == "bearer" and token:
-                return token.strip()
-    return ""
+        if key == "authorization":
+            bearer = bearer or _token_in(value)
+        elif key == CALLER_KEY:
+            original_bearer = original_bearer or _token_in(value)
+    if not bearer:
+        raise Unauthenticated(what="there is no token")
+    return bearer, original_bearer
 
 
-def _refusing(problem: Problem, service: str) -> Handler:
-    """A handler that refuses at once; as a stream, because a unary one would await the request."""
-    status = rpc_status.to_status(status_of(problem, service))
-
-    async def refuse(_requests: Any, context: Context) -> None:
-        await context.abort_with_status(status)
-
-    return grpc.stream_stream_rpc_method_handler(refuse)
+def _token_in(value: str | bytes) -> str:
+    """The token in the value of a metadata; empty without any."""
+    text = value if isinstance(value, str) else value.decode("ascii", "replace")
+    scheme, _, token = text.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,15 +1,15 @@
 """The interceptors of every server, from the outermost inwards: errors, access, deadlines, bounds.
 
-Each is a context manager around the handler, so that one implementation serves the four streaming
-kinds. The outermost also wraps the deserialiser, because gRPC would send the class and text of its
+Each wraps the handler of a method once, behind the entrance (entrance.py), whatever its streaming
+kind. The outermost also wraps the deserialiser, because gRPC would send the class and text of its
 exceptions to the caller.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager, nullcontext
-from functools import lru_cache
+from contextlib import aclosing
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -18,9 +18,8 @@ from grpc_status import rpc_status
 from services.kernel.problems import Kind, Problem
 from services.runtime.base.log import logger
 from services.runtime.rpc import access, bounds, limits
-from services.runtime.rpc.access import Unauthenticated
 from services.runtime.rpc.certificates import thumbprint
-from services.runtime.rpc.entrance import bearer_in, first_message_came
+from services.runtime.rpc.entrance import first_message_came, presented
 from services.runtime.rpc.error_status import (
     Unreadable,
     as_problem,
@@ -29,17 +28,22 @@ from services.runtime.rpc.error_status import (
     status_of,
 )
 from services.runtime.rpc.silence import Patience
-from services.runtime.rpc.wrapping import Interceptor, kind, surround
+from services.runtime.rpc.wrapping import (
+    Interceptor,
+    after,
+    checked,
+    kind,
+    rebuilt,
+    surround,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from oip.type.v1 import type_pb2
+    from types import TracebackType
 
     from services.runtime.base.tenant_limits import Limits
-    from services.runtime.rpc.access import Caller
+    from services.runtime.rpc.refused_calls import Connections
     from services.runtime.rpc.staff import Admission
-    from services.runtime.rpc.tokens import Token
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
@@ -50,6 +54,8 @@ log = logger("rpc")
 # arrives slightly above it.
 DEADLINE_SLACK_SECONDS = 1.0
 DEADLINE_SLACK_SHARE = 0.01
+# Of each method, whose reach is kept.
+CALLERS_MAX = 256
 
 
 class DeadlineMissing(Problem):
@@ -77,80 +83,78 @@ class ErrorInterceptor(Interceptor):
 
     def __init__(self, service: str) -> None:
         """`service` is the domain of the errors in its responses."""
-        super().__init__()
         self._service = service
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
+    def wrap(self, method: str, handler: Handler) -> Handler:
         """Wrap the handler and its deserialiser."""
+        return surround(handler, partial(_Answering, self._service, method), read=_reading)
 
-        @asynccontextmanager
-        async def answering(context: Context) -> AsyncIterator[None]:
-            began = asyncio.get_running_loop().time()
-            first_message_came()
-            try:
-                yield
-                _log_answer(method, began)
-            except grpc.aio.AbortError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the one place that maps every exception
-                _log(error, method, self._service, str(context.peer()))
-                status = rpc_status.to_status(status_of(error, self._service))
-                await context.abort_with_status(status)
 
-        return surround(handler, answering, read=_reading)
+class _Answering:
+    """One call: logs that it was answered, or sends the status of its exception."""
+
+    def __init__(self, service: str, method: str, context: Context) -> None:
+        self._service = service
+        self._method = method
+        self._context = context
+        self._began = asyncio.get_running_loop().time()
+
+    async def __aenter__(self) -> None:
+        first_message_came()
+
+    async def __aexit__(
+        self, _kind: object, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            _log_answer(self._method, self._began)
+        elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
+            _log(error, self._method, self._service, str(self._context.peer()))
+            status = rpc_status.to_status(status_of(error, self._service))
+            await self._context.abort_with_status(status)
 
 
 class AccessInterceptor(Interceptor):
-    """Checks token, staff register and the method's access rule; sets the caller."""
+    """Checks certificate, staff register and the method's access rule; sets the caller."""
 
-    def __init__(self, admission: Admission) -> None:
-        """Admit the callers that `admission` admits."""
-        super().__init__()
+    def __init__(self, admission: Admission, connections: Connections) -> None:
+        """Admit the callers that `admission` admits; note on which connections they call."""
         self._admission = admission
+        self._connections = connections
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        """Wrap the handler; only reflection, in development, is open without a token."""
-        if method.split("/")[1] in access.REFLECTION_SERVICES:
-            return handler
-
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Wrap the handler."""
         rule = access.rule_of(method)
+        # What a rule leaves of a caller is always the same.
+        allowed = lru_cache(maxsize=CALLERS_MAX)(partial(access.require_allowed, rule))
 
-        @asynccontextmanager
-        async def permitted(context: Context) -> AsyncIterator[None]:
-            tokens: list[Token] = []
+        async def permit(context: Context) -> None:
+            shown = presented()
+            tokens = [shown.token]
+            self._connections.note(context.peer(), shown.tenant)
             try:
-                who = await self._admit(context, rule, tokens)
+                self._admission.require_bound(shown.token, _certificate(context))
+                who = allowed(await self._admission.caller(shown.token, rule))
+                if rule is not None and shown.original_bearer:
+                    # The certificate of the connection is the service's and does not bind this one.
+                    tokens.append(self._admission.verify(shown.original_bearer))
+                    original = await self._admission.original(tokens[1], rule)
+                    who = access.on_behalf(rule, who, original)
             except Problem as problem:
                 log.warning(
                     "access_refused",
                     method=method,
                     reason=problem.reason,
                     sentence=problem.sentence,
-                    subject=tokens[-1].subject if tokens else "",
-                    issuer=tokens[-1].issuer if tokens else "",
+                    subject=tokens[-1].subject,
+                    issuer=tokens[-1].issuer,
                     peer=context.peer(),
                 )
                 raise
             access.set_caller(who)
-            own = "" if who.is_service else _find_bearer(context, "authorization")
-            access.set_original_token(_find_bearer(context, access.CALLER_KEY) or own)
-            yield
+            own = "" if who.is_service else shown.bearer
+            access.set_original_token(shown.original_bearer or own)
 
-        return surround(handler, permitted)
-
-    async def _admit(
-        self, context: Context, rule: type_pb2.Access | None, tokens: list[Token]
-    ) -> Caller:
-        """The caller, or the one for whom a service asks; `tokens` gets what was verified."""
-        bearer = _bearer(context, "authorization")
-        tokens.append(self._admission.verify(bearer, _certificate(context)))
-        who = access.require_allowed(rule, await self._admission.caller(tokens[0], rule))
-        original_token = _find_bearer(context, access.CALLER_KEY)
-        if rule is None or not original_token:
-            return who
-        # The certificate of the connection is the service's, so it does not bind this token.
-        tokens.append(self._admission.verify(original_token))
-        return access.on_behalf(rule, who, await self._admission.original(tokens[1], rule))
+        return after(handler, permit)
 
 
 class StandingInterceptor(Interceptor):
@@ -158,20 +162,18 @@ class StandingInterceptor(Interceptor):
 
     def __init__(self, require_current: Callable[[], None]) -> None:
         """`require_current` raises the refusal."""
-        super().__init__()
         self._require_current = require_current
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
+    def wrap(self, method: str, handler: Handler) -> Handler:
         """Wrap the handlers of changes; operations stay, because they bring the database back."""
         if method.split("/")[1] == access.OPERATIONS_SERVICE or not access.is_change(method):
             return handler
 
-        @asynccontextmanager
-        async def current(_context: Context) -> AsyncIterator[None]:
+        def current(request: Any, _context: Context) -> Any:
             self._require_current()
-            yield
+            return request
 
-        return surround(handler, current)
+        return checked(handler, current)
 
 
 class PersonalDataInterceptor(Interceptor):
@@ -182,58 +184,51 @@ class PersonalDataInterceptor(Interceptor):
 
     def __init__(self, record: Callable[[Any], Awaitable[None]]) -> None:
         """`record(request)` writes the row for the caller of this task."""
-        super().__init__()
         self._record = record
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
+    def wrap(self, method: str, handler: Handler) -> Handler:
         """Wrap the handlers of methods that take one request and show personal data."""
         rule = access.rule_of(method)
         if rule is None or not rule.shows_personal_data:
             return handler
-        build, behaviour = kind(handler)
+        _, behaviour = kind(handler)
 
         async def single(request: Any, context: Context) -> Any:
             answer = await behaviour(request, context)
-            await record(request)
+            if not access.caller().is_service:
+                await self._record(request)
             return answer
 
         async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-            await record(request)
+            if not access.caller().is_service:
+                await self._record(request)
             async with aclosing(behaviour(request, context)) as answers:
                 async for answer in answers:
                     yield answer
 
-        async def record(request: Any) -> None:
-            if not access.caller().is_service:
-                await self._record(request)
-
-        return build(  # type: ignore[no-any-return]
-            stream if handler.response_streaming else single,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        return rebuilt(handler, single, stream)
 
 
 class DeadlineInterceptor(Interceptor):
     """Refuses calls without a deadline, or with one beyond the method's cap."""
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        """Wrap the handler; reflection may last longer."""
-        exempt = method.split("/")[1] in access.REFLECTION_SERVICES
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Wrap the handler."""
         cap = access.deadline_cap(access.rule_of(method))
+        longest = cap * (1 + DEADLINE_SLACK_SHARE) + DEADLINE_SLACK_SECONDS
+        # Innermost, so that only authorised callers learn of unreadable messages.
+        readable = _readable_stream if handler.request_streaming else _readable
 
-        @asynccontextmanager
-        async def in_time(context: Context) -> AsyncIterator[None]:
+        def in_time(request: Any, context: Context) -> Any:
             left: float | None = context.time_remaining()
-            if left is None and not exempt:
+            if left is None:
                 raise DeadlineMissing(field="deadline", most_seconds=cap)
-            if left is not None and not exempt:
-                if left > cap * (1 + DEADLINE_SLACK_SHARE) + DEADLINE_SLACK_SECONDS:
-                    raise DeadlineTooLong(field="deadline", most_seconds=cap)
-                limits.set_seconds_left(left)
-            yield
+            if left > longest:
+                raise DeadlineTooLong(field="deadline", most_seconds=cap)
+            limits.set_seconds_left(left)
+            return readable(request)
 
-        return surround(handler, in_time, take=_kind_of_reading(handler))
+        return checked(handler, in_time)
 
 
 class SilenceInterceptor(Interceptor):
@@ -241,15 +236,13 @@ class SilenceInterceptor(Interceptor):
 
     def __init__(self, limits: Limits) -> None:
         """Streams may be silent as long as the limits say."""
-        super().__init__()
         self._limits = limits
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
+    def wrap(self, _method: str, handler: Handler) -> Handler:
         """Wrap the handlers of streams."""
-        is_stream = handler.request_streaming or handler.response_streaming
-        if not is_stream or method.split("/")[1] in access.REFLECTION_SERVICES:
+        if not handler.request_streaming and not handler.response_streaming:
             return handler
-        build, behaviour = kind(handler)
+        _, behaviour = kind(handler)
 
         async def single(requests: Any, context: Context) -> Any:
             return await behaviour(Patience(self._limits).watch(requests), context)
@@ -262,11 +255,7 @@ class SilenceInterceptor(Interceptor):
                     with patience.until_taken():
                         yield answer
 
-        return build(  # type: ignore[no-any-return]
-            stream if handler.response_streaming else single,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        return rebuilt(handler, single, stream)
 
 
 class BoundsInterceptor(Interceptor):
@@ -274,28 +263,16 @@ class BoundsInterceptor(Interceptor):
 
     def __init__(self, today: bounds.Today) -> None:
         """`today` is the civil day that bounds the days of a request."""
-        super().__init__()
         self._today = today
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
+    def wrap(self, method: str, handler: Handler) -> Handler:
         """Wrap the handlers of methods that take one request."""
-        service, name = method.split("/")[1:]
-        if handler.request_streaming or service in access.REFLECTION_SERVICES:
+        if handler.request_streaming:
             return handler
+        service, name = method.split("/")[1:]
         described = access.describe(service).methods_by_name[name]
         check = bounds.check_of(described.input_type, self._today)
-        return surround(handler, lambda _context: nullcontext(), take=check)
-
-
-def _bearer(context: Context, name: str) -> str:
-    token = _find_bearer(context, name)
-    if not token:
-        raise Unauthenticated(what="there is no token")
-    return token
-
-
-def _find_bearer(context: Context, name: str) -> str:
-    return bearer_in(context.invocation_metadata() or (), name)
+        return checked(handler, lambda request, _context: check(request))
 
 
 def _certificate(context: Context) -> bytes | None:
@@ -324,11 +301,6 @@ def _log(error: Exception, method: str, service: str, peer: str) -> None:
         log.warning("call_unavailable", method=method, error=type(error).__name__)
     else:
         log.error("call_failed", method=method, **log_fields(error))
-
-
-def _kind_of_reading(handler: Handler) -> Callable[[Any], Any]:
-    """Refuses unreadable messages; innermost, so that only authorised callers learn of it."""
-    return _readable_stream if handler.request_streaming else _readable
 
 
 def _reading(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

@@ -132,7 +132,7 @@ class Quotas:
         self._from_outside = 0
         self._all = 0
 
-    def enter(self, tenant: Tenant, *, is_stream: bool) -> Callable[[], None]:
+    def enter(self, tenant: Tenant, *, is_stream: bool) -> Callable[..., None]:
         """Count a call; returns what to call once it has ended. Raises LimitReached."""
         under_way = self._under_way(tenant)
         self._require_room(tenant, under_way, is_stream=is_stream)
@@ -140,7 +140,7 @@ class Quotas:
             under_way.rate.take(1)
         self._count(tenant, under_way, 1, is_stream=is_stream)
 
-        def leave() -> None:
+        def leave(_call: object = None) -> None:
             self._count(tenant, under_way, -1, is_stream=is_stream)
 
         return leave

@@ -33,6 +33,7 @@ from services.runtime.rpc.interceptors import (
 )
 from services.runtime.rpc.limits import MESSAGE_BYTES_MAX
 from services.runtime.rpc.quotas import Quotas
+from services.runtime.rpc.refused_calls import Connections, RefusedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logger("rpc")
 
-# Calls on their way in or out, besides those that are admitted and counted (quotas.py).
+# Calls on their way in or out, besides those that are admitted or held.
 CALLS_BESIDES = 256
 CONNECTION_AGE_MS = 30 * 60 * 1000
 LAG_LIMIT_SECONDS = 1.0
@@ -127,19 +128,28 @@ class RpcServer:
         self.handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._serves_changes = True
         limits = limits or Limits()
+        connections = Connections()
+        self._refused = RefusedCalls(service, limits, connections)
         self._grpc = grpc.aio.server(
             interceptors=[
-                EntranceInterceptor(service, admission, Quotas(limits, time.monotonic)),
-                ErrorInterceptor(service),
-                AccessInterceptor(admission),
-                DeadlineInterceptor(),
-                BoundsInterceptor(lambda: today(clock)),
-                SilenceInterceptor(limits),
-                StandingInterceptor(require_current),
-                *([PersonalDataInterceptor(record_reading)] if record_reading else []),
+                EntranceInterceptor(
+                    admission,
+                    Quotas(limits, time.monotonic),
+                    self._refused,
+                    self.handlers,
+                    [
+                        ErrorInterceptor(service),
+                        AccessInterceptor(admission, connections),
+                        DeadlineInterceptor(),
+                        BoundsInterceptor(lambda: today(clock)),
+                        SilenceInterceptor(limits),
+                        StandingInterceptor(require_current),
+                        *([PersonalDataInterceptor(record_reading)] if record_reading else []),
+                    ],
+                )
             ],
             options=SERVER_OPTIONS,
-            maximum_concurrent_rpcs=limits.calls + CALLS_BESIDES,
+            maximum_concurrent_rpcs=limits.calls + limits.held_calls + CALLS_BESIDES,
         )
         self._is_serving = False
         self._is_ready = True
@@ -150,7 +160,7 @@ class RpcServer:
     @property
     def registrar(self) -> grpc.aio.Server:
         """The argument for the generated `add_...Servicer_to_server` functions."""
-        return cast("grpc.aio.Server", _Registrar(self._grpc, self._served.append, self.handlers))
+        return cast("grpc.aio.Server", _Registrar(self._grpc, self._served, self.handlers))
 
     async def start(
         self,
@@ -221,6 +231,7 @@ class RpcServer:
     async def stop(self, grace: float) -> None:
         """Refuse new calls, give running ones `grace` seconds, then end them."""
         self.set_serving(serving=False)
+        self._refused.close()
         await self._grpc.stop(grace)
         await self._health.stop()
 
@@ -240,12 +251,16 @@ def _why_not_bound(service: str, address: str, setting: str) -> StartRefusedErro
 
 
 class _Registrar:
-    """Passes handlers to the server, and records them and the names of their services."""
+    """Passes handlers to the server, and records them and the names of their services.
+
+    What is served is what is recorded. gRPC needs the names: it takes in the calls of each
+    registered method one by one, and so a flood of calls of one method does not delay another.
+    """
 
     def __init__(
         self,
         server: grpc.aio.Server,
-        served: Callable[[str], None],
+        served: list[str],
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]],
     ) -> None:
         self._server = server
@@ -253,10 +268,7 @@ class _Registrar:
         self._handlers = handlers
 
     def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        added = tuple(handlers)
-        for handler in added:
-            self._served(cast("grpc.ServiceRpcHandler", handler).service_name())
-        self._server.add_generic_rpc_handlers(added)
+        self._served += (cast("grpc.ServiceRpcHandler", each).service_name() for each in handlers)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Any) -> None:
         for method, handler in method_handlers.items():

@@ -175,15 +175,17 @@ class Admission:
         self._verifier = verifier
         self._register = register
 
-    def verify(self, bearer: str, certificate: bytes | None = None) -> Token:
-        """What a token says. Raises Unauthenticated.
+    def verify(self, bearer: str) -> Token:
+        """What a token says. Raises Unauthenticated."""
+        return self._verifier.verify(bearer)
+
+    def require_bound(self, token: Token, certificate: bytes | None) -> None:
+        """Raise Unauthenticated for a token of another client.
 
         `certificate` is the SHA-256 of the client's certificate, if the connection has one.
         """
-        token = self._verifier.verify(bearer)
         if certificate is not None and token.certificate != certificate:
             raise Unauthenticated(what="the token is not bound to this client's certificate")
-        return token
 
     async def caller(self, token: Token, rule: type_pb2.Access | None) -> Caller:
         """The caller with a token. Raises Forbidden, NotInStaffRegister or Unauthenticated."""

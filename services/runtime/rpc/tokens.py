@@ -67,6 +67,10 @@ class Verifier:
         self.clock = clock
         self._revoked = revoked
         self._verified: dict[str, tuple[int, Token]] = {}
+        self._files: list[TrustedIssuer | RereadFile] = [
+            *(issuer for issuer in self._issuers.values() if isinstance(issuer.keys, RereadFile)),
+            *([revoked] if revoked is not None else []),
+        ]
 
     def verify(self, token: str) -> Token:
         """What a token says; raises Unauthenticated with what is wrong."""
@@ -85,10 +89,7 @@ class Verifier:
         return verified
 
     def _refresh(self) -> None:
-        changed = [issuer.refresh() for issuer in self._issuers.values()]
-        if self._revoked is not None:
-            changed.append(self._revoked.refresh())
-        if any(changed):
+        if any([file.refresh() for file in self._files]):  # noqa: C419 - each is looked at
             self._verified.clear()
 
     def _check(self, token: str, now: int) -> tuple[int, Token]:

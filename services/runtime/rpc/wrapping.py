@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -14,66 +13,77 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
     Around = Callable[[Context], AbstractAsyncContextManager[None]]
-    Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
 
 
-class Interceptor(grpc.aio.ServerInterceptor):
-    """Wraps a method's handler at its first call and caches it: handlers do not change."""
+class Interceptor:
+    """Wraps the handler of each method, once: the entrance keeps the wrapped handlers."""
 
-    def __init__(self) -> None:
-        self._wrapped: dict[str, Handler] = {}
-
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler | None:
-        """The handler, wrapped; None for an unknown method, which gRPC answers UNIMPLEMENTED."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method
-        if method not in self._wrapped:
-            self._wrapped[method] = self._wrap(method, handler)
-        return self._wrapped[method]
-
-    def _wrap(self, method: str, handler: Handler) -> Handler:
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """The handler inside this interceptor; the same one where there is nothing to do."""
         raise NotImplementedError
 
 
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-def surround(
-    handler: Handler,
-    around: Around,
-    *,
-    read: Callable[[Any], Any] = _unchanged,
-    take: Callable[[Any], Any] = _unchanged,
-) -> Handler:
+def surround(handler: Handler, around: Around, *, read: Callable[[Any], Any]) -> Handler:
     """A handler of the same streaming kind whose behaviour runs inside `around`.
 
-    `read` wraps the deserialiser, `take` the request or the stream of requests.
+    `read` wraps the deserialiser.
     """
-    build, behaviour = kind(handler)
-    deserializer = read(handler.request_deserializer)
+    _, behaviour = kind(handler)
 
     async def single(request: Any, context: Context) -> Any:
         async with around(context):
-            return await behaviour(take(request), context)
+            return await behaviour(request, context)
 
     async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with around(context):
-            answers = behaviour(take(request), context)
-            if inspect.isawaitable(answers):  # the handler writes to the context directly
-                await answers
-                return
-            async with aclosing(answers):
-                async for answer in answers:
-                    yield answer
+        async with around(context), aclosing(behaviour(request, context)) as answers:
+            async for answer in answers:
+                yield answer
 
+    return rebuilt(handler, single, stream, read=read)
+
+
+def after(handler: Handler, step: Callable[[Context], Awaitable[None]]) -> Handler:
+    """A handler of the same streaming kind that runs after `step`."""
+    _, behaviour = kind(handler)
+
+    async def single(request: Any, context: Context) -> Any:
+        await step(context)
+        return await behaviour(request, context)
+
+    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+        await step(context)
+        async with aclosing(behaviour(request, context)) as answers:
+            async for answer in answers:
+                yield answer
+
+    return rebuilt(handler, single, stream)
+
+
+def checked(handler: Handler, check: Callable[[Any, Context], Any]) -> Handler:
+    """A handler of the same streaming kind that gets what `check` makes of its request.
+
+    A plain function: a check costs no coroutine.
+    """
+    _, behaviour = kind(handler)
+
+    def either(request: Any, context: Context) -> Any:
+        return behaviour(check(request, context), context)
+
+    return rebuilt(handler, either, either)
+
+
+def rebuilt(
+    handler: Handler,
+    single: Callable[..., Any],
+    stream: Callable[..., Any],
+    *,
+    read: Callable[[Any], Any] = lambda deserializer: deserializer,
+) -> Handler:
+    """A handler of the same streaming kind with another behaviour, for one answer or for many."""
+    build, _ = kind(handler)
     return build(  # type: ignore[no-any-return]
         stream if handler.response_streaming else single,
-        request_deserializer=deserializer,
+        request_deserializer=read(handler.request_deserializer),
         response_serializer=handler.response_serializer,
     )
 
