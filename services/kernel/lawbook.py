@@ -97,15 +97,15 @@ class Law:
 
         Those of the whole province, and where an area or a platform has another one, that one.
         """
-        found = {}
+        values: dict[tuple[str, str, date], Value] = {}
         for name in sorted(self.parameters):
             for where in (province, *_places_inside(self.parameters[name], province)):
                 try:
                     value = self.on(name, day, where)
                 except ParameterNotFound:
                     continue
-                found[name, value.jurisdiction, value.since] = value
-        return [found[key] for key in sorted(found)]
+                values[name, value.jurisdiction, value.since] = value
+        return [values[key] for key in sorted(values)]
 
     @property
     def assumed(self) -> list[Value]:

@@ -127,7 +127,7 @@ class LawOperations(operations_pb2_grpc.OperationsServiceServicer):
         document = request.document.strip()
 
         async def work(tx: Transaction) -> operations_pb2.ConfirmParametersResponse:
-            made = []
+            confirmed = []
             for named in request.values:
                 version = self._assumed(named.parameter, bytes(named.digest))
                 await _require_unconfirmed(tx, version)
@@ -141,8 +141,8 @@ class LawOperations(operations_pb2_grpc.OperationsServiceServicer):
                     create_time=command.now,
                 )
                 await law_uses.insert(tx, confirmation)
-                made.append(confirmation_to_wire(confirmation))
-            return operations_pb2.ConfirmParametersResponse(parameter_confirmations=made)
+                confirmed.append(confirmation_to_wire(confirmation))
+            return operations_pb2.ConfirmParametersResponse(parameter_confirmations=confirmed)
 
         return await change(
             self._context,
