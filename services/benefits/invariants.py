@@ -42,6 +42,9 @@ LIFE = Invariant(
     "no monthly benefit of a worker runs past the month of death, no death benefit is that of a"
     " living worker, and every life event belongs to a claim",
 )
+LAW_NAMED = Invariant(
+    "I16-benefits-law", "every payment run names the assumed values on which its payments rest"
+)
 INVARIANTS: tuple[Invariant, ...] = (
     FOUNDED,
     COMPLETE,
@@ -55,6 +58,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     STAYS,
     REVERSALS,
     LIFE,
+    LAW_NAMED,
 )
 
 
@@ -81,6 +85,7 @@ async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
             + await rows.count_unexplained_life_events(tx),
             "awards or life events contradict the last life event",
         ),
+        LAW_NAMED.check(await rows.count_without_law(tx), "parts or payments differ"),
     ]
 
 

@@ -106,7 +106,7 @@ class ErrorReportingGroup(TyperGroup):
         except grpc.RpcError as error:
             problem = _handshake_problem(error) or problem_of(error)
             if problem.reason == SECOND_SIGNATURE_NEEDED:
-                _wait_for_signature(problem)
+                wait_for_signature(problem)
             else:
                 _end(problem)
         except RemoteProblem as problem:
@@ -170,7 +170,7 @@ def _end(problem: RemoteProblem) -> None:
     _exit(sentence_of(problem), code)
 
 
-def _wait_for_signature(problem: RemoteProblem) -> None:
+def wait_for_signature(problem: RemoteProblem) -> None:
     """What was asked is stored; that another person has to sign it is no failure."""
     typer.echo(sentence_of(problem))
     typer.echo(f"  oip acts show {problem.metadata['pending_act']}")

@@ -12,6 +12,7 @@ from services.cli import (
     alarms,
     appraisals,
     archive,
+    assumed,
     claims,
     conclusions,
     dead_letters,
@@ -66,6 +67,10 @@ appraisals.app.command("conclude")(conclusions.conclude)
 appraisals.app.command("serve")(conclusions.serve)
 appraisals.app.command("correct")(conclusions.correct)
 appraisals.app.command("revoke")(conclusions.revoke)
+law.app.command("unconfirmed")(assumed.unconfirmed)
+law.app.command("confirm")(assumed.confirm)
+law.app.command("confirmations")(assumed.confirmations)
+law.app.command("revoke")(assumed.revoke)
 app.add_typer(acts.app, name="acts")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(appraisals.app, name="appraisals")

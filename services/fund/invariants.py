@@ -30,7 +30,19 @@ PRODUCERS_ENDED = Invariant(
 REVERSALS = Invariant(
     "I7-fund-reversals", "every reversed disbursement has the mirror of its posting"
 )
-INVARIANTS = (BALANCED, SUMS, EQUALISATION, REPLAY, APPROVALS, REVERSALS, PRODUCERS_ENDED)
+LAW_NAMED = Invariant(
+    "I16-fund-law", "every closed month names the assumed values with which it was equalised"
+)
+INVARIANTS = (
+    BALANCED,
+    SUMS,
+    EQUALISATION,
+    REPLAY,
+    APPROVALS,
+    REVERSALS,
+    PRODUCERS_ENDED,
+    LAW_NAMED,
+)
 
 
 async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
@@ -53,6 +65,7 @@ async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
         APPROVALS.check(await invariants.count_wrong_approvals(tx), "months differ"),
         REVERSALS.check(await invariants.count_wrong_reversals(tx), "reversals differ"),
         PRODUCERS_ENDED.check(await invariants.count_without_producers(tx), "months differ"),
+        LAW_NAMED.check(await invariants.count_without_law(tx), "months differ"),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from hashlib import sha256
 
 from services.kernel.instruments import INSTRUMENTS, Instrument
 
@@ -12,9 +13,9 @@ from services.kernel.instruments import INSTRUMENTS, Instrument
 class Tag(Enum):
     """The certainty of the source of a provision or a parameter."""
 
-    LAW = "law"  # an official text, or an official statement
+    LAW = "law"  # an article that was seen, in its place and from its first day; instruments.py
     SEED = "seed"  # the ILO report that the scheme's design follows
-    COMMON = "common"  # general social or work-injury rules that the scheme builds on
+    COMMON = "common"  # by analogy, by report, or by the figure of another place
     ASSUMED = "assumed"  # no source: a default that a province has to confirm
 
 
@@ -74,6 +75,12 @@ class ParameterVersion:
     value: str
     source: str
     tag: Tag
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what it says: a value that changes in its file has another one."""
+        said = (self.name, self.since.isoformat(), self.jurisdiction, self.value)
+        return sha256("\n".join(said).encode()).digest()
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ One class serves every service: `Law(parameters).on(name, day, where, known)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -14,11 +14,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from services.kernel.identifiers import NATIONAL
+from services.kernel.identifiers import NATIONAL, province_of
+from services.kernel.law import ParameterVersion
 from services.kernel.parameters import Parameter, ParameterNotFound, Value, load_folder, places
 from services.kernel.periods import Month, Span
 
 SHARED = Path(__file__).resolve().parent / "parameters"
+
+
+@dataclass
+class UsedValues:
+    """The assumed values that were looked up in a law while something was computed."""
+
+    versions: set[ParameterVersion] = field(default_factory=set)
+
+    def note(self, value: Value) -> None:
+        """Take in a value that was looked up; one that has a source needs no confirmation."""
+        if value.is_assumed:
+            self.versions.add(value.version)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +39,13 @@ class Law:
     """Parameters by name, with a default place and a default day of publication.
 
     Only values published by the day `known` count; None counts all. Instances compare by identity,
-    so that a law can be the key of a cache.
+    so that a law can be the key of a cache. A law with `used` notes there what is looked up in it.
     """
 
     parameters: Mapping[str, Parameter]
     where: str = NATIONAL
     known: date | None = None
+    used: UsedValues | None = None
 
     def on(
         self, name: str, day: date, where: str | None = None, known: date | None = None
@@ -40,7 +54,14 @@ class Law:
 
         `where` and `known` replace the defaults of this law. An unknown name raises KeyError.
         """
-        return self.parameters[name].on(day, where or self.where, known or self.known)
+        value = self.parameters[name].on(day, where or self.where, known or self.known)
+        self.note(value)
+        return value
+
+    def note(self, value: Value) -> None:
+        """Note a value that was found in the parameters by another way than `on`."""
+        if self.used is not None:
+            self.used.note(value)
 
     def decimal(self, name: str, day: date, where: str | None = None) -> Decimal:
         """The value as a decimal."""
@@ -66,6 +87,35 @@ class Law:
     def at(self, where: str, known: date | None = None) -> Law:
         """The same law with another default place and, if set, another day of publication."""
         return replace(self, where=where, known=known or self.known)
+
+    def noting(self, used: UsedValues) -> Law:
+        """The same law, which notes the assumed values that are looked up in it."""
+        return replace(self, used=used)
+
+    def in_force(self, day: date, province: str) -> list[Value]:
+        """The values in force on a day somewhere in a province, by name and place.
+
+        Those of the whole province, and where an area or a platform has another one, that one.
+        """
+        values: dict[tuple[str, str, date], Value] = {}
+        for name in sorted(self.parameters):
+            for where in (province, *_places_inside(self.parameters[name], province)):
+                try:
+                    value = self.on(name, day, where)
+                except ParameterNotFound:
+                    continue
+                values[name, value.jurisdiction, value.since] = value
+        return [values[key] for key in sorted(values)]
+
+    @property
+    def assumed(self) -> list[Value]:
+        """All assumed values, of any day and place."""
+        return [
+            value
+            for parameter in self.parameters.values()
+            for value in parameter.values
+            if value.is_assumed
+        ]
 
     def missing(self, day: date, where: str) -> list[ParameterNotFound]:
         """The parameters that have no value in force on a day in a place, by name."""
@@ -115,6 +165,13 @@ def law_version(law: Law, known: date) -> str:
             if value.published <= known:
                 digest.update(repr((name, value.jurisdiction, value.version)).encode())
     return digest.hexdigest()[:16]
+
+
+def _places_inside(parameter: Parameter, province: str) -> Iterator[str]:
+    """The places of a province that have a value of their own."""
+    for place in sorted({value.jurisdiction for value in parameter.values} - {NATIONAL, province}):
+        if province_of(place.rpartition("@")[2]) == province:
+            yield place
 
 
 def _first_whole_month(day: date) -> Month:

@@ -14,11 +14,12 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from services.kernel.identifiers import NATIONAL, is_credit_code, is_division, province_of
+from services.kernel.instruments import not_law
 from services.kernel.law import Tag
-from services.kernel.parameter_units import misfit, unknown_unit
+from services.kernel.parameter_units import day_in, misfit, unknown_unit
 
 FILE_KEYS = frozenset({"title", "title_zh", "unit", "first_day", "fallback", "values"})
 FALLBACKS = ("holds", "provisional", "none")
@@ -109,7 +110,10 @@ def check_file(path: Path, places: Places, shown: str = "") -> list[Fault]:
 def check_content(
     content: Mapping[str, Any], file: str, places: Places | None = None
 ) -> list[Fault]:
-    """The faults in the content of a file; without `places` only the form of places is checked."""
+    """The faults in the content of a file.
+
+    Without `places`, only the form of places is checked, and sources are not compared with texts.
+    """
     faults = list(_head(content, file))
     unit = str(content.get("unit", ""))
     rows = content.get("values")
@@ -160,6 +164,8 @@ def _row(
     for at, problem in _value(row, unit, f"{key}.value"):
         yield Fault(file, at, day, problem)
     yield from _source(row, key, file, day)
+    if places is not None:
+        yield from _law(row, key, file, unit)
     areas = unit == AREAS_UNIT
     if problem := unknown_place(row.get("in", NATIONAL), None if areas else places):
         yield Fault(file, f"{key}.in", day, problem)
@@ -188,6 +194,19 @@ def _source(row: Mapping[str, Any], key: str, file: str, day: str) -> Iterator[F
         yield Fault(file, f"{key}.tag", day, f"the tag is one of {tags}, not {tag!r}")
     elif tag != ASSUMED and source.startswith(ASSUMED):
         yield Fault(file, f"{key}.tag", day, "the source says assumed; tag it assumed")
+
+
+def _law(row: Mapping[str, Any], key: str, file: str, unit: str) -> Iterator[Fault]:
+    """What is tagged law and is not: no article of a text, another place, a later first day.
+
+    A value that is a day is the law from that day on.
+    """
+    since, place = row.get("since"), str(row.get("in", NATIONAL))
+    if row.get("tag") != Tag.LAW.value or not _is_day(since):
+        return
+    first = day_in(str(row.get("value"))) if unit.startswith("day;") else None
+    if problem := not_law(str(row.get("source", "")).strip(), first or since, place):
+        yield Fault(file, f"{key}.tag", str(since), f"it is tagged law, and {problem}")
 
 
 def _unwritable(value: Any, at: str) -> Iterator[tuple[str, str]]:
@@ -293,7 +312,7 @@ def _content(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def _is_day(value: Any) -> bool:
+def _is_day(value: Any) -> TypeGuard[date]:
     return isinstance(value, date) and not isinstance(value, datetime)
 
 

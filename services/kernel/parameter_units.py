@@ -73,11 +73,15 @@ def _word(text: str) -> bool:
 
 
 def _day(text: str) -> bool:
+    return day_in(text) is not None
+
+
+def day_in(text: str) -> date | None:
+    """The day that a text is; None for another text."""
     try:
-        date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 # The first measure that matches the beginning of a part of the unit applies.

@@ -115,6 +115,11 @@ class Value:
         return Decimal(value)
 
     @property
+    def is_assumed(self) -> bool:
+        """Whether nothing was found for it, so that a province has to confirm it."""
+        return self.tag is Tag.ASSUMED
+
+    @property
     def version(self) -> ParameterVersion:
         """The part of the value that a finding records."""
         return ParameterVersion(

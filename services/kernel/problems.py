@@ -112,3 +112,17 @@ class PlatformNotRegistered(Problem):
         "to register the platform first."
     )
     message_zh = "{name} 尚未登记; 请核对统一社会信用代码, 或先向经办机构登记。"
+
+
+class ValuesNotConfirmed(Problem):
+    """In production, money moves only on assumed values that the province has confirmed."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "VALUES_NOT_CONFIRMED"
+    message = (
+        "{act} uses assumed values that the province has not confirmed: {parameters}; confirm them "
+        "with `oip law confirm`, or enter the province's own values with their source."
+    )
+    message_zh = (
+        "{act} 使用了本省尚未确认的暂定参数取值: {parameters}; "
+        "请用 `oip law confirm` 确认, 或录入本省取值及其来源。"
+    )

@@ -44,6 +44,10 @@ _QUESTIONS = {
         "I7-premiums-bank",
         "no payment at the bank is counted twice",
     ): invariant_store.BANK_PAYMENTS_TWICE,
+    Invariant(
+        "I16-premiums-law",
+        "every assessment and every estimate names the assumed values on which its lines rest",
+    ): invariant_store.LAW_NOT_NAMED,
 }
 INVARIANTS: tuple[Invariant, ...] = tuple(_QUESTIONS)
 

@@ -37,6 +37,9 @@ READ_BACK = {
     "oip.operations.v1.BeginEpochRequest.reason": "oip.operations.v1.Epoch.reason",
     "oip.operations.v1.ResolveLostEventsRequest.reason": "oip.operations.v1.LostEvent.reason",
     "oip.operations.v1.DismissDeadLetterRequest.reason": "oip.operations.v1.DeadLetter.dismissal",
+    "oip.operations.v1.RevokeParameterConfirmationRequest.reason": (
+        "oip.operations.v1.ParameterConfirmation.revoke_reason"
+    ),
     "oip.operations.v1.WithdrawActRequest.reason": "oip.operations.v1.PendingAct.withdraw_reason",
     "oip.benefits.v1.RecordLifeEventRequest.reason": "oip.benefits.v1.LifeEvent.reason",
     "oip.grading.v1.AdjournAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",

@@ -51,13 +51,13 @@ _FILL = (
     """
     insert into award_rate
     select number, 1, first_month, case when number % 10 = 0 then 2025 * 12 + 6
-        else last_month + 1 end, amount_fen, kind, industry, pooling_area, 'granted', now()
+        else last_month + 1 end, amount_fen, kind, industry, pooling_area, 'granted', 0, now()
     from award
     """,
     """
     insert into award_rate
     select number, 2, 2025 * 12 + 6, last_month + 1, amount_fen + 9900, kind, industry,
-        pooling_area, 'adjusted', now()
+        pooling_area, 'adjusted', 0, now()
     from award where number % 10 = 0
     """,
     """
@@ -68,7 +68,7 @@ _FILL = (
     # A year has been paid: the key's index is as large as in production.
     """
     insert into payment
-    select number, kind, month, month, amount_fen, 0, pooling_area, industry
+    select number, kind, month, month, amount_fen, 0, pooling_area, industry, 0
     from award, generate_series(2025 * 12 + 4, 2025 * 12 + 6) month
     """,
     "update last_run set month = 2025 * 12 + 6",

@@ -18,11 +18,12 @@ from services.benefits.domain.reconciliation import PaidAward, reconcile
 from services.benefits.domain.segments import clip
 from services.benefits.store import awards as award_store
 from services.benefits.store import cases as case_store
+from services.benefits.store import law_bases as basis_store
 from services.benefits.store import life_events as life_store
 from services.benefits.store import payment_runs as run_store
 from services.benefits.store import pensions as pension_store
 from services.benefits.store import recoveries as recovery_store
-from services.kernel.lawbook import law_version
+from services.kernel.lawbook import UsedValues, law_version
 from services.kernel.periods import MONTHS_PER_YEAR, Month
 from services.kernel.problems import NotFound
 from services.runtime.events import outbox
@@ -56,12 +57,16 @@ async def grant_awards(tx: Transaction, worker: str, reason: str, context: Comma
     paid_awards = await award_store.list_paid_awards(tx, context.cipher, worker)
     events = await life_store.list_of_worker(tx, context.cipher, worker)
     all_facts = await list_facts(tx, worker, events, context.cipher, paid_awards)
-    of_death = accident_of_death(rules.LAW, all_facts)
+    of_all = UsedValues()
+    of_death = accident_of_death(rules.LAW.noting(of_all), all_facts)
     changed_count = 0
     for facts in all_facts:
         accident = facts.case.accident
+        used = UsedValues(set(of_all.versions))
         planned = entitlements(
-            rules.LAW, replace(facts, bears_death=accident == of_death), context.today
+            rules.LAW.noting(used),
+            replace(facts, bears_death=accident == of_death),
+            context.today,
         )
         awards = [paid for paid in paid_awards if accident_of(paid.award, of_death) == accident]
         changes = reconcile(facts.case, planned, awards, Month.of(context.today), reason)
@@ -70,6 +75,7 @@ async def grant_awards(tx: Transaction, worker: str, reason: str, context: Comma
             await award_store.update(tx, context.cipher, award, context.now)
         await award_store.insert(tx, context.cipher, changes.grant, context.now)
         await recovery_store.insert(tx, context.cipher, worker, changes.recover, context.now)
+        await basis_store.update_case(tx, worker, accident, used.versions)
         await publish_awards(tx, (*changes.grant, *changes.change), context)
         changed_count += len(changes.grant) + len(changes.change)
     await award_store.update_merged_suspensions(tx, worker, context.now)

@@ -22,7 +22,9 @@ from services.benefits.domain.segments import Segment
 from services.benefits.domain.stays import Days, days_left
 from services.benefits.store import awards as award_store
 from services.benefits.store import bills as bill_store
+from services.benefits.store import law_bases as basis_store
 from services.kernel.law import Finding
+from services.kernel.lawbook import UsedValues
 from services.kernel.names import id_from
 from services.kernel.periods import Month
 from services.runtime.service import signatures
@@ -41,12 +43,14 @@ async def grant_expense(
     await lock_claims(tx, claim)
     case = await require_confirmed_case(tx, claim, context)
     require_identified(expense.bill, expense.kind)
-    require_days_possible(rules.LAW, expense, case.pooling_area, context.today)
+    used = UsedValues()
+    law = rules.LAW.noting(used)
+    require_days_possible(law, expense, case.pooling_area, context.today)
     new_id = award_id(case.claim, expense.kind, WORKER, id_from(request_id, claim))
     await _keep_bill(tx, new_id, expense.bill)
     days, left_out = await _days_left(tx, expense, case)
     reimbursed = reimbursement(
-        rules.LAW,
+        law,
         replace(expense, day_count=sum(each.count for each in days)) if days else expense,
         case.accident_date,
         case.pooling_area,
@@ -74,6 +78,7 @@ async def grant_expense(
     )
     signatures.note_sum(award.amount)
     await award_store.insert(tx, context.cipher, [award], context.now)
+    await basis_store.update_award(tx, award.id, used.versions)
     if days:
         await bill_store.insert_stays(tx, new_id, case.worker, days)
     await publish_awards(tx, [award], context)

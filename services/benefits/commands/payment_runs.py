@@ -7,48 +7,71 @@ from services.benefits.commands.awards import grant_awards
 from services.benefits.domain import law as rules
 from services.benefits.domain.payments import require_begun
 from services.benefits.store import cases as case_store
+from services.benefits.store import law_bases as basis_store
 from services.benefits.store import payment_runs as run_store
 from services.benefits.store import recoveries as recovery_store
 from services.benefits.store.payment_runs import Debt, Run
-from services.kernel.lawbook import law_version
+from services.kernel.lawbook import UsedValues, law_version
 from services.kernel.money import total
 from services.kernel.periods import Month
 from services.runtime.events import outbox
 from services.runtime.events.ended_months import accounting_month
 from services.runtime.service import signatures
+from services.runtime.service.confirmations import record_use
 from services.runtime.service.context import CommandContext
 from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
 
 async def instruct_payments(tx: Transaction, month: Month, context: CommandContext) -> Run:
-    """Instruct all payments due up to a month: each award, kind and month once, ever."""
+    """Instruct all payments due up to a month: each award, kind and month once, ever.
+
+    The run names the assumed values on which its payments rest; in production it is refused unless
+    the province has confirmed them. Awards that are provisional, or that rest on values which have
+    changed since, are planned again first.
+    """
     today = context.today
-    require_begun(month, today, rules.LAW.day("scheme_start", today, context.province))
+    used = UsedValues()
+    law = rules.LAW.noting(used)
+    require_begun(month, today, law.day("scheme_start", today, context.province))
     last_month = await run_store.lock_for_run(tx)
     newest = await run_store.find_newest_award(tx)
-    for worker in await case_store.list_provisional(tx, law_version(rules.LAW, today)):
+    for worker in await _workers_to_plan(tx, law_version(rules.LAW, today)):
         await grant_awards(tx, worker, "true-up", context)
     debts = [
         Debt(
             number=debt.number,
             person=debt.person,
             owed=debt.owed,
-            cap=rules.LAW.decimal("set_off_share", today, debt.pooling_area),
+            cap=law.decimal("set_off_share", today, debt.pooling_area),
         )
         for debt in await recovery_store.list_open_debts(tx)
     ]
-    revision, parts = await run_store.insert(tx, month, last_month, debts, context.now)
-    digest = await run_store.get_digest(tx, month, revision, newest)
+    added = await run_store.insert(tx, month, last_month, debts, context.now)
+    if added.parts:
+        versions = {*used.versions, *await basis_store.list_values(tx, added.bases)}
+        await record_use(tx, f"paymentRuns/{month}/revisions/{added.revision}", versions, context)
+    digest = await run_store.get_digest(tx, month, added.revision, newest)
     revisions.note(f"paymentRuns/{month}", digest)
-    signatures.note_sum(total(part.amount for part in parts))
+    signatures.note_sum(total(part.amount for part in added.parts))
     accounting = await accounting_month(tx, month)
     instructed = [
-        (events.payment_instructed(month, revision, part, accounting), part.amount)
-        for part in parts
+        (events.payment_instructed(month, added.revision, part, accounting), part.amount)
+        for part in added.parts
     ]
     await outbox.add_all(tx, instructed, context.now, month=accounting)
     return await run_store.get(tx, month)
+
+
+async def _workers_to_plan(tx: Transaction, version: str) -> list[str]:
+    """The workers whose awards are provisional or rest on values that the law no longer has."""
+    in_law = [value.version.digest for value in rules.LAW.assumed]
+    return sorted(
+        {
+            *await case_store.list_provisional(tx, version),
+            *await basis_store.list_workers_on_other(tx, in_law, version),
+        }
+    )
 
 
 async def latest_month(tx: Transaction, current: Month) -> Month | None:

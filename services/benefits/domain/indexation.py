@@ -53,6 +53,7 @@ def indexed(
         effective = Month.of(value.since)
         if effective > month or begun.year >= effective.year:
             continue
+        law.note(value)
         raised = amount
         added = f"add_{key_in(effective) if key_in else key}"
         if added in value.value:

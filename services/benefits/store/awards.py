@@ -35,6 +35,8 @@ from services.runtime.storage import data_keys
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
+# Of an award whose law is not known yet; see law_bases.py.
+EMPTY_BASIS = 0
 _EFFECTIVE = sa.or_(rates.c.until_month.is_(None), rates.c.until_month > rates.c.since_month)
 
 
@@ -110,7 +112,9 @@ async def insert(
             **_changing(of_worker, award),
         )
         number = (await tx.execute(statement.returning(awards.c.number))).scalar_one()
-        await _add_rates(tx, number, 0, award, now)
+        # A correction rests on the law of what it corrects.
+        basis = await _find_basis(tx, award.adjusts) if award.adjusts else EMPTY_BASIS
+        await _add_rates(tx, number, 0, award, now, basis=basis)
         await _mark_for_backfill(tx, number)
 
 
@@ -142,7 +146,9 @@ async def update(tx: Transaction, cipher: ColumnCipher, award: Award, now: datet
             .where(rates.c.number == number, _EFFECTIVE)
             .values(until_month=rates.c.since_month)
         )
-        await _add_rates(tx, number, max((row.sequence for row in rows), default=0), award, now)
+        after = max((row.sequence for row in rows), default=0)
+        basis = rows[-1].basis if rows else EMPTY_BASIS
+        await _add_rates(tx, number, after, award, now, basis=basis)
     # Its corrections belong to the same accident.
     await tx.execute(
         sa.update(awards)
@@ -257,7 +263,21 @@ async def _mark_for_backfill(tx: Transaction, number: int) -> None:
     await tx.execute(statement.on_conflict_do_nothing())
 
 
-async def _add_rates(tx: Transaction, number: int, after: int, award: Award, now: datetime) -> None:
+async def _find_basis(tx: Transaction, award: str) -> int:
+    """The basis of law of an award's newest rate."""
+    statement = (
+        sa.select(rates.c.basis)
+        .join(awards, awards.c.number == rates.c.number)
+        .where(awards.c.id == award)
+        .order_by(rates.c.sequence.desc())
+        .limit(1)
+    )
+    return (await tx.execute(statement)).scalar_one_or_none() or EMPTY_BASIS
+
+
+async def _add_rates(
+    tx: Transaction, number: int, after: int, award: Award, now: datetime, *, basis: int
+) -> None:
     rows = [
         {
             "number": number,
@@ -269,6 +289,7 @@ async def _add_rates(tx: Transaction, number: int, after: int, award: Award, now
             "industry": award.industry,
             "pooling_area": award.pooling_area,
             "reason": reason,
+            "basis": basis,
             "create_time": now,
         }
         for index, (since, until, amount, reason) in enumerate(_periods(award), 1)

@@ -39,6 +39,24 @@ _DIFFERING_TOTALS = """
         is distinct from (published.n, published.s, published.digest)
 """
 
+# Parts of a run that do not name a value on which their payments rest, and payments whose basis of
+# law their run does not name.
+_WITHOUT_LAW = """
+    select (
+        select count(*) from payment_part p cross join unnest(p.bases) b (basis)
+        left join law_use u on u.act = format('paymentRuns/%s-%s/revisions/%s', p.run_month / 12,
+            lpad((p.run_month % 12 + 1)::text, 2, '0'), p.revision)
+        where u.act is null or not exists (select from law_basis where id = b.basis)
+        or exists (
+            select from law_basis_value v where v.basis = b.basis and not exists (
+                select from used_value x where x.act = u.act and x.digest = v.digest))
+    ) + (
+        select count(*) from (select distinct run_month, basis from payment) p
+        where not exists (
+            select from payment_part q where q.run_month = p.run_month and p.basis = any(q.bases))
+    )
+"""
+
 
 async def count_unfounded_payments(tx: Transaction) -> int:
     """Instructions without an award, of another kind, or without a rate decided for their month."""
@@ -54,6 +72,11 @@ async def count_unfounded_payments(tx: Transaction) -> int:
 async def count_differing_totals(tx: Transaction) -> int:
     """Totals published for runs that differ from their instructions: number, sum, or content."""
     return await _count(tx, _DIFFERING_TOTALS.format(hash=PAYMENT_HASH))
+
+
+async def count_without_law(tx: Transaction) -> int:
+    """Parts and payments of runs that do not name the assumed values on which they rest."""
+    return await _count(tx, _WITHOUT_LAW)
 
 
 async def count_missing_payments(tx: Transaction) -> int:

@@ -46,6 +46,15 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Added:
+    """What a run added to its month: the revision, its totals, and the bases of law it rests on."""
+
+    revision: int
+    parts: tuple[Part, ...]
+    bases: frozenset[int]
+
+
+@dataclass(frozen=True)
 class Instruction:
     """A payment instruction as lists show it."""
 
@@ -87,7 +96,7 @@ PAYMENT_HASH = (
 # already is read from the payments, not from a state, and their key refuses a second one: `on
 # conflict` would cost a run a third of its time. The totals are those of the rows inserted.
 _DUE = """
-    select r.number, r.kind, m.month, r.amount_fen, r.pooling_area, r.industry
+    select r.number, r.kind, m.month, r.amount_fen, r.pooling_area, r.industry, r.basis
     from unnest(cast(:months as integer[])) m (month)
     join award_rate r on r.since_month <= m.month
         and (r.until_month is null or m.month < r.until_month)
@@ -95,7 +104,7 @@ _DUE = """
         select from suspension s where s.number = r.number and s.first_month <= m.month
         and (s.resume_month is null or m.month < s.resume_month))
     union all
-    select r.number, r.kind, m.month, r.amount_fen, r.pooling_area, r.industry
+    select r.number, r.kind, m.month, r.amount_fen, r.pooling_area, r.industry, r.basis
     from award_to_backfill c
     join award_rate r on r.number = c.number
     join generate_series(r.since_month, least(r.until_month - 1, cast(:before as integer)))
@@ -108,15 +117,17 @@ _DUE = """
         where p.number = r.number and p.kind = r.kind and p.month = m.month)
 """
 _WHOLE = """
-    select number, kind, month, amount_fen, 0::bigint as withheld_fen, pooling_area, industry
+    select number, kind, month, amount_fen, 0::bigint as withheld_fen, pooling_area, industry,
+        basis
     from due
 """
 _SPLIT = """
     select d.number, d.kind, d.month, d.amount_fen, 0::bigint as withheld_fen,
-        d.pooling_area, d.industry
+        d.pooling_area, d.industry, d.basis
     from due d where not exists (select from debt where debt.number = d.number)
     union all
-    select number, kind, month, amount_fen - withheld_fen, withheld_fen, pooling_area, industry
+    select number, kind, month, amount_fen - withheld_fen, withheld_fen, pooling_area, industry,
+        basis
     from (
         select o.*, least(o.most, greatest(0, o.owed - coalesce(sum(o.most) over (
             partition by o.person order by o.month, o.id
@@ -137,16 +148,21 @@ _RUN = """
 with due as ({due}), {debt}
 inserted as (
     insert into payment (number, kind, month, run_month, amount_fen, withheld_fen,
-        pooling_area, industry)
-    select number, kind, month, :run, amount_fen, withheld_fen, pooling_area, industry
+        pooling_area, industry, basis)
+    select number, kind, month, :run, amount_fen, withheld_fen, pooling_area, industry, basis
     from ({split}) chosen
-    returning pooling_area, industry, kind, amount_fen, {hash} as hash
+    returning pooling_area, industry, kind, basis, amount_fen, {hash} as hash
+), by_basis as (
+    select pooling_area, industry, kind, basis, count(*) as payment_count,
+        sum(amount_fen) as sum_fen, bit_xor(hash) as digest
+    from inserted group by pooling_area, industry, kind, basis
 )
 insert into payment_part (run_month, revision, pooling_area, industry, kind, payment_count,
-    sum_fen, digest, create_time)
-select :run, :revision, pooling_area, industry, kind, count(*), sum(amount_fen), bit_xor(hash), :now
-from inserted group by pooling_area, industry, kind
-returning pooling_area, industry, kind, payment_count, sum_fen, digest
+    sum_fen, digest, bases, create_time)
+select :run, :revision, pooling_area, industry, kind, sum(payment_count), sum(sum_fen),
+    bit_xor(digest), array_agg(basis order by basis), :now
+from by_basis group by pooling_area, industry, kind
+returning pooling_area, industry, kind, payment_count, sum_fen, digest, bases
 """
 _KNOWN_DIGEST = """
 select coalesce(sum(payment_count), 0)::bigint, coalesce(sum(sum_fen), 0)::bigint,
@@ -193,8 +209,8 @@ async def insert(
     last_month: Month | None,
     debts: Sequence[Debt],
     now: datetime,
-) -> tuple[int, list[Part]]:
-    """Instruct all payments due up to a month and not instructed yet; the revision and its totals.
+) -> Added:
+    """Instruct all payments due up to a month and not instructed yet.
 
     `last_month` is the month of the last run, None before the first.
     """
@@ -223,7 +239,8 @@ async def insert(
     if last_month is None or run >= number_of(last_month):
         await tx.execute(sa.text("delete from award_to_backfill"))
         await tx.execute(sa.update(last_run).values(month=run))
-    return revision, _parts(rows)
+    bases = frozenset(basis for row in rows for basis in row.bases)
+    return Added(revision, tuple(_parts(rows)), bases)
 
 
 async def find_newest_award(tx: Transaction) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import DATERANGE, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, DATERANGE, ExcludeConstraint
 
 from services.benefits.domain.kinds import BenefitKind
 from services.kernel.periods import MONTHS_PER_YEAR, Month
@@ -179,6 +179,26 @@ reversals = sa.Table(
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
+# The assumed values of the law on which awards rest, each set once.
+law_bases = sa.Table(
+    "law_basis",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
+)
+
+law_basis_values = sa.Table(
+    "law_basis_value",
+    metadata,
+    sa.Column("basis", sa.Integer, sa.ForeignKey(law_bases.c.id), primary_key=True),
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("parameter", sa.Text, nullable=False),
+    sa.Column("since", sa.Date, nullable=False),
+    sa.Column("jurisdiction", sa.Text, nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+)
+
 # The monthly amount from a month up to another, with all columns of an instruction, so that a run
 # reads no other table. A rate that a later decision replaces is emptied (until = since) and stays
 # on record.
@@ -194,6 +214,7 @@ rates = sa.Table(
     sa.Column("industry", sa.SmallInteger, nullable=False),
     sa.Column("pooling_area", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("basis", sa.Integer, sa.ForeignKey(law_bases.c.id), nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
@@ -226,6 +247,7 @@ payments = sa.Table(
     sa.Column("withheld_fen", sa.BigInteger, nullable=False),
     sa.Column("pooling_area", sa.Text, nullable=False),
     sa.Column("industry", sa.SmallInteger, nullable=False),
+    sa.Column("basis", sa.Integer, nullable=False),
 )
 
 # The totals of what each run added, as published.
@@ -241,6 +263,8 @@ parts = sa.Table(
     sa.Column("sum_fen", sa.BigInteger, nullable=False),
     # All its instructions, as the exclusive or of their hashes.
     sa.Column("digest", sa.BigInteger, nullable=False),
+    # What the law of its instructions rests on, each basis once.
+    sa.Column("bases", ARRAY(sa.Integer), nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 

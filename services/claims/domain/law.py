@@ -38,7 +38,7 @@ def _exclusion(wir_item: str, noun: str) -> DatedProvision:
 
 
 SCHEME = DatedProvision(
-    Provision(R110, "试点省份和起始日期", Tag.LAW),
+    Provision(R110, "试点省份和起始日期", Tag.COMMON),
     Provision(R24, "第三十三条第二款", Tag.COMMON),
 )
 COVERED_WORKER = DatedProvision(

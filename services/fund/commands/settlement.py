@@ -38,10 +38,12 @@ from services.fund.store import periods as period_store
 from services.fund.store import totals as total_store
 from services.fund.store.periods import NO_PROPOSAL, Period
 from services.kernel.law import Finding
+from services.kernel.lawbook import UsedValues
 from services.kernel.periods import Month, civil_day
 from services.kernel.problems import NotFound, Problem
 from services.runtime.events import outbox
 from services.runtime.service import signatures
+from services.runtime.service.confirmations import list_unconfirmed, record_use
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
 
@@ -85,10 +87,11 @@ async def trial_settlement(
     period = await period_store.find(tx, month)
     if period is not None and period.state is not State.OPEN:
         return _frozen(period)
-    books, settlement = await _settle(tx, month, context.province, context.today)
+    used = UsedValues()
+    books, settlement = await _settle(tx, month, context.province, context.today, used)
     reasons: Sequence[Problem] = ()
     if deliveries is not None:
-        readiness = await _readiness(tx, books, deliveries)
+        readiness = await _readiness(tx, books, deliveries, used, context)
         reasons = obstacles(month, context.today, readiness)
     return Statement(
         month=month,
@@ -106,8 +109,9 @@ async def propose_settlement(
 ) -> Statement:
     """Freeze a month's figures for approval; a month without postings has figures, too."""
     await period_store.lock_books(tx)
-    books, settlement = await _settle(tx, month, context.province, context.today)
-    readiness = await _readiness(tx, books, deliveries)
+    used = UsedValues()
+    books, settlement = await _settle(tx, month, context.province, context.today, used)
+    readiness = await _readiness(tx, books, deliveries, used, context)
     reasons = obstacles(month, context.today, readiness)
     if reasons:
         raise NotReadyToPropose(
@@ -153,12 +157,17 @@ async def withdraw_settlement(
 
 
 async def close_settlement(tx: Transaction, month: Month, context: CommandContext) -> Statement:
-    """Post the approved transfers and close the month."""
+    """Post the approved transfers and close the month.
+
+    In production the assumed values that were used have to be confirmed.
+    """
     period = await _lock(tx, month)
     state = LIFECYCLE.after(period.state, "close")
-    _, settlement = await _settle(tx, month, context.province, _known(period))
+    used = UsedValues()
+    _, settlement = await _settle(tx, month, context.province, _known(period), used)
     if settlement.text != period.text or period.approved_hash != settlement.hash:
         raise FiguresChanged(month=month)
+    await record_use(tx, f"settlementPeriods/{month}", used.versions, context)
     transfers = [
         ledger.equalised(
             month,
@@ -232,21 +241,28 @@ async def _step(
 
 
 async def _settle(
-    tx: Transaction, month: Month, province: str, known: date
+    tx: Transaction, month: Month, province: str, known: date, used: UsedValues
 ) -> tuple[Books, Settlement]:
-    rules = rules_on(LAW, month.last_day, province, known)
+    rules = rules_on(LAW.noting(used), month.last_day, province, known)
     books = await total_store.get_books(tx, month, rules.window)
     books = replace(books, ended=await month_store.list_fingerprinted(tx, month))
     return books, settle(books, rules, province)
 
 
-async def _readiness(tx: Transaction, books: Books, deliveries: Deliveries) -> CloseReadiness:
+async def _readiness(
+    tx: Transaction,
+    books: Books,
+    deliveries: Deliveries,
+    used: UsedValues,
+    context: CommandContext,
+) -> CloseReadiness:
     return CloseReadiness(
         deliveries=deliveries,
         ended={entry.producer: entry for entry in books.ended if entry.fingerprint},
         closed_through=await period_store.find_closed_through(tx),
         earlier_open=await period_store.list_earlier_open(tx, books.month),
         posted=posted_sums(books.balances),
+        unconfirmed=await list_unconfirmed(tx, used.versions, context),
     )
 
 

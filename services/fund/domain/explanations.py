@@ -17,14 +17,14 @@ from services.kernel.scheme import Industry
 
 RISK_PROVISIONS = {
     RiskAdjustment.NEED_LESS_STRENGTH: Provision("风险调剂", "需求减能力", Tag.COMMON),
-    RiskAdjustment.SWISS: Provision("风险调剂", "KVG 形式: 每单成本减平均成本", Tag.LAW),
+    RiskAdjustment.SWISS: Provision("风险调剂", "KVG 形式: 每单成本减平均成本", Tag.COMMON),
     RiskAdjustment.DUTCH: Provision("风险调剂", "需求减能力加事后调整", Tag.COMMON),
     RiskAdjustment.PROPORTIONAL_POOLING: Provision("调剂金", "按比例上解下拨", Tag.COMMON),
     RiskAdjustment.FULL_POOLING: Provision("调剂金", "统收统支", Tag.COMMON),
     RiskAdjustment.NONE: Provision("风险调剂", "不调剂", Tag.ASSUMED),
 }
 DEFICIT_PROVISION = Provision("调剂金", "缺口调剂", Tag.ASSUMED)
-BURDEN_PROVISION = Provision("SGB VII", "§ 178", Tag.LAW)
+BURDEN_PROVISION = Provision("SGB VII", "§ 178", Tag.COMMON)
 LAYER_PROVISION = Provision("大额案件", "省级分担", Tag.ASSUMED)
 TRUE_UP_PROVISION = Provision("调剂金", "年度清算", Tag.ASSUMED)
 AVERAGE_PROVISION = Provision("每单成本", "移动平均", Tag.ASSUMED)

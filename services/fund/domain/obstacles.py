@@ -24,7 +24,7 @@ from services.fund.domain.problems import (
 from services.fund.domain.producers import FUND, PRODUCERS, Deliveries, Delivery, EndedMonth
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.kernel.problems import Problem
+from services.kernel.problems import Problem, ValuesNotConfirmed
 
 # What has to be done for a producer to end a month; the others end it by themselves.
 _STEPS = {
@@ -50,6 +50,8 @@ class CloseReadiness:
     closed_through: Month | None = None
     earlier_open: Sequence[Month] = ()
     posted: Mapping[str, tuple[str, Fen]] = field(default_factory=dict)
+    # Parameters with assumed values that the settlement uses and nobody has confirmed.
+    unconfirmed: Sequence[str] = ()
 
 
 def obstacles(month: Month, today: date, readiness: CloseReadiness) -> list[Problem]:
@@ -59,6 +61,7 @@ def obstacles(month: Month, today: date, readiness: CloseReadiness) -> list[Prob
         *delivery_obstacles(readiness.deliveries),
         *_unended(month, readiness),
         *_sums(month, readiness),
+        *_unconfirmed(month, readiness),
     ]
 
 
@@ -161,6 +164,14 @@ def _unended(month: Month, readiness: CloseReadiness) -> list[Problem]:
                 MonthNotEnded(month=month, producer=producer, step=step, step_zh=step_zh)
             )
     return reasons
+
+
+def _unconfirmed(month: Month, readiness: CloseReadiness) -> list[Problem]:
+    """In production a month cannot be closed on assumed values, so it is not proposed either."""
+    if not readiness.unconfirmed:
+        return []
+    act, parameters = f"settlementPeriods/{month}", ", ".join(readiness.unconfirmed)
+    return [ValuesNotConfirmed(act=act, parameters=parameters)]
 
 
 def _sums(month: Month, readiness: CloseReadiness) -> list[Problem]:

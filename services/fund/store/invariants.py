@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from services.fund.domain.ledger import EQUALISATION_ACCOUNTS, Account, TransactionKind
 from services.fund.domain.producers import PRODUCERS
 from services.fund.domain.settlement import State
+from services.kernel.law import Tag
 from services.kernel.periods import Month
 from services.runtime.storage.database import Transaction
 
@@ -88,6 +89,30 @@ _WITHOUT_PRODUCERS = """
                 || encode(fingerprint, 'hex') || chr(10) in settlement_period.figures) > 0
     )
 """
+
+
+# A closed month that names no values, lacks one of its findings, or names one that its approved
+# text does not have.
+_WITHOUT_LAW = """
+    select count(*) from settlement_period s
+    left join law_use l on l.act = 'settlementPeriods/' || to_char(s.month, 'YYYY-MM')
+    where s.state = :closed and (l.act is null or exists (
+        select from jsonb_array_elements(s.findings) f (finding)
+        cross join jsonb_array_elements(f.finding -> 'parameters') p (version)
+        where p.version ->> 'tag' = :assumed and not exists (
+            select from used_value u where u.act = l.act and u.parameter = p.version ->> 'name'
+                and u.value = p.version ->> 'value')
+    ) or exists (
+        select from used_value u where u.act = l.act and position(
+            format('parameter %s %s %s %s', u.parameter, u.since, u.jurisdiction,
+                replace(u.value, ' ', '_')) || chr(10) in s.figures) = 0
+    ))
+"""
+
+
+async def count_without_law(tx: Transaction) -> int:
+    """Closed months that do not name the assumed values with which they were equalised."""
+    return await _count(tx, _WITHOUT_LAW, closed=State.CLOSED.value, assumed=Tag.ASSUMED.value)
 
 
 async def count_without_producers(tx: Transaction) -> int:

@@ -13,9 +13,9 @@ STANDARD = "GB/T 16180-2014"
 REGULATION = "工伤保险条例"
 MEASURES = "劳动能力鉴定管理办法(2025)"
 
-SEVERAL_INJURIES = Provision(STANDARD, "4.2", Tag.COMMON)
-OLD_IMPAIRMENT = Provision(STANDARD, "4.3", Tag.COMMON)
-CARE = Provision(STANDARD, "4.1.5", Tag.COMMON)
+SEVERAL_INJURIES = Provision(STANDARD, "4.2", Tag.LAW)
+OLD_IMPAIRMENT = Provision(STANDARD, "4.3", Tag.LAW)
+CARE = Provision(STANDARD, "4.1.5", Tag.LAW)
 MEDIAN = Provision(REGULATION, "第二十五条 (无多数意见时取中位)", Tag.ASSUMED)
 STABLE = Provision(REGULATION, "第二十一条", Tag.COMMON)
 REVIEW_EFFECT = Provision(REGULATION, "第二十八条", Tag.COMMON)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from services.kernel.lawbook import UsedValues
 from services.kernel.money import share, total
 from services.kernel.names import id_from
 from services.kernel.periods import Month
@@ -34,6 +35,7 @@ from services.premiums.store import receipts as receipt_store
 from services.premiums.store import terms as term_store
 from services.runtime.events import outbox
 from services.runtime.events.ended_months import accounting_month
+from services.runtime.service.confirmations import record_use
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
 
@@ -43,9 +45,10 @@ async def assess_premiums(tx: Transaction, month: Month, context: CommandContext
 
     Tallies that came after their own month was assessed are billed too, at the rates of their own
     month. The exclusive lock on the newest month keeps tallies that arrive meanwhile for the next
-    bill.
+    bill. In production the assumed values that were used have to be confirmed.
     """
-    rules = law(context.province, context.today)
+    used = UsedValues()
+    rules = law(context.province, context.today).noting(used)
     require_month_of_scheme(month, context.today, rules)
     latest = await assessment_store.lock_latest_month(tx, exclusive=True)
     open_month = await assessment_store.find_open_month(tx, latest)
@@ -62,6 +65,7 @@ async def assess_premiums(tx: Transaction, month: Month, context: CommandContext
     platforms = await assessment_store.insert_bills(tx, month, due.bill, context.now)
     gap_day_count = await accrual_store.count_gap_days(tx, month)
     assessed = await assessment_store.insert(tx, month, due.bill, gap_day_count, context.now)
+    await record_use(tx, f"assessments/{month}", used.versions, context)
     await _publish(tx, month, platforms, context)
     return assessed
 
@@ -76,7 +80,8 @@ async def estimate_premium(
     tx: Transaction, platform: str, month: Month, context: CommandContext
 ) -> Bill:
     """Bill a platform that sent neither orders nor a declaration: a share of the month before."""
-    rules = law(context.province, context.today)
+    used = UsedValues()
+    rules = law(context.province, context.today).noting(used)
     await assessment_store.lock_latest_month(tx, exclusive=True)
     if not await assessment_store.find_assessed(tx, month):
         raise MonthNotAssessed(field="bill", month=month)
@@ -108,6 +113,7 @@ async def estimate_premium(
     await _publish(tx, month, [platform], context)
     bill = await bill_store.find(tx, platform, month)
     assert bill is not None
+    await record_use(tx, bill.name, used.versions, context)
     return bill
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
+from services.kernel.lawbook import UsedValues
 from services.kernel.money import Fen
 from services.kernel.names import id_from
 from services.kernel.periods import Month
@@ -25,6 +26,7 @@ from services.premiums.domain.terms import Term, TermKind
 from services.premiums.store import assessment as assessment_store
 from services.premiums.store import registrations as registration_store
 from services.premiums.store import terms as term_store
+from services.runtime.service.confirmations import record_use
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
 
@@ -58,8 +60,13 @@ async def refix_bands(
     rows: Sequence[BenefitsCharged],
     context: CommandContext,
 ) -> list[Term]:
-    """Fix the bands of a year from each platform's loss ratio in the window of months."""
-    rules = law(context.province, context.today)
+    """Fix the bands of a year from each platform's loss ratio in the window of months.
+
+    Bills of the year rest on them, so that in production the assumed values that were used have to
+    be confirmed.
+    """
+    used = UsedValues()
+    rules = law(context.province, context.today).noting(used)
     latest = await assessment_store.lock_latest_month(tx)
     require_window_assessed(year, latest, rules)
     first, last = window(year, rules)
@@ -87,6 +94,7 @@ async def refix_bands(
             findings=(finding,),
         )
         fixed.append(await _add(tx, term, context.now))
+    await record_use(tx, f"bands/{year}/{id_from(request_id, 'bands')}", used.versions, context)
     return fixed
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from services.kernel.law import Provision, Tag
 from services.kernel.lawbook import Law, load_law
 
-PREMIUM_BASE = Provision("人社部发〔2025〕24号", "第九条", Tag.LAW)
-EXPERIENCE_BAND = Provision("京人社工发〔2025〕8号", "浮动档次", Tag.LAW)
-PREMIUM = Provision("山东省试点说明 (2025-07-11)", "缴费基准额×订单量", Tag.LAW)
+# Article 9 is known by report; the others are the texts of one province, which all follow here.
+PREMIUM_BASE = Provision("人社部发〔2025〕24号", "第九条", Tag.COMMON)
+EXPERIENCE_BAND = Provision("京人社工发〔2025〕8号", "浮动档次", Tag.COMMON)
+PREMIUM = Provision("山东省试点说明 (2025-07-11)", "缴费基准额×订单量", Tag.COMMON)
 RESERVE_MARKUP = Provision("ILO report", "chapter 5", Tag.SEED)
 DUE_DATE = Provision("纳税申报期限惯例", "次月15日", Tag.ASSUMED)
 RATE_FLOATING = Provision("人社部发〔2015〕71号", "浮动费率", Tag.COMMON)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from services.kernel.law import Tag
 from services.kernel.periods import Month
 from services.premiums.domain.bills import BillState
 from services.premiums.domain.lines import LineKind
@@ -13,6 +14,7 @@ _NUMBERS = {
     "orders": LineKind.ORDERS.value,
     "estimate": LineKind.ESTIMATE.value,
     "paid": BillState.PAID.value,
+    "assumed": Tag.ASSUMED.value,
 }
 
 TALLIES_NOT_IN_LINES = """
@@ -89,6 +91,31 @@ WRONG_REVERSALS = """
             on m.receipt = mirror.id and m.pooling_area = p.pooling_area
             where p.receipt = original.id and (p.premium_fen, p.surcharge_fen, p.credit_fen)
                 is distinct from (-m.premium_fen, -m.surcharge_fen, -m.credit_fen))
+"""
+
+# Assessments and estimates that name no values, and lines whose findings used others.
+LAW_NOT_NAMED = """
+    select (
+        select count(*) from assessment a where not exists (
+            select from law_use where act = 'assessments/' || to_char(a.month, 'YYYY-MM'))
+    ) + (
+        select count(*) from (
+            select distinct platform, month from line where kind = :estimate
+        ) e where not exists (
+            select from law_use where act = format(
+                'platforms/%s/premiumBills/%s', e.platform, to_char(e.month, 'YYYY-MM')))
+    ) + (
+        select count(*) from line l
+        cross join jsonb_array_elements(l.findings) f (finding)
+        cross join jsonb_array_elements(f.finding -> 'parameters') p (version)
+        where l.kind = :orders and p.version ->> 'tag' = :assumed and not exists (
+            select from used_value u
+            where u.act = 'assessments/' || to_char(l.month, 'YYYY-MM')
+              and u.parameter = p.version ->> 'name'
+              and u.since = cast(p.version ->> 'since' as date)
+              and u.jurisdiction = p.version ->> 'in'
+              and u.value = p.version ->> 'value')
+    )
 """
 
 

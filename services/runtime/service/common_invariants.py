@@ -15,7 +15,7 @@ from services.runtime.events import (
 from services.runtime.service import pending_acts
 from services.runtime.service.context import Check, Invariant, ServiceContext, require_each_once
 from services.runtime.service.signatures import is_act
-from services.runtime.storage import audit, data_keys
+from services.runtime.storage import audit, data_keys, law_uses
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
@@ -48,6 +48,11 @@ DATA_KEYS = Invariant(
 DAY_CAPS = Invariant(
     "I11-caps", "no person has made or signed more on a day than the limit of that day"
 )
+VALUES_CONFIRMED = Invariant(
+    "I16-confirmed",
+    "every act that moves money names the assumed values it used, and in production each had been"
+    " confirmed by two persons",
+)
 # What holds in every service; `oip verify` re-computes them before the service's own.
 COMMON_INVARIANTS = (
     PUBLISHED_DENSE,
@@ -62,6 +67,7 @@ COMMON_INVARIANTS = (
     ACTS_ONCE,
     DAY_CAPS,
     DATA_KEYS,
+    VALUES_CONFIRMED,
 )
 
 
@@ -78,6 +84,7 @@ async def common_checks(tx: Transaction, context: ServiceContext) -> list[Check]
         await _changes_are_audited(tx),
         *await _acts(tx),
         await _data_keys_open(tx, context.cipher),
+        VALUES_CONFIRMED.check(await law_uses.count_wrong_uses(tx), "acts differ"),
     ]
     require_each_once(context.service, COMMON_INVARIANTS, checks)
     return checks

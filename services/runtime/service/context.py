@@ -48,6 +48,8 @@ class CommandContext:
     official: str = ""
     # The account of the caller with its issuer; empty for events.
     account: str = ""
+    # Money moves only on what the province has confirmed; see confirmations.py.
+    in_production: bool = False
     # The event that is being consumed; None in an RPC.
     envelope: Envelope | None = None
 
@@ -71,6 +73,7 @@ class ServiceContext:
     # The folder for files of this deployment; in development also for the keys it creates.
     state_dir: Path = Path(".local")
     makes_keys: bool = False
+    in_production: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     limits: Limits = field(default_factory=Limits)
     # Where probes are answered, `host:port`, once the service listens.
@@ -89,6 +92,7 @@ class ServiceContext:
             member=who.actor,
             official=who.official,
             account=who.account if actor is None else "",
+            in_production=self.in_production,
             province=self.province,
             cipher=self.cipher,
             calendar=work_calendar(),

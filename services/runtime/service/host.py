@@ -129,6 +129,7 @@ class ServiceHost:
             province=settings.province,
             state_dir=settings.state_dir,
             makes_keys=settings.environment is Environment.DEV,
+            in_production=settings.environment is Environment.PRODUCTION,
             limits=settings.limits,
             health_address=lambda: self.health_address,
             forget_staff=self._register.forget,

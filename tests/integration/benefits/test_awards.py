@@ -124,7 +124,7 @@ async def test_a_bill_is_reimbursed_less_what_a_third_party_paid(client: StackCl
 
     assert award.amount_fen == 1_000_000
     assert again == award
-    assert [one.provision.article for one in award.findings] == ["第三十条", "第四十二条"]
+    assert [one.provision.article for one in award.findings] == ["第三十条", "第八条第三款"]
 
 
 async def test_a_bill_waits_for_the_determination(client: StackClient) -> None:

@@ -168,8 +168,8 @@ async def played(tx: Transaction, history: History) -> list[Fen]:
         left = Fen(history.owed - int(withheld.scalar_one()))
         debts = [Debt(debtor, 1, left, CAP)] if left else []
         last_month = await run_store.lock_for_run(tx)
-        _, parts = await run_store.insert(tx, run, last_month, debts, NOW)
-        totals += [part.amount for part in parts]
+        added = await run_store.insert(tx, run, last_month, debts, NOW)
+        totals += [part.amount for part in added.parts]
     return totals
 
 

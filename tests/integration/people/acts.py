@@ -6,7 +6,13 @@ left out. Each case makes records of its own, by the number that it is given.
 
 from __future__ import annotations
 
-from tests.integration.people import claim_acts, grading_acts, money_acts, register_acts
+from tests.integration.people import (
+    claim_acts,
+    grading_acts,
+    law_acts,
+    money_acts,
+    register_acts,
+)
 from tests.integration.people.made import ActCase
 
 CASES = (
@@ -40,4 +46,6 @@ CASES = (
     ActCase("dead-letter-dismissal", "DismissDeadLetter", register_acts.dismiss),
     ActCase("event-alarm", "ResolveEventAlarm", register_acts.resolve_alarm),
     ActCase("lost-events", "ResolveLostEvents", register_acts.resolve_lost),
+    ActCase("parameter-confirmation", "ConfirmParameters", law_acts.confirm),
+    ActCase("parameter-revocation", "RevokeParameterConfirmation", law_acts.revoke),
 )

@@ -141,6 +141,28 @@ AWARDS = (
         where adjusts = '' and merged_into = '' and kind in ({_PER_PERSON})
     """,
     "create index award_provisional on award (claim) where provisional",
+    # The assumed values of the law on which an award rests, each set once; 0 is the empty set.
+    """
+    create table law_basis (
+        id integer generated always as identity primary key,
+        digest bytea not null unique check (length(digest) = 32)
+    )
+    """,
+    """
+    insert into law_basis (id, digest) overriding system value values (0, sha256(''))
+    """,
+    """
+    create table law_basis_value (
+        basis integer not null references law_basis (id),
+        digest bytea not null check (length(digest) = 32),
+        parameter text not null,
+        since date not null,
+        jurisdiction text not null,
+        value text not null,
+        source text not null,
+        primary key (basis, digest)
+    )
+    """,
     """
     create table award_rate (
         number bigint not null,
@@ -152,6 +174,7 @@ AWARDS = (
         industry smallint not null,
         pooling_area text not null,
         reason text not null,
+        basis integer not null references law_basis (id),
         create_time timestamptz not null,
         primary key (number, sequence)
     )
@@ -232,6 +255,7 @@ PAYMENTS = (
         withheld_fen bigint not null check (withheld_fen >= 0),
         pooling_area text not null,
         industry smallint not null,
+        basis integer not null,
         primary key (number, kind, month)
     )
     """,
@@ -245,6 +269,7 @@ PAYMENTS = (
         payment_count bigint not null check (payment_count > 0),
         sum_fen bigint not null,
         digest bigint not null,
+        bases integer[] not null,
         create_time timestamptz not null,
         primary key (run_month, revision, pooling_area, industry, kind)
     )
@@ -274,7 +299,7 @@ def upgrade() -> None:
         " findings, provisional, revision, worker, accident, merged_into,"
         " reversed)",
     )
-    allow("award_rate", "SELECT", "INSERT", "UPDATE (until_month)")
+    allow("award_rate", "SELECT", "INSERT", "UPDATE (until_month, basis)")
     allow("suspension", "SELECT", "INSERT", "UPDATE (resume_month, reason)")
     allow("award_to_backfill", "SELECT", "INSERT", "DELETE")
     allow("last_run", "SELECT", "UPDATE (month)")
@@ -282,7 +307,7 @@ def upgrade() -> None:
     allow("merger", "SELECT", "INSERT", "UPDATE", "DELETE")
     for table in ("bill", "hospital_stay"):
         allow(table, "SELECT", "INSERT", "UPDATE (reversed)")
-    for table in ("expense_reversal", "recovery", "life_event"):
+    for table in ("expense_reversal", "recovery", "life_event", "law_basis", "law_basis_value"):
         append_only(table)
     append_only("payment_part")
     # The trigger fires once per statement, so a run of a million rows does not pay for it.

@@ -1,0 +1,338 @@
+"""`oip law unconfirmed`, `confirm`, `confirmations`, `revoke`: assumed values of a province."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+
+import grpc
+import typer
+from oip.operations.v1 import operations_pb2
+from rich.table import Table
+
+from services.cli.connection import (
+    SECOND_SIGNATURE_NEEDED,
+    Connection,
+    Refused,
+    connection_of,
+    day_of,
+    run,
+    wait_for_signature,
+)
+from services.cli.operations import require_service, services_named, stub_of
+from services.cli.output import new_wide_console
+from services.cli.parameter_readers import ROOT, readers_of
+from services.client.channels import Channels, problem_of
+from services.kernel.identifiers import is_division, province_of
+from services.kernel.law import ParameterVersion, Tag
+from services.kernel.lawbook import Law
+from services.kernel.parameter_check import parameter_files
+from services.kernel.parameters import load
+from services.kernel.periods import civil_day
+from services.runtime.base.clock import SystemClock
+from services.runtime.rpc.access import role_name, rule_of
+from services.runtime.rpc.wire import date_from_wire, date_to_wire, moment_from_wire
+from services.runtime.service.act_table import rule_on
+
+CONFIRM = "/oip.operations.v1.OperationsService/ConfirmParameters"
+States = operations_pb2.AssumedValue
+OFFICER = "fund_officer"
+
+OnDay = Annotated[str, typer.Option("--on", metavar="DAY", help="Default: today.")]
+RequestId = Annotated[str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")]
+
+
+@dataclass(frozen=True)
+class Row:
+    """An assumed value as people see it; `services` read it."""
+
+    services: tuple[str, ...]
+    version: ParameterVersion
+    state: str
+    in_force: bool = True
+    act_count: int = 0
+    last_act: str = ""
+
+    @property
+    def file(self) -> str:
+        """Its parameter file."""
+        return file_of(self.version.name, self.services)
+
+    @property
+    def key(self) -> tuple[str, date, str]:
+        """Its place in the list."""
+        return self.file, self.version.since, self.version.jurisdiction
+
+    @property
+    def used_by(self) -> str:
+        """The last act that used it and the number of all, and the rules that read it."""
+        acts = f"{self.last_act} and {self.act_count - 1} more; " if self.act_count > 1 else ""
+        acts = acts or (f"{self.last_act}; " if self.act_count else "")
+        return acts + (", ".join(readers_of(self.version.name)) or "nothing reads it yet")
+
+
+def unconfirmed(
+    context: typer.Context,
+    where: Annotated[
+        str, typer.Option("--in", metavar="PROVINCE", help="Default: that of the services.")
+    ] = "",
+    on: OnDay = "",
+) -> None:
+    """List the assumed values in use on a day that the province has not confirmed.
+
+    The services say what they use and what is confirmed. For another province, or if no service
+    runs, the parameter files of this installation are read, and nothing counts as confirmed.
+    """
+    day = day_of(on) if on else civil_day(SystemClock().now())
+    if where and (not is_division(where) or province_of(where) != where):
+        raise Refused(f"{where} is not a province; write its division code, such as 440000.")
+    rows, source = _rows(connection_of(context), where, day)
+    waiting = sorted((row for row in rows if row.state != "confirmed"), key=lambda row: row.key)
+    for row in waiting:
+        state = row.state if row.in_force else f"{row.state}, of other days"
+        typer.echo(f"{row.file}: {_shown(row.version)}, {state}")
+        typer.echo(f"  used by {row.used_by}")
+    typer.echo(f"{len(waiting)} assumed values are not confirmed on {day}, {source}.")
+    typer.echo(_who(day))
+
+
+def confirm(
+    context: typer.Context,
+    parameters: Annotated[
+        list[str], typer.Argument(metavar="PARAMETER...", help="For example set_off_share.")
+    ],
+    document: Annotated[str, typer.Option(help="Number of the document of the province.")],
+    document_date: Annotated[str, typer.Option(metavar="DAY", help="Day of the document.")],
+    on: OnDay = "",
+) -> None:
+    """Confirm the assumed values of parameters, by a document; another person has to sign it.
+
+    All values in force on the day in the province that are not confirmed, in each service that
+    reads them.
+    """
+    day = day_of(on) if on else civil_day(SystemClock().now())
+    dated = date_to_wire(day_of(document_date))
+    connection = connection_of(context)
+
+    async def call() -> None:
+        async with connection.channels(OFFICER) as channels:
+            by_service = await _to_confirm(channels, list(connection.addresses), parameters, day)
+            for service, values in by_service.items():
+                request = operations_pb2.ConfirmParametersRequest(
+                    request_id=f"confirm-{uuid.uuid4().hex}",
+                    document=document,
+                    document_date=dated,
+                    values=[
+                        operations_pb2.ConfirmParametersRequest.ConfirmedValue(
+                            parameter=value.parameter, digest=value.digest
+                        )
+                        for value in values
+                    ],
+                )
+                for value in values:
+                    typer.echo(f"{service}: {_shown(_version(value))}")
+                try:
+                    await stub_of(channels, service).ConfirmParameters(request)
+                except grpc.RpcError as error:
+                    if problem_of(error).reason != SECOND_SIGNATURE_NEEDED:
+                        raise
+                    wait_for_signature(problem_of(error))
+
+    run(call)
+
+
+def confirmations(
+    context: typer.Context,
+    service: Annotated[str, typer.Option(help="One service; default: all.")] = "",
+    revoked: Annotated[bool, typer.Option(help="Include those that were taken back.")] = False,
+) -> None:
+    """List the confirmations of assumed values, oldest first."""
+    connection = connection_of(context)
+    names = services_named(connection, service)
+
+    async def call() -> list[tuple[str, operations_pb2.ParameterConfirmation]]:
+        async with connection.channels(OFFICER) as channels:
+            return [
+                (name, row)
+                for name in names
+                for row in await _all_confirmations(channels, name, include_revoked=revoked)
+            ]
+
+    rows = run(call)
+    if not rows:
+        typer.echo("No assumed value is confirmed.")
+        return
+    table = Table(
+        "service", "name", "value", "document", "made by", "signed by", "since", "revoked"
+    )
+    for name, row in rows:
+        table.add_row(
+            name,
+            row.name,
+            _shown(_version(row)),
+            f"{row.document} ({date_from_wire(row.document_date, 'document_date')})",
+            row.maker_member,
+            row.signer_member,
+            f"{moment_from_wire(row.create_time, 'create_time'):%Y-%m-%d %H:%MZ}",
+            row.revoke_reason or "no",
+        )
+    new_wide_console().print(table)
+
+
+def revoke(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="parameterConfirmations/{id}")],
+    service: Annotated[str, typer.Option(help="Service that holds it.")],
+    reason: Annotated[str, typer.Option(help="Why the province no longer confirms the value.")],
+    request_id: RequestId = "",
+) -> None:
+    """Take a confirmation back; another person has to sign it."""
+    connection = connection_of(context)
+    require_service(connection, service)
+    request = operations_pb2.RevokeParameterConfirmationRequest(
+        request_id=request_id or f"revoke-{uuid.uuid4().hex}", name=name, reason=reason
+    )
+
+    async def call() -> operations_pb2.ParameterConfirmation:
+        async with connection.channels(OFFICER) as channels:
+            return await stub_of(channels, service).RevokeParameterConfirmation(request)
+
+    row = run(call)
+    typer.echo(f"{row.name} is taken back: {_shown(_version(row))} is not confirmed.")
+
+
+def file_of(parameter: str, names: Iterable[str]) -> str:
+    """The file of a parameter that services read: their own, or the kernel's."""
+    folders = [name for name in names if (ROOT / name / f"parameters/{parameter}.toml").exists()]
+    return f"{(folders or ['kernel'])[0]}/parameters/{parameter}.toml"
+
+
+async def list_values(
+    channels: Channels, service: str, day: date | None = None
+) -> tuple[str, list[operations_pb2.AssumedValue]]:
+    """The province of a service and the assumed values that it uses on a day or has used."""
+    values: list[operations_pb2.AssumedValue] = []
+    request = operations_pb2.ListAssumedValuesRequest(date=date_to_wire(day) if day else None)
+    while True:
+        answer = await stub_of(channels, service).ListAssumedValues(request)
+        values += answer.values
+        request.page_token = answer.next_page_token
+        if not answer.next_page_token:
+            return answer.province, values
+
+
+def _rows(connection: Connection, where: str, day: date) -> tuple[list[Row], str]:
+    """The assumed values, and where they are from."""
+    try:
+        province, rows = run(lambda: _of_services(connection, day))
+    except Refused:
+        why = "as no stack runs"
+    except grpc.RpcError as error:
+        if not problem_of(error).is_unreachable:
+            raise
+        why = "as no service answers"
+    else:
+        if where in {"", province}:
+            return rows, f"by what the services of {province} say"
+        why = f"as the services are those of {province}"
+    place = where or connection.settings.province
+    return list(_of_files(place, day)), f"by the files for {place}, {why}"
+
+
+async def _of_services(connection: Connection, day: date) -> tuple[str, list[Row]]:
+    readers: dict[bytes, list[str]] = {}
+    values: dict[bytes, operations_pb2.AssumedValue] = {}
+    province = ""
+    async with connection.channels(OFFICER) as channels:
+        for service in connection.addresses:
+            province, of_service = await list_values(channels, service, day)
+            for value in of_service:
+                readers.setdefault(value.digest, []).append(service)
+                shown = values.setdefault(value.digest, value)
+                # A value that several services read is confirmed once each of them says so.
+                if shown.state == States.CONFIRMED:
+                    values[value.digest] = value
+    return province, [
+        Row(
+            tuple(readers[digest]),
+            _version(value),
+            States.State.Name(value.state).lower(),
+            value.in_force,
+            value.act_count,
+            value.last_act,
+        )
+        for digest, value in values.items()
+    ]
+
+
+def _of_files(province: str, day: date) -> Iterator[Row]:
+    for path in parameter_files(ROOT):
+        for value in Law({path.stem: load(path)}).in_force(day, province):
+            if value.is_assumed:
+                yield Row((path.parent.parent.name,), value.version, "unconfirmed")
+
+
+async def _to_confirm(
+    channels: Channels, names: list[str], parameters: list[str], day: date
+) -> dict[str, list[operations_pb2.AssumedValue]]:
+    """By service, the values of these parameters that wait for a confirmation."""
+    by_service: dict[str, list[operations_pb2.AssumedValue]] = {}
+    for service in names:
+        _, of_service = await list_values(channels, service, day)
+        waiting = [
+            value
+            for value in of_service
+            if value.parameter in parameters and value.in_force and value.state != States.CONFIRMED
+        ]
+        if waiting:
+            by_service[service] = waiting
+    named = {value.parameter for values in by_service.values() for value in values}
+    if missing := sorted(set(parameters) - named):
+        raise Refused(
+            f"No service has an unconfirmed assumed value of {', '.join(missing)} on {day}; see "
+            "`oip law unconfirmed`."
+        )
+    return by_service
+
+
+async def _all_confirmations(
+    channels: Channels, service: str, *, include_revoked: bool
+) -> list[operations_pb2.ParameterConfirmation]:
+    rows: list[operations_pb2.ParameterConfirmation] = []
+    request = operations_pb2.ListParameterConfirmationsRequest(include_revoked=include_revoked)
+    while True:
+        answer = await stub_of(channels, service).ListParameterConfirmations(request)
+        rows += answer.parameter_confirmations
+        request.page_token = answer.next_page_token
+        if not answer.next_page_token:
+            return rows
+
+
+def _version(
+    message: operations_pb2.AssumedValue | operations_pb2.ParameterConfirmation,
+) -> ParameterVersion:
+    return ParameterVersion(
+        message.parameter,
+        date_from_wire(message.since_date, "since_date"),
+        message.jurisdiction,
+        message.value,
+        "",
+        Tag.ASSUMED,
+    )
+
+
+def _shown(version: ParameterVersion) -> str:
+    value = version.value or "nothing"
+    return f"{version.name} = {value} ({version.jurisdiction}, from {version.since})"
+
+
+def _who(day: date) -> str:
+    """Who has to confirm, by the access option of the method and the table of acts."""
+    access = rule_of(CONFIRM)
+    makers = " or ".join(role_name(role) for role in access.roles) if access else ""
+    rule = rule_on(access.act, day) if access else None
+    signers = f", signed by a {rule.role_names} who is another person" if rule else ""
+    return f"Each has to be confirmed for the province by a {makers}{signers}."
