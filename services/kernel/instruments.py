@@ -30,6 +30,8 @@ INSTRUMENTS = {
     "人社厅函〔2025〕79号": Instrument(date(2025, 7, 1)),
     "京人社工发〔2025〕8号": Instrument(date(2025, 7, 1), "110000"),
     "山东省试点说明 (2025-07-11)": Instrument(date(2025, 7, 1), "370000"),
+    # General law on which money comes back that was paid without a cause.
+    "民法典": Instrument(date(2021, 1, 1)),
     # Work-injury and social insurance, which the scheme follows where its own text is silent.
     "工伤保险条例": Instrument(date(2011, 1, 1)),
     "工伤认定办法": Instrument(date(2011, 1, 1)),

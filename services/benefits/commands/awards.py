@@ -90,13 +90,14 @@ async def list_facts(
     claims = [case.claim for case in cases]
     conclusions = await case_store.list_conclusions(tx, claims)
     pensions = await pension_store.list_pensions(tx, claims)
+    ends = await case_store.list_appraisal_ends(tx, claims)
     all_facts = []
     for accident in sorted({case.accident for case in cases}):
         about = [case for case in cases if case.accident == accident]
         ended = ended_by_officer(
             paid.award for paid in paid_awards if paid.award.accident == accident
         )
-        facts = facts_of_case(about, conclusions, pensions, ended)
+        facts = facts_of_case(about, conclusions, pensions, ended, ends)
         all_facts.append(with_life(facts, life, {case.claim for case in about}))
     return all_facts
 

@@ -29,6 +29,7 @@ from services.benefits.domain.phases import (
     phase_in,
     phases_of,
 )
+from services.benefits.domain.rests import rested, rests
 from services.benefits.domain.segments import Segment, amount_in, clip, merge
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
@@ -96,7 +97,10 @@ def _disability(
             base,
             event=accident,
         )
+    resting = rests(facts.ends, facts.conclusions)
     allowance = _allowance(law, facts, phases, base, known)
+    if allowance is not None:
+        allowance = rested(allowance, resting)
     settlement = next(iter(_settlement(law, case, phases, base, allowance)), None)
     if settlement is not None:
         yield _said(settlement, because, phases[0])
@@ -105,7 +109,7 @@ def _disability(
         yield _said(reduced, because, phases[0])
     care = _care(law, case, phases, base, known)
     if care is not None:
-        yield care
+        yield rested(care, resting)
 
 
 def _said(entitlement: Entitlement, because: tuple[Finding, ...], first: Phase) -> Entitlement:

@@ -11,8 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from services.benefits.domain.case import Case, CaseState, Conclusion
-from services.benefits.store.tables import awards, cases, conclusions, mergers
+from services.benefits.domain.case import (
+    Applicant,
+    AppraisalEnd,
+    Case,
+    CaseState,
+    Conclusion,
+    EndCause,
+)
+from services.benefits.store.tables import appraisal_ends, awards, cases, conclusions, mergers
 from services.kernel.scheme import AppraisalLevel, CareDependence, Survivor
 from services.runtime.rpc.survivors import survivor_from_json, survivor_to_json
 from services.runtime.storage import data_keys, revisions
@@ -224,6 +231,56 @@ async def update_revoked_conclusion(
         .returning(conclusions.c.appraisal)
     )
     return (await tx.execute(statement)).first() is not None
+
+
+async def update_appraisal_end(
+    tx: Transaction, claim: str, end: AppraisalEnd, revision: int, now: datetime
+) -> bool:
+    """Store the end of an appraisal; False if an equal or newer revision is stored."""
+    row = {
+        "appraisal": end.appraisal,
+        "revision": revision,
+        "claim": claim,
+        "cause": end.cause.value,
+        "applicant": end.applicant.value,
+        "end_date": end.end_date,
+        "update_time": now,
+    }
+    return await _update_if_newer(tx, appraisal_ends, row, "appraisal")
+
+
+async def update_appraisal_resumed(
+    tx: Transaction, claim: str, appraisal: str, revision: int, now: datetime
+) -> bool:
+    """Take back the end of an appraisal; False if an equal or newer revision is stored."""
+    row = {
+        "appraisal": appraisal,
+        "revision": revision,
+        "claim": claim,
+        "cause": None,
+        "applicant": None,
+        "end_date": None,
+        "update_time": now,
+    }
+    return await _update_if_newer(tx, appraisal_ends, row, "appraisal")
+
+
+async def list_appraisal_ends(
+    tx: Transaction, claims: Iterable[str]
+) -> dict[str, list[AppraisalEnd]]:
+    """The appraisals of claims that ended without a conclusion, by claim."""
+    statement = (
+        sa.select(appraisal_ends)
+        .where(appraisal_ends.c.claim.in_(claims), appraisal_ends.c.cause.is_not(None))
+        .order_by(appraisal_ends.c.end_date, appraisal_ends.c.appraisal)
+    )
+    by_claim: dict[str, list[AppraisalEnd]] = defaultdict(list)
+    for row in await tx.execute(statement):
+        end = AppraisalEnd(
+            row.appraisal, EndCause(row.cause), Applicant(row.applicant), row.end_date
+        )
+        by_claim[row.claim].append(end)
+    return by_claim
 
 
 async def list_conclusions(tx: Transaction, claims: Iterable[str]) -> dict[str, list[Conclusion]]:

@@ -84,6 +84,19 @@ conclusions = sa.Table(
     sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
 )
 
+# Appraisals that ended without a conclusion; without a cause once they are resumed.
+appraisal_ends = sa.Table(
+    "appraisal_end",
+    metadata,
+    sa.Column("appraisal", sa.Text, primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("claim", sa.Text, nullable=False, index=True),
+    sa.Column("cause", sa.SmallInteger),
+    sa.Column("applicant", sa.SmallInteger),
+    sa.Column("end_date", sa.Date),
+    sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+)
+
 # The basic pension in payment from a month on.
 pensions = sa.Table(
     "basic_pension",

@@ -239,13 +239,15 @@ def set_off(day: date, facts: CaseFacts) -> dict[str, Any]:
     return {
         "withheld_yuan": [yuan(one.withheld) for one in splits],
         "paid_yuan": [yuan(one.paid) for one in splits],
-        **explained([recovery.set_off_finding(law, day, where, payments[0], owed)]),
+        **explained([recovery.set_off_finding(law, day, where, payments[0], owed, accident=day)]),
     }
 
 
 def fraud_fine(day: date, facts: CaseFacts) -> dict[str, Any]:
     obtained = fen(facts, "obtained_yuan")
-    least, most, finding = recovery.fraud_fine(law_of(facts), day, area_of(facts), obtained)
+    least, most, finding = recovery.fraud_fine(
+        law_of(facts), day, area_of(facts), obtained, accident=day
+    )
     return {"least_yuan": yuan(least), "most_yuan": yuan(most), **explained([finding])}
 
 

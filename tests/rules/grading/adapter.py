@@ -255,6 +255,20 @@ def of_documents(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def of_withdrawal(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """An application that somebody withdraws on the day."""
+    appraisal = an_appraisal(
+        state=State[facts.get("state", "OPENED")], applicant=Applicant[facts["applicant"]]
+    )
+    allowed = {Applicant[name] for name in facts["allowed"]}
+    withdrawn = applications.withdraw(appraisal, allowed, the_days(day))
+    return {
+        "state": withdrawn.state.name,
+        "cause": withdrawn.cause.name if withdrawn.cause else "",
+        "provisions": provisions(withdrawn.findings),
+    }
+
+
 def of_adjournment(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """An examination adjourned on the day."""
     state = State[facts.get("state", "PANEL_DRAWN")]
@@ -336,6 +350,28 @@ def of_recusal(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     return {"state": excluded.state.name}
 
 
+def of_own_recusal(day: date, facts: dict[str, Any]) -> dict[str, Any]:
+    """A member of the panel who steps down, with a pool of this size besides the panel."""
+    panel = [a_specialist(number) for number in range(facts["panel"])]
+    pool = [*panel, *(a_specialist(len(panel) + number) for number in range(facts["besides"]))]
+    exclusion = Exclusion(panel[0].id, ExclusionCode[facts["code"]])
+    barred = {exclusion.name, *(each.name for each in pool[len(pool) - facts.get("barred", 0) :])}
+    drawn = panels.replace_member(
+        panel, exclusion, pool, barred, day, seed=day.isoformat().encode()
+    )
+    before = an_appraisal(state=State[facts.get("state", "PANEL_DRAWN")], draw=1)
+    step = procedure.recuse if drawn.panel else procedure.release
+    after = step(before, drawn.finding)
+    return {
+        "state": after.state.name,
+        "draw": after.draw,
+        "stay": len(set(panel) & set(drawn.panel)),
+        "new": len(set(drawn.panel) - set(panel)),
+        "sits": exclusion.name in {each.name for each in drawn.panel},
+        "provisions": provisions(after.findings),
+    }
+
+
 def followers(facts: dict[str, Any]) -> list[Appraisal]:
     """The re-appraisal or the review of the conclusion, by its level and state."""
     return [
@@ -377,4 +413,6 @@ RULES: dict[str, Callable[[date, dict[str, Any]], dict[str, Any]]] = {
     "of_correction": of_correction,
     "of_revocation": of_revocation,
     "of_recusal": of_recusal,
+    "of_own_recusal": of_own_recusal,
+    "of_withdrawal": of_withdrawal,
 }

@@ -92,6 +92,19 @@ CASES = (
     """,
     "create index ix_benefits_conclusion_claim on conclusion (claim)",
     """
+    create table appraisal_end (
+        appraisal text primary key,
+        revision bigint not null,
+        claim text not null,
+        cause smallint,
+        applicant smallint,
+        end_date date,
+        update_time timestamptz not null,
+        check ((cause is null) = (applicant is null) and (cause is null) = (end_date is null))
+    )
+    """,
+    "create index ix_benefits_appraisal_end_claim on appraisal_end (claim)",
+    """
     create table basic_pension (
         claim text not null,
         since_month integer not null,
@@ -264,7 +277,7 @@ def upgrade() -> None:
     create_runtime_tables()
     for statement in (*CASES, *AWARDS, *BILLS, *PAYMENTS):
         op.execute(statement)
-    for table in ("case_facts", "conclusion", "basic_pension"):
+    for table in ("case_facts", "conclusion", "appraisal_end", "basic_pension"):
         allow(table, "SELECT", "INSERT", "UPDATE")
     allow(
         "award",
@@ -294,7 +307,7 @@ def upgrade() -> None:
         of_person(),
         "exists (select from case_facts where case_facts.claim = life_event.claim)",
     )
-    for table in ("merger", "conclusion", "basic_pension"):
+    for table in ("merger", "conclusion", "appraisal_end", "basic_pension"):
         isolate(table, f"exists (select from case_facts where case_facts.claim = {table}.claim)")
     for table in ("award_rate", "suspension", "award_to_backfill", "payment"):
         isolate(table, f"exists (select from award where award.number = {table}.number)")
