@@ -12,6 +12,7 @@ from services.cli import (
     alarms,
     appraisals,
     archive,
+    awards,
     claims,
     conclusions,
     dead_letters,
@@ -70,6 +71,7 @@ appraisals.app.command("revoke")(conclusions.revoke)
 app.add_typer(acts.app, name="acts")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(appraisals.app, name="appraisals")
+app.add_typer(awards.app, name="awards")
 app.add_typer(restore.app, name="restore")
 app.add_typer(claims.app, name="claims")
 app.add_typer(dead_letters.app, name="dead-letters")

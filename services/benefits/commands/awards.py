@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 from services.benefits import events
@@ -14,15 +14,19 @@ from services.benefits.domain.death_plan import accident_of_death
 from services.benefits.domain.life import LifeEvent, life_of, with_life
 from services.benefits.domain.plan import entitlements
 from services.benefits.domain.problems import MonthOutOfRange, NotPeriodic
-from services.benefits.domain.reconciliation import PaidAward, reconcile
+from services.benefits.domain.reconciliation import Changes, PaidAward, reconcile
 from services.benefits.domain.segments import clip
+from services.benefits.domain.true_ups import TrueUp, moved, true_ups
 from services.benefits.store import awards as award_store
 from services.benefits.store import cases as case_store
 from services.benefits.store import life_events as life_store
 from services.benefits.store import payment_runs as run_store
 from services.benefits.store import pensions as pension_store
 from services.benefits.store import recoveries as recovery_store
+from services.benefits.store import suspensions as suspension_store
+from services.benefits.store import true_ups as true_up_store
 from services.kernel.lawbook import law_version
+from services.kernel.money import ZERO, Fen
 from services.kernel.periods import MONTHS_PER_YEAR, Month
 from services.kernel.problems import NotFound
 from services.runtime.events import outbox
@@ -46,25 +50,25 @@ async def lock_claims(tx: Transaction, *claims: str, worker: str = "") -> list[s
     return workers
 
 
-async def grant_awards(tx: Transaction, worker: str, reason: str, context: CommandContext) -> int:
+@dataclass(frozen=True)
+class Replanned:
+    """What the plan of a worker changed: awards, true-ups among them, and the money moved."""
+
+    changed_count: int
+    true_ups: tuple[TrueUp, ...]
+    moved: Fen
+
+
+async def grant_awards(
+    tx: Transaction, worker: str, reason: str, context: CommandContext
+) -> Replanned:
     """Bring the awards of a worker to what the law published by today gives.
 
-    One accident is one case with one set of awards, whatever the number of claims; the death of a
-    person is compensated once, whatever the number of accidents. Returns the number of awards
-    granted or changed.
+    Where that replaces a figure that stood in, each award keeps a record of it.
     """
-    paid_awards = await award_store.list_paid_awards(tx, context.cipher, worker)
-    events = await life_store.list_of_worker(tx, context.cipher, worker)
-    all_facts = await list_facts(tx, worker, events, context.cipher, paid_awards)
-    of_death = accident_of_death(rules.LAW, all_facts)
-    changed_count = 0
-    for facts in all_facts:
-        accident = facts.case.accident
-        planned = entitlements(
-            rules.LAW, replace(facts, bears_death=accident == of_death), context.today
-        )
-        awards = [paid for paid in paid_awards if accident_of(paid.award, of_death) == accident]
-        changes = reconcile(facts.case, planned, awards, Month.of(context.today), reason)
+    month, changed_count, moved_sum = Month.of(context.today), 0, ZERO
+    found: list[TrueUp] = []
+    for awards, changes in await plan_awards(tx, worker, reason, context):
         # An award ends before another takes its place.
         for award in sorted(changes.change, key=lambda each: each.pays):
             await award_store.update(tx, context.cipher, award, context.now)
@@ -72,9 +76,36 @@ async def grant_awards(tx: Transaction, worker: str, reason: str, context: Comma
         await recovery_store.insert(tx, context.cipher, worker, changes.recover, context.now)
         await publish_awards(tx, (*changes.grant, *changes.change), context)
         changed_count += len(changes.grant) + len(changes.change)
-    await award_store.update_merged_suspensions(tx, worker, context.now)
+        moved_sum = moved_sum + moved(awards, changes, month)
+        found += true_ups(awards, changes, month)
+    await true_up_store.insert(tx, found, context.member, context.now)
+    await suspension_store.update_merged(tx, worker, context.now)
     await case_store.update_law_version(tx, worker, law_version(rules.LAW, context.today))
-    return changed_count
+    return Replanned(changed_count, tuple(found), moved_sum)
+
+
+async def plan_awards(
+    tx: Transaction, worker: str, reason: str, context: CommandContext
+) -> list[tuple[list[PaidAward], Changes]]:
+    """The awards of each accident of a worker, with the changes to what the law gives today.
+
+    One accident is one case with one set of awards, whatever the number of claims; the death of a
+    person is compensated once, whatever the number of accidents.
+    """
+    paid_awards = await award_store.list_paid_awards(tx, context.cipher, worker)
+    events = await life_store.list_of_worker(tx, context.cipher, worker)
+    all_facts = await list_facts(tx, worker, events, context.cipher, paid_awards)
+    of_death = accident_of_death(rules.LAW, all_facts)
+    planned_changes = []
+    for facts in all_facts:
+        accident = facts.case.accident
+        planned = entitlements(
+            rules.LAW, replace(facts, bears_death=accident == of_death), context.today
+        )
+        awards = [paid for paid in paid_awards if accident_of(paid.award, of_death) == accident]
+        changes = reconcile(facts.case, planned, awards, Month.of(context.today), reason)
+        planned_changes.append((awards, changes))
+    return planned_changes
 
 
 async def list_facts(
@@ -112,7 +143,7 @@ async def suspend_award(
         award, state=LIFECYCLE.after(award.state, "suspend"), revision=award.revision + 1
     )
     await award_store.update(tx, context.cipher, changed, context.now)
-    await award_store.insert_suspension(tx, award.id, first_month, reason, context.now)
+    await suspension_store.insert(tx, award.id, first_month, reason, context.now)
     await publish_awards(tx, [changed], context)
     return changed
 
@@ -125,10 +156,10 @@ async def resume_award(
     changed = replace(
         award, state=LIFECYCLE.after(award.state, "resume"), revision=award.revision + 1
     )
-    since = await award_store.find_open_suspension(tx, award.id)
+    since = await suspension_store.find_open(tx, award.id)
     _require_month(award, first_month, context.today, earliest=since)
     await award_store.update(tx, context.cipher, changed, context.now)
-    await award_store.update_suspension(tx, award.id, first_month)
+    await suspension_store.update_resumed(tx, award.id, first_month)
     await publish_awards(tx, [changed], context)
     return changed
 

@@ -207,7 +207,7 @@ def _granted(case: Case, entitlement: Entitlement) -> Award:
         event_date=entitlement.event_date,
         segments=entitlement.segments,
         findings=entitlement.findings,
-        provisional=entitlement.provisional,
+        awaits=entitlement.awaits,
         worker=case.worker,
         accident=case.accident,
     )
@@ -227,7 +227,7 @@ def _follow(award: Award, entitlement: Entitlement, case: Case, *, is_suspended:
     same = (
         award.segments == entitlement.segments
         and award.last_month == entitlement.last_month
-        and award.provisional == entitlement.provisional
+        and award.awaits == entitlement.awaits
         and award.event_date == entitlement.event_date
         and (award.pooling_area, award.industry) == (case.pooling_area, case.industry)
         and (award.worker, award.accident) == (case.worker, case.accident)
@@ -243,7 +243,7 @@ def _follow(award: Award, entitlement: Entitlement, case: Case, *, is_suspended:
         segments=entitlement.segments,
         last_month=entitlement.last_month,
         findings=entitlement.findings,
-        provisional=entitlement.provisional,
+        awaits=entitlement.awaits,
         event_date=entitlement.event_date,
         pooling_area=case.pooling_area,
         industry=case.industry,
@@ -263,7 +263,7 @@ def _ended(award: Award) -> Award:
         state=State.TERMINATED,
         last_month=award.first_month.plus(-1),
         segments=(),
-        provisional=False,
+        awaits=(),
         revision=award.revision + 1,
     )
 
@@ -359,7 +359,7 @@ def _back_pay(
         last_month=month,
         segments=(Segment(month, amount, reason),),
         findings=(finding, *award.findings),
-        provisional=False,
+        awaits=(),
         adjusts=award.id,
         stop_month=None,
         create_time=None,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.benefits.domain.case import Case, CaseState, Conclusion, Facts
+from services.benefits.domain.figures import AwaitedFigure
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.law import LAW
 from services.benefits.domain.payments import due
@@ -125,7 +126,7 @@ def test_an_award_on_a_figure_that_stands_in_is_provisional_and_says_so(
     (grant,) = entitlements(LAW, facts_of(accident, 9, CareDependence.NONE, None, where), FAR)
 
     assert grant.kind is BenefitKind.DISABILITY_GRANT
-    assert grant.provisional == provisional
+    assert bool(grant.awaits) == provisional
     texts = " ".join(finding.text for finding in grant.findings)
     assert ("a national figure, because the area's own is not published" in texts) == provisional
 
@@ -147,7 +148,8 @@ def test_the_areas_own_figure_makes_the_award_final_and_trues_it_up() -> None:
     (before,) = entitlements(law, facts, date(2026, 1, 19))
     (after,) = entitlements(law, facts, date(2026, 1, 20))
 
-    assert (before.provisional, after.provisional) == (True, False)
+    assert before.awaits == (AwaitedFigure("average_wage", "440100", date(2025, 7, 10)),)
+    assert after.awaits == ()
     assert (before.segments[0].amount, after.segments[0].amount) == (
         Fen(347_380 * 9),
         Fen(420_000 * 9),

@@ -131,7 +131,7 @@ AWARDS = (
         industry smallint not null,
         event_date date not null,
         findings bytea not null,
-        provisional boolean not null,
+        awaits text[] not null,
         adjusts text not null,
         create_time timestamptz not null,
         revision bigint not null,
@@ -153,7 +153,27 @@ AWARDS = (
     create unique index award_of_person on award (worker, kind)
         where adjusts = '' and merged_into = '' and kind in ({_PER_PERSON})
     """,
-    "create index award_provisional on award (claim) where provisional",
+    "create index award_provisional on award (id) where cardinality(awaits) > 0",
+    """
+    create table true_up (
+        number bigint generated always as identity primary key,
+        id text not null unique,
+        award text not null references award (id),
+        claim text not null,
+        kind smallint not null,
+        pooling_area text not null,
+        month integer not null,
+        before_fen bigint not null,
+        after_fen bigint not null,
+        difference_fen bigint not null,
+        figures jsonb not null check (figures <> '[]'),
+        final boolean not null,
+        member text not null,
+        create_time timestamptz not null
+    )
+    """,
+    "create index ix_benefits_true_up_award on true_up (award)",
+    "create index ix_benefits_true_up_claim on true_up (claim)",
     """
     create table award_rate (
         number bigint not null,
@@ -265,7 +285,9 @@ PAYMENTS = (
     """
     create table last_run (
         single boolean primary key default true check (single),
-        month integer not null
+        month integer not null,
+        law_version text not null default '',
+        law_day date
     )
     """,
     "insert into last_run (month) values (0)",
@@ -284,18 +306,18 @@ def upgrade() -> None:
         "SELECT",
         "INSERT",
         "UPDATE (state, first_month, last_month, stop_month, pooling_area, industry, event_date,"
-        " findings, provisional, revision, worker, accident, merged_into,"
+        " findings, awaits, revision, worker, accident, merged_into,"
         " reversed)",
     )
     allow("award_rate", "SELECT", "INSERT", "UPDATE (until_month)")
     allow("suspension", "SELECT", "INSERT", "UPDATE (resume_month, reason)")
     allow("award_to_backfill", "SELECT", "INSERT", "DELETE")
-    allow("last_run", "SELECT", "UPDATE (month)")
+    allow("last_run", "SELECT", "UPDATE (month, law_version, law_day)")
     # A merger is undone by a later determination of the claim that ended.
     allow("merger", "SELECT", "INSERT", "UPDATE", "DELETE")
     for table in ("bill", "hospital_stay"):
         allow(table, "SELECT", "INSERT", "UPDATE (reversed)")
-    for table in ("expense_reversal", "recovery", "life_event"):
+    for table in ("expense_reversal", "recovery", "life_event", "true_up"):
         append_only(table)
     append_only("payment_part")
     # The trigger fires once per statement, so a run of a million rows does not pay for it.
@@ -311,5 +333,5 @@ def upgrade() -> None:
         isolate(table, f"exists (select from case_facts where case_facts.claim = {table}.claim)")
     for table in ("award_rate", "suspension", "award_to_backfill", "payment"):
         isolate(table, f"exists (select from award where award.number = {table}.number)")
-    for table in ("recovery", "bill", "hospital_stay"):
+    for table in ("recovery", "bill", "hospital_stay", "true_up"):
         isolate(table, f"exists (select from award where award.id = {table}.award)")
