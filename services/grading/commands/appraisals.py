@@ -26,6 +26,7 @@ from services.grading.store import injuries as injury_store
 from services.runtime.events import outbox
 from services.runtime.rpc.wire import date_from_wire
 from services.runtime.service.context import CommandContext
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
 # What claims end, claims can begin again.
@@ -141,6 +142,7 @@ async def resume_appraisal(
     case = await lock_case(tx, appraisal_id, context)
     newest = await appraisal_store.lock_newest(tx, context.cipher, case.appraisal.claim)
     assert newest is not None
+    revisions.note(f"{newest.claim}/appraisals", newest.number)
     procedure.require_resumable(case.appraisal, newest, appraisable=case.injury.appraisable)
     resumed = procedure.resume(case.appraisal, case.days)
     await appraisal_store.update(tx, context.cipher, resumed)
