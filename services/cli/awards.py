@@ -99,13 +99,13 @@ def trued_up(
     request = benefits_pb2.ListTrueUpsRequest(claim=claim, pooling_area=area, page_size=PAGE_SIZE)
 
     async def rows(stub: Any) -> list[benefits_pb2.TrueUp]:
-        listed: list[benefits_pb2.TrueUp] = []
+        true_ups: list[benefits_pb2.TrueUp] = []
         while True:
             page = await stub.ListTrueUps(request)
-            listed += page.true_ups
+            true_ups += page.true_ups
             request.page_token = page.next_page_token
             if not request.page_token:
-                return listed
+                return true_ups
 
     _print(_call(connection_of(context), rows))
 
@@ -118,16 +118,16 @@ def _provisional(
     )
 
     async def rows(stub: Any) -> list[benefits_pb2.ListProvisionalAwardsResponse.Row]:
-        listed: list[benefits_pb2.ListProvisionalAwardsResponse.Row] = []
+        awards: list[benefits_pb2.ListProvisionalAwardsResponse.Row] = []
         while True:
             page = await stub.ListProvisionalAwards(request)
-            listed += page.rows
+            awards += page.rows
             request.page_token = page.next_page_token
             if not request.page_token:
-                return listed
+                return awards
 
-    found: list[benefits_pb2.ListProvisionalAwardsResponse.Row] = _call(connection, rows)
-    return found
+    answer: list[benefits_pb2.ListProvisionalAwardsResponse.Row] = _call(connection, rows)
+    return answer
 
 
 def _true_up(request: benefits_pb2.TrueUpAwardsRequest) -> Call:

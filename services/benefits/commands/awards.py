@@ -67,7 +67,7 @@ async def grant_awards(
     Where that replaces a figure that stood in, each award keeps a record of it.
     """
     month, changed_count, moved_sum = Month.of(context.today), 0, ZERO
-    found: list[TrueUp] = []
+    records: list[TrueUp] = []
     for awards, changes in await plan_awards(tx, worker, reason, context):
         # An award ends before another takes its place.
         for award in sorted(changes.change, key=lambda each: each.pays):
@@ -77,11 +77,11 @@ async def grant_awards(
         await publish_awards(tx, (*changes.grant, *changes.change), context)
         changed_count += len(changes.grant) + len(changes.change)
         moved_sum = moved_sum + moved(awards, changes, month)
-        found += true_ups(awards, changes, month)
-    await true_up_store.insert(tx, found, context.member, context.now)
+        records += true_ups(awards, changes, month)
+    await true_up_store.insert(tx, records, context.member, context.now)
     await suspension_store.update_merged(tx, worker, context.now)
     await case_store.update_law_version(tx, worker, law_version(rules.LAW, context.today))
-    return Replanned(changed_count, tuple(found), moved_sum)
+    return Replanned(changed_count, tuple(records), moved_sum)
 
 
 async def plan_awards(

@@ -66,27 +66,27 @@ async def true_up_awards(
     version = law_version(rules.LAW, context.today)
     workers = await case_store.list_provisional(tx, version, pooling_area, worker_count)
     await lock_claims(tx, *await case_store.list_claims(tx, workers))
-    found: list[TrueUp] = []
+    records: list[TrueUp] = []
     moved = ZERO
     for worker in workers:
         replanned = await grant_awards(tx, worker, "true-up", context)
-        found += replanned.true_ups
+        records += replanned.true_ups
         moved = moved + replanned.moved
-    _note(f"trueUps/{version}", (workers, found, moved), moved)
+    _note(f"trueUps/{version}", (workers, records, moved), moved)
     remaining_count = await case_store.count_provisional(tx, version, pooling_area)
-    return TrueUpRound(len(workers), tuple(found), remaining_count)
+    return TrueUpRound(len(workers), tuple(records), remaining_count)
 
 
 async def preview_true_ups(
     tx: Transaction, workers: Iterable[str], context: CommandContext
 ) -> dict[str, TrueUp]:
     """What a true-up of workers would change today, by the id of the award; changes nothing."""
-    found: dict[str, TrueUp] = {}
+    previews: dict[str, TrueUp] = {}
     for worker in sorted(set(workers)):
         for awards, changes in await plan_awards(tx, worker, "true-up", context):
             month = Month.of(context.today)
-            found |= {each.award: each for each in true_ups(awards, changes, month)}
-    return found
+            previews |= {each.award: each for each in true_ups(awards, changes, month)}
+    return previews
 
 
 def _note(resource: str, effect: object, moved: Fen) -> None:

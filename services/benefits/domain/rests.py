@@ -32,7 +32,7 @@ def rests(ends: Iterable[AppraisalEnd], conclusions: Sequence[Conclusion]) -> li
     The month of the refusal is paid in full, and payment goes on in the month after the conclusion;
     the months between are not paid later. 工伤保险条例 art. 42.
     """
-    found = []
+    months_at_rest = []
     for end in sorted(ends, key=lambda each: (each.end_date, each.appraisal)):
         stop = stop_of_worker(Event.REFUSED_APPRAISAL, end.end_date)
         if not end.is_refusal or stop.last_month is None:
@@ -40,12 +40,12 @@ def rests(ends: Iterable[AppraisalEnd], conclusions: Sequence[Conclusion]) -> li
         since, findings = stop.last_month.plus(1), (stop.finding,)
         later = [each.conclude_date for each in conclusions if each.conclude_date > end.end_date]
         if not later:
-            found.append(Rest(since, None, findings))
+            months_at_rest.append(Rest(since, None, findings))
             continue
         until = Month.of(min(later)).plus(1)
         if since < until:
-            found.append(Rest(since, until, (*findings, _resumed(min(later), until))))
-    return found
+            months_at_rest.append(Rest(since, until, (*findings, _resumed(min(later), until))))
+    return months_at_rest
 
 
 def rested(entitlement: Entitlement, resting: Iterable[Rest]) -> Entitlement:

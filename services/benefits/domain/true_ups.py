@@ -51,7 +51,7 @@ def true_ups(awards: Sequence[PaidAward], changes: Changes, month: Month) -> lis
     A change without a new figure is none: it comes from another fact.
     """
     waited = {paid.award.id: paid.award for paid in awards if paid.award.awaits}
-    found = []
+    records = []
     for after in changes.change:
         before = waited.get(after.id)
         if before is None or not after.pays:
@@ -60,7 +60,7 @@ def true_ups(awards: Sequence[PaidAward], changes: Changes, month: Month) -> lis
         if not figures:
             continue
         shown = _month_shown(after, month)
-        found.append(
+        records.append(
             TrueUp(
                 id=id_from(after.id, str(after.revision), "true-up"),
                 award=after.id,
@@ -75,7 +75,7 @@ def true_ups(awards: Sequence[PaidAward], changes: Changes, month: Month) -> lis
                 is_final=not after.awaits,
             )
         )
-    return found
+    return records
 
 
 def moved(awards: Sequence[PaidAward], changes: Changes, month: Month) -> Fen:

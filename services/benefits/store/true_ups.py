@@ -15,9 +15,9 @@ from services.runtime.rpc.wire import versions_from_json, versions_to_json
 from services.runtime.storage.database import Transaction
 
 
-async def insert(tx: Transaction, found: Sequence[TrueUp], member: str, now: datetime) -> None:
+async def insert(tx: Transaction, records: Sequence[TrueUp], member: str, now: datetime) -> None:
     """Record true-ups; `member` is the person who made them, empty for an event."""
-    if not found:
+    if not records:
         return
     rows = [
         {
@@ -35,7 +35,7 @@ async def insert(tx: Transaction, found: Sequence[TrueUp], member: str, now: dat
             "member": member,
             "create_time": now,
         }
-        for each in found
+        for each in records
     ]
     await tx.execute(sa.insert(true_ups), rows)
 

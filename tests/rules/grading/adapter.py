@@ -28,14 +28,18 @@ from services.grading.domain.conclusions import Correction, CorrectionCode
 from services.grading.domain.grades import combine, grade_of
 from services.grading.domain.law import LAW
 from services.grading.domain.panels import (
-    Exclusion,
-    ExclusionCode,
     Opinion,
     decide,
     draw_panel,
 )
 from services.grading.domain.procedure import Absence, AbsenceCode
 from services.kernel.scheme import AppraisalLevel, CareDependence
+from tests.rules.grading.applications_and_panels import (
+    of_adjournment,
+    of_own_recusal,
+    of_recusal,
+    of_withdrawal,
+)
 from tests.rules.grading.case_values import (
     MOMENT,
     a_conclusion,
@@ -255,32 +259,6 @@ def of_documents(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_withdrawal(day: date, facts: dict[str, Any]) -> dict[str, Any]:
-    """An application that somebody withdraws on the day."""
-    appraisal = an_appraisal(
-        state=State[facts.get("state", "OPENED")], applicant=Applicant[facts["applicant"]]
-    )
-    allowed = {Applicant[name] for name in facts["allowed"]}
-    withdrawn = applications.withdraw(appraisal, allowed, the_days(day))
-    return {
-        "state": withdrawn.state.name,
-        "cause": withdrawn.cause.name if withdrawn.cause else "",
-        "provisions": provisions(withdrawn.findings),
-    }
-
-
-def of_adjournment(day: date, facts: dict[str, Any]) -> dict[str, Any]:
-    """An examination adjourned on the day."""
-    state = State[facts.get("state", "PANEL_DRAWN")]
-    appraisal = an_appraisal(state=state, due_date=facts["due"])
-    adjourned = procedure.adjourn(appraisal, facts["until"], the_days(day))
-    return {
-        "state": adjourned.state.name,
-        "due_date": adjourned.due_date,
-        "provisions": provisions(adjourned.findings),
-    }
-
-
 def of_term(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """A specialist appointed on a day, and renewed on the day."""
     specialist = a_specialist(1)
@@ -338,38 +316,6 @@ def of_revocation(day: date, facts: dict[str, Any]) -> dict[str, Any]:
         concluded, facts.get("read", 1), followers=followers(facts), day=day
     )
     return {"state": revoked.state.name, "provisions": provisions(revoked.findings)}
-
-
-def of_recusal(day: date, facts: dict[str, Any]) -> dict[str, Any]:
-    """A specialist excluded before the draw, or when a panel is drawn."""
-    assert day
-    panel = [a_specialist(number).name for number in range(facts.get("panel", 0))]
-    state = State.PANEL_DRAWN if panel else State.OPENED
-    exclusion = Exclusion(a_specialist(facts["specialist"]).id, ExclusionCode[facts["code"]])
-    excluded = procedure.exclude(an_appraisal(state=state), exclusion, panel)
-    return {"state": excluded.state.name}
-
-
-def of_own_recusal(day: date, facts: dict[str, Any]) -> dict[str, Any]:
-    """A member of the panel who steps down, with a pool of this size besides the panel."""
-    panel = [a_specialist(number) for number in range(facts["panel"])]
-    pool = [*panel, *(a_specialist(len(panel) + number) for number in range(facts["besides"]))]
-    exclusion = Exclusion(panel[0].id, ExclusionCode[facts["code"]])
-    barred = {exclusion.name, *(each.name for each in pool[len(pool) - facts.get("barred", 0) :])}
-    drawn = panels.replace_member(
-        panel, exclusion, pool, barred, day, seed=day.isoformat().encode()
-    )
-    before = an_appraisal(state=State[facts.get("state", "PANEL_DRAWN")], draw=1)
-    step = procedure.recuse if drawn.panel else procedure.release
-    after = step(before, drawn.finding)
-    return {
-        "state": after.state.name,
-        "draw": after.draw,
-        "stay": len(set(panel) & set(drawn.panel)),
-        "new": len(set(drawn.panel) - set(panel)),
-        "sits": exclusion.name in {each.name for each in drawn.panel},
-        "provisions": provisions(after.findings),
-    }
 
 
 def followers(facts: dict[str, Any]) -> list[Appraisal]:
