@@ -16,5 +16,7 @@ HANDLERS: Mapping[type[Message], Handler] = {
     claims_events.ClaimsMerged: cases.on_claims_merged,
     claims_events.DeterminationRevoked: cases.on_determination_revoked,
     grading_events.AppraisalConcluded: cases.on_appraisal_concluded,
+    grading_events.AppraisalEnded: cases.on_appraisal_ended,
+    grading_events.AppraisalResumed: cases.on_appraisal_resumed,
     grading_events.AppraisalRevoked: cases.on_appraisal_revoked,
 }

@@ -75,6 +75,12 @@ def award_message(award: Award, *, whole: bool = False) -> benefits_pb2.Award:
         accident=award.accident,
         merged_into=names.name("awards", award.merged_into) if award.merged_into else "",
         reversed=award.is_reversed,
+        awaited_figures=[
+            benefits_pb2.AwaitedFigure(
+                parameter=figure.parameter, place=figure.place, day=date_to_wire(figure.day)
+            )
+            for figure in award.awaits
+        ],
     )
     if award.last_month is not None:
         message.last_month.CopyFrom(month_to_wire(award.last_month))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from services.benefits.domain import law as rules
+from services.benefits.domain.figures import AwaitedFigure
 from services.benefits.store import invariants as rows
+from services.benefits.store import payment_runs as run_store
+from services.kernel.lawbook import law_version
 from services.kernel.periods import Month
 from services.runtime.service.context import Check, Figure, Invariant, ServiceContext
 from services.runtime.storage.database import Transaction
@@ -45,6 +49,10 @@ LIFE = Invariant(
 LAW_NAMED = Invariant(
     "I16-benefits-law", "every payment run names the assumed values on which its payments rest"
 )
+TRUED_UP = Invariant(
+    "I3-benefits-trued-up",
+    "no award waits for a figure that was published by the day of the latest payment run",
+)
 INVARIANTS: tuple[Invariant, ...] = (
     FOUNDED,
     COMPLETE,
@@ -59,6 +67,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     REVERSALS,
     LIFE,
     LAW_NAMED,
+    TRUED_UP,
 )
 
 
@@ -86,7 +95,24 @@ async def verify(tx: Transaction, _context: ServiceContext) -> list[Check]:
             "awards or life events contradict the last life event",
         ),
         LAW_NAMED.check(await rows.count_without_law(tx), "parts or payments differ"),
+        TRUED_UP.check(await _count_overdue(tx), "awards wait for a published figure"),
     ]
+
+
+async def _count_overdue(tx: Transaction) -> int:
+    """Awards that wait for a figure that the latest payment run knew.
+
+    A run trues up every provisional award. A law that was changed since for days before the run is
+    not what the run knew; the next one counts.
+    """
+    latest = await run_store.find_law(tx)
+    if latest is None or latest[0] != law_version(rules.LAW, latest[1]):
+        return 0
+    return sum(
+        count
+        for figure, count in await rows.list_awaited(tx)
+        if AwaitedFigure.parse(figure).own(rules.LAW, latest[1]) is not None
+    )
 
 
 async def figures(tx: Transaction, first_month: Month) -> list[Figure]:

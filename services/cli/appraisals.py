@@ -141,6 +141,20 @@ def abandon(context: typer.Context, name: Name, request_id: RequestId = "") -> N
 
 
 @app.command()
+def withdraw(
+    context: typer.Context,
+    name: Name,
+    reason: Reason,
+    request_id: RequestId = "",
+) -> None:
+    """Withdraw an application before a panel is drawn: its applicant, or the committee on paper."""
+    request = grading_pb2.WithdrawAppraisalRequest(
+        request_id=new_id("withdraw", request_id), name=name, reason=reason
+    )
+    _step(context, lambda stub: stub.WithdrawAppraisal(request))
+
+
+@app.command()
 def draw(
     context: typer.Context,
     name: Name,
@@ -223,6 +237,15 @@ def absence(  # noqa: PLR0917 - typer calls it by name
         code=number_of(grading_pb2.AbsenceCode, code),
     )
     _step(context, lambda stub: stub.RecordAbsence(request))
+
+
+@app.command()
+def resume(context: typer.Context, name: Name, reason: Reason, request_id: RequestId = "") -> None:
+    """Take back the end by an absence, a refusal or deceit; another person signs it."""
+    request = grading_pb2.ResumeAppraisalRequest(
+        request_id=new_id("resume", request_id), name=name, reason=reason
+    )
+    _step(context, lambda stub: stub.ResumeAppraisal(request))
 
 
 def call_grading(connection: Connection, call: Call, role: str = ROLE) -> Any:

@@ -53,6 +53,8 @@ def show(context: typer.Context, name: Name) -> None:
             f"grade {appraisal.grade}, care {care}; "
             f"to be served by {day_text(appraisal.serve_due_date)}"
         )
+    if appraisal.end_cause:
+        typer.echo(f"ended: {grading_pb2.Appraisal.EndCause.Name(appraisal.end_cause)}")
     for service in appraisal.services:
         recipient = grading_pb2.Recipient.Name(service.recipient).removeprefix("RECIPIENT_")
         means = grading_pb2.ServiceMeans.Name(service.means)
@@ -85,6 +87,28 @@ def opinion(  # noqa: PLR0917 - typer calls it by name
         connection_of(context), lambda stub: stub.RecordOpinion(request), "specialist"
     )
     typer.echo(f"Your opinion on {recorded.name} is recorded, revision {recorded.revision}.")
+
+
+def recuse(
+    context: typer.Context,
+    name: Name,
+    code: Annotated[str, typer.Option(help="relative, interest, treated-the-worker or withdrew.")],
+    reason: Reason,
+    request_id: RequestId = "",
+) -> None:
+    """Step down from a panel yourself; another specialist is drawn in your place."""
+    request = grading_pb2.RecuseSpecialistRequest(
+        request_id=new_id("recuse", request_id),
+        name=name,
+        code=number_of(grading_pb2.ExclusionCode, code),
+        reason=reason,
+    )
+    recused = call_grading(
+        connection_of(context), lambda stub: stub.RecuseSpecialist(request), "specialist"
+    )
+    went_on = recused.state == grading_pb2.Appraisal.PANEL_DRAWN
+    how = "another specialist was drawn" if went_on else "a new panel is to be drawn"
+    typer.echo(f"You no longer sit on the panel of {recused.name}; {how}.")
 
 
 def conclude(

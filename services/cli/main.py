@@ -13,6 +13,7 @@ from services.cli import (
     appraisals,
     archive,
     assumed,
+    awards,
     claims,
     conclusions,
     dead_letters,
@@ -63,6 +64,7 @@ orders.app.command("declare")(totals.declare)
 orders.app.command("verify-archive")(archive.verify_archive)
 appraisals.app.command("show")(conclusions.show)
 appraisals.app.command("opinion")(conclusions.opinion)
+appraisals.app.command("recuse")(conclusions.recuse)
 appraisals.app.command("conclude")(conclusions.conclude)
 appraisals.app.command("serve")(conclusions.serve)
 appraisals.app.command("correct")(conclusions.correct)
@@ -74,6 +76,7 @@ law.app.command("revoke")(assumed.revoke)
 app.add_typer(acts.app, name="acts")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(appraisals.app, name="appraisals")
+app.add_typer(awards.app, name="awards")
 app.add_typer(restore.app, name="restore")
 app.add_typer(claims.app, name="claims")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -53,6 +53,15 @@ def appraisal_ended(appraisal: Appraisal, day: date) -> events_pb2.AppraisalEnde
         claim=appraisal.claim,
         cause=enum_number(appraisal.cause.value),
         end_date=date_to_wire(day),
+        level=enum_number(appraisal.level.value),
+        applicant=enum_number(appraisal.applicant.value),
+    )
+
+
+def appraisal_resumed(appraisal: Appraisal) -> events_pb2.AppraisalResumed:
+    """An appraisal that had ended goes on."""
+    return events_pb2.AppraisalResumed(
+        appraisal=appraisal.name, revision=appraisal.revision, claim=appraisal.claim
     )
 
 

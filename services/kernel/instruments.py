@@ -45,6 +45,8 @@ INSTRUMENTS = {
     "京人社工发〔2025〕8号": Instrument(date(2025, 7, 1), "110000"),
     "四川省九部门通知(2025)": Instrument(date(2025, 7, 1), "510000", seen=("第二项第(一)目",)),
     "山东省试点说明 (2025-07-11)": Instrument(date(2025, 7, 1), "370000"),
+    # General law on which money comes back that was paid without a cause.
+    "民法典": Instrument(date(2021, 1, 1)),
     # Work-injury and social insurance, which the scheme follows where its own text is silent.
     "工伤保险条例": Instrument(date(2011, 1, 1), seen=WHOLE),
     "工伤认定办法": Instrument(date(2011, 1, 1), seen=WHOLE),

@@ -46,7 +46,10 @@ READ_BACK = {
     "oip.grading.v1.CorrectConclusionRequest.reason": "oip.grading.v1.Appraisal.Note.text",
     "oip.grading.v1.DeferAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",
     "oip.grading.v1.ExtendAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",
+    "oip.grading.v1.RecuseSpecialistRequest.reason": "oip.grading.v1.Appraisal.Note.text",
+    "oip.grading.v1.ResumeAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",
     "oip.grading.v1.RevokeConclusionRequest.reason": "oip.grading.v1.Appraisal.Note.text",
+    "oip.grading.v1.WithdrawAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",
     # With the request of the act that two persons made.
     "oip.benefits.v1.ReverseExpenseRequest.reason": "oip.operations.v1.PendingAct.request_json",
     "oip.fund.v1.ReverseDisbursementRequest.reason": "oip.operations.v1.PendingAct.request_json",

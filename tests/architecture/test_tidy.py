@@ -29,6 +29,8 @@ EXTRA = {
     "claims": {"clients"},  # asks enrolment and orders before a transaction opens
     "fund": {"clients"},  # asks the producers before a proposal
     "orders": {"reader"},  # parses and validates batches in a process without credentials
+    # adjustments and true-ups, which concern many awards at once
+    "benefits/api": {"law_changes"},
     "grading/api": {"registers"},  # specialists and items, which belong to no appraisal
     "claims/api": {"accidents"},  # the RPCs of AccidentService; servicer has those of ClaimService
     "staff": {"bootstrap"},  # the first members, registered by the operator of the database

@@ -38,12 +38,12 @@ HOLD = {"month_run_vs_bare": 2.0}
 _FILL = (
     f"""
     insert into award (id, claim, kind, beneficiary, state, amount_fen, first_month, last_month,
-        pooling_area, industry, event_date, findings, provisional, adjusts, create_time, revision,
+        pooling_area, industry, event_date, findings, awaits, adjusts, create_time, revision,
         worker, accident, merged_into, reversed)
     select 'a' || n, 'claims/c' || n / 2, 7 + 2 * (n % 2), 'worker', 1, 200000 + n % 1000,
         2024 * 12 + n % 12, case when n % 50 = 0 then 2026 * 12 end,
         (440100 + 100 * (n % 21))::text,
-        1 + n % 3, date '2024-01-01', '[]', false, '',
+        1 + n % 3, date '2024-01-01', '[]', '{{}}', '',
         now(), 1, 'workers/' || n / 2, 'accidents/' || n / 2, '', false
     from generate_series(1, {AWARDS}) n
     """,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from oip.benefits.v1 import benefits_pb2
 
 from services.benefits.domain.award import Award
 from services.benefits.domain.life import LifeEvent
 from services.benefits.domain.recovery import Recovery
+from services.benefits.domain.true_ups import TrueUp
 from services.benefits.events import award_message, part_message
 from services.benefits.store.payment_runs import Instruction, Run
 from services.kernel import names
+from services.kernel.lawbook import Law
 from services.kernel.money import total
 from services.runtime.rpc.survivors import survivor_to_wire
 from services.runtime.rpc.wire import (
@@ -19,6 +23,7 @@ from services.runtime.rpc.wire import (
     findings_to_wire,
     moment_to_wire,
     month_to_wire,
+    versions_to_wire,
 )
 
 
@@ -67,6 +72,39 @@ def recovery_message(recovery: Recovery) -> benefits_pb2.Recovery:
     if recovery.create_time is not None:
         message.create_time.CopyFrom(moment_to_wire(recovery.create_time))
     return message
+
+
+def true_up_message(true_up: TrueUp) -> benefits_pb2.TrueUp:
+    """What published figures changed about one award; a preview has no name."""
+    message = benefits_pb2.TrueUp(
+        award=names.name("awards", true_up.award),
+        claim=true_up.claim,
+        kind=enum_number(true_up.kind.value),
+        pooling_area=true_up.pooling_area,
+        month=month_to_wire(true_up.month),
+        before_fen=fen_to_wire(true_up.before),
+        after_fen=fen_to_wire(true_up.after),
+        difference_fen=fen_to_wire(true_up.difference),
+        figures=versions_to_wire(true_up.figures),
+        final=true_up.is_final,
+        member=true_up.member,
+    )
+    if true_up.create_time is not None:
+        message.name = true_up.name
+        message.create_time.CopyFrom(moment_to_wire(true_up.create_time))
+    return message
+
+
+def provisional_award_message(
+    award: Award, preview: TrueUp | None, law: Law, today: date
+) -> benefits_pb2.ListProvisionalAwardsResponse.Row:
+    """A provisional award, which of its figures are published, and what a true-up would change."""
+    row = benefits_pb2.ListProvisionalAwardsResponse.Row(award=award_message(award))
+    for message, figure in zip(row.award.awaited_figures, award.awaits, strict=True):
+        message.published = figure.own(law, today) is not None
+    if preview is not None:
+        row.true_up.CopyFrom(true_up_message(preview))
+    return row
 
 
 def life_event_message(event: LifeEvent) -> benefits_pb2.LifeEvent:

@@ -16,6 +16,7 @@ from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.life import LifeEvent, LifeState
 from services.benefits.domain.problems import NotAnExpense
 from services.kernel import names
+from services.kernel.identifiers import is_division
 from services.kernel.money import Fen
 from services.kernel.names import id_from
 from services.kernel.periods import Month, civil_day
@@ -80,6 +81,15 @@ def _document_hash(digest: bytes) -> bytes:
             "请提供文件的 SHA-256 (32 字节)",
         )
     return digest
+
+
+def pooling_area_of(text: str) -> str:
+    """A division code, or empty for all areas."""
+    if text and not is_division(text):
+        raise Malformed.of(
+            "pooling_area", "write the six digits of its division code", "请填写六位行政区划代码"
+        )
+    return text
 
 
 def month_of_run(text: str) -> Month:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from google.protobuf.message import Message
-from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
+from oip.benefits.v1 import benefits_pb2
 
 from services.benefits.api import parse
 from services.benefits.api.format import (
@@ -16,7 +16,8 @@ from services.benefits.api.format import (
     run_message,
     whole_award,
 )
-from services.benefits.commands import awards, expenses, indexation, lives, payment_runs, pensions
+from services.benefits.api.law_changes import LawChangeApi
+from services.benefits.commands import awards, expenses, lives, payment_runs, pensions
 from services.benefits.domain.problems import CaseNotConfirmed
 from services.benefits.events import award_message
 from services.benefits.store import awards as award_store
@@ -34,20 +35,14 @@ from services.runtime.rpc.wire import (
     Context,
     month_from_wire,
 )
-from services.runtime.service.context import ServiceContext
 from services.runtime.service.requests import change, read
 from services.runtime.storage.database import Transaction, seeing_everything
-
-CLAIM_COUNT = 500
 
 Work: TypeAlias = Callable[[Transaction], Awaitable[benefits_pb2.Award]]
 
 
-class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
+class BenefitApi(LawChangeApi):
     """Grants awards and instructs their payment."""
-
-    def __init__(self, context: ServiceContext) -> None:
-        self._context = context
 
     async def GetAward(
         self, request: benefits_pb2.GetAwardRequest, context: Context
@@ -207,24 +202,6 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
             )
 
         return await read(self._context, work)
-
-    async def IndexAwards(
-        self, request: benefits_pb2.IndexAwardsRequest, context: Context
-    ) -> benefits_pb2.IndexAwardsResponse:
-        """Bring awards up to the law as published."""
-        claim_count = request.claim_count or CLAIM_COUNT
-
-        async def work(tx: Transaction) -> benefits_pb2.IndexAwardsResponse:
-            result = await indexation.index_awards(tx, claim_count, self._context.command())
-            return benefits_pb2.IndexAwardsResponse(
-                claim_count=result.claim_count,
-                award_count=result.award_count,
-                remaining_count=result.remaining_count,
-            )
-
-        return await change(
-            self._context, request, benefits_pb2.IndexAwardsResponse, work, resource="awards"
-        )
 
     async def InstructPayments(
         self, request: benefits_pb2.InstructPaymentsRequest, context: Context

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 from services.benefits import events
@@ -14,8 +14,9 @@ from services.benefits.domain.death_plan import accident_of_death
 from services.benefits.domain.life import LifeEvent, life_of, with_life
 from services.benefits.domain.plan import entitlements
 from services.benefits.domain.problems import MonthOutOfRange, NotPeriodic
-from services.benefits.domain.reconciliation import PaidAward, reconcile
+from services.benefits.domain.reconciliation import Changes, PaidAward, reconcile
 from services.benefits.domain.segments import clip
+from services.benefits.domain.true_ups import TrueUp, moved, true_ups
 from services.benefits.store import awards as award_store
 from services.benefits.store import cases as case_store
 from services.benefits.store import law_bases as basis_store
@@ -23,7 +24,11 @@ from services.benefits.store import life_events as life_store
 from services.benefits.store import payment_runs as run_store
 from services.benefits.store import pensions as pension_store
 from services.benefits.store import recoveries as recovery_store
+from services.benefits.store import suspensions as suspension_store
+from services.benefits.store import true_ups as true_up_store
+from services.kernel.law import ParameterVersion
 from services.kernel.lawbook import UsedValues, law_version
+from services.kernel.money import ZERO, Fen
 from services.kernel.periods import MONTHS_PER_YEAR, Month
 from services.kernel.problems import NotFound
 from services.runtime.events import outbox
@@ -47,19 +52,66 @@ async def lock_claims(tx: Transaction, *claims: str, worker: str = "") -> list[s
     return workers
 
 
-async def grant_awards(tx: Transaction, worker: str, reason: str, context: CommandContext) -> int:
+@dataclass(frozen=True)
+class AccidentPlan:
+    """The awards of one accident, the changes to what the law gives, and the values it used."""
+
+    accident: str
+    awards: list[PaidAward]
+    changes: Changes
+    used: set[ParameterVersion]
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """What the plan of a worker changed: awards, true-ups among them, and the money moved."""
+
+    changed_count: int
+    true_ups: tuple[TrueUp, ...]
+    moved: Fen
+
+
+async def grant_awards(
+    tx: Transaction, worker: str, reason: str, context: CommandContext
+) -> Replanned:
     """Bring the awards of a worker to what the law published by today gives.
 
+    Where that replaces a figure that stood in, each award keeps a record of it.
+    """
+    month, changed_count, moved_sum = Month.of(context.today), 0, ZERO
+    records: list[TrueUp] = []
+    for plan in await plan_awards(tx, worker, reason, context):
+        awards, changes = plan.awards, plan.changes
+        # An award ends before another takes its place.
+        for award in sorted(changes.change, key=lambda each: each.pays):
+            await award_store.update(tx, context.cipher, award, context.now)
+        await award_store.insert(tx, context.cipher, changes.grant, context.now)
+        await recovery_store.insert(tx, context.cipher, worker, changes.recover, context.now)
+        await basis_store.update_case(tx, worker, plan.accident, plan.used)
+        await publish_awards(tx, (*changes.grant, *changes.change), context)
+        changed_count += len(changes.grant) + len(changes.change)
+        moved_sum = moved_sum + moved(awards, changes, month)
+        records += true_ups(awards, changes, month)
+    await true_up_store.insert(tx, records, context.member, context.now)
+    await suspension_store.update_merged(tx, worker, context.now)
+    await case_store.update_law_version(tx, worker, law_version(rules.LAW, context.today))
+    return Replanned(changed_count, tuple(records), moved_sum)
+
+
+async def plan_awards(
+    tx: Transaction, worker: str, reason: str, context: CommandContext
+) -> list[AccidentPlan]:
+    """The awards of each accident of a worker, with the changes to what the law gives today.
+
     One accident is one case with one set of awards, whatever the number of claims; the death of a
-    person is compensated once, whatever the number of accidents. Returns the number of awards
-    granted or changed.
+    person is compensated once, whatever the number of accidents.
     """
     paid_awards = await award_store.list_paid_awards(tx, context.cipher, worker)
     events = await life_store.list_of_worker(tx, context.cipher, worker)
     all_facts = await list_facts(tx, worker, events, context.cipher, paid_awards)
     of_all = UsedValues()
     of_death = accident_of_death(rules.LAW.noting(of_all), all_facts)
-    changed_count = 0
+    plans = []
     for facts in all_facts:
         accident = facts.case.accident
         used = UsedValues(set(of_all.versions))
@@ -70,17 +122,8 @@ async def grant_awards(tx: Transaction, worker: str, reason: str, context: Comma
         )
         awards = [paid for paid in paid_awards if accident_of(paid.award, of_death) == accident]
         changes = reconcile(facts.case, planned, awards, Month.of(context.today), reason)
-        # An award ends before another takes its place.
-        for award in sorted(changes.change, key=lambda each: each.pays):
-            await award_store.update(tx, context.cipher, award, context.now)
-        await award_store.insert(tx, context.cipher, changes.grant, context.now)
-        await recovery_store.insert(tx, context.cipher, worker, changes.recover, context.now)
-        await basis_store.update_case(tx, worker, accident, used.versions)
-        await publish_awards(tx, (*changes.grant, *changes.change), context)
-        changed_count += len(changes.grant) + len(changes.change)
-    await award_store.update_merged_suspensions(tx, worker, context.now)
-    await case_store.update_law_version(tx, worker, law_version(rules.LAW, context.today))
-    return changed_count
+        plans.append(AccidentPlan(accident, awards, changes, used.versions))
+    return plans
 
 
 async def list_facts(
@@ -96,13 +139,14 @@ async def list_facts(
     claims = [case.claim for case in cases]
     conclusions = await case_store.list_conclusions(tx, claims)
     pensions = await pension_store.list_pensions(tx, claims)
+    ends = await case_store.list_appraisal_ends(tx, claims)
     all_facts = []
     for accident in sorted({case.accident for case in cases}):
         about = [case for case in cases if case.accident == accident]
         ended = ended_by_officer(
             paid.award for paid in paid_awards if paid.award.accident == accident
         )
-        facts = facts_of_case(about, conclusions, pensions, ended)
+        facts = facts_of_case(about, conclusions, pensions, ended, ends)
         all_facts.append(with_life(facts, life, {case.claim for case in about}))
     return all_facts
 
@@ -117,7 +161,7 @@ async def suspend_award(
         award, state=LIFECYCLE.after(award.state, "suspend"), revision=award.revision + 1
     )
     await award_store.update(tx, context.cipher, changed, context.now)
-    await award_store.insert_suspension(tx, award.id, first_month, reason, context.now)
+    await suspension_store.insert(tx, award.id, first_month, reason, context.now)
     await publish_awards(tx, [changed], context)
     return changed
 
@@ -130,10 +174,10 @@ async def resume_award(
     changed = replace(
         award, state=LIFECYCLE.after(award.state, "resume"), revision=award.revision + 1
     )
-    since = await award_store.find_open_suspension(tx, award.id)
+    since = await suspension_store.find_open(tx, award.id)
     _require_month(award, first_month, context.today, earliest=since)
     await award_store.update(tx, context.cipher, changed, context.now)
-    await award_store.update_suspension(tx, award.id, first_month)
+    await suspension_store.update_resumed(tx, award.id, first_month)
     await publish_awards(tx, [changed], context)
     return changed
 

@@ -9,7 +9,15 @@ from oip.claims.v1 import events_pb2 as claims_events
 from oip.grading.v1 import events_pb2 as grading_events
 
 from services.benefits.commands.awards import grant_awards, lock_claims
-from services.benefits.domain.case import Case, CaseState, Conclusion, leading_case
+from services.benefits.domain.case import (
+    Applicant,
+    AppraisalEnd,
+    Case,
+    CaseState,
+    Conclusion,
+    EndCause,
+    leading_case,
+)
 from services.benefits.domain.problems import CaseNotConfirmed
 from services.benefits.store import awards as award_store
 from services.benefits.store import cases as case_store
@@ -112,6 +120,36 @@ async def on_appraisal_concluded(
     if await case_store.update_conclusion(tx, event.claim, conclusion, event.revision, context.now):
         reason = conclusion.level.name.lower().replace("_", "-")
         await _grant(tx, workers, reason, context)
+
+
+async def on_appraisal_ended(
+    tx: Transaction, event: grading_events.AppraisalEnded, context: CommandContext
+) -> None:
+    """Store the end of an appraisal; if the worker refused it, monthly benefits rest.
+
+    Any other end leaves the benefits as they are: the conclusion in force stands, and what ends
+    with the determination comes from claims.
+    """
+    end = AppraisalEnd(
+        appraisal=event.appraisal,
+        cause=EndCause(event.cause),
+        applicant=Applicant(event.applicant),
+        end_date=date_from_wire(event.end_date, "end_date"),
+    )
+    workers = await lock_claims(tx, event.claim)
+    if await case_store.update_appraisal_end(tx, event.claim, end, event.revision, context.now):
+        await _grant(tx, workers, "appraisal ended", context)
+
+
+async def on_appraisal_resumed(
+    tx: Transaction, event: grading_events.AppraisalResumed, context: CommandContext
+) -> None:
+    """Take back the end of an appraisal: benefits are what they are without it, to the fen."""
+    workers = await lock_claims(tx, event.claim)
+    if await case_store.update_appraisal_resumed(
+        tx, event.claim, event.appraisal, event.revision, context.now
+    ):
+        await _grant(tx, workers, "appraisal resumed", context)
 
 
 async def on_appraisal_revoked(

@@ -36,8 +36,10 @@ async def instruct_payments(tx: Transaction, month: Month, context: CommandConte
     require_begun(month, today, law.day("scheme_start", today, context.province))
     last_month = await run_store.lock_for_run(tx)
     newest = await run_store.find_newest_award(tx)
-    for worker in await _workers_to_plan(tx, law_version(rules.LAW, today)):
+    version = law_version(rules.LAW, today)
+    for worker in await _workers_to_plan(tx, version):
         await grant_awards(tx, worker, "true-up", context)
+    await run_store.update_law(tx, version, today)
     debts = [
         Debt(
             number=debt.number,

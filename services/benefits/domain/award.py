@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 
+from services.benefits.domain.figures import AwaitedFigure
 from services.benefits.domain.kinds import PER_PERSON, PERIODIC, BenefitKind
 from services.benefits.domain.segments import Segment, amount_in
 from services.kernel.law import Finding
@@ -59,7 +60,8 @@ class Award:
     event_date: date
     segments: tuple[Segment, ...] = ()
     findings: tuple[Finding, ...] = ()
-    provisional: bool = False
+    # The figures that it waits for: another one stands in until each is published.
+    awaits: tuple[AwaitedFigure, ...] = ()
     # The id of the award that this one corrects for months already paid.
     adjusts: str = ""
     # The last month fixed by an officer, who knows what the law cannot foresee.
@@ -78,6 +80,11 @@ class Award:
     def name(self) -> str:
         """The resource name."""
         return f"awards/{self.id}"
+
+    @property
+    def provisional(self) -> bool:
+        """Whether it rests on a wage or an income that a later publication replaces."""
+        return bool(self.awaits)
 
     @property
     def periodic(self) -> bool:

@@ -7,6 +7,12 @@ from datetime import date
 from fractions import Fraction
 
 from services.benefits.domain import law as rules
+from services.benefits.domain.figures import (
+    ALL_EMPLOYEE_WAGE,
+    AVERAGE_WAGE,
+    AwaitedFigure,
+    is_of_earlier_year,
+)
 from services.benefits.domain.findings import calculation, percent
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
@@ -21,12 +27,12 @@ ALL_EMPLOYEES = "ALL_EMPLOYEES"
 class Base:
     """Average wage W and benefit base B of one area and year, fen per month.
 
-    Provisional while the area's own wage of the year before the event is not published.
+    It awaits the area's own wage of the year before the event while that is not published.
     """
 
     average_wage: Fen
     benefit_base: Fen
-    provisional: bool
+    awaits: tuple[AwaitedFigure, ...]
     finding: Finding
     values: tuple[Value, ...]
 
@@ -44,7 +50,7 @@ def benefit_base(
     wage, monthly, arithmetic = _wage(law, day, where, known, str(kind.value))
     share = law.on("benefit_base_share", ruled_by, where)
     base = monthly.times(share.decimal)
-    is_late = is_provisional(wage, day)
+    is_late = is_of_earlier_year(wage, day)
     provisional = is_late or wage.stands_in
     lag, lag_zh = "", ""
     if wage.stands_in:
@@ -64,7 +70,9 @@ def benefit_base(
         outputs={"average_wage": monthly, "benefit_base": base, "provisional": provisional},
         values=(wage, share, kind),
     )
-    return Base(monthly, base, provisional, finding, (wage, share, kind))
+    awaited = ALL_EMPLOYEE_WAGE if kind.value == ALL_EMPLOYEES else AVERAGE_WAGE
+    awaits = (AwaitedFigure(awaited, where, day),) if provisional else ()
+    return Base(monthly, base, awaits, finding, (wage, share, kind))
 
 
 def _wage(law: Law, day: date, where: str, known: date, kind: str) -> tuple[Value, Fen, str]:
@@ -72,17 +80,12 @@ def _wage(law: Law, day: date, where: str, known: date, kind: str) -> tuple[Valu
     stands_in = False
     if kind == ALL_EMPLOYEES:
         try:
-            own = law.on("all_employee_wage", day, where, known)
+            own = law.on(ALL_EMPLOYEE_WAGE, day, where, known)
         except ParameterNotFound:
             stands_in = True
         else:
             return own, own.fen, str(own.fen)
-    wage = law.on("average_wage", day, where, known)
+    wage = law.on(AVERAGE_WAGE, day, where, known)
     monthly = wage.fen.times(Fraction(1, MONTHS_PER_YEAR))
     wage = replace(wage, stands_in=stands_in or wage.stands_in)
     return wage, monthly, f"{wage.fen} / {MONTHS_PER_YEAR} = {monthly}"
-
-
-def is_provisional(value: Value, day: date) -> bool:
-    """Whether the value that belongs to the year of an event is still to be published."""
-    return value.since.year < day.year

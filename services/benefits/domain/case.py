@@ -73,6 +73,52 @@ class Conclusion:
     conclude_date: date
 
 
+class EndCause(Enum):
+    """Why an appraisal ended without a conclusion, numbered as in the proto of grading."""
+
+    DETERMINATION_WITHDRAWN = 1
+    WORKER_ABSENT = 2
+    CLAIMS_MERGED = 3
+    WORKER_REFUSED = 4
+    DECEIT = 5
+    APPLICATION_ABANDONED = 6
+    CONCLUSION_REVOKED = 7
+    APPLICATION_WITHDRAWN = 8
+
+
+class Applicant(Enum):
+    """Who had applied for an appraisal, numbered as in the proto of grading."""
+
+    WORKER = 1
+    NEXT_OF_KIN = 2
+    PLATFORM = 3
+    AGENCY = 4
+
+
+_REFUSALS = frozenset({EndCause.WORKER_ABSENT, EndCause.WORKER_REFUSED})
+# Whoever applied on the worker's side gives up the own application: the conclusion before stands.
+_OTHERS = frozenset({Applicant.PLATFORM, Applicant.AGENCY})
+
+
+@dataclass(frozen=True)
+class AppraisalEnd:
+    """The end of one appraisal without a conclusion."""
+
+    appraisal: str
+    cause: EndCause
+    applicant: Applicant
+    end_date: date
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the worker does not accept an appraisal (拒不接受劳动能力鉴定).
+
+        Staying away without a good reason counts, which the committee has found; only the appraisal
+        that the platform or the agency applied for can be refused.
+        """
+        return self.cause in _REFUSALS and self.applicant in _OTHERS
+
+
 @dataclass(frozen=True)
 class Facts:
     """All facts that a plan of entitlements rests on."""
@@ -88,6 +134,8 @@ class Facts:
     # The cause of a death after the determination; None where nobody has said it.
     cause: CauseOfDeath | None = None
     absence: Absence | None = None
+    # Appraisals that ended without a conclusion.
+    ends: tuple[AppraisalEnd, ...] = ()
 
 
 def leading_case(cases: Sequence[Case]) -> Case:
@@ -112,11 +160,12 @@ def facts_of_case(
     conclusions: Mapping[str, Sequence[Conclusion]],
     pensions: Mapping[str, Sequence[tuple[Month, Fen]]],
     ended_by_officer: Mapping[tuple[BenefitKind, str], Month],
+    ends: Mapping[str, Sequence[AppraisalEnd]],
 ) -> Facts:
     """The facts of the leading claim, completed by those of the other claims about the accident.
 
-    `conclusions` and `pensions` are by claim. One injury is appraised once, so that the conclusions
-    of another claim count only where the leading one has none; so does a death.
+    `conclusions`, `pensions` and `ends` are by claim. One injury is appraised once, so that the
+    conclusions of another claim count only where the leading one has none; so does a death.
     """
     case = leading_case(cases)
     others = [each for each in cases if each.claim != case.claim]
@@ -132,4 +181,5 @@ def facts_of_case(
         conclusions=next((some for some in concluded if some), ()),
         ended_by_officer=ended_by_officer,
         pensions=tuple(sorted(amounts.items())),
+        ends=tuple(end for each in cases for end in ends.get(each.claim, ())),
     )

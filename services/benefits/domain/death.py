@@ -8,14 +8,19 @@ from datetime import date
 from decimal import Decimal
 
 from services.benefits.domain import law as rules
-from services.benefits.domain.benefit_base import Base, is_provisional
+from services.benefits.domain.benefit_base import Base
 from services.benefits.domain.case import CauseOfDeath
 from services.benefits.domain.disability import ALLOWANCE_GRADES
+from services.benefits.domain.figures import (
+    DISPOSABLE_INCOME,
+    AwaitedFigure,
+    is_of_earlier_year,
+)
 from services.benefits.domain.findings import ExplainedAmount, calculation, condition
 from services.kernel.law import Finding, Outcome, Provision
 from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen
-from services.kernel.parameters import Value
+from services.kernel.parameters import NATIONAL, Value
 from services.kernel.periods import Month
 
 
@@ -141,10 +146,10 @@ def funeral_grant(
 
 @dataclass(frozen=True)
 class DeathGrant:
-    """The death grant; provisional while the income of the year before is not published."""
+    """The death grant; it waits for the income of the year before while that is not published."""
 
     amount: Fen
-    provisional: bool
+    awaits: tuple[AwaitedFigure, ...]
     findings: tuple[Finding, ...]
 
 
@@ -161,12 +166,12 @@ def death_grant(law: Law, death: date, where: str, known: date, *, accident: dat
     income = law.on("disposable_income", day, where, known)
     years = law.on("death_grant_years", accident, where)
     amount = income.fen.times(years.decimal)
-    provisional = is_provisional(income, day)
+    provisional = is_of_earlier_year(income, day)
     lag = "; that of the year before is not published, so this is provisional"
     of, of_zh = ("death", "死亡") if of_death else ("injury", "工伤发生")
     return DeathGrant(
         amount,
-        provisional,
+        (AwaitedFigure(DISPOSABLE_INCOME, NATIONAL, day),) if provisional else (),
         (
             condition(
                 rules.DEATH_ANCHOR,

@@ -12,6 +12,7 @@ from services.benefits.domain.award import KIN
 from services.benefits.domain.benefit_base import Base, benefit_base
 from services.benefits.domain.case import Absence, CaseState, Facts
 from services.benefits.domain.entitlement import Entitlement
+from services.benefits.domain.figures import earliest
 from services.benefits.domain.findings import ExplainedAmount
 from services.benefits.domain.indexation import adjustments, indexed
 from services.benefits.domain.kinds import BenefitKind
@@ -37,9 +38,7 @@ def once(
         return []
     segment = Segment(month, computed.amount, "once")
     return [
-        Entitlement(
-            kind, beneficiary, (segment,), month, event, computed.findings, base.provisional
-        )
+        Entitlement(kind, beneficiary, (segment,), month, event, computed.findings, base.awaits)
     ]
 
 
@@ -143,7 +142,7 @@ def _grants(
             month,
             day,
             (rights.finding, *grant.findings),
-            grant.provisional,
+            grant.awaits,
         )
 
 
@@ -167,7 +166,7 @@ def _advance(facts: Facts, absence: Absence, rights: deaths.MissingRights) -> It
             month,
             facts.case.accident_date,
             (*rights.grant.findings, rights.finding),
-            rights.grant.provisional,
+            rights.grant.awaits,
         )
 
 
@@ -211,7 +210,7 @@ def _joined(missing: Entitlement | None, dead: Entitlement) -> Entitlement:
         dead,
         segments=merge((*missing.segments, *dead.segments)),
         findings=(*missing.findings, *dead.findings),
-        provisional=missing.provisional or dead.provisional,
+        awaits=earliest((*missing.awaits, *dead.awaits)),
     )
 
 
@@ -273,7 +272,7 @@ def _pensions(
                 ),
                 *raised,
             ),
-            base.provisional,
+            base.awaits,
         )
     return pensions
 

@@ -6,6 +6,7 @@ from datetime import date
 
 from services.benefits.domain import law as rules
 from services.benefits.domain.benefit_base import Base
+from services.benefits.domain.figures import MINIMUM_WAGE, AwaitedFigure
 from services.benefits.domain.findings import ExplainedAmount, calculation, percent
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
@@ -85,7 +86,7 @@ def disability_allowance(
     ]
     if not law.is_on("disability_allowance_floor", month.first_day, where):
         return ExplainedAmount(plain, tuple(findings))
-    floor = law.on("minimum_wage", month.first_day, where, known)
+    floor = law.on(MINIMUM_WAGE, month.first_day, where, known)
     top_up = max(ZERO, floor.fen - plain)
     if top_up:
         findings.append(
@@ -101,7 +102,8 @@ def disability_allowance(
                 values=(floor,),
             )
         )
-    return ExplainedAmount(plain + top_up, tuple(findings))
+    awaits = (AwaitedFigure(MINIMUM_WAGE, where, month.first_day),) if floor.stands_in else ()
+    return ExplainedAmount(plain + top_up, tuple(findings), awaits)
 
 
 def after_pension(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from services.benefits.domain.figures import AwaitedFigure
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.segments import Segment
 from services.kernel.law import Finding
@@ -25,8 +26,8 @@ class Entitlement:
     last_month: Month | None
     event_date: date
     findings: tuple[Finding, ...]
-    # It rests on a wage or an income that a later publication replaces.
-    provisional: bool = False
+    # The figures that it waits for: another one stands in until each is published.
+    awaits: tuple[AwaitedFigure, ...] = ()
 
     @property
     def first_month(self) -> Month:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from services.benefits.domain.figures import AwaitedFigure
 from services.kernel.law import Finding, Outcome, Provision, facts
 from services.kernel.money import Fen
 from services.kernel.parameters import Value
@@ -17,6 +18,7 @@ class ExplainedAmount:
 
     amount: Fen
     findings: tuple[Finding, ...]
+    awaits: tuple[AwaitedFigure, ...] = ()
 
 
 def calculation(

@@ -8,6 +8,7 @@ from datetime import date
 from services.benefits.domain import law as rules
 from services.benefits.domain.benefit_base import benefit_base
 from services.benefits.domain.disability import care_allowance
+from services.benefits.domain.figures import AwaitedFigure
 from services.benefits.domain.findings import ExplainedAmount, calculation
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
@@ -48,7 +49,7 @@ def indexed(
     (`care_wage`). It never lowers. A sum added stays the one of the grade of its year, which
     `key_in` says; a floor is that of the grade in the month paid. 工伤保险条例 art. 40.
     """
-    amount, findings = granted, []
+    amount, findings, awaits = granted, [], list[AwaitedFigure]()
     for value in adjustments(law, where, known):
         effective = Month.of(value.since)
         if effective > month or begun.year >= effective.year:
@@ -60,13 +61,14 @@ def indexed(
             raised = raised + Fen.of_yuan(value.value[added])
         if care is not CareDependence.NONE and value.value.get("care_wage") == "new":
             base = benefit_base(law, value.since, where, known)
+            awaits.extend(base.awaits)
             raised = max(raised, care_allowance(law, base, care, value.since, where).amount)
         if f"floor_{key}" in value.value:
             raised = max(raised, Fen.of_yuan(value.value[f"floor_{key}"]))
         if raised > amount:
             findings.append(_finding(amount, raised, effective, value))
         amount = raised
-    return ExplainedAmount(amount, tuple(findings))
+    return ExplainedAmount(amount, tuple(findings), tuple(awaits))
 
 
 def _finding(before: Fen, after: Fen, effective: Month, value: Value) -> Finding:

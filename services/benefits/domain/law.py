@@ -10,6 +10,7 @@ from services.kernel.lawbook import load_law
 _P79 = "人社厅函〔2025〕79号"
 _WIR = "工伤保险条例"
 _R110 = "人社部发〔2021〕110号"
+_SIL = "社会保险法"
 _DEPENDANTS = "因工死亡职工供养亲属范围规定"
 
 # For accidents up to 2025-06-30 the Measures of 2021 refer to the work-injury regulations
@@ -55,9 +56,16 @@ MISSING = Provision(_WIR, "第四十一条", Tag.LAW)
 STOP = Provision(_WIR, "第四十二条", Tag.COMMON)
 DEPENDANT = Provision(_DEPENDANTS, "第三条", Tag.COMMON)
 DEPENDANT_ENDS = Provision(_DEPENDANTS, "第四条", Tag.COMMON)
-RECOVERY = Provision("社会保险经办条例", "第四十六条", Tag.LAW)
-FRAUD = Provision("社会保险经办条例", "第五十五条", Tag.LAW)
-THIRD_PARTY = Provision("法释〔2014〕9号", "第八条第三款", Tag.LAW)
+# Money paid without a cause comes back by civil law; since December 2023 a regulation says so.
+RECOVERY = DatedProvision(
+    Provision("民法典", "第九百八十五条", Tag.COMMON),
+    Provision("社会保险经办条例", "第四十六条", Tag.LAW),
+)
+FRAUD = DatedProvision(
+    Provision(_SIL, "第八十八条", Tag.LAW),
+    Provision("社会保险经办条例", "第五十五条", Tag.LAW),
+)
+THIRD_PARTY = Provision(_SIL, "第四十二条", Tag.COMMON)
 TREATMENT_ALLOWANCE = Provision("国际劳工组织报告", "第五章", Tag.SEED)
 
 LAW = load_law(

@@ -20,6 +20,8 @@ from services.benefits.domain.death_plan import (
 )
 from services.benefits.domain.entitlement import Entitlement
 from services.benefits.domain.expenses import treatment_allowance
+from services.benefits.domain.figures import earliest
+from services.benefits.domain.findings import ExplainedAmount
 from services.benefits.domain.indexation import adjustments, indexed
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.phases import (
@@ -29,6 +31,7 @@ from services.benefits.domain.phases import (
     phase_in,
     phases_of,
 )
+from services.benefits.domain.rests import rested, rests
 from services.benefits.domain.segments import Segment, amount_in, clip, merge
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
@@ -96,7 +99,10 @@ def _disability(
             base,
             event=accident,
         )
+    resting = rests(facts.ends, facts.conclusions)
     allowance = _allowance(law, facts, phases, base, known)
+    if allowance is not None:
+        allowance = rested(allowance, resting)
     settlement = next(iter(_settlement(law, case, phases, base, allowance)), None)
     if settlement is not None:
         yield _said(settlement, because, phases[0])
@@ -105,7 +111,7 @@ def _disability(
         yield _said(reduced, because, phases[0])
     care = _care(law, case, phases, base, known)
     if care is not None:
-        yield care
+        yield rested(care, resting)
 
 
 def _said(entitlement: Entitlement, because: tuple[Finding, ...], first: Phase) -> Entitlement:
@@ -165,15 +171,15 @@ def _allowance(
     }
     segments: list[Segment] = []
     findings: list[Finding] = []
+    awaits = list(base.awaits)
     for month in sorted(one for one in months if one >= first):
         phase = phase_in(phases, month)
-        segment, because = _allowance_in(
+        computed, reason = _allowance_in(
             law, facts, phase, base, month=month, phases=phases, known=known
         )
-        segments.append(segment)
-        findings.extend(one for one in because if one not in findings)
-    floor_is_on = law.is_on("disability_allowance_floor", first.first_day, where)
-    floor_stands_in = law.on("minimum_wage", first.first_day, where, known).stands_in
+        segments.append(Segment(month, computed.amount, reason))
+        findings.extend(one for one in computed.findings if one not in findings)
+        awaits.extend(computed.awaits)
     return Entitlement(
         BenefitKind.DISABILITY_ALLOWANCE,
         WORKER,
@@ -181,7 +187,7 @@ def _allowance(
         _last_month(case, phases, granting),
         case.accident_date,
         tuple(findings),
-        base.provisional or (floor_is_on and floor_stands_in),
+        earliest(awaits),
     )
 
 
@@ -194,10 +200,11 @@ def _allowance_in(
     month: Month,
     phases: Sequence[Phase],
     known: date,
-) -> tuple[Segment, tuple[Finding, ...]]:
+) -> tuple[ExplainedAmount, str]:
+    """The allowance of one month, and why it is that of a grade."""
     case, where = facts.case, facts.case.pooling_area
     if phase.grade not in disability.ALLOWANCE_GRADES:
-        return Segment(month, Fen(0), f"grade {phase.grade} after review"), ()
+        return ExplainedAmount(Fen(0), ()), f"grade {phase.grade} after review"
     share = law.on("disability_allowance_share", case.accident_date, where)
     granted = base.benefit_base.times(share.at(f"grade_{phase.grade}"))
     first = next(each for each in phases if each.grade in disability.ALLOWANCE_GRADES)
@@ -230,11 +237,8 @@ def _allowance_in(
         reason += ", raised to the minimum wage"
     if left.findings:
         reason += ", difference to the pension"
-    return Segment(month, left.amount, reason), (
-        *computed.findings,
-        *raised.findings,
-        *left.findings,
-    )
+    findings = (*computed.findings, *raised.findings, *left.findings)
+    return ExplainedAmount(left.amount, findings, (*computed.awaits, *raised.awaits)), reason
 
 
 def _settlement(
@@ -291,6 +295,7 @@ def _care(
     }
     segments: list[Segment] = []
     findings: list[Finding] = []
+    awaits = list(base.awaits)
     for month in sorted(one for one in months if one >= first):
         phase = phase_in(phases, month)
         computed = disability.care_allowance(law, base, phase.care, case.accident_date, where)
@@ -307,6 +312,7 @@ def _care(
             key_in=lambda year: f"care_{phase_in(phases, year).care.name.lower()}",
         )
         segments.append(Segment(month, raised.amount, f"care {phase.care.name.lower()}"))
+        awaits.extend(raised.awaits)
         because = (*computed.findings, *raised.findings)
         findings.extend(one for one in because if one not in findings)
     return Entitlement(
@@ -316,7 +322,7 @@ def _care(
         _last_month(case, phases, granting),
         case.accident_date,
         tuple(findings),
-        base.provisional,
+        earliest(awaits),
     )
 
 

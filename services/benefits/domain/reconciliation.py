@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from services.benefits.domain import law as rules
 from services.benefits.domain.award import LIFECYCLE, Award, State, award_id, correction_id
@@ -64,7 +65,7 @@ def reconcile(
     Months not paid yet follow the plan. For months paid, the difference is granted as a separate
     award (back pay) or marked for recovery; nothing paid is ever rewritten.
     """
-    gap = _Gap(awards, month, reason)
+    gap = _Gap(case, awards, month, reason)
     groups: dict[tuple[BenefitKind, str], list[PaidAward]] = defaultdict(list)
     for paid in awards:
         if _is_planned(paid):
@@ -72,7 +73,7 @@ def reconcile(
     for entitlement in planned:
         group = groups.pop((entitlement.kind, entitlement.beneficiary), [])
         if group:
-            gap.follow(group, entitlement, case)
+            gap.follow(group, entitlement)
         else:
             gap.grant.append(_granted(case, entitlement))
     for group in groups.values():
@@ -89,10 +90,11 @@ def reconcile(
 class _Gap:
     """The difference between the awards of a case and its plan, collected award by award."""
 
-    def __init__(self, awards: Sequence[PaidAward], month: Month, reason: str) -> None:
+    def __init__(self, case: Case, awards: Sequence[PaidAward], month: Month, reason: str) -> None:
         self.grant: list[Award] = []
         self.change: list[Award] = []
         self.recover: list[Recovery] = []
+        self._case = case
         self._awards = awards
         self._month = month
         self._reason = reason
@@ -101,14 +103,14 @@ class _Gap:
         for paid in awards:
             self._open[paid.award.beneficiary] += paid.recovered - paid.withheld
 
-    def follow(self, group: Sequence[PaidAward], entitlement: Entitlement, case: Case) -> None:
+    def follow(self, group: Sequence[PaidAward], entitlement: Entitlement) -> None:
         """Let the award of a kind follow its plan; the payments of merged awards count for it."""
         first, *merged = _carrying_on_first(group)
         paid = _paid_by_month(group)
         due = _in_month_paid(entitlement, paid)
         covered = set(paid) - set(first.paid)
         is_suspended = any(each.is_suspended for each in group)
-        award = _follow(first.award, _without(due, covered), case, is_suspended=is_suspended)
+        award = _follow(first.award, _without(due, covered), self._case, is_suspended=is_suspended)
         sum_due = total(amount_in(due.segments, due.last_month, month) for month in paid)
         self.close([first, *merged], award, sum_due)
 
@@ -148,13 +150,21 @@ class _Gap:
             if left:
                 number = len(of_first) + 1
                 self.grant.append(
-                    _back_pay(award, left, whole, self._month, reason=self._reason, number=number)
+                    _back_pay(
+                        award,
+                        left,
+                        whole,
+                        self._month,
+                        accident=self._case.accident_date,
+                        reason=self._reason,
+                        number=number,
+                    )
                 )
 
     def _mark(self, parent: PaidAward, award: Award, *, due: Fen, received: Fen) -> None:
         amount = received - due
         finding = calculation(
-            rules.RECOVERY,
+            rules.RECOVERY.on(self._case.accident_date),
             f"{amount.yuan} yuan were paid that are not due and have to be given back.",
             f"多发待遇 {amount.yuan} 元, 应予退回。",
             f"{received} - {due} = {amount}",
@@ -169,7 +179,7 @@ class _Gap:
         released = min(amount, parent.recovered, max(ZERO, self._open[award.beneficiary]))
         if released > ZERO:
             finding = calculation(
-                rules.RECOVERY,
+                rules.RECOVERY.on(self._case.accident_date),
                 f"{released.yuan} yuan need not be given back any more.",
                 f"不再追回 {released.yuan} 元。",
                 f"min({amount}, {parent.recovered}) = {released}",
@@ -197,7 +207,7 @@ def _granted(case: Case, entitlement: Entitlement) -> Award:
         event_date=entitlement.event_date,
         segments=entitlement.segments,
         findings=entitlement.findings,
-        provisional=entitlement.provisional,
+        awaits=entitlement.awaits,
         worker=case.worker,
         accident=case.accident,
     )
@@ -217,7 +227,7 @@ def _follow(award: Award, entitlement: Entitlement, case: Case, *, is_suspended:
     same = (
         award.segments == entitlement.segments
         and award.last_month == entitlement.last_month
-        and award.provisional == entitlement.provisional
+        and award.awaits == entitlement.awaits
         and award.event_date == entitlement.event_date
         and (award.pooling_area, award.industry) == (case.pooling_area, case.industry)
         and (award.worker, award.accident) == (case.worker, case.accident)
@@ -233,7 +243,7 @@ def _follow(award: Award, entitlement: Entitlement, case: Case, *, is_suspended:
         segments=entitlement.segments,
         last_month=entitlement.last_month,
         findings=entitlement.findings,
-        provisional=entitlement.provisional,
+        awaits=entitlement.awaits,
         event_date=entitlement.event_date,
         pooling_area=case.pooling_area,
         industry=case.industry,
@@ -253,7 +263,7 @@ def _ended(award: Award) -> Award:
         state=State.TERMINATED,
         last_month=award.first_month.plus(-1),
         segments=(),
-        provisional=False,
+        awaits=(),
         revision=award.revision + 1,
     )
 
@@ -321,11 +331,18 @@ def _in_force(segments: Sequence[Segment], month: Month) -> Segment:
 
 
 def _back_pay(
-    award: Award, amount: Fen, parent: PaidAward, month: Month, *, reason: str, number: int
+    award: Award,
+    amount: Fen,
+    parent: PaidAward,
+    month: Month,
+    *,
+    accident: date,
+    reason: str,
+    number: int,
 ) -> Award:
     months = sorted(parent.paid)
     finding = calculation(
-        rules.INDEXATION if reason == "adjustment" else rules.BASE.on(award.event_date),
+        rules.INDEXATION if reason == "adjustment" else rules.BASE.on(accident),
         f"For {months[0]} to {months[-1]}, which were paid already, {amount.yuan} yuan are due "
         f"besides ({reason}).",
         f"{months[0]} 至 {months[-1]} 已发待遇应补发 {amount.yuan} 元。",
@@ -342,7 +359,7 @@ def _back_pay(
         last_month=month,
         segments=(Segment(month, amount, reason),),
         findings=(finding, *award.findings),
-        provisional=False,
+        awaits=(),
         adjusts=award.id,
         stop_month=None,
         create_time=None,

@@ -55,12 +55,17 @@ def set_off(payments: Sequence[Fen], owed: Fen, cap: Decimal) -> list[SetOff]:
     return splits
 
 
-def set_off_finding(law: Law, day: date, where: str, payment: Fen, owed: Fen) -> Finding:
-    """How much of one payment is withheld. 社会保险经办条例 art. 46; the cap is a parameter."""
+def set_off_finding(
+    law: Law, day: date, where: str, payment: Fen, owed: Fen, *, accident: date
+) -> Finding:
+    """How much of one payment is withheld on a day; the cap is a parameter.
+
+    社会保险经办条例 art. 46, for accidents from December 2023.
+    """
     cap = law.on("set_off_share", day, where)
     split = set_off([payment], owed, cap.decimal)[0]
     return calculation(
-        rules.RECOVERY,
+        rules.RECOVERY.on(accident),
         f"Of this payment {split.withheld.yuan} yuan are set off, at most {percent(cap.decimal)}; "
         f"{split.paid.yuan} yuan are paid.",
         f"本次支付抵扣 {split.withheld.yuan} 元 (不超过 {percent(cap.decimal)}), "
@@ -72,13 +77,18 @@ def set_off_finding(law: Law, day: date, where: str, payment: Fen, owed: Fen) ->
     )
 
 
-def fraud_fine(law: Law, day: date, where: str, obtained: Fen) -> tuple[Fen, Fen, Finding]:
-    """The least and the most fine for benefits obtained by fraud, besides their return, in fen."""
+def fraud_fine(
+    law: Law, day: date, where: str, obtained: Fen, *, accident: date
+) -> tuple[Fen, Fen, Finding]:
+    """The least and the most fine for benefits obtained by fraud, besides their return, in fen.
+
+    社会保险法 art. 88; 社会保险经办条例 art. 55 for accidents from December 2023.
+    """
     times = law.on("fraud_fine_times", day, where)
     least = obtained.times(times.at("least"))
     most = obtained.times(times.at("most"))
     finding = calculation(
-        rules.FRAUD,
+        rules.FRAUD.on(accident),
         f"Fraud: {obtained.yuan} yuan are returned and a fine of {least.yuan} to {most.yuan} yuan "
         "is due.",
         f"骗取待遇 {obtained.yuan} 元应退回, 并处 {least.yuan} 元至 {most.yuan} 元罚款。",

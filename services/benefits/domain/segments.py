@@ -46,6 +46,22 @@ def merge(segments: Iterable[Segment]) -> tuple[Segment, ...]:
     return tuple(merged)
 
 
+def pause(
+    segments: tuple[Segment, ...], since: Month, until: Month | None, reason: str
+) -> tuple[Segment, ...]:
+    """The segments without the months from `since` up to but not including `until`."""
+    start = max(since, segments[0].since)
+    if until is not None and until <= start:
+        return segments
+    changed = [segment for segment in segments if segment.since < start]
+    changed.append(Segment(start, ZERO, reason))
+    if until is not None:
+        before = next(segment for segment in reversed(segments) if segment.since <= until)
+        changed.append(replace(before, since=until))
+        changed += [segment for segment in segments if segment.since > until]
+    return merge(changed)
+
+
 def less(
     segments: tuple[Segment, ...], owed: Fen, since: Month, cap: Decimal, reason: str
 ) -> tuple[Segment, ...]:

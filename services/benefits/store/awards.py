@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from services.benefits.domain.award import Award, State
+from services.benefits.domain.figures import AwaitedFigure
 from services.benefits.domain.kinds import EXPENSES, PER_PERSON, BenefitKind
 from services.benefits.domain.reconciliation import PaidAward
 from services.benefits.domain.segments import Segment
 from services.benefits.store.tables import (
     awards,
     awards_to_backfill,
+    cases,
     claims_of_case,
     kind_numbers,
     month_of,
@@ -61,6 +63,36 @@ async def list_awards(
         statement = statement.where(awards.c.claim.in_(claims_of_case(claim)))
     if after:
         statement = statement.where(key > sa.tuple_(*map(sa.literal, after)))
+    return await _with_rates(tx, cipher, (await tx.execute(statement)).all())
+
+
+async def list_provisional(
+    tx: Transaction,
+    cipher: ColumnCipher,
+    pooling_area: str,
+    law_version: str,
+    *,
+    after: tuple[str] | tuple[()],
+    size: int,
+) -> list[Award]:
+    """Awards that wait for a figure, by id, after an id; of all areas, or of one.
+
+    With a version of the law only those planned on another one.
+    """
+    statement = (
+        sa.select(awards)
+        .where(sa.func.cardinality(awards.c.awaits) > 0)
+        .order_by(awards.c.id)
+        .limit(size)
+    )
+    if pooling_area:
+        statement = statement.where(awards.c.pooling_area == pooling_area)
+    if law_version:
+        statement = statement.where(
+            sa.exists().where(cases.c.claim == awards.c.claim, cases.c.law_version != law_version)
+        )
+    if after:
+        statement = statement.where(awards.c.id > after[0])
     return await _with_rates(tx, cipher, (await tx.execute(statement)).all())
 
 
@@ -115,7 +147,7 @@ async def insert(
         # A correction rests on the law of what it corrects.
         basis = await _find_basis(tx, award.adjusts) if award.adjusts else EMPTY_BASIS
         await _add_rates(tx, number, 0, award, now, basis=basis)
-        await _mark_for_backfill(tx, number)
+        await insert_backfill(tx, number)
 
 
 async def update(tx: Transaction, cipher: ColumnCipher, award: Award, now: datetime) -> None:
@@ -156,7 +188,7 @@ async def update(tx: Transaction, cipher: ColumnCipher, award: Award, now: datet
         .where(awards.c.accident != award.accident)
         .values(accident=award.accident)
     )
-    await _mark_for_backfill(tx, number)
+    await insert_backfill(tx, number)
 
 
 async def update_accident(tx: Transaction, claim: str, worker: str, accident: str) -> None:
@@ -185,80 +217,14 @@ async def update_accident(tx: Transaction, claim: str, worker: str, accident: st
     )
 
 
-async def insert_suspension(
-    tx: Transaction, award: str, first_month: Month, reason: str, now: datetime
-) -> None:
-    """Stop payment from a month on; a repeat for the same month replaces the reason."""
-    number = await _number(tx, award)
-    statement = postgresql.insert(suspensions).values(
-        number=number,
-        first_month=number_of(first_month),
-        reason=reason,
-        create_time=now,
-    )
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["number", "first_month"],
-            set_={"resume_month": None, "reason": reason},
-        )
-    )
-
-
-async def find_open_suspension(tx: Transaction, award: str) -> Month | None:
-    """The first unpaid month of the open suspension; None without one."""
-    number = await _number(tx, award)
-    statement = sa.select(suspensions.c.first_month).where(
-        suspensions.c.number == number, suspensions.c.resume_month.is_(None)
-    )
-    return month_or_none((await tx.execute(statement)).scalar_one_or_none())
-
-
-async def update_suspension(tx: Transaction, award: str, resume_month: Month) -> None:
-    """End the open suspension from a month on; the next run checks the months since."""
-    number = await _number(tx, award)
-    await tx.execute(
-        sa.update(suspensions)
-        .where(suspensions.c.number == number, suspensions.c.resume_month.is_(None))
-        .values(resume_month=number_of(resume_month))
-    )
-    await _mark_for_backfill(tx, number)
-
-
-async def update_merged_suspensions(tx: Transaction, worker: str, now: datetime) -> None:
-    """Let the open suspension of a merged award count for the award into which it was merged.
-
-    That of the merged award stays on record without a month.
-    """
-    await tx.execute(
-        sa.text(
-            "with moved as ("
-            "  update suspension s set resume_month = s.first_month"
-            "  from award m join award carrying on carrying.id = m.merged_into"
-            "  where m.worker = :worker and s.number = m.number and s.resume_month is null"
-            "  returning carrying.number, s.first_month, s.reason)"
-            " insert into suspension (number, first_month, reason, create_time)"
-            " select distinct on (number) number, first_month, reason, :now from moved"
-            " where not exists (select from suspension o"
-            "  where o.number = moved.number and o.resume_month is null)"
-            " order by number, first_month"
-            " on conflict (number, first_month) do update set resume_month = null"
-        ),
-        {"worker": worker, "now": now},
-    )
-
-
 def _open_suspensions(numbers: Sequence[int]) -> sa.Select[tuple[int]]:
     return sa.select(suspensions.c.number).where(
         suspensions.c.number.in_(numbers), suspensions.c.resume_month.is_(None)
     )
 
 
-async def _number(tx: Transaction, award: str) -> int:
-    statement = sa.select(awards.c.number).where(awards.c.id == award)
-    return int((await tx.execute(statement)).scalar_one())
-
-
-async def _mark_for_backfill(tx: Transaction, number: int) -> None:
+async def insert_backfill(tx: Transaction, number: int) -> None:
+    """Let the next run check the months up to the last run, too."""
     statement = postgresql.insert(awards_to_backfill).values(number=number)
     await tx.execute(statement.on_conflict_do_nothing())
 
@@ -342,7 +308,7 @@ def _award(cipher: ColumnCipher, row: sa.Row[Any], segments: tuple[Segment, ...]
         findings=findings_from_json(
             json.loads(cipher.decrypt(row.findings, _findings_context(row.id)))
         ),
-        provisional=row.provisional,
+        awaits=tuple(map(AwaitedFigure.parse, row.awaits)),
         adjusts=row.adjusts,
         stop_month=month_or_none(row.stop_month),
         create_time=row.create_time,
@@ -366,7 +332,7 @@ def _changing(cipher: ColumnCipher, award: Award) -> dict[str, Any]:
         "industry": award.industry,
         "event_date": award.event_date,
         "findings": cipher.encrypt(findings, _findings_context(award.id)),
-        "provisional": award.provisional,
+        "awaits": list(map(str, award.awaits)),
         "revision": award.revision,
         "worker": award.worker,
         "accident": award.accident,

@@ -11,8 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from services.benefits.domain.case import Case, CaseState, Conclusion
-from services.benefits.store.tables import awards, cases, conclusions, mergers
+from services.benefits.domain.case import (
+    Applicant,
+    AppraisalEnd,
+    Case,
+    CaseState,
+    Conclusion,
+    EndCause,
+)
+from services.benefits.store.tables import appraisal_ends, awards, cases, conclusions, mergers
 from services.kernel.scheme import AppraisalLevel, CareDependence, Survivor
 from services.runtime.rpc.survivors import survivor_from_json, survivor_to_json
 from services.runtime.storage import data_keys, revisions
@@ -176,16 +183,40 @@ async def count_on_older_law(tx: Transaction, law_version: str) -> int:
     return int((await tx.execute(statement)).scalar_one())
 
 
-async def list_provisional(tx: Transaction, law_version: str) -> list[str]:
+async def list_provisional(
+    tx: Transaction, law_version: str, pooling_area: str = "", size: int | None = None
+) -> list[str]:
     """The workers with a provisional award, planned on another version of the law."""
     statement = (
         sa.select(awards.c.worker)
-        .join(cases, cases.c.claim == awards.c.claim)
-        .where(awards.c.provisional, cases.c.law_version != law_version)
+        .where(_is_provisional_on_older_law(law_version, pooling_area))
         .distinct()
         .order_by(awards.c.worker)
+        .limit(size)
     )
     return list((await tx.execute(statement)).scalars())
+
+
+async def count_provisional(tx: Transaction, law_version: str, pooling_area: str) -> int:
+    """The number of workers that `list_provisional` lists without a limit."""
+    statement = sa.select(sa.func.count(awards.c.worker.distinct())).where(
+        _is_provisional_on_older_law(law_version, pooling_area)
+    )
+    return int((await tx.execute(statement)).scalar_one())
+
+
+async def list_claims(tx: Transaction, workers: Iterable[str]) -> list[str]:
+    """The determined claims of workers, by name."""
+    statement = sa.select(cases.c.claim).where(cases.c.worker.in_(workers)).order_by(cases.c.claim)
+    return list((await tx.execute(statement)).scalars())
+
+
+def _is_provisional_on_older_law(law_version: str, pooling_area: str) -> sa.ColumnElement[bool]:
+    planned_on_other = sa.exists().where(
+        cases.c.claim == awards.c.claim, cases.c.law_version != law_version
+    )
+    in_area = [awards.c.pooling_area == pooling_area] if pooling_area else []
+    return sa.and_(sa.func.cardinality(awards.c.awaits) > 0, planned_on_other, *in_area)
 
 
 def _is_on_older_law(law_version: str) -> sa.ColumnElement[bool]:
@@ -224,6 +255,56 @@ async def update_revoked_conclusion(
         .returning(conclusions.c.appraisal)
     )
     return (await tx.execute(statement)).first() is not None
+
+
+async def update_appraisal_end(
+    tx: Transaction, claim: str, end: AppraisalEnd, revision: int, now: datetime
+) -> bool:
+    """Store the end of an appraisal; False if an equal or newer revision is stored."""
+    row = {
+        "appraisal": end.appraisal,
+        "revision": revision,
+        "claim": claim,
+        "cause": end.cause.value,
+        "applicant": end.applicant.value,
+        "end_date": end.end_date,
+        "update_time": now,
+    }
+    return await _update_if_newer(tx, appraisal_ends, row, "appraisal")
+
+
+async def update_appraisal_resumed(
+    tx: Transaction, claim: str, appraisal: str, revision: int, now: datetime
+) -> bool:
+    """Take back the end of an appraisal; False if an equal or newer revision is stored."""
+    row = {
+        "appraisal": appraisal,
+        "revision": revision,
+        "claim": claim,
+        "cause": None,
+        "applicant": None,
+        "end_date": None,
+        "update_time": now,
+    }
+    return await _update_if_newer(tx, appraisal_ends, row, "appraisal")
+
+
+async def list_appraisal_ends(
+    tx: Transaction, claims: Iterable[str]
+) -> dict[str, list[AppraisalEnd]]:
+    """The appraisals of claims that ended without a conclusion, by claim."""
+    statement = (
+        sa.select(appraisal_ends)
+        .where(appraisal_ends.c.claim.in_(claims), appraisal_ends.c.cause.is_not(None))
+        .order_by(appraisal_ends.c.end_date, appraisal_ends.c.appraisal)
+    )
+    by_claim: dict[str, list[AppraisalEnd]] = defaultdict(list)
+    for row in await tx.execute(statement):
+        end = AppraisalEnd(
+            row.appraisal, EndCause(row.cause), Applicant(row.applicant), row.end_date
+        )
+        by_claim[row.claim].append(end)
+    return by_claim
 
 
 async def list_conclusions(tx: Transaction, claims: Iterable[str]) -> dict[str, list[Conclusion]]:

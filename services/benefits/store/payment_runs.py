@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -241,6 +241,17 @@ async def insert(
         await tx.execute(sa.update(last_run).values(month=run))
     bases = frozenset(basis for row in rows for basis in row.bases)
     return Added(revision, tuple(_parts(rows)), bases)
+
+
+async def update_law(tx: Transaction, law_version: str, day: date) -> None:
+    """Keep the version of the law on which all provisional awards are planned, and its day."""
+    await tx.execute(sa.update(last_run).values(law_version=law_version, law_day=day))
+
+
+async def find_law(tx: Transaction) -> tuple[str, date] | None:
+    """The version of the law of the latest run and its day; None before the first."""
+    row = (await tx.execute(sa.select(last_run.c.law_version, last_run.c.law_day))).one()
+    return None if row.law_day is None else (row.law_version, row.law_day)
 
 
 async def find_newest_award(tx: Transaction) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, DATERANGE, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, DATERANGE, JSONB, ExcludeConstraint
 
 from services.benefits.domain.kinds import BenefitKind
 from services.kernel.periods import MONTHS_PER_YEAR, Month
@@ -84,6 +84,19 @@ conclusions = sa.Table(
     sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
 )
 
+# Appraisals that ended without a conclusion; without a cause once they are resumed.
+appraisal_ends = sa.Table(
+    "appraisal_end",
+    metadata,
+    sa.Column("appraisal", sa.Text, primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("claim", sa.Text, nullable=False, index=True),
+    sa.Column("cause", sa.SmallInteger),
+    sa.Column("applicant", sa.SmallInteger),
+    sa.Column("end_date", sa.Date),
+    sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+)
+
 # The basic pension in payment from a month on.
 pensions = sa.Table(
     "basic_pension",
@@ -115,7 +128,8 @@ awards = sa.Table(
     sa.Column("event_date", sa.Date, nullable=False),
     # Encrypted.
     sa.Column("findings", sa.LargeBinary, nullable=False),
-    sa.Column("provisional", sa.Boolean, nullable=False),
+    # The figures that it waits for, each as parameter, place and day; empty once it is final.
+    sa.Column("awaits", ARRAY(sa.Text), nullable=False),
     sa.Column("adjusts", sa.Text, nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
@@ -268,12 +282,35 @@ parts = sa.Table(
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
-# One row: the latest month instructed. Its row lock keeps runs and decisions apart.
+# What published figures changed about awards that waited for them. Figures name no person.
+true_ups = sa.Table(
+    "true_up",
+    metadata,
+    sa.Column("number", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("award", sa.Text, nullable=False, index=True),
+    sa.Column("claim", sa.Text, nullable=False, index=True),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("pooling_area", sa.Text, nullable=False),
+    sa.Column("month", sa.Integer, nullable=False),
+    sa.Column("before_fen", sa.BigInteger, nullable=False),
+    sa.Column("after_fen", sa.BigInteger, nullable=False),
+    sa.Column("difference_fen", sa.BigInteger, nullable=False),
+    sa.Column("figures", JSONB, nullable=False),
+    sa.Column("final", sa.Boolean, nullable=False),
+    sa.Column("member", sa.Text, nullable=False),
+    sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+)
+
+# One row: the latest month instructed, and the law on which the latest run was planned, with its
+# day. Its row lock keeps runs and decisions apart.
 last_run = sa.Table(
     "last_run",
     metadata,
     sa.Column("single", sa.Boolean, primary_key=True),
     sa.Column("month", sa.Integer, nullable=False),
+    sa.Column("law_version", sa.Text, nullable=False),
+    sa.Column("law_day", sa.Date),
 )
 
 recoveries = sa.Table(

@@ -10,7 +10,7 @@ from services.claims.domain.case import Answer, Case, Weight, answer
 from services.claims.domain.claim import Claim, ClaimantKind
 from services.claims.domain.problems import NotASmallInjury
 from services.claims.domain.time_limits import Due, Step, StepClock, TimeLimit, due_day
-from services.kernel.law import DatedProvision, Finding, Outcome, facts
+from services.kernel.law import DatedProvision, Finding, Outcome, Tag, facts
 from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.periods import civil_day
@@ -70,26 +70,33 @@ def filing_answer(case: Case, calendar: WorkCalendar) -> Answer:
         calendar=calendar,
     )
     weight = Weight.MARK
+    certainty, certainty_zh = _certainty(time.limits[0])
+    within, within_zh = _certainty(time.limits[1])
+    ended = f"{time.due.day}, the end of {time.limits[0]} from the accident"
+    ended_zh = f"{time.due.day} (自事故起 {time.limits[0].in_chinese})"
     if time.is_too_late:
         weight, outcome = Weight.NEEDED, Outcome.UNCLEAR
         text = (
             (
                 f"Filed on {filed}, after the longest time of {time.limits[1]} that ended on "
-                f"{time.last.day}; whether the reasons excuse it is for a person to decide."
+                f"{time.last.day}{within}; whether the reasons excuse it is for a person to decide."
             ),
-            f"{filed} 提出申请, 超过最长时限({time.last.day} 届满); 是否有正当理由须由人工判断。",
+            (
+                f"{filed} 提出申请, 超过最长时限 {time.limits[1].in_chinese} ({time.last.day} 届满)"
+                f"{within_zh}; 是否有正当理由须由人工判断。"
+            ),
         )
     elif time.is_late:
         outcome = Outcome.NOT_MET
         text = (
-            f"Filed on {filed}, after {time.due.day}; a mark that bars nothing.",
-            f"{filed} 提出申请, 已超过 {time.due.day}; 仅作标注, 不影响受理。",
+            f"Filed on {filed}, after {ended}{certainty}; a mark that bars nothing.",
+            f"{filed} 提出申请, 已超过 {ended_zh}{certainty_zh}; 仅作标注, 不影响受理。",
         )
     else:
         outcome = Outcome.MET
         text = (
-            f"Filed on {filed}, by {time.due.day}.",
-            f"{filed} 提出申请, 在时限 {time.due.day} 之内。",
+            f"Filed on {filed}, by {ended}{certainty}.",
+            f"{filed} 提出申请, 在时限 {ended_zh} 之内{certainty_zh}。",
         )
     return answer(
         "filing_time",
@@ -101,6 +108,16 @@ def filing_answer(case: Case, calendar: WorkCalendar) -> Answer:
         outputs=facts(due_date=time.due.day, provisional=time.due.provisional),
         versions=tuple(limit.version for limit in time.limits if limit.version),
     )
+
+
+def _certainty(limit: TimeLimit) -> tuple[str, str]:
+    """How certain the source of a limit is, for people; nothing for an official text."""
+    tag = limit.version.tag if limit.version else Tag.ASSUMED
+    if tag is Tag.LAW:
+        return "", ""
+    if tag is Tag.COMMON:
+        return " (as in work-injury insurance)", "(参照工伤保险)"
+    return " (assumed: no text for this place was seen)", "(暂定时限, 未见本地区文件)"
 
 
 def document_check(filed: date, where: str, law: Law) -> StepClock:

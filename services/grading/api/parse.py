@@ -22,7 +22,7 @@ from services.grading.domain.care import CareItem
 from services.grading.domain.conclusions import Correction, CorrectionCode
 from services.grading.domain.grades import Impairment
 from services.grading.domain.items import Item, search
-from services.grading.domain.panels import Exclusion, ExclusionCode, Opinion, Specialist
+from services.grading.domain.panels import Exclusion, ExclusionCode, Opinion, Recusal, Specialist
 from services.grading.domain.procedure import Absence, AbsenceCode
 from services.grading.domain.standard import Standard
 from services.kernel import names
@@ -77,8 +77,17 @@ def specialist_id_of(name: str) -> str:
 def exclusion_of(request: grading_pb2.ExcludeSpecialistRequest) -> Exclusion:
     """A specialist who may not sit on a panel, and why."""
     (specialist,) = names.parse(request.specialist, "specialists", field="specialist")
+    return Exclusion(specialist, _exclusion_code_of(request.code))
+
+
+def recusal_of(request: grading_pb2.RecuseSpecialistRequest, member: str) -> Recusal:
+    """The recusal of the caller."""
+    return Recusal(member, _exclusion_code_of(request.code), request.reason.strip())
+
+
+def _exclusion_code_of(number: int) -> ExclusionCode:
     try:
-        return Exclusion(specialist, ExclusionCode(request.code))
+        return ExclusionCode(number)
     except ValueError:
         choice = ", ".join(code.name for code in ExclusionCode)
         raise Malformed.of("code", f"choose one of {choice}", f"请从 {choice} 中选择") from None

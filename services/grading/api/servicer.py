@@ -29,7 +29,13 @@ from services.grading.store import panels as panel_store
 from services.kernel import names
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
-from services.runtime.rpc.wire import Context, date_from_wire, findings_to_wire, moment_to_wire
+from services.runtime.rpc.wire import (
+    Context,
+    date_from_wire,
+    enum_number,
+    findings_to_wire,
+    moment_to_wire,
+)
 from services.runtime.service.context import CommandContext
 from services.runtime.service.requests import change, read
 from services.runtime.storage.database import Transaction
@@ -141,6 +147,19 @@ class GradingApi(RegisterApi):
             lambda tx, command: applications.abandon_appraisal(tx, appraisal_id, command),
         )
 
+    async def WithdrawAppraisal(
+        self, request: grading_pb2.WithdrawAppraisalRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Withdraw an application."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        reason, allowed = request.reason.strip(), parse.applicants_of(caller().roles)
+        return await self._change(
+            request,
+            lambda tx, command: applications.withdraw_appraisal(
+                tx, appraisal_id, reason, allowed, command
+            ),
+        )
+
     async def ExcludeSpecialist(
         self, request: grading_pb2.ExcludeSpecialistRequest, context: Context
     ) -> grading_pb2.Appraisal:
@@ -150,6 +169,26 @@ class GradingApi(RegisterApi):
         return await self._change(
             request,
             lambda tx, command: panels.exclude_specialist(tx, appraisal_id, exclusion, command),
+        )
+
+    async def RecuseSpecialist(
+        self, request: grading_pb2.RecuseSpecialistRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Let the caller step down from the panel; the answer shows nothing of the case."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        recusal = parse.recusal_of(request, caller().member)
+        command = self._context.command()
+
+        async def work(tx: Transaction) -> grading_pb2.Appraisal:
+            recused = await panels.recuse_specialist(tx, appraisal_id, recusal, command)
+            return grading_pb2.Appraisal(
+                name=recused.name,
+                state=enum_number(recused.state.value),
+                revision=recused.revision,
+            )
+
+        return await change(
+            self._context, request, grading_pb2.Appraisal, work, resource=request.name
         )
 
     async def DrawPanel(
@@ -238,6 +277,17 @@ class GradingApi(RegisterApi):
             lambda tx, command: appraisals.record_absence(tx, appraisal_id, absence, command),
         )
 
+    async def ResumeAppraisal(
+        self, request: grading_pb2.ResumeAppraisalRequest, context: Context
+    ) -> grading_pb2.Appraisal:
+        """Take back the end of an appraisal."""
+        appraisal_id = parse.appraisal_id_of(request.name)
+        reason = request.reason.strip()
+        return await self._change(
+            request,
+            lambda tx, command: appraisals.resume_appraisal(tx, appraisal_id, reason, command),
+        )
+
     async def ServeConclusion(
         self, request: grading_pb2.ServeConclusionRequest, context: Context
     ) -> grading_pb2.Appraisal:
@@ -314,6 +364,8 @@ class GradingApi(RegisterApi):
         message.draw_commitment = await draw_store.find_commitment(tx, appraisal, draw)
         if appraisal.has_panel:
             message.draw_seed = await draw_store.get_seed(tx, cipher, appraisal.id, draw)
+            following = await draw_store.find_commitment(tx, appraisal, draw + 1)
+            message.next_draw_commitment = following
         for revision, text, moment in await appraisal_store.list_notes(tx, cipher, appraisal):
             message.notes.add(revision=revision, text=text, create_time=moment_to_wire(moment))
         message.findings.extend(findings_to_wire(appraisal.findings))

@@ -106,6 +106,22 @@ async def record_documents(
     return complete
 
 
+async def withdraw_appraisal(
+    tx: Transaction,
+    appraisal_id: str,
+    reason: str,
+    allowed: Collection[Applicant],
+    context: CommandContext,
+) -> Appraisal:
+    """End an application that its applicant withdraws, and publish the end."""
+    case = await lock_case(tx, appraisal_id, context)
+    withdrawn = applications.withdraw(case.appraisal, allowed, case.days)
+    await appraisal_store.update(tx, context.cipher, withdrawn)
+    await appraisal_store.insert_note(tx, context.cipher, withdrawn, reason, context.now)
+    await outbox.add(tx, events.appraisal_ended(withdrawn, context.today), context.now)
+    return withdrawn
+
+
 async def abandon_appraisal(
     tx: Transaction, appraisal_id: str, context: CommandContext
 ) -> Appraisal:

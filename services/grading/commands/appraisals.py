@@ -26,6 +26,7 @@ from services.grading.store import injuries as injury_store
 from services.runtime.events import outbox
 from services.runtime.rpc.wire import date_from_wire
 from services.runtime.service.context import CommandContext
+from services.runtime.storage import revisions
 from services.runtime.storage.database import Transaction
 
 # What claims end, claims can begin again.
@@ -53,6 +54,7 @@ async def on_claim_determined(
         resumed = procedure.resume(newest, days_of(injury, context))
         await appraisal_store.update(tx, context.cipher, resumed)
         await commit_draw(tx, resumed, context)
+        await outbox.add(tx, events.appraisal_resumed(resumed), context.now)
     if not known.appraisable:
         await republish_conclusion(tx, injury.claim, context)
 
@@ -131,6 +133,23 @@ async def record_absence(
     if recorded.state is State.ENDED:
         await outbox.add(tx, events.appraisal_ended(recorded, context.today), context.now)
     return recorded
+
+
+async def resume_appraisal(
+    tx: Transaction, appraisal_id: str, reason: str, context: CommandContext
+) -> Appraisal:
+    """Take back the end of an appraisal that was recorded by mistake, and publish that."""
+    case = await lock_case(tx, appraisal_id, context)
+    newest = await appraisal_store.lock_newest(tx, context.cipher, case.appraisal.claim)
+    assert newest is not None
+    revisions.note(f"{newest.claim}/appraisals", newest.number)
+    procedure.require_resumable(case.appraisal, newest, appraisable=case.injury.appraisable)
+    resumed = procedure.resume(case.appraisal, case.days)
+    await appraisal_store.update(tx, context.cipher, resumed)
+    await appraisal_store.insert_note(tx, context.cipher, resumed, reason, context.now)
+    await commit_draw(tx, resumed, context)
+    await outbox.add(tx, events.appraisal_resumed(resumed), context.now)
+    return resumed
 
 
 async def _end_claim(

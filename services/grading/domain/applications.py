@@ -18,7 +18,7 @@ from services.grading.domain.appraisals import (
     Service,
     State,
 )
-from services.grading.domain.law import APPLICATION, provision_of
+from services.grading.domain.law import APPLICATION, WITHDRAWAL, provision_of
 from services.grading.domain.problems import (
     AgencyReviewsOnly,
     AlreadyAppraised,
@@ -28,7 +28,9 @@ from services.grading.domain.problems import (
     DocumentsRequestedLate,
     InabilityMissing,
     NothingToAppraise,
+    NotYourApplication,
     OtherAppraisalNewer,
+    PanelDrawn,
 )
 from services.grading.domain.times import Days
 from services.kernel.law import Finding, Outcome, facts
@@ -177,6 +179,34 @@ def abandon(appraisal: Appraisal, days: Days) -> Appraisal:
     )
 
 
+def withdraw(appraisal: Appraisal, allowed: Collection[Applicant], days: Days) -> Appraisal:
+    """End an application that its applicant withdraws; `allowed` is as whom the caller applies.
+
+    Once a panel is drawn, its members are known: whoever could withdraw then and apply again would
+    choose the panel. Raises NotYourApplication and PanelDrawn.
+    """
+    if appraisal.applicant not in allowed:
+        raise NotYourApplication(applicant=appraisal.applicant.name)
+    if appraisal.state is State.PANEL_DRAWN:
+        raise PanelDrawn(appraisal=appraisal.name)
+    state = LIFECYCLE.after(appraisal.state, "withdraw")
+    who = appraisal.applicant.name.lower().replace("_", " ")
+    finding = Finding(
+        WITHDRAWAL.on(days.day),
+        Outcome.MET,
+        f"The {who} withdrew the application on {days.day}; a new one can be made.",
+        f"{APPLICANTS_ZH[appraisal.applicant]}于 {days.day} 撤回鉴定申请; 可以重新申请。",
+        inputs=facts(applicant=appraisal.applicant, withdraw_date=days.day),
+    )
+    return replace(
+        appraisal,
+        state=state,
+        cause=Cause.APPLICATION_WITHDRAWN,
+        findings=(*appraisal.findings, finding),
+        revision=appraisal.revision + 1,
+    )
+
+
 def _opened(
     appraisal_id: str,
     injury: Injury,
@@ -221,7 +251,7 @@ def _application_finding(application: Application, due: date, days: Days) -> Fin
     text = ", because the worker is unable to" if kin else ""
     text_zh = " (本人不能申请)" if kin else ""
     return Finding(
-        APPLICATION,
+        APPLICATION.on(days.day),
         Outcome.MET,
         f"The {who} applied on {application.day}{text}; the conclusion is due by {due}.",
         f"{APPLICANTS_ZH[application.applicant]}于 {application.day} 提出申请{text_zh}; "

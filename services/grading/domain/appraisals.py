@@ -74,6 +74,7 @@ class Cause(Enum):
     DECEIT = 5
     APPLICATION_ABANDONED = 6
     CONCLUSION_REVOKED = 7
+    APPLICATION_WITHDRAWN = 8
 
 
 OPEN_STATES = (State.OPENED, State.PANEL_DRAWN, State.DOCUMENTS_REQUESTED)
@@ -84,7 +85,9 @@ LIFECYCLE: Lifecycle[State] = Lifecycle(
         "record_documents": {State.DOCUMENTS_REQUESTED: State.OPENED},
         "abandon": {State.DOCUMENTS_REQUESTED: State.ENDED},
         "exclude": {State.OPENED: State.OPENED, State.PANEL_DRAWN: State.OPENED},
+        "withdraw": {State.OPENED: State.ENDED, State.DOCUMENTS_REQUESTED: State.ENDED},
         "draw_panel": {State.OPENED: State.PANEL_DRAWN},
+        "recuse": {State.PANEL_DRAWN: State.PANEL_DRAWN},
         "record_opinion": {State.PANEL_DRAWN: State.PANEL_DRAWN},
         "adjourn": {State.PANEL_DRAWN: State.PANEL_DRAWN},
         "defer": {State.OPENED: State.OPENED, State.PANEL_DRAWN: State.OPENED},

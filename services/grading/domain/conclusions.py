@@ -157,7 +157,7 @@ def correct(
         raise CorrectionChangesNothing(grade=graded.grade)
     code, serve_day = correction.code, times.serve_day(days.day, days)
     finding = Finding(
-        WRONG_CONCLUSION,
+        WRONG_CONCLUSION.on(days.day),
         Outcome.MET,
         f"Grade {appraisal.grade} is corrected to grade {graded.grade} "
         f"({code.name.lower().replace('_', ' ')}); it counts from {concluded} and is to be served "
@@ -191,7 +191,7 @@ def revoke(
     _require_read(appraisal, read_revision)
     _require_in_force(appraisal, followers)
     finding = Finding(
-        WRONG_CONCLUSION,
+        WRONG_CONCLUSION.on(day),
         Outcome.MET,
         f"The conclusion of {appraisal.conclude_date} is revoked, because it was obtained by "
         f"fraud; the injury may be appraised again on application.",

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from services.grading.domain.care import CARE_DEPENDENCE_ZH, CareItem, care_dependence
 from services.grading.domain.grades import Impairment, grade_of, severity
-from services.grading.domain.law import MEDIAN, provision_of
+from services.grading.domain.law import MEDIAN, RECUSAL, provision_of
 from services.grading.domain.problems import (
     OpinionsMissing,
     PanelSizeWrong,
@@ -45,6 +45,15 @@ class Exclusion:
     def name(self) -> str:
         """The resource name of the specialist."""
         return specialist_name(self.specialist)
+
+
+@dataclass(frozen=True)
+class Recusal:
+    """A person, `staffMembers/{id}`, who steps down from a panel (自行回避), and why."""
+
+    member: str
+    code: ExclusionCode
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -175,10 +184,56 @@ def draw_panel(
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """A panel after a member stepped down: who stays, who could be drawn, and who sits now.
+
+    Nobody sits if nobody was left to draw.
+    """
+
+    kept: tuple[Specialist, ...]
+    free: tuple[Specialist, ...]
+    panel: tuple[Specialist, ...]
+    finding: Finding
+
+
+def replace_member(
+    panel: Sequence[Specialist],
+    exclusion: Exclusion,
+    pool: Collection[Specialist],
+    excluded: Collection[str],
+    day: date,
+    *,
+    seed: bytes,
+) -> Replacement:
+    """Draw for a member who steps down, by a seed that was committed to before; the others stay.
+
+    `excluded` are names of specialists who may not sit.
+    """
+    kept = tuple(member for member in panel if member.name != exclusion.name)
+    free = tuple(each for each in pool if each.name not in excluded and each not in kept)
+    drawn = drawn_by(seed, free)[: len(panel) - len(kept)]
+    text, text_zh = (
+        (f"{drawn[0].name} was drawn in the place", f"抽取 {drawn[0].name} 递补")
+        if drawn
+        else ("nobody is left to draw, so the panel is released", "专家库中无人可递补, 专家组解散")
+    )
+    finding = Finding(
+        RECUSAL.on(day),
+        Outcome.MET,
+        f"{exclusion.name} stepped down ({exclusion.code.name.lower().replace('_', ' ')}); {text}.",
+        f"{exclusion.name} 自行回避; {text_zh}。",
+        inputs=facts(specialist=exclusion.name, code=exclusion.code, pool=len(free)),
+        outputs=facts(panel=", ".join(each.name for each in (*kept, *drawn)) if drawn else "none"),
+    )
+    return Replacement(kept, free, (*kept, *drawn) if drawn else (), finding)
+
+
+@dataclass(frozen=True)
 class Draw:
     """A draw on record: its seed, what was published of it before, who could sit, and who sits.
 
-    `pool` and `panel` are ids.
+    `pool`, `panel` and `kept` are ids; `kept` are the members of the panel before who stayed when
+    another one stepped down.
     """
 
     seed: bytes
@@ -186,15 +241,15 @@ class Draw:
     pool: tuple[str, ...]
     size: int
     panel: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
     @property
     def is_fair(self) -> bool:
         """Whether the seed is the one committed to, and draws this panel."""
         pool = [Specialist(each, "", "", provincial=False) for each in self.pool]
-        drawn = drawn_by(self.seed, pool)[: self.size]
-        return commitment_of(self.seed) == self.commitment and self.panel == tuple(
-            specialist.id for specialist in drawn
-        )
+        drawn = drawn_by(self.seed, pool)[: self.size - len(self.kept)]
+        panel = (*self.kept, *(specialist.id for specialist in drawn))
+        return commitment_of(self.seed) == self.commitment and self.panel == panel
 
 
 def commitment_of(seed: bytes) -> bytes:

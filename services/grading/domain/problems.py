@@ -13,6 +13,28 @@ class ApplicantNotCaller(Problem):
     message_zh = "该账号不能以 {applicant} 身份申请; 可用身份: {allowed}。"
 
 
+class NotYourApplication(Problem):
+    """An application is withdrawn by its applicant."""
+
+    kind, reason = Kind.FORBIDDEN, "NOT_YOUR_APPLICATION"
+    message = (
+        "The {applicant} made this application; let the {applicant} withdraw it, or the committee "
+        "on paper."
+    )
+    message_zh = "该申请由 {applicant} 提出; 请由其本人撤回, 或由鉴定委员会代为登记。"
+
+
+class PanelDrawn(Problem):
+    """An application is not withdrawn once the panel is known."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "PANEL_DRAWN"
+    message = (
+        "The panel of {appraisal} is drawn, so the application cannot be withdrawn any more; come "
+        "to the examination, or ask the committee to defer it."
+    )
+    message_zh = "{appraisal} 的专家组已抽取, 不能再撤回申请; 请参加现场鉴定, 或请鉴定委员会延期。"
+
+
 class AgencyReviewsOnly(Problem):
     """The agency applies for a review alone."""
 
@@ -231,6 +253,17 @@ class AlreadyExtended(Problem):
     kind, reason = Kind.NOT_ALLOWED_NOW, "ALREADY_EXTENDED"
     message = "The time limit was already extended to {due}; conclude, or defer."
     message_zh = "办理期限已延长至 {due}, 不得再次延长; 请作出结论或延期鉴定。"
+
+
+class NotResumable(Problem):
+    """Only the end by an absence, a refusal or deceit is taken back."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_RESUMABLE"
+    message = (
+        "{appraisal} was not ended by an absence, a refusal or deceit, or another appraisal has "
+        "followed; apply for a new one."
+    )
+    message_zh = "{appraisal} 并非因缺席、拒绝或弄虚作假终止, 或其后已有其他鉴定; 请重新申请。"
 
 
 class AbsenceRecorded(Problem):

@@ -15,7 +15,9 @@ from services.grading.domain.problems import (
     AbsenceRecorded,
     AlreadyExtended,
     AppraisalDeferred,
+    NothingToAppraise,
     NotOnPanel,
+    NotResumable,
 )
 from services.grading.domain.times import Days
 from services.kernel.law import Finding, Outcome, facts
@@ -71,6 +73,25 @@ def exclude(appraisal: Appraisal, exclusion: Exclusion, panel: Collection[str]) 
     return _changed(appraisal, state=LIFECYCLE.after(appraisal.state, "exclude"))
 
 
+def recuse(appraisal: Appraisal, finding: Finding) -> Appraisal:
+    """A member steps down, and another one was drawn: the panel goes on, explained by `finding`."""
+    return _changed(
+        appraisal,
+        state=LIFECYCLE.after(appraisal.state, "recuse"),
+        draw=appraisal.draw + 1,
+        findings=(*appraisal.findings, finding),
+    )
+
+
+def release(appraisal: Appraisal, finding: Finding) -> Appraisal:
+    """A member steps down, and nobody is left to draw: the panel waits for a new draw."""
+    return _changed(
+        appraisal,
+        state=LIFECYCLE.after(appraisal.state, "exclude"),
+        findings=(*appraisal.findings, finding),
+    )
+
+
 def require_may_draw(appraisal: Appraisal, day: date) -> None:
     """Refuse a draw in another state, or before a deferral ends."""
     LIFECYCLE.after(appraisal.state, "draw_panel")
@@ -106,7 +127,7 @@ def adjourn(appraisal: Appraisal, until: date, days: Days) -> Appraisal:
         )
     due = times.moved_due(appraisal.due_date, until, days)
     finding = Finding(
-        ADJOURNMENT,
+        ADJOURNMENT.on(days.day),
         Outcome.CALCULATED,
         f"Adjourned until {until} for a further check; the time limit moves from "
         f"{appraisal.due_date} to {due}.",
@@ -226,8 +247,23 @@ def end(appraisal: Appraisal, cause: Cause) -> Appraisal:
     return _changed(appraisal, state=LIFECYCLE.after(appraisal.state, "end"), cause=cause)
 
 
+def require_resumable(appraisal: Appraisal, newest: Appraisal, *, appraisable: bool) -> None:
+    """Refuse to resume what the worker did not end, or what another appraisal has followed.
+
+    Raises NotResumable and NothingToAppraise.
+    """
+    LIFECYCLE.after(appraisal.state, "resume")
+    if appraisal.cause not in _CAUSES.values() or newest.name != appraisal.name:
+        raise NotResumable(appraisal=appraisal.name)
+    if not appraisable:
+        raise NothingToAppraise(claim=appraisal.claim)
+
+
 def resume(appraisal: Appraisal, days: Days) -> Appraisal:
-    """Resume what claims ended and confirm again; the time limit restarts today [assumed]."""
+    """Resume what claims ended and confirm again, or what was ended by mistake.
+
+    The time limit restarts today [assumed].
+    """
     return _changed(
         appraisal,
         state=LIFECYCLE.after(appraisal.state, "resume"),

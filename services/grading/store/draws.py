@@ -55,14 +55,21 @@ async def find_commitment(tx: Transaction, appraisal: Appraisal, draw: int) -> b
 
 
 async def insert(
-    tx: Transaction, appraisal: Appraisal, pool: Sequence[Specialist], size: int, now: datetime
+    tx: Transaction,
+    appraisal: Appraisal,
+    pool: Sequence[Specialist],
+    panel: Sequence[Specialist],
+    now: datetime,
+    *,
+    kept: Sequence[Specialist] = (),
 ) -> None:
-    """Record who could be drawn for the newest panel."""
+    """Record who could be drawn for the newest panel; `kept` stayed from the panel before."""
     row = {
         "appraisal": appraisal.id,
         "draw": appraisal.draw,
         "pool": sorted(specialist.id for specialist in pool),
-        "panel_size": size,
+        "panel_size": len(panel),
+        "kept": [specialist.id for specialist in kept],
         "create_time": now,
     }
     await tx.execute(sa.insert(draws).values(row))
@@ -83,6 +90,7 @@ async def list_draws(tx: Transaction, cipher: ColumnCipher) -> list[Draw]:
             tuple(row.pool),
             row.panel_size,
             tuple(row.panel or ()),
+            tuple(row.kept),
         )
         for row in await tx.execute(statement)
     ]

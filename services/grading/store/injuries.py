@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from services.grading.domain.appraisals import Injury
+from services.grading.domain.appraisals import OPEN_STATES, Injury, State
 from services.grading.store.tables import appraisals, injuries
 from services.kernel.problems import NotFound
 from services.runtime.storage.database import Transaction
@@ -42,8 +42,11 @@ async def lock_known(tx: Transaction, claim: str) -> Injury:
 
 
 async def list_invited(tx: Transaction, after: str, size: int) -> list[Injury]:
-    """At most `size` injuries whose appraisal is invited and not applied for, by claim."""
-    applied = sa.select(appraisals.c.id).where(appraisals.c.claim == injuries.c.claim)
+    """At most `size` injuries whose appraisal is invited, neither open nor concluded, by claim."""
+    states = [state.name for state in (*OPEN_STATES, State.CONCLUDED)]
+    applied = sa.select(appraisals.c.id).where(
+        appraisals.c.claim == injuries.c.claim, appraisals.c.state.in_(states)
+    )
     statement = (
         sa.select(injuries)
         .where(injuries.c.invited, injuries.c.claim > after, ~applied.exists())

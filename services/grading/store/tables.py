@@ -117,6 +117,8 @@ draws = sa.Table(
     sa.Column("draw", sa.Integer, primary_key=True),
     sa.Column("pool", ARRAY(sa.Text), nullable=False),
     sa.Column("panel_size", sa.Integer, nullable=False),
+    # Who stayed from the panel before, in its order.
+    sa.Column("kept", ARRAY(sa.Text), nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(["appraisal", "draw"], [seeds.c.appraisal, seeds.c.draw]),
 )

@@ -125,20 +125,55 @@ def finding_to_wire(finding: Finding) -> type_pb2.Finding:
         outcome=type_pb2.Finding.Outcome.Value(finding.outcome.name),
         inputs=[type_pb2.Fact(name=name, value=value) for name, value in finding.inputs],
         outputs=[type_pb2.Fact(name=name, value=value) for name, value in finding.outputs],
-        parameters=[
-            type_pb2.ParameterVersion(
-                name=version.name,
-                since_date=date_to_wire(version.since),
-                jurisdiction=version.jurisdiction,
-                value=version.value,
-                source=version.source,
-                tag=version.tag.value,
-            )
-            for version in finding.parameters
-        ],
+        parameters=versions_to_wire(finding.parameters),
         arithmetic=finding.arithmetic,
         text=finding.text,
         text_zh=finding.text_zh,
+    )
+
+
+def versions_to_wire(versions: Iterable[ParameterVersion]) -> list[type_pb2.ParameterVersion]:
+    """Values of parameters as messages, in their order."""
+    return [
+        type_pb2.ParameterVersion(
+            name=version.name,
+            since_date=date_to_wire(version.since),
+            jurisdiction=version.jurisdiction,
+            value=version.value,
+            source=version.source,
+            tag=version.tag.value,
+        )
+        for version in versions
+    ]
+
+
+def versions_to_json(versions: Iterable[ParameterVersion]) -> list[dict[str, str]]:
+    """Values of parameters in the form of a JSONB column."""
+    return [
+        {
+            "name": version.name,
+            "since": version.since.isoformat(),
+            "in": version.jurisdiction,
+            "value": version.value,
+            "source": version.source,
+            "tag": version.tag.value,
+        }
+        for version in versions
+    ]
+
+
+def versions_from_json(rows: Iterable[Mapping[str, str]]) -> tuple[ParameterVersion, ...]:
+    """The values in what `versions_to_json` returned."""
+    return tuple(
+        ParameterVersion(
+            row["name"],
+            date.fromisoformat(row["since"]),
+            row["in"],
+            row["value"],
+            row["source"],
+            Tag(row["tag"]),
+        )
+        for row in rows
     )
 
 
@@ -161,17 +196,7 @@ def findings_to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "text_zh": finding.text_zh,
             "inputs": [list(pair) for pair in finding.inputs],
             "outputs": [list(pair) for pair in finding.outputs],
-            "parameters": [
-                {
-                    "name": version.name,
-                    "since": version.since.isoformat(),
-                    "in": version.jurisdiction,
-                    "value": version.value,
-                    "source": version.source,
-                    "tag": version.tag.value,
-                }
-                for version in finding.parameters
-            ],
+            "parameters": versions_to_json(finding.parameters),
             "arithmetic": finding.arithmetic,
         }
         for finding in findings
@@ -192,16 +217,6 @@ def _finding_from_json(row: Mapping[str, Any]) -> Finding:
         text_zh=row["text_zh"],
         inputs=tuple((name, value) for name, value in row["inputs"]),
         outputs=tuple((name, value) for name, value in row["outputs"]),
-        parameters=tuple(
-            ParameterVersion(
-                version["name"],
-                date.fromisoformat(version["since"]),
-                version["in"],
-                version["value"],
-                version["source"],
-                Tag(version["tag"]),
-            )
-            for version in row["parameters"]
-        ),
+        parameters=versions_from_json(row["parameters"]),
         arithmetic=row["arithmetic"],
     )

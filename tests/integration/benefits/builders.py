@@ -148,3 +148,32 @@ async def record_life_event(client: StackClient, **fields: Any) -> pb.LifeEvent:
     return await client.benefits("fund_officer").RecordLifeEvent(
         life_event_request(client, **fields)
     )
+
+
+def appraisal_ended(
+    cause: grading_pb2.Appraisal.EndCause.ValueType = grading_pb2.Appraisal.WORKER_REFUSED,
+    applicant: grading_pb2.Applicant.ValueType = grading_pb2.AGENCY,
+    *,
+    claim: str = "claims/c1",
+    day: date = date(2025, 10, 20),
+    revision: int = 4,
+) -> grading_events.AppraisalEnded:
+    """A review that the agency applied for, and that the worker refused on 20 October 2025."""
+    return grading_events.AppraisalEnded(
+        appraisal=f"appraisals/{claim.partition('/')[2]}-3",
+        revision=revision,
+        claim=claim,
+        cause=cause,
+        end_date=date_to_wire(day),
+        level=grading_pb2.Appraisal.REVIEW,
+        applicant=applicant,
+    )
+
+
+def appraisal_resumed(
+    *, claim: str = "claims/c1", revision: int = 5
+) -> grading_events.AppraisalResumed:
+    """The end of that review is taken back."""
+    return grading_events.AppraisalResumed(
+        appraisal=f"appraisals/{claim.partition('/')[2]}-3", revision=revision, claim=claim
+    )

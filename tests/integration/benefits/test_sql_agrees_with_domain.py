@@ -19,6 +19,7 @@ from services.benefits.domain.segments import Segment, clip
 from services.benefits.store import awards as award_store
 from services.benefits.store import invariants
 from services.benefits.store import payment_runs as run_store
+from services.benefits.store import suspensions as suspension_store
 from services.benefits.store.payment_runs import Debt
 from services.benefits.store.tables import number_of
 from services.kernel.money import Fen, total
@@ -153,9 +154,9 @@ async def played(tx: Transaction, history: History) -> list[Fen]:
     awards = list(history.awards)
     await award_store.insert(tx, CIPHER, awards, NOW)
     for award, one in history.suspensions.items():
-        await award_store.insert_suspension(tx, award, one.first_month, "drawn", NOW)
+        await suspension_store.insert(tx, award, one.first_month, "drawn", NOW)
         if one.resume is not None:
-            await award_store.update_suspension(tx, award, one.resume)
+            await suspension_store.update_resumed(tx, award, one.resume)
     numbers = await tx.execute(sa.text("select id, number from award"))
     debtor = {row.id: row.number for row in numbers}["a0"]
     totals = []

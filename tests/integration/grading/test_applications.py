@@ -282,7 +282,7 @@ async def test_an_application_without_its_documents_is_abandoned_and_can_be_made
     (event,) = await client.published("grading", events_pb2.AppraisalEnded)
 
     assert ended.state == State.ENDED
-    assert event.cause == events_pb2.AppraisalEnded.APPLICATION_ABANDONED
+    assert event.cause == grading_pb2.Appraisal.APPLICATION_ABANDONED
     assert (again.state, again.application_date) == (State.OPENED, a_date("2025-09-23"))
     assert await client.broken("grading") == []
 

@@ -219,7 +219,7 @@ async def test_a_conclusion_by_fraud_is_revoked_and_the_injury_appraised_again(
     assert (event.appraisal, event.revision) == (first.name, revoked.revision)
     assert (ended.appraisal, ended.cause) == (
         open_one.name,
-        events_pb2.AppraisalEnded.CONCLUSION_REVOKED,
+        grading_pb2.Appraisal.CONCLUSION_REVOKED,
     )
     assert revoked.state == State.REVOKED
     assert [note.text for note in revoked.notes] == ["somebody else was examined"]

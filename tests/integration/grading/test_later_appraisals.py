@@ -59,7 +59,7 @@ async def test_a_merge_ends_the_open_appraisal_of_the_merged_claim(client: Stack
     (event,) = await client.published("grading", events_pb2.AppraisalEnded)
 
     assert opened.name == ended.name
-    assert event.cause == events_pb2.AppraisalEnded.CLAIMS_MERGED
+    assert event.cause == grading_pb2.Appraisal.CLAIMS_MERGED
     assert len(await in_states(stub, State.ENDED)) == 1
     # A wrong merge is undone, and the claim determined again.
     await client.publish(determined(8))
@@ -244,7 +244,7 @@ async def test_one_absence_ends_the_appraisal_and_a_new_application_opens_anothe
 
     assert (excused.state, excused.absence_count) == (State.OPENED, 0)
     assert (ended.state, ended.absence_count) == (State.ENDED, 1)
-    assert event.cause == events_pb2.AppraisalEnded.WORKER_ABSENT
+    assert event.cause == grading_pb2.Appraisal.WORKER_ABSENT
     assert (other.state, other.absence_count) == (State.OPENED, 0)
     assert other.name != opened.name
     assert await client.broken("grading") == []

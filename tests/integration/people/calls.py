@@ -20,7 +20,7 @@ from oip.type.v1 import type_pb2
 
 from services.runtime.rpc.wire import date_to_wire, moment_to_wire
 from tests.integration.claims.conftest import at
-from tests.integration.people.world import World
+from tests.integration.people.world import EARLIER, World
 from tests.support.platforms import SWIFT
 
 Fields: TypeAlias = dict[str, Any]
@@ -38,6 +38,7 @@ NO_RECORD = {
     "SearchImpairmentItems": "the grading standard",
     "ListSpecialists": "a register that all share",
     "GetOwnStaffMember": "the caller",
+    "RecuseSpecialist": "gives the seat away; tests/integration/grading/test_withdrawals.py",
     "UploadOrders": "a stream; tests/contract/test_access.py",
     "GetOrderArchive": "administrators alone",
     "InviteColleague": "makes a record; tests/integration/staff/test_register.py",
@@ -69,6 +70,8 @@ def benefits(world: World) -> dict[str, tuple[Fields, str | None]]:
         "ListAwards": (claim, world.award),
         "ListRecoveries": (claim, world.claim),
         "ListPaymentInstructions": ({"award": world.award}, world.award),
+        "ListProvisionalAwards": ({}, world.trued_up),
+        "ListTrueUps": ({"claim": EARLIER}, world.trued_up),
         "GrantExpense": ({**claim, **expense}, None),
         "SuspendAward": ({**award, **WHY, "first_month": DECEMBER}, None),
         "ResumeAward": ({**award, "first_month": DECEMBER}, None),
@@ -152,6 +155,8 @@ def grading(world: World) -> dict[str, tuple[Fields, str | None]]:
         "RequestDocuments": ({**name, "documents": "an X-ray", "documents_date": LATER}, None),
         "RecordDocuments": (name, None),
         "AbandonAppraisal": (name, None),
+        "WithdrawAppraisal": ({**name, **WHY}, None),
+        "ResumeAppraisal": ({**name, **WHY}, None),
         "ServeConclusion": ({**name, **served}, None),
         "CorrectConclusion": ({**name, **WHY, **corrected, "revision": 1}, None),
         "RevokeConclusion": ({**name, **WHY, "revision": 1}, None),

@@ -74,6 +74,26 @@ async def exclude(client: StackClient, number: int) -> Made:
     return Made("grading", exclusion(MAKER, first.name), exclusion("test", second.name))
 
 
+async def resume(client: StackClient, number: int) -> Made:
+    """An appraisal that an absence ended; somebody applies for another one."""
+    name, stub = (await opened(client, number)).name, client.grading("appraiser", subject=MAKER)
+    await client.grading("appraiser").RecordAbsence(
+        grading_pb2.RecordAbsenceRequest(
+            request_id=client.new_id(),
+            name=name,
+            examination_date=date_to_wire(today(client.clock)),
+        )
+    )
+    request = grading_pb2.ResumeAppraisalRequest(
+        request_id=client.new_id(), name=name, reason="in hospital that day"
+    )
+    return Made(
+        "grading",
+        lambda: stub.ResumeAppraisal(request),
+        lambda: apply(client, f"claims/g{number}"),
+    )
+
+
 # Conclusions
 
 

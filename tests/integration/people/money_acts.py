@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 from oip.benefits.v1 import benefits_pb2
@@ -10,10 +11,12 @@ from oip.fund.v1 import fund_pb2
 from oip.premiums.v1 import premiums_pb2
 from oip.type.v1 import type_pb2
 
+from services.benefits.commands.cases import on_appraisal_concluded, on_claim_determined
 from services.kernel.periods import Month
+from services.runtime.base.clock import SetClock
 from services.runtime.rpc.wire import date_to_wire, month_to_wire
+from tests.integration.benefits.builders import concluded, life_event_request
 from tests.integration.benefits.builders import determined as confirmed_case
-from tests.integration.benefits.builders import life_event_request
 from tests.integration.fund.conftest import DELIVERY, JULY, instructed
 from tests.integration.people.made import MAKER, Call, Made
 from tests.integration.premiums.builders import RIDES, assess, count_orders, receive
@@ -96,6 +99,44 @@ async def instruct_payments(client: StackClient, number: int) -> Made:
         "benefits",
         instruct(client, MAKER),
         lambda: stub.GrantExpense(bill(client, number, "2", 60_000)),
+    )
+
+
+async def granted_earlier(client: StackClient, claim: str, worker: str) -> None:
+    """A grant of March 2025, on the wage of 2023: that of 2024 was published in May."""
+    injury = confirmed_case(
+        claim,
+        worker=worker,
+        accident_date=date(2025, 1, 10),
+        determine_date=date(2025, 2, 1),
+    )
+    clock = SetClock(datetime(2025, 3, 10, 1, tzinfo=UTC))
+    context = replace(client.context("benefits"), clock=clock)
+    async with context.database.begin() as tx:
+        await on_claim_determined(tx, injury, context.command("services/claims"))
+        conclusion = concluded(9, claim=claim, day=date(2025, 3, 3))
+        await on_appraisal_concluded(tx, conclusion, context.command("services/grading"))
+
+
+async def true_up(client: StackClient, number: int) -> Made:
+    await granted_earlier(client, f"claims/b{number}", f"workers/{900_000 + number}")
+    request = benefits_pb2.TrueUpAwardsRequest(request_id=client.new_id())
+    stub = client.benefits("fund_officer", subject=MAKER)
+    return Made(
+        "benefits",
+        lambda: stub.TrueUpAwards(request),
+        lambda: confirmed(client, number, revision=4, pooling_area="440300"),
+    )
+
+
+async def index(client: StackClient, number: int) -> Made:
+    await granted_earlier(client, f"claims/b{number}", f"workers/{900_000 + number}")
+    request = benefits_pb2.IndexAwardsRequest(request_id=client.new_id())
+    stub = client.benefits("fund_officer", subject=MAKER)
+    return Made(
+        "benefits",
+        lambda: stub.IndexAwards(request),
+        lambda: confirmed(client, number, revision=4, pooling_area="440300"),
     )
 
 

@@ -21,6 +21,7 @@ from services.kernel.periods import Month
 from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
 from tests.integration.benefits.builders import record_life_event
 from tests.integration.claims.conftest import accept, add_evidence, at, enrol, file, send
+from tests.integration.people.money_acts import granted_earlier
 from tests.integration.people.register_acts import account, granting
 from tests.integration.premiums.builders import assess, assign_band, get_bill, receive
 from tests.support.appraisals import apply, determined, register
@@ -28,6 +29,8 @@ from tests.support.platforms import PEARL, SWIFT
 from tests.support.stack_client import StackClient, refused
 
 ORDER = "walk-1"
+# A claim of an earlier accident, whose award was trued up and is still provisional.
+EARLIER = "claims/earlier"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class World:
     claim: str
     award: str
     life_event: str
+    trued_up: str
     appraisal: str
     invited: str
     seat: grading_pb2.Specialist
@@ -66,6 +70,7 @@ async def seed(client: StackClient) -> World:
         claim=claim,
         award=award,
         life_event=await missing(client, claim),
+        trued_up=await trued_up(client, worker),
         appraisal=appraisal,
         invited=await invited(client, worker),
         seat=seat,
@@ -208,6 +213,14 @@ async def missing(client: StackClient, claim: str) -> str:
         client, claim=claim, state=benefits_pb2.LifeEvent.MISSING, day=None
     )
     return event.name
+
+
+async def trued_up(client: StackClient, worker: int) -> str:
+    await granted_earlier(client, EARLIER, f"workers/{worker}")
+    answer = await client.benefits("fund_officer").TrueUpAwards(
+        benefits_pb2.TrueUpAwardsRequest(request_id=client.new_id())
+    )
+    return answer.true_ups[0].award
 
 
 async def colleague(client: StackClient) -> str:

@@ -45,7 +45,7 @@ def base(day: date, facts: CaseFacts) -> dict[str, Any]:
     return {
         "average_wage_yuan": yuan(base.average_wage),
         "benefit_base_yuan": yuan(base.benefit_base),
-        "provisional": base.provisional,
+        "provisional": bool(base.awaits),
         **explained([base.finding]),
     }
 
@@ -119,7 +119,7 @@ def death_grant(day: date, facts: CaseFacts) -> dict[str, Any]:
     )
     return {
         "amount_yuan": yuan(grant.amount),
-        "provisional": grant.provisional,
+        "provisional": bool(grant.awaits),
         **explained(grant.findings),
     }
 
@@ -137,7 +137,7 @@ def rights_on_death(day: date, facts: CaseFacts) -> dict[str, Any]:
 
 
 def missing(day: date, facts: CaseFacts) -> dict[str, Any]:
-    grant = death.DeathGrant(fen(facts, "grant_yuan"), provisional=False, findings=())
+    grant = death.DeathGrant(fen(facts, "grant_yuan"), awaits=(), findings=())
     rights = death.rights_when_missing(
         law_of(facts), day, area_of(facts), grant, hardship=facts["hardship"]
     )
@@ -239,13 +239,15 @@ def set_off(day: date, facts: CaseFacts) -> dict[str, Any]:
     return {
         "withheld_yuan": [yuan(one.withheld) for one in splits],
         "paid_yuan": [yuan(one.paid) for one in splits],
-        **explained([recovery.set_off_finding(law, day, where, payments[0], owed)]),
+        **explained([recovery.set_off_finding(law, day, where, payments[0], owed, accident=day)]),
     }
 
 
 def fraud_fine(day: date, facts: CaseFacts) -> dict[str, Any]:
     obtained = fen(facts, "obtained_yuan")
-    least, most, finding = recovery.fraud_fine(law_of(facts), day, area_of(facts), obtained)
+    least, most, finding = recovery.fraud_fine(
+        law_of(facts), day, area_of(facts), obtained, accident=day
+    )
     return {"least_yuan": yuan(least), "most_yuan": yuan(most), **explained([finding])}
 
 

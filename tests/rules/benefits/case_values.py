@@ -10,7 +10,16 @@ from typing import Any
 
 from services.benefits.domain import stops
 from services.benefits.domain.benefit_base import Base, benefit_base
-from services.benefits.domain.case import Case, CaseState, CauseOfDeath, Conclusion, Facts
+from services.benefits.domain.case import (
+    Applicant,
+    AppraisalEnd,
+    Case,
+    CaseState,
+    CauseOfDeath,
+    Conclusion,
+    EndCause,
+    Facts,
+)
 from services.benefits.domain.entitlement import Entitlement
 from services.benefits.domain.findings import ExplainedAmount
 from services.benefits.domain.kinds import BenefitKind
@@ -121,7 +130,13 @@ def facts_of(day: date, facts: CaseFacts) -> Facts:
     pensions_paid = tuple(
         (Month.parse(row["since"]), Fen.of_yuan(row["yuan"])) for row in facts.get("pensions", [])
     )
-    whole = Facts(determined, conclusions, stopped, pensions_paid)
+    ends = tuple(
+        AppraisalEnd(
+            f"appraisals/e{index}", EndCause[row["cause"]], Applicant[row["applicant"]], row["on"]
+        )
+        for index, row in enumerate(facts.get("ended", []))
+    )
+    whole = Facts(determined, conclusions, stopped, pensions_paid, ends=ends)
     return with_life(whole, life_of(map(life_event_of, facts.get("life", []))), {"claims/c1"})
 
 

@@ -28,14 +28,18 @@ from services.grading.domain.conclusions import Correction, CorrectionCode
 from services.grading.domain.grades import combine, grade_of
 from services.grading.domain.law import LAW
 from services.grading.domain.panels import (
-    Exclusion,
-    ExclusionCode,
     Opinion,
     decide,
     draw_panel,
 )
 from services.grading.domain.procedure import Absence, AbsenceCode
 from services.kernel.scheme import AppraisalLevel, CareDependence
+from tests.rules.grading.applications_and_panels import (
+    of_adjournment,
+    of_own_recusal,
+    of_recusal,
+    of_withdrawal,
+)
 from tests.rules.grading.case_values import (
     MOMENT,
     a_conclusion,
@@ -255,18 +259,6 @@ def of_documents(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_adjournment(day: date, facts: dict[str, Any]) -> dict[str, Any]:
-    """An examination adjourned on the day."""
-    state = State[facts.get("state", "PANEL_DRAWN")]
-    appraisal = an_appraisal(state=state, due_date=facts["due"])
-    adjourned = procedure.adjourn(appraisal, facts["until"], the_days(day))
-    return {
-        "state": adjourned.state.name,
-        "due_date": adjourned.due_date,
-        "provisions": provisions(adjourned.findings),
-    }
-
-
 def of_term(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """A specialist appointed on a day, and renewed on the day."""
     specialist = a_specialist(1)
@@ -326,16 +318,6 @@ def of_revocation(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     return {"state": revoked.state.name, "provisions": provisions(revoked.findings)}
 
 
-def of_recusal(day: date, facts: dict[str, Any]) -> dict[str, Any]:
-    """A specialist excluded before the draw, or when a panel is drawn."""
-    assert day
-    panel = [a_specialist(number).name for number in range(facts.get("panel", 0))]
-    state = State.PANEL_DRAWN if panel else State.OPENED
-    exclusion = Exclusion(a_specialist(facts["specialist"]).id, ExclusionCode[facts["code"]])
-    excluded = procedure.exclude(an_appraisal(state=state), exclusion, panel)
-    return {"state": excluded.state.name}
-
-
 def followers(facts: dict[str, Any]) -> list[Appraisal]:
     """The re-appraisal or the review of the conclusion, by its level and state."""
     return [
@@ -377,4 +359,6 @@ RULES: dict[str, Callable[[date, dict[str, Any]], dict[str, Any]]] = {
     "of_correction": of_correction,
     "of_revocation": of_revocation,
     "of_recusal": of_recusal,
+    "of_own_recusal": of_own_recusal,
+    "of_withdrawal": of_withdrawal,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -10,12 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.benefits.domain.case import Case, CaseState, Conclusion, Facts
+from services.benefits.domain.figures import AwaitedFigure
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.law import LAW
+from services.benefits.domain.payments import due
 from services.benefits.domain.plan import entitlements
+from services.benefits.domain.reconciliation import PaidAward, reconcile
+from services.benefits.domain.recovery import fraud_fine, set_off_finding
 from services.kernel.instruments import INSTRUMENTS
+from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import Fen
+from services.kernel.periods import Month
 from services.kernel.scheme import AppraisalLevel, CareDependence, Relation, Survivor
 
 FAR = date(2200, 1, 1)
@@ -52,11 +59,59 @@ def test_no_award_cites_an_instrument_younger_than_the_accident(
 ) -> None:
     death = None if days_to_death is None else accident + timedelta(days=days_to_death)
     for entitlement in entitlements(LAW, facts_of(accident, grade, care, death, where), FAR):
-        for finding in entitlement.findings:
-            assert finding.provision.held_by.since <= accident, finding.text
-            for version in finding.parameters:
-                for name, instrument in INSTRUMENTS.items():
-                    assert name not in version.source or instrument.since <= accident, version
+        require_in_force(entitlement.findings, accident)
+
+
+def require_in_force(findings: Iterable[Finding], accident: date) -> None:
+    for finding in findings:
+        assert finding.provision.held_by.since <= accident, finding.text
+        for version in finding.parameters:
+            for name, instrument in INSTRUMENTS.items():
+                assert name not in version.source or instrument.since <= accident, version
+
+
+@given(
+    st.dates(date(2022, 7, 1), date(2025, 6, 30)),
+    st.permutations(range(1, 11)),
+    st.sampled_from(CARE),
+    st.sampled_from([None, 40, 600]),
+    st.sampled_from(["440100", "110105", "510100"]),
+)
+def test_what_comes_back_and_what_is_paid_besides_cite_none_either(
+    accident: date,
+    grades: list[int],
+    care: CareDependence,
+    days_to_death: int | None,
+    where: str,
+) -> None:
+    """Also where the worker died after 30 June 2025: the accident chooses, not the death."""
+    death = None if days_to_death is None else accident + timedelta(days=days_to_death)
+    before = facts_of(accident, grades[0], care, None, where)
+    after = facts_of(accident, grades[1], CareDependence.NONE, death, where)
+    month = Month.of(accident).plus(12)
+    granted = reconcile(
+        before.case, entitlements(LAW, before, FAR), [], Month.of(accident), ""
+    ).grant
+    paid = [
+        PaidAward(one, {each.month: each.amount for each in due([one], {}, set(), month)})
+        for one in granted
+    ]
+
+    changes = reconcile(after.case, entitlements(LAW, after, FAR), paid, month.plus(1), "later")
+
+    for award in (*changes.grant, *changes.change):
+        require_in_force(award.findings, accident)
+    for recovery in changes.recover:
+        require_in_force(recovery.findings, accident)
+
+
+@given(st.dates(date(2022, 7, 1), date(2026, 6, 30)))
+def test_a_fine_for_fraud_and_a_set_off_cite_none_either(accident: date) -> None:
+    *_, fine = fraud_fine(LAW, accident, "440100", Fen(100), accident=accident)
+    taken = set_off_finding(LAW, accident, "440100", Fen(100), Fen(50), accident=accident)
+
+    assert fine.provision.held_by.since <= accident
+    require_in_force([taken], accident)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +128,7 @@ def test_an_award_on_a_figure_that_stands_in_is_provisional_and_says_so(
     (grant,) = entitlements(LAW, facts_of(accident, 9, CareDependence.NONE, None, where), FAR)
 
     assert grant.kind is BenefitKind.DISABILITY_GRANT
-    assert grant.provisional == provisional
+    assert bool(grant.awaits) == provisional
     texts = " ".join(finding.text for finding in grant.findings)
     assert ("a national figure, because the area's own is not published" in texts) == provisional
 
@@ -95,7 +150,8 @@ def test_the_areas_own_figure_makes_the_award_final_and_trues_it_up() -> None:
     (before,) = entitlements(law, facts, date(2026, 1, 19))
     (after,) = entitlements(law, facts, date(2026, 1, 20))
 
-    assert (before.provisional, after.provisional) == (True, False)
+    assert before.awaits == (AwaitedFigure("average_wage", "440100", date(2025, 7, 10)),)
+    assert after.awaits == ()
     assert (before.segments[0].amount, after.segments[0].amount) == (
         Fen(347_380 * 9),
         Fen(420_000 * 9),

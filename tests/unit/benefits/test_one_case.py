@@ -55,7 +55,7 @@ def test_the_facts_of_the_other_claims_complete_the_case() -> None:
     graded = Conclusion("appraisals/b", AppraisalLevel.FIRST, 3, CareDependence.NONE, DAY)
     other = replace(CASE, claim="claims/b", death_date=DAY + timedelta(days=30))
 
-    facts = facts_of_case([CASE, other], {"claims/b": [graded]}, {}, {})
+    facts = facts_of_case([CASE, other], {"claims/b": [graded]}, {}, {}, {})
 
     assert (facts.case.claim, facts.case.death_date) == ("claims/a", other.death_date)
     assert facts.conclusions == (graded,)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from services.claims.domain.attribution import attribute
 from services.claims.domain.case import Case, Judgement
 from services.claims.domain.confirmation import Decision, Result, determine
+from services.claims.domain.due_dates import filing_answer
 from services.claims.domain.order_records import OrderEvidence, latest
 from services.claims.domain.problems import OpenFindings
 from services.kernel.instruments import INSTRUMENTS
-from services.kernel.law import Outcome
+from services.kernel.law import Outcome, Tag
 from services.kernel.problems import Malformed
 from services.runtime.base.holidays import work_calendar
 from tests.rules.claims.adapter import PLATFORMS, a_case, an_order
@@ -218,3 +219,26 @@ def test_open_questions_are_named_in_both_languages() -> None:
 
     for sentence in (caught.value.sentence, caught.value.sentence_zh):
         assert "because_of_service, self_harm" in sentence
+
+
+@pytest.mark.parametrize(
+    ("tag", "words", "words_zh"),
+    [
+        (Tag.LAW, "", ""),
+        (Tag.COMMON, " (as in work-injury insurance)", "(参照工伤保险)"),
+        (Tag.ASSUMED, " (assumed: no text for this place was seen)", "(暂定时限, 未见本地区文件)"),
+    ],
+)
+def test_the_time_for_filing_says_how_certain_it_is(tag: Tag, words: str, words_zh: str) -> None:
+    case = a_case(DAY, {})
+    limit = case.law.parameters["worker_filing_time"]
+    tagged = replace(limit, values=tuple(replace(value, tag=tag) for value in limit.values))
+    law = replace(case.law, parameters={**case.law.parameters, "worker_filing_time": tagged})
+
+    finding = filing_answer(replace(case, law=law), CALENDAR).finding
+
+    assert f"the end of 30 days from the accident{words}" in finding.text
+    assert f"自事故起 30 日){' 之内' if finding.outcome is Outcome.MET else ''}{words_zh}" in (
+        finding.text_zh
+    )
+    assert finding.parameters[0].tag is tag

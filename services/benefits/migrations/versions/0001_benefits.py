@@ -92,6 +92,19 @@ CASES = (
     """,
     "create index ix_benefits_conclusion_claim on conclusion (claim)",
     """
+    create table appraisal_end (
+        appraisal text primary key,
+        revision bigint not null,
+        claim text not null,
+        cause smallint,
+        applicant smallint,
+        end_date date,
+        update_time timestamptz not null,
+        check ((cause is null) = (applicant is null) and (cause is null) = (end_date is null))
+    )
+    """,
+    "create index ix_benefits_appraisal_end_claim on appraisal_end (claim)",
+    """
     create table basic_pension (
         claim text not null,
         since_month integer not null,
@@ -118,7 +131,7 @@ AWARDS = (
         industry smallint not null,
         event_date date not null,
         findings bytea not null,
-        provisional boolean not null,
+        awaits text[] not null,
         adjusts text not null,
         create_time timestamptz not null,
         revision bigint not null,
@@ -140,7 +153,6 @@ AWARDS = (
     create unique index award_of_person on award (worker, kind)
         where adjusts = '' and merged_into = '' and kind in ({_PER_PERSON})
     """,
-    "create index award_provisional on award (claim) where provisional",
     # The assumed values of the law on which an award rests, each set once; 0 is the empty set.
     """
     create table law_basis (
@@ -163,6 +175,27 @@ AWARDS = (
         primary key (basis, digest)
     )
     """,
+    "create index award_provisional on award (id) where cardinality(awaits) > 0",
+    """
+    create table true_up (
+        number bigint generated always as identity primary key,
+        id text not null unique,
+        award text not null references award (id),
+        claim text not null,
+        kind smallint not null,
+        pooling_area text not null,
+        month integer not null,
+        before_fen bigint not null,
+        after_fen bigint not null,
+        difference_fen bigint not null,
+        figures jsonb not null check (figures <> '[]'),
+        final boolean not null,
+        member text not null,
+        create_time timestamptz not null
+    )
+    """,
+    "create index ix_benefits_true_up_award on true_up (award)",
+    "create index ix_benefits_true_up_claim on true_up (claim)",
     """
     create table award_rate (
         number bigint not null,
@@ -277,7 +310,9 @@ PAYMENTS = (
     """
     create table last_run (
         single boolean primary key default true check (single),
-        month integer not null
+        month integer not null,
+        law_version text not null default '',
+        law_day date
     )
     """,
     "insert into last_run (month) values (0)",
@@ -289,25 +324,32 @@ def upgrade() -> None:
     create_runtime_tables()
     for statement in (*CASES, *AWARDS, *BILLS, *PAYMENTS):
         op.execute(statement)
-    for table in ("case_facts", "conclusion", "basic_pension"):
+    for table in ("case_facts", "conclusion", "appraisal_end", "basic_pension"):
         allow(table, "SELECT", "INSERT", "UPDATE")
     allow(
         "award",
         "SELECT",
         "INSERT",
         "UPDATE (state, first_month, last_month, stop_month, pooling_area, industry, event_date,"
-        " findings, provisional, revision, worker, accident, merged_into,"
+        " findings, awaits, revision, worker, accident, merged_into,"
         " reversed)",
     )
     allow("award_rate", "SELECT", "INSERT", "UPDATE (until_month, basis)")
     allow("suspension", "SELECT", "INSERT", "UPDATE (resume_month, reason)")
     allow("award_to_backfill", "SELECT", "INSERT", "DELETE")
-    allow("last_run", "SELECT", "UPDATE (month)")
+    allow("last_run", "SELECT", "UPDATE (month, law_version, law_day)")
     # A merger is undone by a later determination of the claim that ended.
     allow("merger", "SELECT", "INSERT", "UPDATE", "DELETE")
     for table in ("bill", "hospital_stay"):
         allow(table, "SELECT", "INSERT", "UPDATE (reversed)")
-    for table in ("expense_reversal", "recovery", "life_event", "law_basis", "law_basis_value"):
+    for table in (
+        "expense_reversal",
+        "recovery",
+        "life_event",
+        "true_up",
+        "law_basis",
+        "law_basis_value",
+    ):
         append_only(table)
     append_only("payment_part")
     # The trigger fires once per statement, so a run of a million rows does not pay for it.
@@ -319,9 +361,9 @@ def upgrade() -> None:
         of_person(),
         "exists (select from case_facts where case_facts.claim = life_event.claim)",
     )
-    for table in ("merger", "conclusion", "basic_pension"):
+    for table in ("merger", "conclusion", "appraisal_end", "basic_pension"):
         isolate(table, f"exists (select from case_facts where case_facts.claim = {table}.claim)")
     for table in ("award_rate", "suspension", "award_to_backfill", "payment"):
         isolate(table, f"exists (select from award where award.number = {table}.number)")
-    for table in ("recovery", "bill", "hospital_stay"):
+    for table in ("recovery", "bill", "hospital_stay", "true_up"):
         isolate(table, f"exists (select from award where award.id = {table}.award)")

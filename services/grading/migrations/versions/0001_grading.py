@@ -196,7 +196,9 @@ def _create_draws() -> None:
             appraisal text not null,
             draw integer not null,
             pool text[] not null,
-            panel_size integer not null check (panel_size between 1 and cardinality(pool)),
+            panel_size integer not null
+                check (panel_size between 1 and cardinality(pool) + cardinality(kept)),
+            kept text[] not null check (not kept && pool),
             create_time timestamptz not null,
             primary key (appraisal, draw),
             foreign key (appraisal, draw) references draw_seed
