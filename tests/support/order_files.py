@@ -63,7 +63,7 @@ def mapping_text(
     return f"{tables}{fields}\n{columns}\n{WORDS}{words}\n{PLACES}"
 
 
-def mapping_of(columns: str = "", **tables: str) -> FileMapping:
+def mapping_of(columns: str = "", **tables: Any) -> FileMapping:
     """The same, read."""
     return parse_mapping(mapping_text(columns, **tables), Path("mapping.toml"))
 

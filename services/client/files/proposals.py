@@ -284,8 +284,8 @@ def _place(draft: _Draft) -> None:
     if not parts:
         draft.missing.append("place: no column looks like a place of acceptance")
         draft.columns.append(
-            '# place = FILL IN: no column looks like it; { adcode = { constant = "440100" } } if all'
-            " orders are of one pooling area"
+            '# place = FILL IN: no column looks like it; { adcode = { constant = "440100" } }'
+            " if all orders are of one pooling area"
         )
         return
     draft.columns.append(f"place = {{ {', '.join(parts)} }}")

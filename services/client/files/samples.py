@@ -7,6 +7,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -111,10 +112,8 @@ def _of_sheet(path: Path) -> Sample:
         from services.client.files.sheets import rows_of_sheet  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise Unreadable(FileFault.LIBRARY_MISSING, extra="xlsx") from error
-    rows = [
-        [cell or "" for cell in row] for row in islice(rows_of_sheet(path, FileForm()), ROWS_MAX)
-    ]
-    return _with_header(rows)
+    with closing(rows_of_sheet(path, FileForm())) as rows:
+        return _with_header([[cell or "" for cell in row] for row in islice(rows, ROWS_MAX)])
 
 
 def _of_columns(path: Path, kind: str) -> Sample:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from datetime import date, datetime, time, timedelta
 from itertools import islice, repeat
 from pathlib import Path
@@ -40,7 +41,13 @@ def read_sheet(
     path: Path, form: FileForm, fields: Mapping[Ref, str], *, whole: bool
 ) -> Iterator[Piece]:
     """The rows of a sheet with the columns of `fields`. Raises Unreadable."""
-    rows = rows_of_sheet(path, form)
+    with closing(rows_of_sheet(path, form)) as rows:
+        yield from _pieces(rows, form, fields, whole=whole)
+
+
+def _pieces(
+    rows: Iterator[list[str | None]], form: FileForm, fields: Mapping[Ref, str], *, whole: bool
+) -> Iterator[Piece]:
     names = _header(rows, form)
     ahead = list(islice(rows, 1))
     width = max([len(names or ()), *(len(row) for row in ahead)])
@@ -60,29 +67,37 @@ def read_sheet(
         first += len(lot)
 
 
-def rows_of_sheet(path: Path, form: FileForm) -> Iterator[list[str | None]]:
+def rows_of_sheet(path: Path, form: FileForm) -> Generator[list[str | None], None, None]:
     """The rows of a sheet as texts, with empty ones. Raises Unreadable."""
     _require_small(path)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ExitStack() as closing_last:
         # On styles and extensions that do not matter here.
         warnings.simplefilter("ignore")
-        book = load_workbook(path, read_only=True, data_only=True)
-        formulas = load_workbook(path, read_only=True) if _has_formulas(path) else None
-        try:
-            name = _sheet_name(book.sheetnames, form)
-            values = _cells_of(book[name])
-            written = repeat(()) if formulas is None else _cells_of(formulas[name])
-            for cells, with_formulas in zip(values, written, strict=False):
-                require_few(len(cells) if len(cells) > COLUMNS_MAX else 0)
-                texts = [_text(cell) for cell in cells]
-                for place, cell in enumerate(with_formulas):
-                    if getattr(cell, "data_type", "") == "f" and texts[place] is None:
-                        texts[place] = f"{FORMULA_MARK}{_formula(cell.value)}"
-                yield texts
-        finally:
-            book.close()
-            if formulas is not None:
-                formulas.close()
+        values = _open_sheet(path, form, closing_last, data_only=True)
+        written: Iterator[Cells] = repeat(())
+        if _has_formulas(path):
+            written = _open_sheet(path, form, closing_last, data_only=False)
+        for cells, with_formulas in zip(values, written, strict=False):
+            require_few(len(cells) if len(cells) > COLUMNS_MAX else 0)
+            texts = [_text(cell) for cell in cells]
+            for place, cell in enumerate(with_formulas):
+                if getattr(cell, "data_type", "") == "f" and texts[place] is None:
+                    texts[place] = f"{FORMULA_MARK}{_formula(cell.value)}"
+            yield texts
+
+
+def _open_sheet(
+    path: Path, form: FileForm, closing_last: ExitStack, *, data_only: bool
+) -> Iterator[Cells]:
+    """The rows of a sheet, with values or with formulas."""
+    book = load_workbook(path, read_only=True, data_only=data_only)
+    closing_last.callback(book.close)
+    sheet = book[_sheet_name(book.sheetnames, form)]
+    # A sheet may claim a million columns that it does not have.
+    sheet.reset_dimensions()
+    rows: Generator[Cells, None, None] = sheet.rows
+    closing_last.enter_context(closing(rows))
+    return rows
 
 
 def _header(rows: Iterator[list[str | None]], form: FileForm) -> list[str] | None:
@@ -110,13 +125,6 @@ def _chained(
 def _filled(rows: Iterator[list[str | None]]) -> Iterator[list[str | None]]:
     """The rows that have a cell."""
     return (row for row in rows if any(row))
-
-
-def _cells_of(sheet: Any) -> Iterator[Cells]:
-    # A sheet may claim a million columns that it does not have.
-    sheet.reset_dimensions()
-    rows: Iterator[Cells] = sheet.rows
-    return rows
 
 
 def _sheet_name(names: Sequence[str], form: FileForm) -> str:
