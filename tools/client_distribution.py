@@ -42,7 +42,14 @@ DISTRIBUTIONS = {
     "grpc": "grpcio",
     "pyarrow": "pyarrow",
     "pydantic": "pydantic>=2",
+    "pydantic_core": "pydantic>=2",
     "zoneinfo": "tzdata",
+}
+# Libraries of formats that not everybody has: import name, then distribution and its extra.
+OPTIONAL = {
+    "ijson": ("ijson", "json"),
+    "openpyxl": ("openpyxl", "xlsx"),
+    "shapely": ("shapely", "polygons"),
 }
 _GENERATED_BY = {
     "grpcio": re.compile(r"GRPC_GENERATED_VERSION = '([\d.]+)'"),
@@ -122,9 +129,20 @@ def requirements(paths: Iterator[Path]) -> list[str]:
             known = [key for key in DISTRIBUTIONS if f"{name}.".startswith(f"{key}.")]
             if known:
                 needed.add(DISTRIBUTIONS[known[0]])
-            elif name.partition(".")[0] not in {"services", "oip", *sys.stdlib_module_names}:
+            elif name.partition(".")[0] not in {
+                "services",
+                "oip",
+                *OPTIONAL,
+                *sys.stdlib_module_names,
+            }:
                 sys.exit(f"{path}: {name} belongs to no distribution that oip-client may need.")
     return sorted(f"{name}>={versions[name]}" if name in versions else name for name in needed)
+
+
+def extras() -> dict[str, list[str]]:
+    """The optional dependencies by extra, and `all` of them."""
+    named = {extra: [distribution] for distribution, extra in OPTIONAL.values()}
+    return named | {"all": sorted(distribution for distribution, _ in OPTIONAL.values())}
 
 
 def lay_out(folder: Path) -> None:
@@ -155,6 +173,8 @@ def lay_out(folder: Path) -> None:
     build += 'build-backend = "setuptools.build_meta"\n'
     packages = f'[tool.setuptools.packages.find]\ninclude = ["{NAME}*"]\n'
     packages += '[tool.setuptools.package-data]\n"*" = ["py.typed", "*.pyi"]\n'
+    optional = [f"{name} = {json.dumps(value)}" for name, value in extras().items()]
+    lines += ["[project.optional-dependencies]", *optional]
     content = "\n".join([build, "[project]", *lines, "", packages])
     (folder / "pyproject.toml").write_text(content, encoding="utf-8")
     shutil.copy(ROOT / "services" / "client" / "README.md", folder)

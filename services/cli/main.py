@@ -25,6 +25,7 @@ from services.cli import (
     keys,
     law,
     lives,
+    order_files,
     orders,
     receipts,
     restore,
@@ -60,7 +61,9 @@ evidence.app.command("checkpoints")(heads.checkpoints)
 evidence.app.command("consistency")(heads.consistency)
 evidence.app.command("key")(heads.key)
 orders.app.command("archive")(archive.archive)
+orders.app.command("check")(order_files.check)
 orders.app.command("declare")(totals.declare)
+orders.app.command("mapping")(order_files.mapping)
 orders.app.command("verify-archive")(archive.verify_archive)
 appraisals.app.command("show")(conclusions.show)
 appraisals.app.command("opinion")(conclusions.opinion)

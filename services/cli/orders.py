@@ -19,7 +19,7 @@ from services.cli.connection import (
 )
 from services.cli.output import new_console
 from services.cli.push import Push
-from services.client.upload.mapping import load_mapping
+from services.client.files.mapping import load_mapping
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import month_to_wire
 
@@ -33,13 +33,15 @@ def push(
     context: typer.Context,
     files: Annotated[
         list[Path],
-        typer.Argument(help="Parquet, CSV, Arrow or NDJSON files; text may be compressed (.gz)."),
+        typer.Argument(
+            help="CSV, TSV, XLSX, Parquet, Arrow, NDJSON or JSON; text may be packed (.gz, .zst)."
+        ),
     ],
     mapping: Annotated[Path, typer.Option(help="TOML file that says how rows are read as orders.")],
 ) -> None:
     """Send files of orders; rerun an interrupted push to resume it.
 
-    All files are read and checked before the first is sent. Exit codes: 0 every row is stored, 4
+    All files are read and counted before the first is sent. Exit codes: 0 every row is stored, 4
     all files were sent and some rows were refused (FILE.rejected.csv lists each with its reason),
     2 refused or used wrongly, 3 a service could not be reached.
     """

@@ -19,16 +19,18 @@ from services.cli.push_files import (
     Receipt,
     Rejected,
     State,
+    harmless,
     rejected_list,
     rejected_path,
     status_name,
 )
+from services.client.files.mapping import FileMapping
+from services.client.files.orders import orders_of
+from services.client.files.places import PlaceBy
+from services.client.files.summary import FileSummary, PlatformPart, summarise_file
 from services.client.upload.batches import Batch, split_into_batches
-from services.client.upload.mapping import FileMapping
-from services.client.upload.orders import orders_of
 from services.client.upload.stream import Answer, send_batches
-from services.client.upload.summary import PlatformPart, summarise_file
-from services.client.upload.workers import look_up_workers, with_workers
+from services.client.upload.workers import look_up_padded, look_up_workers, with_workers
 
 PAGE_SIZE = 1000
 COUNTS = ("received", "created", "exists", "conflict", "rejected")
@@ -39,7 +41,7 @@ class _File:
     """One file: its parts, its receipts, and the outcome of its rows so far."""
 
     path: Path
-    parts: dict[str, PlatformPart]
+    summary: FileSummary
     state: State
     # Size and modification time when it was read.
     mark: tuple[int, int]
@@ -55,7 +57,14 @@ class _File:
     @property
     def is_stored(self) -> bool:
         """Whether the service stores every row."""
-        return not (self.refused or self.counts["rejected"] or self.counts["conflict"])
+        counts = self.counts
+        is_taken = not (counts["rejected"] or counts["conflict"] or self.summary.wrong_count)
+        return is_taken and not self.refused
+
+    @property
+    def was_changed(self) -> bool:
+        """Whether somebody changed the file after it was checked."""
+        return _mark(self.path) != self.mark
 
 
 class Push:
@@ -75,21 +84,26 @@ class Push:
                 f"The mapping of {path.name} differs from that of the interrupted push: "
                 "the whole file is sent again."
             )
-        self._files.append(_File(path, summarise_file(path, self._mapping), state, mark))
+        summary = summarise_file(path, self._mapping)
+        summary.require_few_wrong(path.name)
+        self._files.append(_File(path, summary, state, mark))
 
     async def send_all(self) -> bool:
         """Send the files one after the other; whether the service now stores every row."""
         for file in self._files:
-            if not file.parts:
+            if not file.summary.row_count:
                 self._say(f"{file.path.name} has no orders; nothing was sent.")
                 continue
             file.state.save(file.path)
             with rejected_list(file.path) as rejected, progress_bars(self._console) as bars:
-                for platform, part in file.parts.items():
+                rejected.write_wrong(file.summary.wrong_rows())
+                for platform, part in file.summary.parts.items():
+                    if file.was_changed:
+                        break
                     bar = bars.add_task(platform, total=part.row_count)
                     async for batch in self._send(file, platform, part, rejected):
                         bars.update(bar, advance=batch.row_count)
-            if _mark(file.path) != file.mark:
+            if file.was_changed:
                 file.refused.append(f"{file.path.name} was changed while it was sent.")
             file.state.finished = not file.refused
             file.state.save(file.path)
@@ -106,6 +120,9 @@ class Push:
             enrolment = channels.stub(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment")
             stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
             known = await look_up_workers(enrolment, platform, part.worker_numbers)
+            padded = await look_up_padded(enrolment, platform, part.worker_numbers - known.keys())
+            if padded:
+                self._say(lost_zeros(padded))
             pieces = orders_of(file.path, self._mapping, platform)
             orders = (with_workers(piece, known) for piece in pieces)
             batches = split_into_batches(orders, f"{file.state.run}-{platform}")
@@ -134,7 +151,16 @@ class Push:
         assert problem is not None
         sentence = sentence_of(problem)
         rejected.write(
-            (row, platform, batch.batch_id, "", problem.reason, "", sentence)
+            (
+                row,
+                platform,
+                batch.batch_id,
+                "",
+                problem.reason,
+                "",
+                problem.sentence,
+                problem.sentence_zh,
+            )
             for row in batch.file_rows
         )
         first, last = batch.file_rows[0], batch.file_rows[-1]
@@ -149,6 +175,11 @@ class Push:
         self._console.print(table)
         for reason, count in sorted(file.reasons.items()):
             self._say(f"  {reason}: {count:,}")
+        for sentence in wrong_rows(file.summary):
+            self._say(f"  {sentence}")
+        by_centre = file.summary.places[PlaceBy.CENTRE]
+        if by_centre:
+            self._say(placed_by_centre(by_centre))
         for sentence in file.refused:
             self._say(sentence)
         if not file.is_stored:
@@ -200,16 +231,37 @@ async def _write_rows(
                 batch.file_rows[rejection.index],
                 platform,
                 batch.batch_id,
-                _harmless(rejection.order_no),
+                harmless(rejection.order_no),
                 status_name(rejection.status),
                 rejection.field,
                 rejection.text,
+                rejection.text_zh,
             )
             for rejection in answer.rejections
         )
         token = answer.next_page_token or None
 
 
-def _harmless(text: str) -> str:
-    """A cell that a spreadsheet does not execute as a formula."""
-    return f"'{text}" if text[:1] in set("=+-@\t\r") else text
+def wrong_rows(summary: FileSummary) -> list[str]:
+    """How many rows of the file are wrong, by fault and field; they are never sent."""
+    return [
+        f"{fault.name}{f' ({field})' if field else ''}: {count:,}"
+        for (fault, field), count in sorted(summary.faults.items())
+    ]
+
+
+def placed_by_centre(count: int) -> str:
+    """The sentence on orders whose pooling area is a guess."""
+    return (
+        f"{count:,} orders have their pooling area from the nearest centre, which may be the wrong "
+        "one; name division codes or polygons in the mapping."
+    )
+
+
+def lost_zeros(padded: Mapping[str, str]) -> str:
+    """The sentence on worker numbers that are enrolled with more zeros."""
+    some = ", ".join(f"{number} ({enrolled})" for number, enrolled in list(padded.items())[:3])
+    return (
+        f"Workers are not enrolled as the file writes them, but with leading zeros: {some}; a "
+        "spreadsheet dropped the zeros: export the file from its source as text."
+    )

@@ -14,8 +14,18 @@ from oip.orders.v1 import orders_pb2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.cli.connection import Refused
+from services.client.files.summary import RowWithFault
 
-REJECTED_HEADER = ("file_row", "platform", "batch", "order_no", "status", "field", "text")
+REJECTED_HEADER = (
+    "file_row",
+    "platform",
+    "batch",
+    "order_no",
+    "status",
+    "field",
+    "text",
+    "text_zh",
+)
 
 
 class Receipt(BaseModel):
@@ -116,6 +126,22 @@ class Rejected:
         with _writing(self._path):
             self._writer.writerows(rows)
 
+    def write_wrong(self, rows: Iterable[RowWithFault]) -> None:
+        """Add rows of the file that are no orders and were never sent."""
+        self.write(
+            (
+                row.row,
+                "",
+                "",
+                harmless(row.order_no),
+                row.fault.name,
+                row.field,
+                row.sentence,
+                row.sentence_zh,
+            )
+            for row in rows
+        )
+
 
 @contextmanager
 def rejected_list(file: Path) -> Iterator[Rejected]:
@@ -133,6 +159,11 @@ def rejected_list(file: Path) -> Iterator[Rejected]:
             draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def harmless(text: str) -> str:
+    """A cell that a spreadsheet does not execute as a formula."""
+    return f"'{text}" if text[:1] in set("=+-@\t\r") else text
 
 
 def state_path(file: Path) -> Path:

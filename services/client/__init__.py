@@ -1,7 +1,9 @@
-"""A platform's client of the order service: uploads (`upload`) and proofs (`proofs`).
+"""A platform's client of the order service: `files` of orders, `upload`, and `proofs`.
 
     mapping = load_mapping(Path("mapping.toml"))
-    for platform, part in summarise_file(file, mapping).items():
+    summary = summarise_file(file, mapping)
+    summary.require_few_wrong(file.name)
+    for platform, part in summary.parts.items():
         known = await look_up_workers(enrolment_stub, platform, part.worker_numbers)
         tables = (with_workers(table, known) for table in orders_of(file, mapping, platform))
         batches = split_into_batches(tables, run="2025-07-31")

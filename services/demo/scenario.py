@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from oip.type.v1 import type_pb2
 
-from services.client.upload.mapping import load_mapping
-from services.client.upload.orders import read_orders
+from services.client.files.mapping import load_mapping
+from services.client.files.orders import read_orders
 from services.demo import province
 from services.demo.cases import Trip
 from services.demo.province import Company, Person
@@ -135,7 +134,7 @@ def from_file(orders: Path, mapping: Path) -> Scenario:
         )
         for code, table in by_platform.items()
     }
-    companies = tuple(_company(code, rules.industry) for code in by_platform)
+    companies = tuple(_company(code, table) for code, table in by_platform.items())
     return Scenario(
         name=file_name(orders, mapping),
         companies=companies,
@@ -160,8 +159,9 @@ def _hints(rows: pa.Table) -> list[str]:
     return hints
 
 
-def _company(code: str, industry: str) -> Company:
-    number = type_pb2.Industry.Value(industry)
+def _company(code: str, orders: pa.Table) -> Company:
+    """The platform of a file, of the industry that most of its orders have."""
+    number = pc.mode(orders["industry"])[0]["mode"].as_py()
     base = {company.industry: company.base_yuan for company in reversed(province.COMPANIES)}[number]
     return Company(code, f"Platform {code[-4:]}", number, base, "1.00", 1, (0, 0))
 

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from services.client.upload.order_files import OrderFileUnreadable, read_file
+from services.client.files.faults import OrderFileUnreadable
+from services.client.files.order_files import read_rows
 from tests.support.killed_orders import until
 from tests.support.mutations import MUTATIONS, SEED, mutated
-from tests.support.order_files import MAPPING, orders_table
+from tests.support.order_files import MAPPING, mapping_of, orders_table
 
 BOMB_ROWS, BOMB_TEXT_BYTES = 200_000, 20_000
 ANSWER_SECONDS = 120
@@ -119,7 +120,7 @@ async def test_a_reader_that_dies_is_one_sentence_for_the_client(
     # A pipe without a writer: the reader waits for its beginning.
     file = tmp_path / "orders.csv"
     os.mkfifo(file)
-    reading = asyncio.create_task(asyncio.to_thread(lambda: list(read_file(file))))
+    reading = asyncio.create_task(asyncio.to_thread(lambda: list(read_rows(file, mapping_of()))))
 
     async def is_waiting() -> bool:
         return bool(readers_of(file))

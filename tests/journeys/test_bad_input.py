@@ -31,12 +31,19 @@ from tests.support.command_line import Result
 JULY, AUGUST = Month(2025, 7), Month(2025, 8)
 SWIFT, PEARL = COMPANIES[0], COMPANIES[1]
 MAPPING = """
-industry = "RIDE_HAILING"
-province = "440000"
-within_km = 40.0
-[platforms]
+[columns]
+platform = "platform_hint"
+industry = { constant = "RIDE_HAILING" }
+order_no = "order_no"
+worker = "worker_hint"
+accept_time = "accepted_at"
+end_time = "completed_at"
+place = { lng = "pickup_lng", lat = "pickup_lat" }
+[words.platform]
 "A" = "91350100M000100Y43"
-[[centres]]
+[places]
+within_km = 40.0
+[[places.centres]]
 pooling_area = "440100"
 lat = 40.7
 lng = -74.0

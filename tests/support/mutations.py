@@ -13,11 +13,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from services.client.upload.columns import Unreadable
-from services.client.upload.file_reader import read_columns
-from services.client.upload.mapping import load_mapping
-from services.client.upload.order_files import OrderFileUnreadable
-from services.client.upload.orders import with_platforms
+from services.client.files.faults import Unreadable
+from services.client.files.file_reader import rows_of
+from services.client.files.mapping import load_mapping
 
 SEED = int(os.environ.get("OIP_SEED", "20250701"))
 MUTATIONS = int(os.environ.get("OIP_MUTATIONS", "600"))
@@ -41,9 +39,9 @@ def main() -> None:
     for _ in range(MUTATIONS):
         changed.write_bytes(mutated(sound, chance))
         try:
-            for piece in with_platforms(changed.name, read_columns(changed), mapping):
+            for piece in rows_of(changed, mapping):
                 piece.validate(full=True)
-        except (Unreadable, OrderFileUnreadable) as refusal:
+        except Unreadable as refusal:
             is_sentence = 0 < len(str(refusal)) < 500
             outcomes["refused" if is_sentence else "said too much"] += 1
         else:

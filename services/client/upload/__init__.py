@@ -1,1 +1,1 @@
-"""From a file of orders to receipts: mapping, formats, batches, upload."""
+"""From orders to receipts: workers, batches, the upload stream."""

@@ -12,6 +12,9 @@ from services.orderlog.columns import SCHEMA
 
 NUMBERS_PER_LOOK_UP = 10_000
 UNKNOWN = 0
+# How many numbers are tried with leading zeros, and up to which length.
+NUMBERS_TRIED = 100
+WIDTH_TRIED_MAX = 12
 
 
 async def look_up_workers(
@@ -29,6 +32,23 @@ async def look_up_workers(
             number: worker for number, worker in zip(lot, answer.workers, strict=True) if worker
         }
     return workers
+
+
+async def look_up_padded(
+    stub: enrolment_pb2_grpc.EnrolmentServiceAsyncStub, platform: str, numbers: Iterable[str]
+) -> dict[str, str]:
+    """Numbers that are not enrolled, but are with leading zeros: a spreadsheet dropped these.
+
+    Some of the numbers are tried, not all.
+    """
+    short = sorted(number for number in numbers if number.isdecimal())[:NUMBERS_TRIED]
+    padded = {
+        number.zfill(width): number
+        for number in short
+        for width in range(len(number) + 1, WIDTH_TRIED_MAX + 1)
+    }
+    enrolled = await look_up_workers(stub, platform, padded)
+    return {padded[number]: number for number in enrolled}
 
 
 def with_workers(orders: pa.Table, known: Mapping[str, int]) -> pa.Table:

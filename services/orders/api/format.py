@@ -17,7 +17,7 @@ from services.orders.domain.found_orders import FoundOrder
 from services.orders.domain.legs import Leg, legs
 from services.orders.domain.logs import Checkpoint
 from services.orders.domain.orders import Record
-from services.orders.domain.row_rules import SENTENCES
+from services.orders.domain.row_rules import SENTENCES, SENTENCES_ZH
 from services.orders.store.tallies import TallyRow
 from services.orders.store.totals import Totals
 from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire, month_to_wire
@@ -52,6 +52,7 @@ def order_rejection(rejection: Rejection) -> orders_pb2.OrderRejection:
         status=enum_number(int(rejection.status)),
         field=rejection.field,
         text=SENTENCES[rejection.status],
+        text_zh=SENTENCES_ZH[rejection.status],
     )
 
 

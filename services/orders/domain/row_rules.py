@@ -82,6 +82,24 @@ SENTENCES = {
     "nothing to do.",
 }
 
+SENTENCES_ZH = {
+    Status.BAD_ORDER_NO: "请填写平台自己的订单编号, 1 至 64 个可打印字符。",
+    Status.BAD_REVISION: "订单的版本号请从 1 起编。",
+    Status.UNKNOWN_INDUSTRY: "行业请填写出行、即时配送或同城货运。",
+    Status.BAD_STATE: "请填写有效的订单状态: 已完成和已取消的订单须有结束时间, 已接单的不得有, "
+    "冲销的须有不超过 200 字的原因。",
+    Status.BAD_ACCEPT_TIME: "请填写接单时间; 早于保障制度施行之日的订单不予接收。",
+    Status.TIMES_OUT_OF_ORDER: "接单、取货(上客)、结束时间须依次先后, 且不超过单笔订单最长时长。",
+    Status.TIME_IN_FUTURE: "时间尚未到来; 请核对时钟和时区, 待时间过后再报送。",
+    Status.UNKNOWN_PLACE: "请填写位于本省统筹地区内的接单地。",
+    Status.SCHEME_NOT_IN_FORCE: "当日该接单地尚未施行保障制度; 此订单不参保也不计费, 请勿报送。",
+    Status.WORKER_NOT_ENROLLED: "请先为该人员在本平台办理参保登记, 再重新报送。",
+    Status.CONFLICT_IN_BATCH: "同一批次中同一订单的同一版本出现两次且内容不同; "
+    "后续状态请另编版本号。",
+    Status.EXISTS_WITH_DIFFERENT_CONTENT: "该订单的此版本已存有不同内容; 更正请另编版本号报送。",
+    Status.REVISION_OLDER_THAN_HELD: "该订单已存有更新的版本; 无须处理。",
+}
+
 
 @dataclass(frozen=True)
 class Rules:

@@ -30,11 +30,11 @@ from oip_client.channels import Channels
 from oip_client.proofs.evidence import evidence_file, verify_file
 from oip_client.protos.enrolment.v1 import enrolment_pb2_grpc
 from oip_client.protos.orders.v1 import orders_pb2, orders_pb2_grpc
+from oip_client.files.mapping import load_mapping
+from oip_client.files.orders import orders_of
+from oip_client.files.summary import summarise_file
 from oip_client.upload.batches import split_into_batches
-from oip_client.upload.mapping import load_mapping
-from oip_client.upload.orders import orders_of
 from oip_client.upload.stream import upload_orders
-from oip_client.upload.summary import summarise_file
 from oip_client.upload.workers import look_up_workers, with_workers
 
 file, mapping = Path(sys.argv[1]), load_mapping(Path(sys.argv[2]))
@@ -45,7 +45,7 @@ async def main():
     channels = Channels(addresses, lambda: os.environ["TOKEN"])
     enrolment = channels.stub(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment")
     orders = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-    part = summarise_file(file, mapping)[platform]
+    part = summarise_file(file, mapping).parts[platform]
     known = await look_up_workers(enrolment, platform, part.worker_numbers)
     tables = (with_workers(table, known) for table in orders_of(file, mapping, platform))
     (receipt,) = await upload_orders(orders, platform, split_into_batches(tables, run="2025-07-31"))

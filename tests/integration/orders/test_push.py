@@ -12,8 +12,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from services.client.upload.mapping import load_mapping
-from services.client.upload.orders import read_orders
+from services.client.files.mapping import load_mapping
+from services.client.files.orders import read_orders
 from services.runtime.service.stack import Stack
 from tests.support.command_line import oip
 from tests.support.enrolling import enrol_hints
@@ -21,6 +21,7 @@ from tests.support.order_files import MAPPING, orders_table
 from tests.support.platforms import PEARL, SWIFT
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
+TRIPS = Path(__file__).parents[2] / "support" / "trips.toml"
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ async def test_a_file_is_pushed_with_each_refused_row_named(
     [
         ("orders.parquet", b"not parquet", "not a valid parquet file"),
         ("orders.txt", b"", ".txt is not one of"),
-        ("orders.csv", b"order_no\n1\n", "column platform_hint is missing"),
+        ("orders.csv", b"order_no\n1\n", "column platform_hint is missing, from which the mapping"),
         ("missing.csv", None, "cannot be read"),
     ],
 )
@@ -97,7 +98,7 @@ async def test_an_unknown_key_of_the_mapping_is_named(pair: Stack, tmp_path: Pat
     )
 
     assert result.exit_code == 2
-    assert "the key colour is unknown; remove it" in result.output
+    assert "colour is no key of a mapping; remove it" in result.output
 
 
 def test_all_kinds_of_files_are_read_alike(mapping: Path, tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_all_kinds_of_files_are_read_alike(mapping: Path, tmp_path: Path) -> Non
 @pytest.mark.real_orders
 @pytest.mark.skipif(not REAL.exists(), reason="the real order records are not next to the checkout")
 async def test_the_real_trips_go_through(pair: Stack, tmp_path: Path) -> None:
-    mapping = load_mapping(REAL / "nyc.toml")
+    mapping = load_mapping(TRIPS)
     hints: dict[str, list[str]] = {}
     for name in ("orders_sample", "orders_open_sample"):
         shutil.copy(REAL / f"{name}.parquet", tmp_path)
@@ -141,9 +142,7 @@ async def test_the_real_trips_go_through(pair: Stack, tmp_path: Path) -> None:
         await enrol_hints(pair, platform, own)
 
     trips = tmp_path / "orders_sample.parquet"
-    result = await oip(
-        pair.settings.state_dir, "orders", "push", trips, "--mapping", REAL / "nyc.toml"
-    )
+    result = await oip(pair.settings.state_dir, "orders", "push", trips, "--mapping", TRIPS)
 
     assert result.exit_code == 4, result.output
     counts = held_counts(trips)

@@ -20,9 +20,9 @@ from oip.enrolment.v1 import enrolment_pb2_grpc
 from oip.orders.v1 import orders_pb2_grpc
 
 from services.cli.push_files import State, rejected_path, state_path
+from services.client.files.mapping import load_mapping
+from services.client.files.orders import orders_of
 from services.client.upload.batches import Batch, split_into_batches
-from services.client.upload.mapping import load_mapping
-from services.client.upload.orders import orders_of
 from services.client.upload.stream import upload_orders
 from services.client.upload.workers import with_workers
 from services.kernel.identifiers import credit_check

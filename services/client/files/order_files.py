@@ -6,6 +6,7 @@ have crashed before.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,30 +16,23 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from services.kernel.problems import Kind, Problem
+from services.client.files.faults import FileFault, OrderFileUnreadable, Reason, Unreadable
+from services.client.files.mapping import FileMapping
 
 # The reader's first line, before the table, and its last; any other line says what is wrong.
 TABLE, END = b"table\n", b"end\n"
 READER = f"{__package__}.file_reader"
 
 
-class OrderFileUnreadable(Problem):
-    """The file of orders cannot be read."""
+def read_rows(path: Path, mapping: FileMapping) -> Iterator[pa.Table]:
+    """The rows of the file in its order, a piece at a time: orders, and wrong rows.
 
-    kind, reason = Kind.MALFORMED, "ORDER_FILE_UNREADABLE"
-    message = "The file {file} cannot be read as orders: {what}."
-    message_zh = "文件 {file} 无法作为订单读取: {what}。"
-
-
-def read_file(path: Path, zone: str = "", encoding: str = "utf-8") -> Iterator[pa.Table]:
-    """The columns of the file that we use (`columns.KINDS`), in its order, a piece at a time.
-
-    `zone` is the zone of moments written without one; if it is empty, such moments are refused.
-    Raises OrderFileUnreadable, whatever the file does to its reader; earlier pieces stay valid.
+    The columns are those of `wrong_rows.SCHEMA`; `fault` is null for an order. Raises
+    OrderFileUnreadable, whatever the file does to its reader; earlier pieces stay valid.
     """
     with subprocess.Popen(  # noqa: S603 - the path is one argument of a program of ours
-        [sys.executable, "-m", READER, str(path), zone, encoding],
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", READER, str(path)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={
@@ -46,7 +40,9 @@ def read_file(path: Path, zone: str = "", encoding: str = "utf-8") -> Iterator[p
             "ARROW_DEFAULT_MEMORY_POOL": "system",
         },
     ) as reader:
+        assert reader.stdin is not None
         assert reader.stdout is not None
+        _send(mapping, reader)
         line = reader.stdout.readline()
         if line == TABLE:
             try:
@@ -60,8 +56,25 @@ def read_file(path: Path, zone: str = "", encoding: str = "utf-8") -> Iterator[p
             return
         reader.stdout.close()
         exit_code = reader.wait()
-    what = line.decode(errors="replace").strip() or f"the program that reads it {_end(exit_code)}"
-    raise OrderFileUnreadable(file=path.name, what=what)
+    raise OrderFileUnreadable.of(path.name, _reason(line, exit_code))
+
+
+def _send(mapping: FileMapping, reader: subprocess.Popen[bytes]) -> None:
+    assert reader.stdin is not None
+    try:
+        reader.stdin.write(mapping.model_dump_json().encode())
+        reader.stdin.close()
+    except OSError:
+        # A reader that is gone already says so by its exit code.
+        return
+
+
+def _reason(line: bytes, exit_code: int) -> Reason:
+    try:
+        return Reason(**json.loads(line))
+    except (TypeError, ValueError):
+        end = _end(exit_code)
+        return Unreadable(FileFault.READER_STOPPED, end=end).reason
 
 
 def _end(code: int) -> str:

@@ -1,0 +1,349 @@
+"""A mapping proposed from the beginning of a file, with what was guessed and why.
+
+A proposal is a text for a person: each guess has a comment, and what nothing in the file says is
+left to be filled in, so that an unfinished proposal is refused with the name of what it lacks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from services.client.files.faults import OrderFileUnreadable, Unreadable
+from services.client.files.form_guesses import FormGuess, guess_form, is_day, is_time
+from services.client.files.samples import Sample, sample_of
+from services.client.files.vocabulary import (
+    INDUSTRY_HINTS,
+    STATE_WORDS,
+    field_of,
+    plain_name,
+)
+from services.kernel.identifiers import is_credit_code
+
+ZONE = "Asia/Shanghai"
+_REQUIRED = ("platform", "industry", "order_no", "worker", "accept_time", "end_time")
+_OPTIONAL = ("pick_up_time", "state", "reason", "revision")
+_MOMENTS = ("accept_time", "pick_up_time", "end_time")
+_WORDS_MAX = 30
+_SHOWN_MAX = 40
+# Degrees of longitude and latitude that lie in China.
+_CHINA = ((73.0, 136.0), (3.0, 54.0))
+
+
+@dataclass
+class Proposal:
+    """The text of a mapping, and what a person has to fill in or check."""
+
+    text: str
+    missing: list[str] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Draft:
+    """A proposal that is being made: its lines by table."""
+
+    sample: Sample
+    file_name: str
+    chosen: dict[str, str]
+    columns: list[str] = field(default_factory=list)
+    moments: list[str] = field(default_factory=list)
+    words: dict[str, list[str]] = field(default_factory=dict)
+    places: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
+
+    def ref(self, name: str) -> str:
+        """A column as the mapping names it: by header, or by position if that is not enough."""
+        sample = self.sample
+        if not sample.has_header or not name or sample.names.count(name) > 1:
+            return f"{{ position = {sample.names.index(name) + 1} }}"
+        return json.dumps(name, ensure_ascii=False)
+
+    def examples(self, name: str) -> str:
+        """Some cells of a column, for a comment."""
+        values = list(dict.fromkeys(self.sample.values(name)))[:2]
+        shown = [_printable(value) for value in values]
+        return f"such as {', '.join(shown)}" if shown else "empty in the first rows"
+
+
+def propose(path: Path) -> Proposal:
+    """A mapping for a file, from its first rows. Raises OrderFileUnreadable."""
+    try:
+        sample = sample_of(path)
+    except Unreadable as error:
+        raise OrderFileUnreadable.of(path.name, error.reason) from error
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise OrderFileUnreadable(
+            file=path.name, fault="NOT_OPENED", what=reason, what_zh=reason
+        ) from error
+    draft = _Draft(sample, path.name, chosen_columns(sample.names))
+    _platform(draft)
+    _industry(draft)
+    _numbers(draft)
+    _moments(draft)
+    _state(draft)
+    for name in ("reason", "revision"):
+        if name in draft.chosen:
+            column = draft.chosen[name]
+            draft.columns.append(f"{name} = {draft.ref(column)}  # {draft.examples(column)}")
+    _place(draft)
+    return Proposal(_text(draft), draft.missing, draft.guessed)
+
+
+def chosen_columns(names: Sequence[str]) -> dict[str, str]:
+    """The column of each field: the one whose header names it best."""
+    best: dict[str, tuple[int, str]] = {}
+    for name in names:
+        named = field_of(name)
+        if named is not None and (named[0] not in best or named[1] < best[named[0]][0]):
+            best[named[0]] = (named[1], name)
+    return {field_name: name for field_name, (_, name) in best.items()}
+
+
+def _platform(draft: _Draft) -> None:
+    column = draft.chosen.get("platform")
+    if column is None:
+        draft.missing.append("platform: your unified social credit code")
+        draft.columns.append('platform = { constant = "" }  # FILL IN: your credit code')
+        return
+    draft.columns.append(f"platform = {draft.ref(column)}  # {draft.examples(column)}")
+    words = list(dict.fromkeys(value.strip() for value in draft.sample.values(column)))
+    if all(is_credit_code(word) for word in words):
+        return
+    draft.words["platform"] = [
+        f'{json.dumps(word, ensure_ascii=False)} = ""  # FILL IN: the credit code'
+        for word in words[:_WORDS_MAX]
+    ]
+    draft.missing.append("words.platform: the credit code behind each name")
+
+
+def _industry(draft: _Draft) -> None:
+    """By the words of headers and of the file's name; a person has to check it."""
+    names = " ".join([*draft.sample.names, draft.file_name]).casefold()
+    hits = Counter(
+        {
+            industry: sum(hint in names for hint in hints)
+            for industry, hints in INDUSTRY_HINTS.items()
+        }
+    )
+    (industry, count), (_, second) = hits.most_common(2)
+    if count > second:
+        draft.columns.append(
+            f'industry = {{ constant = "{industry}" }}  # guessed from the headers: check it'
+        )
+        draft.guessed.append(f"industry {industry}, from the words of the headers")
+        return
+    draft.missing.append(f"industry: one of {', '.join(INDUSTRY_HINTS)}")
+    draft.columns.append(
+        f'industry = {{ constant = "" }}  # FILL IN: one of {", ".join(INDUSTRY_HINTS)}'
+    )
+
+
+def _numbers(draft: _Draft) -> None:
+    for name, what in (("order_no", "number of the order"), ("worker", "number of the worker")):
+        column = draft.chosen.get(name)
+        if column is None and name == "order_no":
+            draft.columns.append(
+                'order_no = { hash = "row" }  # no column is a number of the order'
+            )
+            draft.guessed.append("order_no is made of the whole row, since no column names it")
+        elif column is None:
+            draft.missing.append(f"{name}: no column looks like the {what}")
+            draft.columns.append(f"# {name} = FILL IN: no column looks like the {what}")
+        else:
+            draft.columns.append(_number(draft, name, column))
+
+
+def _number(draft: _Draft, name: str, column: str) -> str:
+    """A number; one that always has the same length and may begin with 0 shows lost zeros."""
+    values = [value.strip() for value in draft.sample.values(column)]
+    widths = {len(value) for value in values}
+    comment = f"  # {draft.examples(column)}"
+    has_zeros = any(value.startswith("0") for value in values)
+    if len(widths) == 1 and has_zeros and all(value.isdecimal() for value in values):
+        digits = widths.pop()
+        draft.guessed.append(f"{name} always has {digits} digits, as in the first rows")
+        ref = draft.ref(column)
+        inner = ref[2:-2] if ref.startswith("{") else f"column = {ref}"
+        return f"{name} = {{ {inner}, digits = {digits} }}{comment}"
+    return f"{name} = {draft.ref(column)}{comment}"
+
+
+def _moments(draft: _Draft) -> None:
+    guesses: list[FormGuess] = []
+    for name in _MOMENTS:
+        column = draft.chosen.get(name)
+        if column is not None:
+            line, guess = _moment(draft, name, column)
+            draft.columns.append(line)
+            guesses += [guess] if guess is not None else []
+        elif name == "end_time":
+            _end(draft)
+        elif name == "accept_time":
+            draft.missing.append("accept_time: no column looks like the time of acceptance")
+            draft.columns.append("# accept_time = FILL IN: no column looks like it")
+    _forms(draft, guesses)
+
+
+def _moment(draft: _Draft, name: str, column: str) -> tuple[str, FormGuess | None]:
+    values = draft.sample.values(column)
+    comment = f"  # {draft.examples(column)}"
+    if column in draft.sample.typed:
+        return f"{name} = {draft.ref(column)}{comment}", None
+    day, time = draft.chosen.get("date"), draft.chosen.get("time")
+    if values and all(map(is_time, values)) and day is not None:
+        days = draft.sample.values(day)
+        joined = [f"{one} {two}" for one, two in zip(days, values, strict=False)]
+        line = f"{name} = {{ date = {draft.ref(day)}, time = {draft.ref(column)} }}{comment}"
+        return line, guess_form(joined)
+    if values and all(map(is_day, values)) and time is not None and name == "accept_time":
+        joined = [
+            f"{one} {two}" for one, two in zip(values, draft.sample.values(time), strict=False)
+        ]
+        line = f"{name} = {{ date = {draft.ref(column)}, time = {draft.ref(time)} }}{comment}"
+        return line, guess_form(joined)
+    if values and all(map(is_day, values)):
+        draft.missing.append(f"{name}: {column} holds days without a time; name another column")
+    return f"{name} = {draft.ref(column)}{comment}", guess_form(values)
+
+
+def _end(draft: _Draft) -> None:
+    """Without a column of the end: a length of time after the acceptance."""
+    unit = next((unit for unit in ("seconds", "minutes") if unit in draft.chosen), None)
+    if unit is None:
+        draft.missing.append("end_time: no column looks like the end of an order")
+        draft.columns.append("# end_time = FILL IN: no column looks like it")
+        return
+    column = draft.chosen[unit]
+    draft.columns.append(
+        f'end_time = {{ after = "accept_time", {unit} = {draft.ref(column)} }}'
+        f"  # {draft.examples(column)}"
+    )
+    draft.guessed.append(f"end_time lies {unit} of {column} after accept_time")
+
+
+def _forms(draft: _Draft, guesses: Sequence[FormGuess]) -> None:
+    """What `[moments]` says: the form of most columns, the zone, the year."""
+    known = Counter(guess.form for guess in guesses if guess.is_known)
+    if any(not guess.is_known for guess in guesses):
+        draft.missing.append("moments.form: the form of the times was not recognised")
+        draft.moments.append('# form = FILL IN: such as "%d.%m.%Y %H:%M"')
+    elif known and known.most_common(1)[0][0]:
+        form = known.most_common(1)[0][0]
+        draft.moments.append(f"form = {json.dumps(form, ensure_ascii=False)}")
+        draft.guessed.append(f'form "{form}", which all first rows have')
+        if len(known) > 1:
+            forms = ", ".join(map(repr, known))
+            draft.missing.append(f"moments.form: columns differ: {forms}")
+    for guess in guesses:
+        draft.guessed += [guess.note] if guess.note else []
+    if any(guess.needs_year for guess in guesses):
+        draft.missing.append("moments.year: the times have no year")
+        draft.moments.append("# year = FILL IN: the times have none")
+    if any(guess.needs_zone for guess in guesses):
+        draft.moments.append(f'zone = "{ZONE}"  # guessed: the times name none, check it')
+        draft.guessed.append(f"zone {ZONE}, since the times name none")
+
+
+def _state(draft: _Draft) -> None:
+    column = draft.chosen.get("state")
+    if column is None:
+        return
+    draft.columns.append(f"state = {draft.ref(column)}  # {draft.examples(column)}")
+    words = list(dict.fromkeys(value.strip() for value in draft.sample.values(column)))
+    lines = []
+    for word in words[:_WORDS_MAX]:
+        meaning = STATE_WORDS.get(plain_name(word))
+        if meaning is None:
+            draft.missing.append(f"words.state: what {_printable(word)!r} means")
+        if meaning != word.upper():
+            comment = "" if meaning else "  # FILL IN: ACCEPTED, COMPLETED, CANCELLED or REVERSED"
+            lines.append(f'{json.dumps(word, ensure_ascii=False)} = "{meaning or ""}"{comment}')
+    if lines:
+        draft.words["state"] = lines
+
+
+def _place(draft: _Draft) -> None:
+    chosen = draft.chosen
+    parts = [
+        f"{name} = {draft.ref(chosen[name])}"
+        for name in ("adcode", "pooling_area")
+        if name in chosen
+    ]
+    has_coordinates = "lng" in chosen and "lat" in chosen
+    if has_coordinates:
+        parts += [f"{name} = {draft.ref(chosen[name])}" for name in ("lng", "lat")]
+    if not parts:
+        draft.missing.append("place: no column looks like a place of acceptance")
+        draft.columns.append(
+            '# place = FILL IN: no column looks like it; { adcode = { constant = "440100" } }'
+            " if all orders are of one pooling area"
+        )
+        return
+    draft.columns.append(f"place = {{ {', '.join(parts)} }}")
+    if has_coordinates:
+        _coordinates(draft, needs_areas="adcode" not in chosen and "pooling_area" not in chosen)
+
+
+def _coordinates(draft: _Draft, *, needs_areas: bool) -> None:
+    numbers = [_numbers_of(draft.sample.values(draft.chosen[name])) for name in ("lng", "lat")]
+    largest = max((abs(number) for one in numbers for number in one), default=0.0)
+    scale = 1_000_000 if largest > 1000 else 1
+    if scale > 1:
+        draft.places.append(f"per_degree = {scale}  # the coordinates are whole numbers")
+        draft.guessed.append("coordinates count millionths of a degree")
+    inside = [
+        low < number / scale < high
+        for one, (low, high) in zip(numbers, _CHINA, strict=True)
+        for number in one
+        if number
+    ]
+    if inside and all(inside):
+        draft.places.append('datum = "GCJ-02"  # guessed, as maps in China use; or WGS84, BD-09')
+        draft.guessed.append("datum GCJ-02, usual for coordinates of maps in China")
+    draft.places.append('# polygons = { file = "districts.geojson", code = "adcode" }')
+    if needs_areas:
+        draft.missing.append("places: polygons or centres of the pooling areas")
+        draft.places += [
+            "# FILL IN polygons above, or centres:",
+            "# within_km = 40.0",
+            "# [[places.centres]]",
+            '# pooling_area = "440100"',
+            "# lat = 23.1291",
+            "# lng = 113.2644",
+        ]
+
+
+def _printable(text: str) -> str:
+    """A cell as it may stand in a comment."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_SHOWN_MAX])
+
+
+def _numbers_of(values: Sequence[str]) -> list[float]:
+    texts = [value.strip().replace(",", ".") for value in values]
+    return [float(text) for text in texts if re.fullmatch(r"[+-]?\d+(\.\d+)?", text)]
+
+
+def _text(draft: _Draft) -> str:
+    lines = [f"# Proposed for {draft.file_name}; check what is guessed, fill in what is missing."]
+    if draft.sample.file:
+        lines += ["", "[file]"]
+        for key, value in draft.sample.file.items():
+            note = draft.sample.notes.get(key, "")
+            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}  # {note}")
+    lines += ["", "[columns]", *draft.columns]
+    if draft.moments:
+        lines += ["", "[moments]", *draft.moments]
+    for name, words in draft.words.items():
+        lines += ["", f"[words.{name}]", *words]
+    if draft.places:
+        lines += ["", "[places]", *draft.places]
+    return "\n".join(lines) + "\n"
