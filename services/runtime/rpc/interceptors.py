@@ -53,11 +53,19 @@ DEADLINE_SLACK_SHARE = 0.01
 
 
 class DeadlineMissing(Problem):
-    """The call has no deadline."""
+    """A service has set no deadline for its call."""
 
     kind, reason = Kind.MALFORMED, "DEADLINE_MISSING"
     message = "The call has no deadline; set one of at most {most_seconds} seconds."
     message_zh = "请求未设置超时时间; 请设置不超过 {most_seconds} 秒的超时。"
+
+
+class DeadlinePassed(Problem):
+    """A call without a deadline took longer than its method may take."""
+
+    kind, reason = Kind.TOO_LATE, "DEADLINE_PASSED"
+    message = "There was no answer within {most_seconds} seconds; repeat the same request."
+    message_zh = "{most_seconds} 秒内未完成; 请以相同的请求重试。"
 
 
 class DeadlineTooLong(Problem):
@@ -215,7 +223,10 @@ class PersonalDataInterceptor(Interceptor):
 
 
 class DeadlineInterceptor(Interceptor):
-    """Refuses calls without a deadline, or with one beyond the method's cap."""
+    """Refuses deadlines beyond the method's cap, and services that set none.
+
+    Tools of people, such as `buf curl`, set no deadline: their calls may take as long as the cap.
+    """
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
         """Wrap the handler; reflection may last longer."""
@@ -225,15 +236,34 @@ class DeadlineInterceptor(Interceptor):
         @asynccontextmanager
         async def in_time(context: Context) -> AsyncIterator[None]:
             left: float | None = context.time_remaining()
-            if left is None and not exempt:
-                raise DeadlineMissing(field="deadline", most_seconds=cap)
-            if left is not None and not exempt:
-                if left > cap * (1 + DEADLINE_SLACK_SHARE) + DEADLINE_SLACK_SECONDS:
-                    raise DeadlineTooLong(field="deadline", most_seconds=cap)
-                limits.set_seconds_left(left)
+            if exempt:
+                yield
+                return
+            if left is None:
+                async with _within(cap):
+                    yield
+                return
+            if left > cap * (1 + DEADLINE_SLACK_SHARE) + DEADLINE_SLACK_SECONDS:
+                raise DeadlineTooLong(field="deadline", most_seconds=cap)
+            limits.set_seconds_left(left)
             yield
 
         return surround(handler, in_time, take=_kind_of_reading(handler))
+
+
+@asynccontextmanager
+async def _within(cap: int) -> AsyncIterator[None]:
+    """A call without a deadline gets the method's cap, unless a service makes it."""
+    if access.caller().is_service:
+        raise DeadlineMissing(field="deadline", most_seconds=cap)
+    limits.set_seconds_left(cap)
+    try:
+        async with asyncio.timeout(cap) as deadline:
+            yield
+    except TimeoutError:
+        if deadline.expired():
+            raise DeadlinePassed(most_seconds=cap) from None
+        raise
 
 
 class SilenceInterceptor(Interceptor):
