@@ -39,7 +39,11 @@ too. An unknown field is refused.
 - `Connect-Timeout-Ms` sets a deadline; without it a call may take as long as its method allows.
 """
 _HEADERS = (
-    ("Connect-Timeout-Ms", "The deadline in milliseconds.", {"type": "string", "pattern": "^[0-9]{1,10}$"}),
+    (
+        "Connect-Timeout-Ms",
+        "The deadline in milliseconds.",
+        {"type": "string", "pattern": "^[0-9]{1,10}$"},
+    ),
     ("Accept-Language", "The language of the sentence of a refusal.", {"type": "string"}),
 )
 
@@ -135,9 +139,7 @@ def _operation(
         "responses": {
             "200": {
                 "description": texts.get(method.output_type.full_name, "The answer."),
-                "content": {
-                    "application/json": {"schema": schemas.reference(method.output_type)}
-                },
+                "content": {"application/json": {"schema": schemas.reference(method.output_type)}},
             },
             "default": {"$ref": "#/components/responses/Refusal"},
         },
@@ -161,8 +163,14 @@ def _service_parameter() -> dict[str, Any]:
 def _upload(texts: dict[str, str], schemas: Schemas) -> dict[str, Any]:
     def query(name: str, text: str, pattern: str, example: str) -> dict[str, Any]:
         schema = {"type": "string", "pattern": pattern}
-        return {"name": name, "in": "query", "required": True, "description": text,
-                "schema": schema, "example": example}  # fmt: skip
+        return {
+            "name": name,
+            "in": "query",
+            "required": True,
+            "description": text,
+            "schema": schema,
+            "example": example,
+        }
 
     row = schemas.reference_by_name("oip.orders.v1.OrderRow")
     return {
@@ -180,10 +188,18 @@ def _upload(texts: dict[str, str], schemas: Schemas) -> dict[str, Any]:
         "x-roles": ["platform"],
         "x-longest-deadline-seconds": 3600,
         "parameters": [
-            query("platform", "The caller's own platform.", "^platforms/[0-9A-Z]{18}$",
-                  "platforms/91350100M000100Y43"),  # fmt: skip
-            query("run", "The name of this upload, kept until every receipt is there.",
-                  "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$", "2025-07-10"),  # fmt: skip
+            query(
+                "platform",
+                "The caller's own platform.",
+                "^platforms/[0-9A-Z]{18}$",
+                "platforms/91350100M000100Y43",
+            ),
+            query(
+                "run",
+                "The name of this upload, kept until every receipt is there.",
+                "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$",
+                "2025-07-10",
+            ),
         ],
         "requestBody": {
             "required": True,

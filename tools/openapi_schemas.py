@@ -17,6 +17,13 @@ _WELL_KNOWN: dict[str, dict[str, Any]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"},
 }
+_SCALARS: dict[int, dict[str, Any]] = {
+    FieldDescriptor.TYPE_INT32: {"type": "integer", "format": "int32"},
+    FieldDescriptor.TYPE_UINT32: {"type": "integer", "format": "int32"},
+    FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
+    FieldDescriptor.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
+    FieldDescriptor.TYPE_STRING: {"type": "string"},
+}
 _EXAMPLES: dict[str, Any] = {
     "google.protobuf.Timestamp": "2025-07-10T09:30:00+08:00",
     "google.protobuf.Duration": "600s",
@@ -112,9 +119,8 @@ class Schemas:
 
     def _field(self, field: FieldDescriptor) -> dict[str, Any]:
         value = self._value(field)
-        is_bounded = field.containing_type.full_name in self._requests and (
-            field.containing_type.full_name not in self._answers
-        )
+        owner = _owner(field)
+        is_bounded = owner in self._requests and owner not in self._answers
         schema: dict[str, Any] = value
         if field.is_repeated:
             schema = {"type": "array", "items": value}
@@ -132,25 +138,27 @@ class Schemas:
         if field.enum_type is not None:
             return {"$ref": f"{REFERENCE}{field.enum_type.full_name}"}
         if field.type in _BIG:
-            is_read = field.containing_type.full_name in self._requests
+            is_read = _owner(field) in self._requests
             return {"type": ["string", "integer"] if is_read else "string", "format": "int64"}
-        if field.type in _SMALL:
-            return {"type": "integer", "format": "int32"}
-        if field.type == FieldDescriptor.TYPE_BOOL:
-            return {"type": "boolean"}
-        if field.type == FieldDescriptor.TYPE_BYTES:
-            return {"type": "string", "contentEncoding": "base64"}
-        return {"type": "string"}
+        return dict(_SCALARS[field.type])
 
     def _enum(self, enum: EnumDescriptor) -> dict[str, Any]:
-        values = [f"- `{each.name}`: {self._texts.get(f'{enum.full_name}.{each.name}', '')}"
-                  for each in enum.values]  # fmt: skip
+        values = [
+            f"- `{each.name}`: {self._texts.get(f'{enum.full_name}.{each.name}', '')}"
+            for each in enum.values
+        ]
         text = self._texts.get(enum.full_name, "")
         return {
             "type": "string",
             "description": "\n".join([text, "", *values]),
             "enum": [each.name for each in enum.values],
         }
+
+
+def _owner(field: FieldDescriptor) -> str:
+    """The full name of the message that a field belongs to."""
+    assert field.containing_type is not None
+    return field.containing_type.full_name
 
 
 def _bounds(field: FieldDescriptor) -> dict[str, Any]:

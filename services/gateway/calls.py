@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 log = logger("gateway")
 
 JSON, PROTO = "application/json", "application/proto"
-_CONTENT_TYPE = re.compile(r"(application/(?:json|proto))(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.I)
+_CONTENT_TYPE = re.compile(
+    r"(application/(?:json|proto))(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE
+)
 _TIMEOUT = re.compile(r"[0-9]{1,10}", re.ASCII)
 # Nobody but the caller may keep an answer: it may show personal data.
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -65,8 +67,6 @@ class Calls:
             with self._places.one():
                 method = self._methods.find(path)
                 service, seconds = method.service, float(method.cap_seconds)
-                if request.method != "POST":
-                    raise MethodIsPost(path=path)
                 codec = _codec_of(request)
                 seconds = _seconds_of(request, seconds)
                 token = token_in(request.headers.get("authorization", ""))
@@ -74,7 +74,7 @@ class Calls:
                 answered = await self._ask(method, content, codec, token, seconds)
         except ClientDisconnect:
             return Response(status_code=499)
-        except Exception as error:  # noqa: BLE001 - the one place that maps every exception
+        except Exception as error:
             if is_fault(error):
                 log.exception("json_call_failed", path=path[:200])
             status = status_of_error(error, service, path, seconds)
@@ -115,9 +115,9 @@ def refusal(request: Request, status: status_pb2.Status, *, closes: bool = False
     http_status = http_status_of(status)
     if seconds := retry_seconds(status):
         headers["retry-after"] = str(seconds)
-    if http_status == 405:  # noqa: PLR2004 - HTTP's number
+    if http_status == 405:
         headers["allow"] = "POST"
-    if http_status == 415:  # noqa: PLR2004 - HTTP's number
+    if http_status == 415:
         headers["accept-post"] = f"{JSON}, {PROTO}"
     if closes:
         headers["connection"] = "close"
@@ -126,6 +126,9 @@ def refusal(request: Request, status: status_pb2.Status, *, closes: bool = False
 
 
 def _codec_of(request: Request) -> str:
+    """The content type of body and answer. Raises a Problem for a wrong head."""
+    if request.method != "POST":
+        raise MethodIsPost(path=request.url.path)
     content_type = request.headers.get("content-type", "")
     match = _CONTENT_TYPE.fullmatch(content_type)
     if match is None:

@@ -19,12 +19,14 @@ _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:62rem;padding:1rem;color:#0b0c0c}
 nav ul{columns:3;list-style:none;padding:0}section{border-top:2px solid #b1b4b6;margin-top:2rem}
 h3{margin:2rem 0 .3rem}code,pre{font:14px/1.4 ui-monospace,monospace}a{color:#1d70b8}
-pre{background:#f3f2f1;overflow-x:auto;padding:.7rem}table{border-collapse:collapse;width:100%}
-td,th{border-bottom:1px solid #b1b4b6;padding:.3rem .6rem .3rem 0;text-align:left;vertical-align:top}
-.note{color:#505a5f}
+.note{color:#505a5f}pre{background:#f3f2f1;overflow-x:auto;padding:.7rem}table{border-collapse:collapse;width:100%}
+td{border-bottom:1px solid #b1b4b6;padding:.3rem .6rem .3rem 0;vertical-align:top}
 """
 _HASH = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
-SECURITY_POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+SECURITY_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 
 
 def docs_page(openapi_text: str) -> str:

@@ -98,7 +98,7 @@ def _status_without_details(
     """What gRPC itself refused: it has a code and a text for programmers alone."""
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return status_of(DeadlinePassed(most_seconds=f"{seconds:g}"), service)
-    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in error.details():
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in (error.details() or ""):
         return status_of(AnswerTooLarge(max_bytes=MESSAGE_BYTES_MAX), service)
     if error.code() is grpc.StatusCode.UNIMPLEMENTED:
         return status_of_error(MethodUnknown(path=path), service, path, seconds)

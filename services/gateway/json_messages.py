@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -56,9 +56,10 @@ FITTING = ("as /docs describes it", "符合 /docs 的说明")
 def parse(content: bytes, message_class: type[Parsed]) -> Parsed:
     """The message that a JSON text says. Raises a Problem of kind MALFORMED."""
     value = load(content)
-    _require_message(value, message_class.DESCRIPTOR, "")
+    message = message_class()
+    _require_message(value, message.DESCRIPTOR, "")
     try:
-        return json_format.ParseDict(value, message_class())
+        return json_format.ParseDict(value, message)
     except json_format.ParseError as error:  # what the check above does not know
         raise _wrong("request", FITTING) from error
 
@@ -99,7 +100,7 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _require_message(value: Any, descriptor: Descriptor, path: str) -> None:
+def _require_message(value: Any, descriptor: Any, path: str) -> None:
     special = _SPECIAL.get(descriptor.full_name)
     if special is not None:
         special(value, path)
@@ -124,8 +125,10 @@ def _require_message(value: Any, descriptor: Descriptor, path: str) -> None:
             _require_value(item, field, inner)
 
 
-def _field(descriptor: Descriptor, name: str, path: str) -> FieldDescriptor:
-    field = descriptor.fields_by_camelcase_name.get(name) or descriptor.fields_by_name.get(name)
+def _field(descriptor: Any, name: str, path: str) -> FieldDescriptor:
+    field: FieldDescriptor | None = descriptor.fields_by_camelcase_name.get(
+        name
+    ) or descriptor.fields_by_name.get(name)
     if field is None:
         shown = f"{path}.{name[:60]}" if path else name[:60]
         raise JsonFieldUnknown(

@@ -44,12 +44,15 @@ async def batches_of_lines(
     rows: list[orders_pb2.OrderRow] = []
     number = first_row = size = 0
     async for lines, first_line in _lines(pieces):
-        for row in await asyncio.to_thread(_rows_of, lines, first_line):
+        lot, refusal = await asyncio.to_thread(_rows_of, lines, first_line)
+        for row in lot:
             if len(rows) == ROWS_PER_BATCH or size + row.ByteSize() > ROW_BYTES_PER_BATCH:
                 yield _of_rows(number, rows, first_row, platform, run)
                 number, first_row, rows, size = number + 1, first_row + len(rows), [], 0
             rows.append(row)
             size += row.ByteSize()
+        if refusal is not None:
+            raise refusal
     if rows:
         yield _of_rows(number, rows, first_row, platform, run)
 
@@ -95,18 +98,21 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[list[bytes
     yield [rest], line
 
 
-def _rows_of(lines: Sequence[bytes], first_line: int) -> list[orders_pb2.OrderRow]:
+def _rows_of(
+    lines: Sequence[bytes], first_line: int
+) -> tuple[list[orders_pb2.OrderRow], RowUnreadable | None]:
+    """The rows of lines up to the first that is none, and why."""
     rows = []
     for number, line in enumerate(lines, first_line):
         if not line.strip():
             continue
         try:
             if len(line) > LINE_BYTES_MAX:
-                raise BodyTooLarge(max_bytes=LINE_BYTES_MAX)  # noqa: TRY301 - as any other refusal
+                raise BodyTooLarge(max_bytes=LINE_BYTES_MAX)
             rows.append(json_messages.parse(line, orders_pb2.OrderRow))
         except Problem as problem:
-            raise _of_line(number, problem) from None
-    return rows
+            return rows, _of_line(number, problem)
+    return rows, None
 
 
 def _of_line(line: int, problem: Problem) -> RowUnreadable:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -53,6 +55,14 @@ class RunningGateway:
 class _Server(uvicorn.Server):
     """Signals belong to the process, which may run more than this server."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -65,6 +75,7 @@ async def serving(
     addresses: Mapping[str, str],
     *,
     address: str = "",
+    on_crash: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
 ) -> AsyncIterator[RunningGateway]:
     """Serve while the block runs. Raises StartRefusedError.
 
@@ -72,7 +83,7 @@ async def serving(
     takes a free one.
     """
     host, _, port = (address or gateway_settings.address).rpartition(":")
-    listen = settings.listen_host or host
+    listen = settings.listen_host or host.strip("[]")
     check_calls(Risks(settings), settings, listen)
     server_credentials(settings)  # refuses half of a certificate
     services = Services(addresses, client_credentials(settings), gateway_settings.intake_address)
@@ -81,24 +92,29 @@ async def serving(
     server = _Server(_config(settings, gateway_settings, services))
     health = HealthServer()
     task = asyncio.create_task(server.serve([listening]), name="gateway")
+    task.add_done_callback(lambda _: None if server.should_exit else on_crash())
     try:
         health_port = await _start_health(health, listen, settings.health_port_of(int(port)))
         async with asyncio.timeout(STARTED_SECONDS):
-            while not server.started and not task.done():
-                await asyncio.sleep(0.01)
-        health.publish({"": True, LIVENESS: True, READINESS: True})
+            await server.listens.wait()
+        health.publish(dict.fromkeys(("", LIVENESS, READINESS), True))
         scheme = "https" if settings.tls_certificate_file else "http"
         running = RunningGateway(f"{scheme}://{host}:{bound_port}", f"{host}:{health_port}")
         log.info("gateway_serving", url=running.url)
         yield running
     finally:
         health.publish({"": False, LIVENESS: True, READINESS: False})
-        server.should_exit = True
-        await asyncio.wait([task], timeout=GRACE_SECONDS + 5)
-        await end_tasks([task])
+        await _stop(server, task)
         await services.close()
         await health.stop()
         log.info("gateway_stopped")
+
+
+async def _stop(server: _Server, task: asyncio.Task[None]) -> None:
+    """Let running calls end, and then end those that do not."""
+    server.should_exit = True
+    await asyncio.wait([task], timeout=GRACE_SECONDS + 5)
+    await end_tasks([task])
 
 
 def _config(
@@ -122,7 +138,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.create_server((host, port), family=_family(host), backlog=1024)
     except OSError as error:
         raise GatewayAddressError(f"{host}:{port}", error.strerror or str(error)) from error
-    listening.setblocking(False)
+    listening.setblocking(False)  # noqa: FBT003 - the socket's own parameter
     return listening
 
 

@@ -65,7 +65,7 @@ class Uploads:
                 await writer.write_all(self._lines(request, body, language))
         except ClientDisconnect:
             return
-        except Exception as error:  # noqa: BLE001 - the one place that maps every exception
+        except Exception as error:
             if is_fault(error):
                 log.exception("upload_failed")
             status = status_of_error(error, "orders", UPLOAD_PATH, self._seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
@@ -133,7 +134,7 @@ class JsonChannel:
         answer = await self._client.post(path, request.arrow_ipc, headers)
         if answer.status != 200:
             raise as_rpc_error(answer.json)
-        line = json_format.json.loads(answer.body.split(b"\n")[0])
+        line = json.loads(answer.body.split(b"\n")[0])
         response = orders_pb2.UploadOrdersResponse(batch_id=request.batch_id)
         if "error" in line:
             response.problem.ParseFromString(status_in(line["error"]).SerializeToString())
