@@ -116,15 +116,18 @@ class JsonChannel:
 
         return send
 
-    def stream_stream(self, path: str, **_options: Any) -> Callable[..., Any]:
+    def stream_stream(self, path: str, **_options: Any) -> Callable[..., _UploadCall]:
         assert path == UPLOAD_PATH
 
-        async def send(requests: Any, **_: Any) -> AsyncIterator[orders_pb2.UploadOrdersResponse]:
-            """Each batch is an upload of its own, whose run is the name of the batch."""
-            async for request in _each(requests):
-                yield await self._upload(request)
+        def send(requests: Any, **_: Any) -> _UploadCall:
+            return _UploadCall(self._answers(requests))
 
         return send
+
+    async def _answers(self, requests: Any) -> AsyncIterator[orders_pb2.UploadOrdersResponse]:
+        """Each batch is an upload of its own, whose run is the name of the batch."""
+        async for request in requests:
+            yield await self._upload(request)
 
     async def _upload(
         self, request: orders_pb2.UploadOrdersRequest
@@ -149,10 +152,14 @@ class JsonChannel:
         return refuse
 
 
-async def _each(requests: Any) -> AsyncIterator[Any]:
-    if hasattr(requests, "__aiter__"):
-        async for request in requests:
-            yield request
-    else:
-        for request in requests:
-            yield request
+class _UploadCall:
+    """What the client of uploads needs of a call."""
+
+    def __init__(self, answers: AsyncIterator[orders_pb2.UploadOrdersResponse]) -> None:
+        self._answers = answers
+
+    def __aiter__(self) -> AsyncIterator[orders_pb2.UploadOrdersResponse]:
+        return self._answers
+
+    def cancel(self) -> None:
+        """The answers end with the requests."""
