@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2
@@ -33,6 +34,17 @@ def comments() -> dict[str, str]:
     return found
 
 
+def event_names() -> list[str]:
+    """The full names of all events, by package."""
+    return [
+        f"{file.package}.{message.name}"
+        for file in _descriptors().file
+        if file.name.endswith("/events.proto")
+        for message in file.message_type
+    ]
+
+
+@cache
 def _descriptors() -> descriptor_pb2.FileDescriptorSet:
     files = [str(path.relative_to(SOURCE)) for path in sorted(SOURCE.glob("oip/**/*.proto"))]
     with tempfile.TemporaryDirectory() as folder:

@@ -84,7 +84,7 @@ async def _message(
         kind, length = _kind_and_length(metadata)
     except (struct_error, IndexError):
         raise ArrowUnreadable(field="request", position=begin) from None
-    if length < 0:
+    if length < 0 or len(metadata) < size:
         raise ArrowUnreadable(field="request", position=begin)
     return kind, metadata, length
 

@@ -130,7 +130,8 @@ def _field(descriptor: Any, name: str, path: str) -> FieldDescriptor:
         name
     ) or descriptor.fields_by_name.get(name)
     if field is None:
-        shown = f"{path}.{name[:60]}" if path else name[:60]
+        short = name[:60] or '""'
+        shown = f"{path}.{short}" if path else short
         raise JsonFieldUnknown(
             field=shown,
             field_name=shown,
