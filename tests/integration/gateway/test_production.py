@@ -49,7 +49,7 @@ class GatewayProcess:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.health_port}") as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             request = health_pb2.HealthCheckRequest(service=name)
-            answer = await stub.Check(request, timeout=5, wait_for_ready=True)
+            answer = await stub.Check(request, timeout=30, wait_for_ready=True)
             return int(answer.status)
 
 
