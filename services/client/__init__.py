@@ -1,4 +1,4 @@
-"""A platform's client of the order service: uploads (`upload`) and proofs (`proofs`).
+"""A platform's client: workers (`enrolment`), uploads of orders (`upload`), proofs (`proofs`).
 
     mapping = load_mapping(Path("mapping.toml"))
     for platform, part in summarise_file(file, mapping).items():
