@@ -10,7 +10,7 @@ CORES ?= 4
 UNIT := tests/architecture tests/contract tests/properties tests/rules tests/unit
 export PYTHONPATH := .:protos/gen
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check lint unit test journeys faults bench golden client demo dev verify docs clean
+.PHONY: help setup protos promise format check lint unit test journeys faults bench golden client demo dev verify docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,9 @@ faults: setup .venv/bin/oip ## the fault series
 
 bench: setup .venv/bin/oip ## the benchmarks, both sides in one run, into build/bench.json
 	$(V)/pytest -q -s tests/benchmarks
+
+promise: setup ## rewrite the image of the protos that `make check` compares with (ADR 12)
+	$(V)/python tools/protos.py --promise
 
 golden: setup .venv/bin/oip ## rewrite the golden files; review the diff like code
 	OIP_GOLDEN=write $(V)/pytest -q tests/contract tests/journeys

@@ -10,11 +10,15 @@ import asyncio
 import contextlib
 import importlib
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from services.gateway.process import gateway_settings_or_exit
+from services.gateway.server import RunningGateway
+from services.gateway.server import serving as serving_gateway
 from services.runtime.base import log as logs
 from services.runtime.base.settings import Settings
 from services.runtime.service.context import Service
@@ -48,6 +52,17 @@ async def register_members(running: Stack, content: bytes) -> None:
     await bootstrap.register_from(running.contexts["staff"], content)
 
 
+@contextlib.asynccontextmanager
+async def gateway(running: Stack, *, any_port: bool = False) -> AsyncIterator[RunningGateway]:
+    """The JSON door before a stack, in the same process."""
+    address = "127.0.0.1:0" if any_port else ""
+    settings = gateway_settings_or_exit()
+    async with serving_gateway(
+        running.settings, settings, running.addresses, address=address
+    ) as door:
+        yield door
+
+
 async def serve(settings: Settings) -> int:
     """Run until a signal stops it; the exit code."""
     stop = stop_signal()
@@ -71,11 +86,12 @@ async def serve(settings: Settings) -> int:
         )
         running = await lifetime.__aenter__()
     try:
-        _show(running)
-        keep_what_is_loaded()
-        await stop.wait()
-        console.print("stopping")
-        arm_watchdog()
+        async with gateway(running) as door:
+            _show(running, door)
+            keep_what_is_loaded()
+            await stop.wait()
+            console.print("stopping")
+            arm_watchdog()
     finally:
         await lifetime.__aexit__(None, None, None)
     return EXIT_FAILED if crashed else 0
@@ -91,11 +107,12 @@ async def _register_developers(running: Stack) -> None:
     await running.wait_until_delivered()
 
 
-def _show(running: Stack) -> None:
+def _show(running: Stack, door: RunningGateway) -> None:
     table = Table("service", "gRPC address", "probes")
     for name, address in running.addresses.items():
         table.add_row(name, address, running.contexts[name].health_address())
     console.print(table)
+    console.print(f"JSON        {door.url}  (all calls: {door.url}/docs)", soft_wrap=True)
     console.print(f"PostgreSQL  {_without_password(running.settings.database_url)}", soft_wrap=True)
     console.print(f"NATS        {_without_password(running.settings.nats_url)}", soft_wrap=True)
     console.print("A token:    oip token --role adjudicator", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Write the documents that follow from code and data: law, reasons and invariants in docs/.
+"""Write what follows from code and data: pages in docs/, the description and the service config.
 
 With `--check` nothing is written; the exit code says whether the documents are as they should be.
 """
@@ -32,6 +32,8 @@ from services.kernel.parameters import load
 from services.kernel.problems import Problem
 from services.runtime.service.common_invariants import COMMON_INVARIANTS
 from services.runtime.service.context import Invariant
+from tools.message_tables import edits_page, events_page, service_config_file
+from tools.openapi import openapi_text
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "services"
@@ -309,9 +311,13 @@ def all_problems() -> list[type[Problem]]:
 
 
 PAGES = {
-    "invariants.md": invariants_page,
-    "law.md": law_page,
-    "reasons.md": reasons_page,
+    "docs/edits.md": edits_page,
+    "docs/events.md": events_page,
+    "docs/invariants.md": invariants_page,
+    "docs/law.md": law_page,
+    "docs/reasons.md": reasons_page,
+    "protos/service-config.json": service_config_file,
+    "services/gateway/openapi.json": openapi_text,
 }
 
 
@@ -319,7 +325,7 @@ def main() -> int:
     """Write the pages, or with `--check` say which are not up to date."""
     stale = []
     for name, page in PAGES.items():
-        path = ROOT / "docs" / name
+        path = ROOT / name
         text = page()
         held = path.read_text(encoding="utf-8") if path.exists() else ""
         if held != text:
@@ -327,7 +333,7 @@ def main() -> int:
             if "--check" not in sys.argv:
                 path.write_text(text, encoding="utf-8")
     if "--check" in sys.argv and stale:
-        sys.stderr.write(f"docs/{', docs/'.join(stale)}: run `make docs`\n")
+        sys.stderr.write(f"{', '.join(stale)}: run `make docs`\n")
         return 1
     return 0
 

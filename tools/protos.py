@@ -1,6 +1,8 @@
-"""Generate the protobuf code, or lint the protos with buf.
+"""Generate the protobuf code, or check the protos with buf.
 
 Generation needs no network: google's common types come from the installed packages.
+`--lint` also compares the protos with the image of what was promised, `protos/promised.binpb`;
+`--promise` writes that image anew (docs/adr/0012 says when).
 """
 
 import shutil
@@ -13,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "protos"
 TARGET = SOURCE / "gen"
 COMMON = ROOT / "build" / "googleapis"
+PROMISED = SOURCE / "promised.binpb"
 PLUGINS = ("python", "grpc_python", "mypy", "mypy_grpc")
 
 
@@ -54,16 +57,39 @@ def generate() -> None:
 
 
 def lint() -> int:
-    """Run buf over the protos, together with google's common types."""
+    """Run buf over the protos: their style, and whether they keep what was promised."""
+    lay_common_types()
+    return buf("lint") or breaking(ROOT / "build" / "protos.binpb")
+
+
+def breaking(image: Path) -> int:
+    """Whether the protos take back what was promised. Two images, because buf compares modules."""
+    return write_image(image) or buf("breaking", str(image), "--against", str(PROMISED))
+
+
+def write_image(target: Path) -> int:
+    """Write the image of the protos, with the types that they import, without comments."""
+    lay_common_types()
+    return buf("build", "--exclude-source-info", "--output", str(target))
+
+
+def lay_common_types() -> None:
+    """Copy google's common types to where buf.yaml looks for them."""
     for name in ("type/date.proto", "rpc/status.proto"):
         target = COMMON / "google" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(site_packages() / "google" / name, target)
-    buf = Path(sys.executable).parent / "buf"
-    return subprocess.run([buf, "lint"], check=False, cwd=ROOT).returncode
+
+
+def buf(*arguments: str) -> int:
+    """Run buf in the root; its exit code."""
+    program = Path(sys.executable).parent / "buf"
+    return subprocess.run([program, *arguments], check=False, cwd=ROOT).returncode
 
 
 if __name__ == "__main__":
     if "--lint" in sys.argv:
         sys.exit(lint())
+    if "--promise" in sys.argv:
+        sys.exit(write_image(PROMISED))
     generate()

@@ -1,4 +1,4 @@
-"""A platform's client of the order service: `files` of orders, `upload`, and `proofs`.
+"""A platform's client: `enrolment` of workers, `files` of orders, `upload` and `proofs`.
 
     mapping = load_mapping(Path("mapping.toml"))
     summary = summarise_file(file, mapping)

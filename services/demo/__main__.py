@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.__main__ import all_services, register_members
+from services.__main__ import all_services, gateway, register_members
 from services.cli.connection import EXIT_CHECK_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE
 from services.client.channels import RemoteProblem, problem_of
 from services.demo import cases, injuries, intake, money
@@ -91,7 +91,9 @@ async def simulate(scenario: Scenario, settings: Settings, bars: Progress) -> di
         calendar = Calendar(scenario.month)
         actors = Actors(running.addresses, running.issuer, clock, scenario.name, calendar)
         try:
-            result = await _month(scenario, running, actors, stages)
+            async with gateway(running, any_port=True) as door:
+                bars.console.print(f"JSON while it runs: {door.url}/docs", soft_wrap=True)
+                result = await _month(scenario, running, actors, stages)
         finally:
             await actors.close()
     finally:

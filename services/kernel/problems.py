@@ -24,6 +24,7 @@ class Kind(Enum):
     RACED = "ABORTED"
     OVERLOADED = "RESOURCE_EXHAUSTED"
     TOO_LARGE = "TOO_LARGE"
+    TOO_LATE = "DEADLINE_EXCEEDED"
 
     @property
     def code(self) -> str:

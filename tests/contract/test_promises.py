@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import oip
-from google.protobuf import descriptor_pool
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescriptor
 
 from tests.support.golden import promised
@@ -71,3 +74,36 @@ def test_no_field_number_or_method_that_was_promised_is_gone() -> None:
 
 def test_no_reason_that_was_promised_is_gone() -> None:
     assert promised("reasons.txt", reasons()) == set()
+
+
+@pytest.fixture(scope="module")
+def protos_tool() -> Any:
+    path = Path(__file__).parents[2] / "tools" / "protos.py"
+    spec = importlib.util.spec_from_file_location("protos_tool", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_protos_keep_what_their_image_promises(protos_tool: Any, tmp_path: Path) -> None:
+    assert protos_tool.breaking(tmp_path / "protos.binpb") == 0
+
+
+def test_a_field_that_was_promised_and_is_gone_is_noticed(
+    protos_tool: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    image = descriptor_pb2.FileDescriptorSet.FromString(protos_tool.PROMISED.read_bytes())
+    file = next(each for each in image.file if each.name == "oip/claims/v1/claims.proto")
+    field = file.message_type[0].field.add(name="colour", number=900, json_name="colour")
+    field.type, field.label = field.TYPE_STRING, field.LABEL_OPTIONAL
+    promised_image = tmp_path / "promised.binpb"
+    promised_image.write_bytes(image.SerializeToString())
+    monkeypatch.setattr(protos_tool, "PROMISED", promised_image)
+
+    assert protos_tool.breaking(tmp_path / "protos.binpb") != 0
+    assert '"900" with name "colour"' in capfd.readouterr().out

@@ -1,33 +1,33 @@
-"""Calls to other services: long-lived channels, a token and a deadline on each call, few retries.
+"""Calls to other services: long-lived channels, a token and a deadline on each call.
 
-A stub is an ordinary generated stub over a channel that adds token and deadline. Only methods that
-the protos mark as idempotent are retried, only after UNAVAILABLE or RESOURCE_EXHAUSTED, and only
-within the retry budget of the channel, so that retries do not overload a failing service.
+A stub is an ordinary generated stub over a channel that adds token and deadline. gRPC repeats calls
+and spreads them over replicas as the service config says (service_config.py).
 """
 
 from __future__ import annotations
 
-import asyncio
-import random
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from services.runtime.rpc.access import CALLER_KEY, deadline_cap, original_token, rule_of
+from services.runtime.rpc.access import (
+    CALLER_KEY,
+    deadline_cap,
+    describe,
+    original_token,
+    rule_of,
+)
 from services.runtime.rpc.limits import MESSAGE_BYTES_MAX, seconds_left
+from services.runtime.rpc.service_config import service_config_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 Stub = TypeVar("Stub")
 
-TRIES_MAX = 3
-FIRST_WAIT_SECONDS = 0.2
 # A nested call ends this much before the deadline of its caller, which can then still respond.
 HANDOVER_SECONDS = 0.1
-BUDGET_MAX = 10.0
-BUDGET_PER_CALL = 0.1
 
 CLIENT_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -40,9 +40,10 @@ CLIENT_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
+    # A request is kept until its call is answered, so that the largest can be repeated too.
+    ("grpc.per_rpc_retry_buffer_size", MESSAGE_BYTES_MAX + 65_536),
 )
 
-_RETRIED = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -130,71 +131,80 @@ class Channels:
     def _channel(self, service: str) -> _AuthorisedChannel:
         if service not in self._open:
             address = self._addresses[service]
-            if self._credentials is None:
-                channel = grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS)
-            else:
-                channel = grpc.aio.secure_channel(address, self._credentials, CLIENT_OPTIONS)
-            self._open[service] = _AuthorisedChannel(channel, self._token)
+            self._open[service] = _AuthorisedChannel(address, self._credentials, self._token)
         return self._open[service]
 
     async def close(self) -> None:
         """End all channels; calls still running are cancelled."""
         channels, self._open = list(self._open.values()), {}
         for channel in channels:
-            await channel.inner.close()
+            await channel.close()
+
+
+class ServiceChannels:
+    """The gRPC channels to one address, one for each gRPC service that is called there.
+
+    Each has the service config of its service; gRPC shares one connection among them.
+    """
+
+    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._open: dict[str, grpc.aio.Channel] = {}
+
+    def of_method(self, path: str) -> grpc.aio.Channel:
+        """The channel for a method path such as `/oip.claims.v1.ClaimService/GetClaim`."""
+        service = path.split("/")[1]
+        if service not in self._open:
+            self._open[service] = self._channel(service)
+        return self._open[service]
+
+    def _channel(self, service: str) -> grpc.aio.Channel:
+        try:
+            described = [describe(service)]
+        except KeyError:  # a service of others, such as the health of gRPC
+            described = []
+        options = (*CLIENT_OPTIONS, ("grpc.service_config", service_config_text(described)))
+        if self._credentials is None:
+            return grpc.aio.insecure_channel(self._address, options=options)
+        return grpc.aio.secure_channel(self._address, self._credentials, options)
+
+    async def close(self) -> None:
+        """End all channels; calls still running are cancelled."""
+        channels, self._open = list(self._open.values()), {}
+        for channel in channels:
+            await channel.close()
 
 
 class _AuthorisedChannel:
-    """A channel for stubs that adds token, deadline and retries to each call."""
+    """A channel for stubs that adds token and deadline to each call."""
 
-    def __init__(self, inner: grpc.aio.Channel, token: Callable[[], str]) -> None:
-        self.inner = inner
+    def __init__(
+        self,
+        address: str,
+        credentials: grpc.ChannelCredentials | None,
+        token: Callable[[], str],
+    ) -> None:
+        self._channels = ServiceChannels(address, credentials)
         self._token = token
-        self._budget = BUDGET_MAX
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        call = self.inner.unary_unary(method, *args, **kwargs)
-        idempotent = bool((rule := rule_of(method)) and rule.idempotent)
-
-        async def call_with_retries(
-            request: Any,
-            *,
-            timeout: float | None = None,  # noqa: ASYNC109 - gRPC's own parameter
-            metadata: Iterable[tuple[str, str]] = (),
-        ) -> Any:
-            loop = asyncio.get_running_loop()
-            end = loop.time() + _allowed(method, timeout)
-            for attempt in range(1, TRIES_MAX + 1):
-                try:
-                    left = max(0.0, end - loop.time())
-                    answer = await call(
-                        request, timeout=left, metadata=(*metadata, *self._authorization())
-                    )
-                except grpc.aio.AioRpcError as error:
-                    wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-                    may_retry = idempotent and attempt < TRIES_MAX and error.code() in _RETRIED
-                    if not may_retry or loop.time() + wait >= end or not self._take_retry():
-                        raise
-                    await asyncio.sleep(wait)
-                else:
-                    self._budget = min(BUDGET_MAX, self._budget + BUDGET_PER_CALL)
-                    return answer
-            return None
-
-        return call_with_retries
+        inner = self._channels.of_method(method)
+        return self._with_token(method, inner.unary_unary(method, *args, **kwargs))
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._with_token(method, self.inner.unary_stream(method, *args, **kwargs))
+        inner = self._channels.of_method(method)
+        return self._with_token(method, inner.unary_stream(method, *args, **kwargs))
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._with_token(method, self.inner.stream_unary(method, *args, **kwargs))
+        inner = self._channels.of_method(method)
+        return self._with_token(method, inner.stream_unary(method, *args, **kwargs))
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._with_token(method, self.inner.stream_stream(method, *args, **kwargs))
+        inner = self._channels.of_method(method)
+        return self._with_token(method, inner.stream_stream(method, *args, **kwargs))
 
     def _with_token(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Streams are not retried: only their reader knows how far they came."""
-
         def call_with_token(
             request: Any = None,
             *,
@@ -211,12 +221,8 @@ class _AuthorisedChannel:
         own, original = ("authorization", f"Bearer {self._token()}"), original_token()
         return (own, (CALLER_KEY, f"Bearer {original}")) if original else (own,)
 
-    def _take_retry(self) -> bool:
-        """Take one retry from the budget; False if it is used up."""
-        if self._budget < 1:
-            return False
-        self._budget -= 1
-        return True
+    async def close(self) -> None:
+        await self._channels.close()
 
 
 def _allowed(method: str, timeout: float | None) -> float:

@@ -129,15 +129,15 @@ def _bearers(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[str, str]:
     bearer = original_bearer = ""
     for key, value in metadata:
         if key == "authorization":
-            bearer = bearer or _token_in(value)
+            bearer = bearer or bearer_in(value)
         elif key == CALLER_KEY:
-            original_bearer = original_bearer or _token_in(value)
+            original_bearer = original_bearer or bearer_in(value)
     if not bearer:
         raise Unauthenticated(what="there is no token")
     return bearer, original_bearer
 
 
-def _token_in(value: str | bytes) -> str:
+def bearer_in(value: str | bytes) -> str:
     """The token in the value of a metadata; empty without any."""
     text = value if isinstance(value, str) else value.decode("ascii", "replace")
     scheme, _, token = text.partition(" ")

@@ -38,7 +38,7 @@ from services.runtime.rpc.wrapping import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from types import TracebackType
 
     from services.runtime.base.tenant_limits import Limits
@@ -59,11 +59,19 @@ CALLERS_MAX = 256
 
 
 class DeadlineMissing(Problem):
-    """The call has no deadline."""
+    """A service has set no deadline for its call."""
 
     kind, reason = Kind.MALFORMED, "DEADLINE_MISSING"
     message = "The call has no deadline; set one of at most {most_seconds} seconds."
     message_zh = "请求未设置超时时间; 请设置不超过 {most_seconds} 秒的超时。"
+
+
+class DeadlinePassed(Problem):
+    """A call without a deadline took longer than its method may take."""
+
+    kind, reason = Kind.TOO_LATE, "DEADLINE_PASSED"
+    message = "There was no answer within {most_seconds} seconds; repeat the same request."
+    message_zh = "{most_seconds} 秒内未完成; 请以相同的请求重试。"
 
 
 class DeadlineTooLong(Problem):
@@ -210,7 +218,10 @@ class PersonalDataInterceptor(Interceptor):
 
 
 class DeadlineInterceptor(Interceptor):
-    """Refuses calls without a deadline, or with one beyond the method's cap."""
+    """Refuses deadlines beyond the method's cap, and services that set none.
+
+    Tools of people, such as `buf curl`, set no deadline: their calls may take as long as the cap.
+    """
 
     def wrap(self, method: str, handler: Handler) -> Handler:
         """Wrap the handler."""
@@ -218,17 +229,47 @@ class DeadlineInterceptor(Interceptor):
         longest = cap * (1 + DEADLINE_SLACK_SHARE) + DEADLINE_SLACK_SECONDS
         # Innermost, so that only authorised callers learn of unreadable messages.
         readable = _readable_stream if handler.request_streaming else _readable
+        _, behaviour = kind(handler)
 
         def in_time(request: Any, context: Context) -> Any:
             left: float | None = context.time_remaining()
             if left is None:
-                raise DeadlineMissing(field="deadline", most_seconds=cap)
+                return _within(cap, behaviour(readable(request), context))
             if left > longest:
                 raise DeadlineTooLong(field="deadline", most_seconds=cap)
             limits.set_seconds_left(left)
-            return readable(request)
+            return behaviour(readable(request), context)
 
-        return checked(handler, in_time)
+        return rebuilt(handler, in_time, in_time)
+
+
+def _within(cap: int, answer: Any) -> Any:
+    """A call without a deadline gets the method's cap, unless a service makes it."""
+    if access.caller().is_service:
+        raise DeadlineMissing(field="deadline", most_seconds=cap)
+    limits.set_seconds_left(cap)
+    return _stream_within(cap, answer) if hasattr(answer, "__aiter__") else _one_within(cap, answer)
+
+
+async def _one_within(cap: int, answer: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(cap) as deadline:
+            return await answer
+    except TimeoutError:
+        if deadline.expired():
+            raise DeadlinePassed(most_seconds=cap) from None
+        raise
+
+
+async def _stream_within(cap: int, answers: AsyncGenerator[Any]) -> AsyncIterator[Any]:
+    try:
+        async with asyncio.timeout(cap) as deadline, aclosing(answers):
+            async for answer in answers:
+                yield answer
+    except TimeoutError:
+        if deadline.expired():
+            raise DeadlinePassed(most_seconds=cap) from None
+        raise
 
 
 class SilenceInterceptor(Interceptor):

@@ -1,4 +1,4 @@
-"""The program of docs/client.md, as a platform's engineer runs it: with `oip-client` alone."""
+"""The programs of docs/client.md, as a platform's engineer runs them: with `oip-client` alone."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ from services.runtime.service.stack import Stack
 from tests.support.authorities import Authority
 from tests.support.client_wheel import client_python
 from tests.support.databases import Databases
-from tests.support.enrolling import enrol_hints
+from tests.support.enrolling import citizen_number, enrol_hints
 from tests.support.platforms import SWIFT
 from tests.support.upload_stack import enrolment_and_orders
 
+# The second document has a wrong check character.
+WORKERS = f"""number,document,phone
+w-1,{citizen_number(1)},13900000001
+w-8,110105194912310021,13900000008
+"""
 PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text(encoding="utf-8")
 
 
@@ -43,10 +48,10 @@ class Secure:
         return Channels(self._running.addresses, source, self._credentials)
 
 
-async def run(python: Path, program: Path, environment: dict[str, str]) -> str:
+async def run(python: Path, program: Path, environment: dict[str, str], *arguments: str) -> str:
     inherited = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     process = await asyncio.create_subprocess_exec(
-        *(str(python), "-W", "error", str(program), "2025-07-10"),
+        *(str(python), "-W", "error", str(program), *arguments),
         env={**inherited, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -58,12 +63,14 @@ async def run(python: Path, program: Path, environment: dict[str, str]) -> str:
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    """The program, and the files that the agency issues."""
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    """The programs, a list of workers, and the files that the agency issues."""
+    send_day, enrol = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     authority = Authority.new()
     key, certificate = authority.issue()
     contents = {
-        "send_day.py": program.encode(),
+        "send_day.py": send_day.encode(),
+        "enrol.py": enrol.encode(),
+        "workers.csv": WORKERS.encode(),
         "authority.pem": authority.pem,
         "key.pem": key,
         "certificate.pem": certificate,
@@ -73,7 +80,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / name for name in (*contents, "token")}
 
 
-async def test_the_program_sends_a_day_and_again_gets_the_first_receipt(
+async def test_the_programs_enrol_and_send_a_day_and_again_get_the_first_answers(
     stack: Settings,
     databases: Databases,
     files: dict[str, Path],
@@ -91,7 +98,7 @@ async def test_the_program_sends_a_day_and_again_gets_the_first_receipt(
     async with enrolment_and_orders(stack.model_copy(update=tls), databases) as running:
         certificate = files["certificate.pem"].read_bytes()
         secure = Secure(running, credentials, certificate)
-        await enrol_hints(cast("Stack", secure), SWIFT, ["w-1"])
+        await enrol_hints(cast("Stack", secure), SWIFT, [])
         token = running.issuer.issue(
             "engineer",
             ["platform"],
@@ -110,9 +117,16 @@ async def test_the_program_sends_a_day_and_again_gets_the_first_receipt(
             "OIP_TLS_CERTIFICATE_FILE": str(files["certificate.pem"]),
         }
 
-        first = await run(python, files["send_day.py"], environment)
-        again = await run(python, files["send_day.py"], environment)
+        arguments = (str(files["workers.csv"]), "2025-07-01")
+        enrolled = await run(python, files["enrol.py"], environment, *arguments)
+        enrolled_again = await run(python, files["enrol.py"], environment, *arguments)
+        first = await run(python, files["send_day.py"], environment, "2025-07-10")
+        again = await run(python, files["send_day.py"], environment, "2025-07-10")
 
+    taken, wrong = enrolled.splitlines()
+    assert taken == "w-1: CREATED"
+    assert wrong.startswith("w-8: ")
+    assert enrolled_again == enrolled
     count, refused = first.splitlines()
     assert count == "2 new, 0 stored before"
     assert refused.startswith("2025-07-10-2: ")

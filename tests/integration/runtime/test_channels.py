@@ -9,8 +9,9 @@ from joserfc.jwk import OKPKey
 
 from services.kernel.problems import NotFound
 from services.runtime.base.clock import SetClock
-from services.runtime.rpc.client import BUDGET_MAX, CLIENT_OPTIONS, Channels, problem_of
+from services.runtime.rpc.client import CLIENT_OPTIONS, Channels, problem_of
 from services.runtime.rpc.server import RpcServer
+from services.runtime.rpc.service_config import BUDGET_MAX
 from services.runtime.rpc.tokens import Issuer
 from services.runtime.storage.database import Overloaded
 from tests.support.echo import CAP_SECONDS, EchoApi, EchoStub, Text, add_echo_to_server

@@ -69,10 +69,40 @@ async def test_a_platform_without_a_credit_code_is_refused(stub: EchoStub) -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_call_without_a_deadline_is_refused(stub: EchoStub, kind: str) -> None:
-    code, reason = await refused(send(stub, kind, "a", seconds=None))
+async def test_a_service_that_sets_no_deadline_is_refused(stub: EchoStub, kind: str) -> None:
+    token = ISSUER.issue("services/claims", ["service"])
+    code, reason = await refused(send(stub, kind, "a", token=token, seconds=None))
 
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "DEADLINE_MISSING")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_person_s_call_without_a_deadline_has_as_long_as_the_cap(
+    echo_server: EchoServer, stub: EchoStub, kind: str
+) -> None:
+    assert (await send(stub, kind, "a", seconds=None))[0].endswith(": a")
+
+    assert echo_server.api.seconds_left is not None
+    assert CAP_SECONDS - 1 < echo_server.api.seconds_left <= CAP_SECONDS
+
+
+async def test_a_call_without_a_deadline_ends_at_the_cap(
+    echo_server: EchoServer, stub: EchoStub
+) -> None:
+    ended = asyncio.Event()
+
+    async def wait(_text: str) -> str:
+        try:
+            await asyncio.sleep(2 * CAP_SECONDS)
+        finally:
+            ended.set()
+        return ""
+
+    echo_server.api.behave = wait
+    code, reason = await refused(send(stub, "Echo", "a", seconds=None))
+
+    assert (code, reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED")
+    assert ended.is_set()
 
 
 @pytest.mark.parametrize("kind", KINDS)

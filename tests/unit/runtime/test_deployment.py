@@ -6,6 +6,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+from services.gateway.settings import GatewaySettings
 from services.runtime.base.nats_users import nats_users, users_file
 from services.runtime.base.settings import Settings
 from services.runtime.base.tenant_limits import Limits
@@ -108,7 +109,7 @@ def test_only_orders_gets_the_key_of_the_logs() -> None:
     holders = [name for name, text in services.items() if "OIP_ORDER_LOG_KEY_FILE" in text]
     mounted = [name for name, text in services.items() if "secretName: oip-order-log" in text]
 
-    assert len(services) == 9
+    assert len(services) == 10
     assert holders == mounted == ["orders", "orders-intake"]
     folder = re.search(r"name: order-log, mountPath: ([\w/-]+), readOnly: true", KUBERNETES)
     assert folder is not None
@@ -122,13 +123,14 @@ def test_probes_ask_for_the_names_that_the_health_service_has() -> None:
     names = dict(re.findall(r"(\w+)Probe: {grpc: {port: \d+, service: (\w+)}", KUBERNETES))
 
     assert names == {"liveness": LIVENESS, "readiness": READINESS}
-    assert KUBERNETES.count("service: readiness}") == KUBERNETES.count("service: liveness}") == 9
+    assert KUBERNETES.count("service: readiness}") == KUBERNETES.count("service: liveness}") == 10
     assert not re.search(r"Probe: {grpc: {port: \d+}", KUBERNETES)
 
 
 def test_probes_ask_a_port_that_is_not_the_service_s() -> None:
     ports = {int(port) for port in re.findall(r"Probe: {grpc: {port: (\d+)", KUBERNETES)}
-    served = {int(address.rpartition(":")[2]) for address in Settings().addresses.values()}
+    addresses = (*Settings().addresses.values(), GatewaySettings().address)
+    served = {int(address.rpartition(":")[2]) for address in addresses}
 
     assert ports == {Settings().health_port_of(port) for port in served}
     assert not re.search(r"port: 52\d+}\]", KUBERNETES), "no service offers the port of probes"
@@ -166,3 +168,32 @@ def test_queries_about_orders_have_more_weight_than_intake() -> None:
     assert requests["orders"] > requests["claims"] > requests["orders-intake"]
     # Services call the deployment for queries.
     assert "OIP_ORDERS_ADDRESS: orders:51002" in COMPOSE
+
+
+def test_the_gateway_gets_neither_a_database_nor_a_key() -> None:
+    compose = COMPOSE.split("\n  gateway:\n", 1)[1].split("\nsecrets:")[0]
+    kubernetes = KUBERNETES.split("metadata: {name: gateway}", 1)[1]
+
+    assert "secrets" not in compose
+    assert re.findall(r"secretName: ([\w-]+)", kubernetes) == ["oip-tls-gateway"]
+    assert "secretRef" not in kubernetes
+    for text in (compose, kubernetes):
+        assert re.search(r"OIP_GATEWAY_INTAKE_ADDRESS\W.*orders-intake:51002", text)
+
+
+def test_every_setting_of_the_gateway_is_in_the_page_for_operators() -> None:
+    missing = [
+        name
+        for name in GatewaySettings.model_fields
+        if f"OIP_GATEWAY_{name.upper()}`" not in README
+    ]
+
+    assert missing == []
+
+
+def test_the_name_of_a_service_gives_the_addresses_of_all_its_replicas() -> None:
+    documents = [each for each in KUBERNETES.split("---\n") if "kind: Service\n" in each]
+    single = [each for each in documents if "clusterIP: None" not in each]
+
+    assert len(documents) == 10
+    assert [re.findall(r"metadata: \{name: (\w+)", each) for each in single] == [["gateway"]]

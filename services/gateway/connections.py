@@ -1,0 +1,102 @@
+"""Connections: bounded in number, and each in the size and the time of a request's head."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from services.gateway.settings import GatewaySettings
+
+HEAD_BYTES_MAX = 32 * 1024
+_TEXT = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _TEXT + b"content-length: 0\r\n\r\n"
+)
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _TEXT + b"content-length: 0\r\n\r\n"
+)
+
+
+def bounded(settings: GatewaySettings) -> type[HttpToolsProtocol]:
+    """The protocol of a server with these bounds; its connections are counted together."""
+    return type("BoundedProtocol", (_BoundedProtocol,), {"settings": settings, "peers": Counter()})
+
+
+class _BoundedProtocol(HttpToolsProtocol):
+    settings: ClassVar[GatewaySettings]
+    peers: ClassVar[Counter[str]]
+
+    _in_head = False
+    _head_bytes = 0
+    _peer = ""
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._peer = self.client[0] if self.client else ""
+        self.peers[self._peer] += 1
+        if (
+            len(self.connections) > self.settings.connections
+            or self.peers[self._peer] > self.settings.connections_per_peer
+        ):
+            transport.write(_FULL)
+            transport.close()
+            return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_came()
+        self.peers[self._peer] -= 1
+        if not self.peers[self._peer]:
+            del self.peers[self._peer]
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if not self._in_head:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self.transport.write(_HEAD_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_came()
+        super().on_headers_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """A connection without a request ends; one whose answer nobody takes does so at once."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
+    def _await_head(self) -> None:
+        self._head_came()
+        self._head_timer = self.loop.call_later(self.settings.head_seconds, self.transport.abort)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def send_400_response(self, msg: str) -> None:
+        """A text that is no HTTP; a second one on a closing connection is dropped."""
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
+
+def options(settings: GatewaySettings) -> dict[str, Any]:
+    """The options of uvicorn for these bounds."""
+    return {"http": bounded(settings), "ws": "none", "lifespan": "off", "server_header": False}
