@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ from services.runtime.rpc.client import Channels, RemoteProblem
 from services.runtime.service.context import producer_of
 from services.runtime.service.stack import Stack, stack
 from tests.support.enrolling import enrol_hints
-from tests.support.fault_cases import CASES, CHANGES, FaultCase
+from tests.support.fault_cases import CASES, CHANGES, FaultCase, ServiceChannels, report_accident_of
 from tests.support.killed_orders import ask, until
 from tests.support.platforms import SWIFT
 from tests.support.service_process import sign_as_second
-from tests.support.small_disk import small_disk
+from tests.support.small_disk import SmallDisk, small_disk
 from tests.support.staff import store_entries
 
 EVENT_BYTES = 200_000
@@ -41,6 +42,10 @@ class Caller:
     def __init__(self, running: Stack) -> None:
         self._running = running
         self._open: dict[tuple[tuple[str, ...], str], Channels] = {}
+
+    @property
+    def database_url(self) -> str:
+        return self._running.settings.database_url
 
     def channels(self, *roles: str, platform: str = "") -> Channels:
         key = roles, platform
@@ -136,14 +141,14 @@ async def test_a_full_disk_of_postgresql_refuses_changes_and_loses_no_confirmed_
         try:
             async with stack(all_services(), settings, any_port=True, grace=1) as running:
                 await store_entries(settings.database_url, NAMES)
-                await _prepare(running)
-                await _fill_and_free(Caller(running), server, disk, settings.database_url)
+                cases = await _prepare(running)
+                await _fill_and_free(cases, Caller(running), server, disk)
         finally:
             await server.stop()
 
 
-async def _prepare(running: Stack) -> None:
-    """Enrol the workers whose accidents are reported; consume what has to come before a call."""
+async def _prepare(running: Stack) -> list[FaultCase]:
+    """Consume what has to come before a call, and enrol workers; reports are of their accidents."""
     await enrol_hints(running, SWIFT, [f"w{number}" for number in range(CHANGES_MAX)])
     for case in CASES:
         context = running.contexts[case.service]
@@ -153,14 +158,24 @@ async def _prepare(running: Stack) -> None:
             async with context.database.begin() as tx:
                 await service.consumed[type(event)](tx, event, command)
     await running.wait_until_delivered(SECONDS)
+    rows = await ask(running.settings.database_url, "select id from enrolment.worker")
+    workers = [worker for (worker,) in rows]
+
+    async def report(caller: ServiceChannels, number: int, request_id: str) -> Any:
+        return await report_accident_of(caller, workers[number], request_id)
+
+    return [replace(case, call=report) if case.service == "claims" else case for case in CASES]
 
 
-async def _fill_and_free(caller: Any, server: PostgresServer, disk: Any, url: str) -> None:
-    confirmed: dict[str, set[int]] = {case.service: set() for case in CASES}
+async def _fill_and_free(
+    cases: list[FaultCase], caller: Caller, server: PostgresServer, disk: SmallDisk
+) -> None:
+    url = caller.database_url
+    confirmed: dict[str, set[int]] = {case.service: set() for case in cases}
     refused: dict[str, str] = {}
 
     async def call(number: int) -> None:
-        for case in CASES:
+        for case in cases:
             try:
                 async with asyncio.timeout(5):
                     await case.send(caller, number)
@@ -171,10 +186,10 @@ async def _fill_and_free(caller: Any, server: PostgresServer, disk: Any, url: st
 
     async def is_said() -> bool:
         codes = {"DATABASE_FULL", "DATABASE_SILENT"}
-        return all([codes & await caller.faults(case.service) for case in CASES])
+        return all([codes & await caller.faults(name) for name in NAMES])
 
     # What was there before the first call.
-    earlier = {case.service: await _count(url, case) for case in CASES}
+    earlier = {case.service: await _count(url, case) for case in cases}
     await call(0)
     assert refused == {}
     disk.fill()
@@ -199,7 +214,7 @@ async def _fill_and_free(caller: Any, server: PostgresServer, disk: Any, url: st
         return all(ROUNDS in numbers for numbers in confirmed.values())
 
     await until(is_confirmed, SECONDS)
-    for case in CASES:
+    for case in cases:
         await _check_stored(url, case, confirmed[case.service], earlier[case.service])
     assert await caller.broken() == []
     await caller.close()

@@ -21,9 +21,8 @@ from services.runtime.base import failpoints
 from services.runtime.base.settings import Settings
 from services.runtime.events.envelope import Envelope
 from services.runtime.events.jetstream import connect
-from services.runtime.service.host import event_signer
 from tests.support.databases import Databases
-from tests.support.intake_load import WORKERS, Serving, event_keys_of, serving_orders
+from tests.support.intake_load import WORKERS, Serving, event_signer_of, serving_orders
 from tests.support.killed_orders import SWIFT, Lives, ask, enrol, until
 
 SERVICES = Path(failpoints.__file__).resolve().parents[2]
@@ -59,9 +58,7 @@ async def worker_enrolled(lives: Lives, _serving: Serving) -> Callable[[Serving]
     )
     bus = await connect(lives.settings, "enrolment", on_closed=lambda: None)
     try:
-        keys = event_keys_of(lives.settings)
-        settings = lives.settings.model_copy(update={"event_trust_dir": keys})
-        await bus.publish(event_signer(settings, "enrolment").sign(envelope))
+        await bus.publish(event_signer_of(lives.settings, "enrolment").sign(envelope))
     finally:
         await bus.close()
 

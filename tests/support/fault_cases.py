@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from google.protobuf.message import Message
 from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
@@ -27,9 +27,9 @@ from oip.staff.v1 import staff_pb2, staff_pb2_grpc
 from oip.type.v1 import type_pb2
 
 from services.kernel.periods import SHANGHAI, Month
+from services.runtime.rpc.client import Channels
 from services.runtime.rpc.wire import date_to_wire, moment_to_wire, month_to_wire
 from tests.support.platforms import SWIFT, credit_code
-from tests.support.service_process import ServiceProcess
 
 AREA = "440100"
 DAY = date(2025, 7, 1)
@@ -47,8 +47,16 @@ CHANGES = "fault-"
 # A month before all changes.
 WORKED_MONTH = Month(2025, 6)
 
+
+class ServiceChannels(Protocol):
+    """Opens channels to services."""
+
+    def channels(self, *roles: str, platform: str = "") -> Channels:
+        """Channels with a token of these roles."""
+
+
 # Sends change `number` under a request id.
-Call: TypeAlias = Callable[[ServiceProcess, int, str], Awaitable[Message]]
+Call: TypeAlias = Callable[[ServiceChannels, int, str], Awaitable[Message]]
 
 
 @dataclass(frozen=True)
@@ -67,10 +75,10 @@ class FaultCase:
     # The services that a call asks, which a test plays.
     asks: tuple[str, ...] = ()
     # Does the work of a month, after which the service ends it; none if that takes no work.
-    month: Callable[[ServiceProcess], Awaitable[Message]] | None = None
+    month: Callable[[ServiceChannels], Awaitable[Message]] | None = None
 
     def send(
-        self, serving: ServiceProcess, number: int, *, id_of: int | None = None
+        self, serving: ServiceChannels, number: int, *, id_of: int | None = None
     ) -> Awaitable[Message]:
         """Send change `number` under its own request id, or under that of another change."""
         return self.call(serving, number, f"{CHANGES}{number if id_of is None else id_of}")
@@ -109,7 +117,7 @@ def instructed(number: int, amount: int = 1) -> benefit_events.PaymentInstructed
     )
 
 
-async def register_platform(serving: ServiceProcess, number: int, request_id: str) -> Any:
+async def register_platform(serving: ServiceChannels, number: int, request_id: str) -> Any:
     stub = serving.channels("administrator").stub(
         enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment"
     )
@@ -123,7 +131,7 @@ async def register_platform(serving: ServiceProcess, number: int, request_id: st
     )
 
 
-async def declare_totals(serving: ServiceProcess, number: int, request_id: str) -> Any:
+async def declare_totals(serving: ServiceChannels, number: int, request_id: str) -> Any:
     platform, day = f"platforms/{SWIFT}", DAY + timedelta(days=number)
     stub = serving.channels("platform", platform=SWIFT).stub(
         orders_pb2_grpc.OrderServiceStub, "orders"
@@ -147,7 +155,7 @@ async def declare_totals(serving: ServiceProcess, number: int, request_id: str) 
     )
 
 
-async def assign_band(serving: ServiceProcess, number: int, request_id: str) -> Any:
+async def assign_band(serving: ServiceChannels, number: int, request_id: str) -> Any:
     stub = serving.channels("fund_officer").stub(premiums_pb2_grpc.PremiumServiceStub, "premiums")
     return await stub.AssignExperienceBand(
         premiums_pb2.AssignExperienceBandRequest(
@@ -160,26 +168,30 @@ async def assign_band(serving: ServiceProcess, number: int, request_id: str) -> 
     )
 
 
-async def assess_month(serving: ServiceProcess) -> Any:
+async def assess_month(serving: ServiceChannels) -> Any:
     stub = serving.channels("fund_officer").stub(premiums_pb2_grpc.PremiumServiceStub, "premiums")
     return await stub.AssessPremiums(
         premiums_pb2.AssessPremiumsRequest(request_id="month", month=month_to_wire(WORKED_MONTH))
     )
 
 
-async def instruct_month(serving: ServiceProcess) -> Any:
+async def instruct_month(serving: ServiceChannels) -> Any:
     stub = serving.channels("fund_officer").stub(benefits_pb2_grpc.BenefitServiceStub, "benefits")
     return await stub.InstructPayments(
         benefits_pb2.InstructPaymentsRequest(request_id="month", month=month_to_wire(WORKED_MONTH))
     )
 
 
-async def report_accident(serving: ServiceProcess, number: int, request_id: str) -> Any:
+async def report_accident(serving: ServiceChannels, number: int, request_id: str) -> Any:
+    return await report_accident_of(serving, number + 1, request_id)
+
+
+async def report_accident_of(serving: ServiceChannels, worker: int, request_id: str) -> Any:
     stub = serving.channels("adjudicator").stub(claims_pb2_grpc.ClaimServiceStub, "claims")
     return await stub.ReportAccident(
         claims_pb2.ReportAccidentRequest(
             request_id=request_id,
-            worker=f"workers/{number + 1}",
+            worker=f"workers/{worker}",
             accident_time=moment_to_wire(ACCIDENT),
             place_of_injury="440106",
             description="Collision.",
@@ -187,7 +199,7 @@ async def report_accident(serving: ServiceProcess, number: int, request_id: str)
     )
 
 
-async def register_specialist(serving: ServiceProcess, number: int, request_id: str) -> Any:
+async def register_specialist(serving: ServiceChannels, number: int, request_id: str) -> Any:
     stub = serving.channels("administrator").stub(grading_pb2_grpc.GradingServiceStub, "grading")
     return await stub.RegisterSpecialist(
         grading_pb2.RegisterSpecialistRequest(
@@ -199,7 +211,7 @@ async def register_specialist(serving: ServiceProcess, number: int, request_id: 
     )
 
 
-async def grant_expense(serving: ServiceProcess, number: int, request_id: str) -> Any:
+async def grant_expense(serving: ServiceChannels, number: int, request_id: str) -> Any:
     stub = serving.channels("fund_officer").stub(benefits_pb2_grpc.BenefitServiceStub, "benefits")
     return await stub.GrantExpense(
         benefits_pb2.GrantExpenseRequest(
@@ -215,7 +227,7 @@ async def grant_expense(serving: ServiceProcess, number: int, request_id: str) -
     )
 
 
-async def record_disbursement(serving: ServiceProcess, number: int, request_id: str) -> Any:
+async def record_disbursement(serving: ServiceChannels, number: int, request_id: str) -> Any:
     stub = serving.channels("fund_officer").stub(fund_pb2_grpc.FundServiceStub, "fund")
     return await stub.RecordDisbursement(
         fund_pb2.RecordDisbursementRequest(
@@ -229,7 +241,7 @@ async def record_disbursement(serving: ServiceProcess, number: int, request_id: 
     )
 
 
-async def register_member(serving: ServiceProcess, number: int, request_id: str) -> Any:
+async def register_member(serving: ServiceChannels, number: int, request_id: str) -> Any:
     stub = serving.channels("administrator").stub(staff_pb2_grpc.StaffServiceStub, "staff")
     return await stub.RegisterStaffMember(
         staff_pb2.RegisterStaffMemberRequest(

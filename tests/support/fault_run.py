@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +45,7 @@ from tests.support.neighbours import Neighbour, start_neighbours
 from tests.support.service_process import ServiceProcess, service_process
 
 CALL_SECONDS = 120
-ANSWER_SECONDS = 3
+ANSWER_SECONDS = 5
 LOAD_ROUNDS = 15
 # Where a service ends the month before; it does so once.
 MONTH_END = "month_end.before_commit"
@@ -109,10 +109,11 @@ class FaultRun:
 
     async def work_month(self, serving: ServiceProcess) -> bool:
         """Ask for the work after which the service ends a month; whether it is done."""
-        if self.case.month is None:
+        month = self.case.month
+        if month is None:
             return True
         self.month_asked = True
-        return await self._answer(self.case.month(serving)) is not None
+        return await self._answer(lambda: month(serving)) is not None
 
     async def refusal(
         self, serving: ServiceProcess, number: int, *, id_of: int | None = None
@@ -127,16 +128,25 @@ class FaultRun:
         raise AssertionError("it is not refused")
 
     async def _call(self, serving: ServiceProcess, number: int) -> None:
-        response = await self._answer(self.case.send(serving, number))
+        response = await self._answer(lambda: self.case.send(serving, number))
         if response is not None:
             assert self.responses[number] is None or self.responses[number] == response
             self.responses[number] = response
 
-    async def _answer(self, call: Awaitable[Message]) -> Message | None:
-        """The answer to a call; None if there is none in time."""
+    async def _answer(self, call: Callable[[], Awaitable[Message]]) -> Message | None:
+        """The answer to a call; None if there is none in time.
+
+        A service that has not compared its database yet is busy.
+        """
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await call
+                while True:
+                    try:
+                        return await call()
+                    except grpc.aio.AioRpcError as error:
+                        if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                            raise
+                    await asyncio.sleep(0.1)
         except (grpc.RpcError, RemoteProblem, TimeoutError) as error:
             self.refusals.append(str(error))
             return None

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import grpc
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,12 +28,14 @@ from services.orderlog.columns import SCHEMA
 from services.orderlog.entries import microseconds
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
+from services.runtime.events.event_keys import EventSigner
 from services.runtime.events.jetstream import migrate_streams
-from services.runtime.rpc.client import CLIENT_OPTIONS, Channels
+from services.runtime.rpc.client import Channels
 from services.runtime.rpc.tokens import Issuer
+from services.runtime.service.host import event_signer
 from tests.support.databases import Databases
 from tests.support.ports import reserved_port
-from tests.support.service_process import START_SECONDS
+from tests.support.service_process import wait_until_ready
 from tests.support.uploads import NINE
 
 Done = TypeVar("Done")
@@ -255,7 +256,14 @@ def serving_orders(settings: Settings, **environment: str) -> AbstractAsyncConte
     return serving_orders_at(0, settings, environment)
 
 
-def event_keys_of(settings: Settings) -> Path:
+def event_signer_of(settings: Settings, producer: str) -> EventSigner:
+    """Signs the events that a producer has for a database."""
+    keys = _event_keys_of(settings)
+    update = {"event_key_file": keys / f"{producer}.pem", "event_trust_dir": keys}
+    return event_signer(settings.model_copy(update=update), producer)
+
+
+def _event_keys_of(settings: Settings) -> Path:
     """The folder of event keys of a database.
 
     The nats-server of the session holds events of other databases too; other keys signed them.
@@ -268,9 +276,12 @@ async def serving_orders_at(
     priority: int, settings: Settings, environment: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[Serving]:
     """The same at a priority, as a deployment gives it to a replica."""
-    await migrate_streams(settings, {"orders": ("enrolment", "staff")})
+    producers = ("enrolment", "staff")
+    await migrate_streams(settings, {"orders": producers})
+    for producer in producers:
+        event_signer_of(settings, producer)
     issuer = Issuer.at(settings.signing_key_path, settings.jwks_path, SystemClock())
-    keys = event_keys_of(settings)
+    keys = _event_keys_of(settings)
     with reserved_port() as port, reserved_port() as health_port:
         address = f"127.0.0.1:{port}"
         process = await asyncio.create_subprocess_exec(
@@ -301,8 +312,7 @@ async def serving_orders_at(
         )
         serving = Serving(address, f"127.0.0.1:{health_port}", process, issuer, [])
         try:
-            async with grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS) as channel:
-                await asyncio.wait_for(channel.channel_ready(), START_SECONDS)
+            await wait_until_ready(process, serving.health_address)
             yield serving
         finally:
             for channels in serving.channels:

@@ -7,17 +7,19 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
 from services.demo.second_persons import SigningChannels
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
 from services.runtime.rpc.client import CLIENT_OPTIONS, Channels, RemoteProblem
+from services.runtime.rpc.server import READINESS
 from services.runtime.rpc.tokens import Issuer
 from tests.support.ports import reserved_port
 
@@ -130,13 +132,28 @@ async def service_process(
         issuer = Issuer.at(settings.signing_key_path, settings.jwks_path, SystemClock())
         running = ServiceProcess(service, address, f"127.0.0.1:{health_port}", process, issuer)
         try:
-            await _wait_until_ready(running)
+            await _wait_until_listening(running)
             yield running
         finally:
             await running.close()
 
 
-async def _wait_until_ready(serving: ServiceProcess) -> None:
+async def wait_until_ready(process: asyncio.subprocess.Process, health_address: str) -> None:
+    """Wait until a service takes changes, which is later than it listens, or until it has ended."""
+    probe = health_pb2.HealthCheckRequest(service=READINESS)
+    async with (
+        asyncio.timeout(START_SECONDS),
+        grpc.aio.insecure_channel(health_address, options=CLIENT_OPTIONS) as channel,
+    ):
+        while process.returncode is None:
+            with suppress(grpc.aio.AioRpcError):
+                answer = await health_pb2_grpc.HealthStub(channel).Check(probe)
+                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+            await asyncio.sleep(0.05)
+
+
+async def _wait_until_listening(serving: ServiceProcess) -> None:
     async with grpc.aio.insecure_channel(serving.address, options=CLIENT_OPTIONS) as channel:
         ready = asyncio.ensure_future(channel.channel_ready())
         ended = asyncio.ensure_future(serving.process.wait())
