@@ -23,7 +23,7 @@ PAGES = sorted(
     )
     for path in ROOT.glob(pattern)
 )
-GENERATED = {"law.md", "reasons.md", "invariants.md"}
+GENERATED = {"law.md", "provinces.md", "reasons.md", "invariants.md"}
 WIDEST = 100
 README_WORDS_MAX = 500
 FLOW_LINES_MAX = 20
