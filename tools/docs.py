@@ -13,9 +13,10 @@ import re
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, is_dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,16 @@ from services.runtime.service.common_invariants import COMMON_INVARIANTS
 from services.runtime.service.context import Invariant
 from tools.message_tables import edits_page, events_page, service_config_file
 from tools.openapi import openapi_text
+from tools.provinces import provinces_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "services"
 CASES = ROOT / "tests" / "rules"
 TAGS = {
-    "law": "an official text, or an official statement",
+    "law": "an article that was seen in the text, in its place and from its first day",
     "seed": "the ILO report that the scheme's design follows",
-    "common": "general social or work-injury rules the scheme is built on",
-    "assumed": "nothing found: a province has to confirm it",
+    "common": "work-injury rules by analogy, a text known by report, a figure of another place",
+    "assumed": "nothing found: a province has to confirm it before money moves on it",
 }
 
 
@@ -51,6 +53,8 @@ class Applied:
     """A provision with the functions that apply it and the cases that show it."""
 
     provision: Provision
+    # The day from which a later text of the same rule holds in its place.
+    replaced: date | None = None
     rules: set[str] = field(default_factory=set)
     cases: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -90,6 +94,7 @@ def applied_provisions() -> dict[str, Applied]:
     for constants in named.values():
         for provision in (provision for group in constants.values() for provision in group):
             applied.setdefault(str(provision), Applied(provision))
+    _end_replaced_texts(applied, modules)
     for module in modules:
         constants = named[_service(module)]
         for function, names in _uses(module):
@@ -101,6 +106,15 @@ def applied_provisions() -> dict[str, Applied]:
         if provision in applied:
             applied[provision].cases[path].append(case["name"])
     return applied
+
+
+def _end_replaced_texts(applied: dict[str, Applied], modules: Iterable[Any]) -> None:
+    """Let the texts of a rule that a later one replaces end where that one begins."""
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, DatedProvision):
+                for earlier, later in pairwise(value.texts):
+                    applied[str(earlier)].replaced = later.held_by.since
 
 
 def _constants(module: Any) -> dict[str, list[Provision]]:
@@ -161,10 +175,10 @@ def law_page() -> str:
             f"[{Path(path).parent.name}/{Path(path).stem}](../{path}): {len(names)}"
             for path, names in sorted(rule_set.cases.items())
         )
-        provision, entrance = rule_set.provision, _entrance(rule_set, waiting)
+        entrance = _entrance(rule_set, waiting)
         lines.append(
-            f"| {name} | {_holds(provision)} | {provision.tag.value} | {rules} | {entrance} "
-            f"| {cases or 'none'} |"
+            f"| {name} | {_holds(rule_set)} | {rule_set.provision.tag.value} | {rules} "
+            f"| {entrance} | {cases or 'none'} |"
         )
     lines += ["", "Provisions that a case names and data carry, not code:", ""]
     lines += _carried_by_data(applied)
@@ -174,10 +188,11 @@ def law_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _holds(provision: Provision) -> str:
-    """The days and the place in which a provision holds, as its instrument says."""
-    instrument = provision.held_by
-    until = f" to {instrument.until - timedelta(days=1)}" if instrument.until else ""
+def _holds(applied: Applied) -> str:
+    """The days and the place in which a provision holds: of its instrument, and of its rule."""
+    instrument = applied.provision.held_by
+    ends = [day for day in (instrument.until, applied.replaced) if day is not None]
+    until = f" to {min(ends) - timedelta(days=1)}" if ends else ""
     return f"from {instrument.since}{until} in {instrument.jurisdiction}"
 
 
@@ -315,6 +330,7 @@ PAGES = {
     "docs/events.md": events_page,
     "docs/invariants.md": invariants_page,
     "docs/law.md": law_page,
+    "docs/provinces.md": provinces_page,
     "docs/reasons.md": reasons_page,
     "protos/service-config.json": service_config_file,
     "services/gateway/openapi.json": openapi_text,

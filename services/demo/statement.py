@@ -24,6 +24,12 @@ def print_statement(console: Console, figures: dict[str, Any]) -> None:
         f"{ledger['transactions']} ledger transactions with {ledger['postings']} postings "
         f"sum to {ledger['sum_fen']} fen."
     )
+    assumed = figures["assumed_values"]
+    console.print(
+        f"They used {assumed['count']} assumed values of the law, of which {assumed['province']} "
+        f"has confirmed {assumed['confirmed_count']}: oip law unconfirmed.",
+        soft_wrap=True,
+    )
 
 
 def _signatures(signatures: list[dict[str, Any]]) -> Table:

@@ -21,6 +21,8 @@ from services.kernel.periods import Month
 from services.runtime.rpc.wire import enum_number, moment_from_wire, month_from_wire, month_to_wire
 
 PAGE = 1000
+# The services whose acts move money and name the assumed values of the law that they used.
+MONEY = ("premiums", "benefits", "fund")
 # Who signs in each service.
 SIGNERS = {
     "premiums": "fund_approver",
@@ -64,7 +66,25 @@ async def summarise(
         "ledger": await _ledger(actors),
         "settlement": await _settlement(actors, month) if month else {},
         "signatures": await _signatures(actors),
+        "assumed_values": await _assumed_values(actors),
     }
+
+
+async def _assumed_values(actors: Actors) -> dict[str, Any]:
+    """How many assumed values the acts that moved money used, and how many are confirmed."""
+    used, confirmed, province = set(), set(), ""
+    for service in MONEY:
+        stub = actors.at(operations_pb2_grpc.OperationsServiceStub, service, "fund_officer")
+        answer = await stub.ListAssumedValues(
+            operations_pb2.ListAssumedValuesRequest(page_size=PAGE)
+        )
+        province = answer.province
+        for value in answer.values:
+            if value.act_count:
+                used.add(value.digest)
+            if value.confirmation:
+                confirmed.add(value.digest)
+    return {"province": province, "count": len(used), "confirmed_count": len(used & confirmed)}
 
 
 async def _signatures(actors: Actors) -> list[dict[str, Any]]:

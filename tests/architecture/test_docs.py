@@ -23,7 +23,14 @@ PAGES = sorted(
     )
     for path in ROOT.glob(pattern)
 )
-GENERATED = {"edits.md", "events.md", "law.md", "reasons.md", "invariants.md"}
+GENERATED = {
+    "edits.md",
+    "events.md",
+    "law.md",
+    "provinces.md",
+    "reasons.md",
+    "invariants.md",
+}
 WIDEST = 100
 README_WORDS_MAX = 500
 FLOW_LINES_MAX = 20

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from io import StringIO
+from pathlib import Path
+
 import grpc
 import pytest
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
+from rich.console import Console
 
 from services.demo import money
+from services.demo.statement import print_statement
+from services.demo.summary import summarise
 from services.kernel.periods import Month
 from services.runtime.rpc.client import RemoteProblem, problem_of
 from services.runtime.rpc.wire import month_to_wire
@@ -104,6 +111,27 @@ async def test_a_closed_month_is_computed_again_to_the_same_bytes(
 
     assert replay.equal
     assert replay.replayed_hash == replay.approved_hash
+
+
+async def test_the_month_says_how_many_assumed_values_it_used(simulated: SimulatedMonth) -> None:
+    platforms = [company.name for company in simulated.plan.companies]
+    months = list(simulated.plan.months)
+    figures = await summarise(simulated.actors, platforms, simulated.batches, months, JULY)
+    shown = StringIO()
+
+    print_statement(Console(file=shown, width=200), figures)
+
+    (line,) = (line for line in shown.getvalue().splitlines() if "assumed values" in line)
+    used = re.fullmatch(
+        r"They used (\d+) assumed values of the law, of which 440000 has confirmed 0:"
+        r" oip law unconfirmed\.",
+        line,
+    )
+    # The settlement alone looks up eight parameters, a bill two, an allowance three more.
+    assert used is not None, line
+    assert int(used[1]) >= 13
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert re.sub(r"\d+", "N", line) in re.sub(r"\d+", "N", " ".join(readme.split()))
 
 
 async def test_what_comes_after_the_close_goes_to_the_next_month(simulated: SimulatedMonth) -> None:

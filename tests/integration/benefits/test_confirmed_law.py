@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TypeAlias
 
-import psycopg
 import pytest
 from oip.benefits.v1 import benefits_pb2 as pb
 from oip.operations.v1 import operations_pb2 as ops
@@ -32,6 +31,14 @@ from tests.integration.benefits.builders import (
     determined,
     instructions,
     run_payments,
+)
+from tests.support.confirmations import (
+    DOCUMENT,
+    assumed,
+    confirm,
+    confirm_values,
+    tamper,
+    unconfirmed_in,
 )
 from tests.support.databases import Databases
 from tests.support.laws import law_with
@@ -76,40 +83,8 @@ async def client(start: Start) -> AsyncIterator[StackClient]:
         yield started
 
 
-async def assumed(client: StackClient) -> dict[str, ops.AssumedValue]:
-    """The assumed values that benefits uses today in Guangzhou, by parameter."""
-    answer = await client.operations("benefits", "fund_officer").ListAssumedValues(
-        ops.ListAssumedValuesRequest(page_size=1000)
-    )
-    assert answer.province == "440000"
-    return {value.parameter: value for value in answer.values if value.jurisdiction == "CN"}
-
-
-async def confirm(
-    client: StackClient, values: Sequence[ops.AssumedValue], **fields: object
-) -> ops.ConfirmParametersResponse:
-    request = ops.ConfirmParametersRequest(
-        request_id=client.new_id(),
-        values=[
-            ops.ConfirmParametersRequest.ConfirmedValue(parameter=one.parameter, digest=one.digest)
-            for one in values
-        ],
-        **{
-            "document": "粤人社函〔2025〕1号",
-            "document_date": date_to_wire(date(2025, 8, 1)),
-            **fields,
-        },  # type: ignore[arg-type]
-    )
-    stub = client.operations("benefits", "fund_officer", subject="li")
-    return await stub.ConfirmParameters(request)
-
-
 async def refused_run(client: StackClient) -> RemoteProblem:
     return await refused(run_payments(client, AUGUST))
-
-
-def named(problem: RemoteProblem) -> set[str]:
-    return set(problem.metadata["parameters"].split(", "))
 
 
 async def test_a_run_on_unconfirmed_values_is_refused_by_name_and_changes_nothing(
@@ -119,7 +94,7 @@ async def test_a_run_on_unconfirmed_values_is_refused_by_name_and_changes_nothin
 
     assert problem.reason == "VALUES_NOT_CONFIRMED"
     assert problem.code.name == "FAILED_PRECONDITION"
-    assert named(problem) == OF_GRADE_3
+    assert unconfirmed_in(problem) == OF_GRADE_3
     assert "minimum_wage" in problem.sentence
     assert "尚未确认" in problem.sentence_zh
     assert await instructions(client) == []
@@ -129,9 +104,7 @@ async def test_a_run_on_unconfirmed_values_is_refused_by_name_and_changes_nothin
 
 async def test_two_persons_confirm_and_the_run_rests_on_their_records(client: StackClient) -> None:
     client.signs = False
-    values = await assumed(client)
-    needed = [values[name] for name in sorted(OF_GRADE_3)]
-    waiting = await refused(confirm(client, needed))
+    waiting = await refused(confirm(client, "benefits", OF_GRADE_3))
     before = await refused_run(client)
 
     own = await refused(
@@ -148,9 +121,9 @@ async def test_two_persons_confirm_and_the_run_rests_on_their_records(client: St
 
     assert waiting.reason == "SECOND_SIGNATURE_NEEDED"
     assert own.reason == "SIGNER_IS_MAKER"
-    assert named(before) == OF_GRADE_3
+    assert unconfirmed_in(before) == OF_GRADE_3
     assert sum(part.payment_count for part in run.parts) > 0
-    after = await assumed(client)
+    after = await assumed(client, "benefits")
     for name in OF_GRADE_3:
         assert after[name].state == ops.AssumedValue.CONFIRMED
         assert after[name].act_count == 1
@@ -161,7 +134,7 @@ async def test_two_persons_confirm_and_the_run_rests_on_their_records(client: St
     )
     (one, *_) = listed.parameter_confirmations
     assert (one.maker_member, one.signer_member) == ("staffMembers/li", "staffMembers/wang")
-    assert one.document == "粤人社函〔2025〕1号"
+    assert one.document == DOCUMENT
     assert await client.broken("benefits") == []
     assert await client.broken_common("benefits") == []
 
@@ -170,19 +143,18 @@ async def test_a_value_that_changes_after_its_confirmation_is_unconfirmed_again(
     start: Start,
 ) -> None:
     async with start(LAW) as client:
-        values = await assumed(client)
-        await confirm(client, [values[name] for name in OF_GRADE_3])
+        await confirm(client, "benefits", OF_GRADE_3)
 
     async with start(law_with(LAW, minimum_wage="2600")) as client:
         skip_ids(client)
         await consume(client, determined(), concluded(3))
-        changed = await assumed(client)
+        changed = await assumed(client, "benefits")
         problem = await refused_run(client)
-        await confirm(client, [changed["minimum_wage"]])
+        await confirm(client, "benefits", ["minimum_wage"])
         await run_payments(client, AUGUST)
 
         assert changed["minimum_wage"].state == ops.AssumedValue.CHANGED
-        assert named(problem) == {"minimum_wage"}
+        assert unconfirmed_in(problem) == {"minimum_wage"}
         assert await client.broken("benefits") == []
 
 
@@ -192,8 +164,7 @@ async def test_awards_on_a_value_that_the_files_no_longer_have_are_planned_again
     """The province has entered its own value, which has a source and needs no confirmation."""
     async with start(LAW) as client:
         await consume(client, determined(), concluded(3))
-        values = await assumed(client)
-        await confirm(client, [values[name] for name in OF_GRADE_3 - {"minimum_wage"}])
+        await confirm(client, "benefits", OF_GRADE_3 - {"minimum_wage"})
         before = await refused_run(client)
     wage = LAW.parameters["minimum_wage"]
     own = tuple(replace(value, tag=Tag.LAW, source="a notice") for value in wage.values)
@@ -203,14 +174,13 @@ async def test_awards_on_a_value_that_the_files_no_longer_have_are_planned_again
         skip_ids(client)
         run = await run_payments(client, AUGUST)
 
-        assert named(before) == {"minimum_wage"}
+        assert unconfirmed_in(before) == {"minimum_wage"}
         assert sum(part.payment_count for part in run.parts) > 0
         assert await client.broken("benefits") == []
 
 
 async def test_a_confirmation_that_is_taken_back_no_longer_counts(client: StackClient) -> None:
-    values = await assumed(client)
-    made = await confirm(client, [values[name] for name in sorted(OF_GRADE_3)])
+    made = await confirm(client, "benefits", OF_GRADE_3)
     await run_payments(client, AUGUST)
     stub = client.operations("benefits", "fund_officer", subject="li")
     request = ops.RevokeParameterConfirmationRequest(
@@ -231,9 +201,9 @@ async def test_a_confirmation_that_is_taken_back_no_longer_counts(client: StackC
     )
 
     assert revoked.revoke_signer == "staffMembers/second"
-    assert named(problem) == {revoked.parameter}
+    assert unconfirmed_in(problem) == {revoked.parameter}
     assert again.reason == "CONFIRMATION_REVOKED"
-    assert (await assumed(client))[revoked.parameter].state == ops.AssumedValue.REVOKED
+    assert (await assumed(client, "benefits"))[revoked.parameter].state == ops.AssumedValue.REVOKED
     # What had been paid rests on what was in force then.
     assert await client.broken_common("benefits") == []
 
@@ -241,19 +211,20 @@ async def test_a_confirmation_that_is_taken_back_no_longer_counts(client: StackC
 async def test_a_confirmation_names_a_value_that_is_assumed_here_and_not_confirmed(
     client: StackClient,
 ) -> None:
-    values = await assumed(client)
+    values = await assumed(client, "benefits")
     wage, share = values["minimum_wage"], values["set_off_share"]
     strange = ops.AssumedValue(parameter="minimum_wage", digest=share.digest)
     unknown = ops.AssumedValue(parameter="tea_leaves", digest=share.digest)
     lawful = ops.AssumedValue(parameter="death_grant_years", digest=bytes(32))
 
     reasons = [
-        (await refused(confirm(client, [value]))).reason for value in (strange, unknown, lawful)
+        (await refused(confirm_values(client, "benefits", [value]))).reason
+        for value in (strange, unknown, lawful)
     ]
-    await confirm(client, [wage])
-    twice = await refused(confirm(client, [wage]))
+    await confirm_values(client, "benefits", [wage])
+    twice = await refused(confirm_values(client, "benefits", [wage]))
     tomorrow = date_to_wire(date(2025, 8, 21))
-    early = await refused(confirm(client, [share], document_date=tomorrow))
+    early = await refused(confirm_values(client, "benefits", [share], document_date=tomorrow))
 
     assert reasons == ["NO_ASSUMED_VALUE"] * 3
     assert twice.reason == "VALUE_CONFIRMED"
@@ -261,8 +232,7 @@ async def test_a_confirmation_names_a_value_that_is_assumed_here_and_not_confirm
 
 
 async def test_a_bill_rests_on_the_values_with_which_it_was_granted(client: StackClient) -> None:
-    values = await assumed(client)
-    await confirm(client, [values[name] for name in OF_GRADE_3])
+    await confirm(client, "benefits", OF_GRADE_3)
     await client.benefits("fund_officer").GrantExpense(
         pb.GrantExpenseRequest(
             request_id=client.new_id(),
@@ -276,10 +246,10 @@ async def test_a_bill_rests_on_the_values_with_which_it_was_granted(client: Stac
     )
 
     problem = await refused_run(client)
-    await confirm(client, [values["hospital_meals_rate"]])
+    await confirm(client, "benefits", ["hospital_meals_rate"])
     await run_payments(client, AUGUST)
 
-    assert named(problem) == {"hospital_meals_rate"}
+    assert unconfirmed_in(problem) == {"hospital_meals_rate"}
     assert await client.broken("benefits") == []
 
 
@@ -301,24 +271,13 @@ async def test_a_bill_rests_on_the_values_with_which_it_was_granted(client: Stac
 async def test_verify_sees_a_run_without_its_confirmations(
     client: StackClient, change: str, code: str
 ) -> None:
-    values = await assumed(client)
-    await confirm(client, [values[name] for name in OF_GRADE_3])
+    await confirm(client, "benefits", OF_GRADE_3)
     await run_payments(client, AUGUST)
     later = "update law_use set create_time = create_time + interval '1 hour'"
 
-    await tamper(client, later, change)
+    await tamper(client, "benefits", later, change)
 
     assert code in [*await client.broken("benefits"), *await client.broken_common("benefits")]
-
-
-async def tamper(client: StackClient, *statements: str) -> None:
-    """Change rows as the owner of the database can, past every trigger and reference."""
-    url = client.stack.settings.database_url
-    async with await psycopg.AsyncConnection.connect(url) as connection:
-        await connection.execute("set search_path to benefits")
-        await connection.execute("set session_replication_role = replica")
-        for statement in statements:
-            await connection.execute(statement)
 
 
 def skip_ids(client: StackClient) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +14,10 @@ from typer.testing import CliRunner, Result
 from services.cli.explain import Language, lines
 from services.cli.law import ROOT
 from services.cli.main import app
+from services.cli.parameter_readers import readers_of
 from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, Tag, facts
+from services.kernel.parameter_check import parameter_files
+from services.kernel.parameters import load
 from services.runtime.rpc.wire import finding_to_wire
 
 
@@ -96,6 +101,38 @@ def test_what_a_place_lacks_and_what_stands_in_for_it_is_named() -> None:
     assert "kernel/all_employee_wage: no value in force on 2025-07-01 in 130100." in hebei.stdout
     assert "all_employee_wage" not in beijing.stdout
     assert "0 parameters have no value" in beijing.stdout
+
+
+def test_without_services_the_files_say_what_is_assumed_in_a_province(tmp_path: Path) -> None:
+    state = ["--state-dir", str(tmp_path)]
+    arguments = [*state, "law", "unconfirmed", "--in", "440000", "--on", "2025-07-31"]
+
+    result = CliRunner().invoke(app, arguments, env={"LANG": "C", "LC_ALL": "C"})
+
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    share = "benefits/parameters/set_off_share.toml: set_off_share = 0.50 (CN, from 2022-07-01)"
+    at = lines.index(f"{share}, unconfirmed")
+    assert "benefits.commands.payment_runs.instruct_payments" in lines[at + 1]
+    assert any("hospital_meals_rate = 70 (440300" in line for line in lines)
+    assert not any("death_grant_years" in line for line in lines)
+    assert re.fullmatch(
+        r"\d+ assumed values are not confirmed on 2025-07-31, by the files for 440000, as no stack"
+        r" runs\.",
+        lines[-2],
+    )
+    assert "fund_officer" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in parameter_files(ROOT) if any(v.is_assumed for v in load(path).values)],
+    ids=lambda path: path.stem,
+)
+def test_whatever_is_assumed_and_read_names_its_readers(path: Path) -> None:
+    unread = tomllib.loads((ROOT.parent / "docs/not-wired.toml").read_text("utf-8"))["parameters"]
+
+    assert readers_of(path.stem) or path.stem in unread
 
 
 def test_a_value_that_stands_in_says_for_whom() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from services.kernel.identifiers import NATIONAL
 from services.kernel.law import Tag
-from services.kernel.lawbook import Law, law_version, load_law
+from services.kernel.lawbook import Law, UsedValues, law_version, load_law
 from services.kernel.parameters import Parameter, ParameterFileFaulty, ParameterNotFound, Value
 from services.kernel.periods import Month, Span
 
@@ -172,3 +173,54 @@ source = "assumed"
 """,
         encoding="utf-8",
     )
+
+
+def test_a_law_notes_the_assumed_values_that_are_looked_up() -> None:
+    lawful = replace(a_value("lawful", JULY_2022, "4"), tag=Tag.LAW)
+    parameters = {
+        **a_law(
+            "rate", a_value("rate", JULY_2022, "1"), a_value("rate", JULY_2025, "2")
+        ).parameters,
+        **a_law("other", a_value("other", JULY_2022, "3")).parameters,
+        **a_law("lawful", lawful).parameters,
+    }
+    law, used = Law(parameters), UsedValues()
+
+    noting = law.noting(used).at(GUANGZHOU)
+    noting.decimal("rate", date(2025, 8, 1))
+    noting.decimal("lawful", date(2025, 8, 1))
+    law.decimal("other", date(2025, 8, 1))
+
+    assert {version.value for version in used.versions} == {"2"}
+
+
+def test_the_values_in_force_in_a_province_are_its_own_and_those_of_its_areas() -> None:
+    law = a_law(
+        "rate",
+        a_value("rate", JULY_2022, "national"),
+        a_value("rate", JULY_2022, "of Shenzhen", "440300"),
+        a_value("rate", JULY_2022, "of Shanghai", "310000"),
+        a_value("rate", date(2026, 7, 1), "of Guangdong", GUANGDONG),
+    )
+
+    def values(day: date, province: str) -> set[str]:
+        return {value.value for value in law.in_force(day, province)}
+
+    assert values(date(2025, 8, 1), GUANGDONG) == {"national", "of Shenzhen"}
+    assert values(date(2025, 8, 1), "310000") == {"of Shanghai"}
+    assert values(date(2026, 8, 1), GUANGDONG) == {"of Guangdong", "of Shenzhen"}
+
+
+def test_a_value_that_says_something_else_has_another_digest() -> None:
+    value = a_value("rate", JULY_2022, "1")
+    same = [replace(value, source="another"), replace(value, tag=Tag.LAW)]
+    other = [
+        replace(value, value="2"),
+        replace(value, since=JULY_2025),
+        replace(value, jurisdiction=GUANGDONG),
+        replace(value, parameter="other"),
+    ]
+
+    digests = {one.version.digest for one in other}
+    assert {one.version.digest for one in same} == {value.version.digest}
+    assert len(digests | {value.version.digest}) == 5

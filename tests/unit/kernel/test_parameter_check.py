@@ -73,6 +73,23 @@ BROKEN = [
         "is not one of off, on",
     ),
     (
+        "law without an article",
+        ("79号 第三十九条第(一)项", "79号"),
+        "values[1].tag",
+        "2025-07-01",
+        "it is tagged law, and the source names no instrument",
+    ),
+    (
+        "law before the first day of its instrument",
+        (
+            'tag = "assumed"\nsource = "assumed: before the measures"',
+            'tag = "law"\nsource = "人社厅函〔2025〕79号 第三十九条"',
+        ),
+        "values[0].tag",
+        "2022-07-01",
+        "rules from 2025-07-01 on",
+    ),
+    (
         "a float",
         ('value = "6"', "value = 6.0"),
         "values[1].value",
