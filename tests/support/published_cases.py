@@ -10,17 +10,16 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from google.type import date_pb2
 from oip.benefits.v1 import benefits_pb2
 from oip.claims.v1 import claims_pb2
 from oip.enrolment.v1 import enrolment_pb2
-from oip.grading.v1 import events_pb2 as grading_events
 from oip.grading.v1 import grading_pb2
 from oip.orders.v1 import orders_pb2
 
 from services.benefits.__main__ import SERVICE as BENEFITS
 from services.claims.__main__ import SERVICE as CLAIMS
 from services.enrolment.__main__ import SERVICE as ENROLMENT
+from services.grading.__main__ import SERVICE as GRADING
 from services.kernel.identifiers import citizen_check
 from services.kernel.periods import SHANGHAI
 from services.orders.__main__ import SERVICE as ORDERS
@@ -28,6 +27,7 @@ from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
 from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire
+from tests.support.appraisals import register, specialist
 from tests.support.databases import Databases
 from tests.support.platforms import PEARL
 from tests.support.stack_client import StackClient, stack_client, with_nats
@@ -36,6 +36,10 @@ Enquiry = claims_pb2.DetermineClaimRequest.Enquiry
 Judgement = claims_pb2.DetermineClaimRequest.Judgement
 ONE_DAY = timedelta(days=1)
 RIDES, DELIVERY, FREIGHT = 1, 2, 3
+CONFIRMED = claims_pb2.Determination.CONFIRMED
+PANEL = 3
+# An item of the standard for each grade, named by number alone.
+ITEMS = {3: "3.14", 4: "4.14", 8: "8.13", 9: "9.23", 10: "10.12"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,11 @@ class Facts:
     judgements: Mapping[str, bool] = field(default_factory=dict)
     documents: tuple[int, ...] = (claims_pb2.Evidence.DIAGNOSIS,)
     death_date: date | None = None
+    # Whom the worker supported.
+    survivors: tuple[claims_pb2.Survivor, ...] = ()
     grade: int = 0
+    # What the worker cannot do alone.
+    cannot: tuple[grading_pb2.CareItem.ValueType, ...] = ()
     concluded: date | None = None
     # The day after the accident by default.
     uploaded: datetime | None = None
@@ -72,7 +80,7 @@ async def province_stack(
     """A deployment of the case's province, a month before the accident, with one platform."""
     server = NatsServer(folder / "nats")
     await server.start()
-    services = [ENROLMENT, ORDERS, CLAIMS, BENEFITS]
+    services = [ENROLMENT, ORDERS, CLAIMS, GRADING, BENEFITS]
     url = await databases.fresh(*(service.name for service in services))
     update = {"state_dir": folder, "province": facts.province}
     settings = with_nats(stack, server, url).model_copy(update=update)
@@ -161,6 +169,7 @@ async def decide(client: StackClient, facts: Facts, worker: int) -> claims_pb2.C
     )
     if facts.death_date:
         request.death_date.CopyFrom(date_to_wire(facts.death_date))
+        request.survivors.extend(facts.survivors)
     filed = await agent.CreateClaim(request)
     for kind in facts.documents:
         await agent.AddEvidence(
@@ -193,32 +202,53 @@ async def decide(client: StackClient, facts: Facts, worker: int) -> claims_pb2.C
 async def awards(
     client: StackClient, facts: Facts, claim: claims_pb2.Claim
 ) -> list[benefits_pb2.Award]:
-    """The awards once the grade of the decision is concluded."""
+    """The awards, once the grade of the decision is concluded by a panel."""
     await client.delivered()
-    if facts.concluded is not None:
-        client.clock.set(datetime.combine(facts.concluded, facts.accident.timetz()))
-        await client.consume(
-            "benefits",
-            grading_events.AppraisalConcluded(
-                appraisal="appraisals/a1",
-                revision=1,
-                claim=claim.name,
-                level=grading_pb2.Appraisal.FIRST,
-                grade=facts.grade,
-                care_dependence=grading_pb2.NONE,
-                conclude_date=date_pb2.Date(
-                    year=facts.concluded.year,
-                    month=facts.concluded.month,
-                    day=facts.concluded.day,
-                ),
-            ),
-        )
+    if facts.concluded is not None and claim.determination.outcome == CONFIRMED:
+        await appraise(client, facts, claim)
+        await client.delivered()
     stub = client.benefits("fund_officer")
     listed = await stub.ListAwards(benefits_pb2.ListAwardsRequest(claim=claim.name))
     return [
         await stub.GetAward(benefits_pb2.GetAwardRequest(name=award.name))
         for award in listed.awards
     ]
+
+
+async def appraise(client: StackClient, facts: Facts, claim: claims_pb2.Claim) -> None:
+    """The worker applies; three specialists find an item of the grade; the committee concludes."""
+    assert facts.concluded is not None
+    client.clock.set(datetime.combine(facts.concluded, facts.accident.timetz()))
+    stub = client.grading("appraiser")
+    await register(stub, PANEL)
+    opened = await client.grading("worker_agent", person=claim.worker).OpenAppraisal(
+        grading_pb2.OpenAppraisalRequest(
+            request_id=client.new_id(),
+            claim=claim.name,
+            level=grading_pb2.Appraisal.FIRST,
+            applicant=grading_pb2.WORKER,
+        )
+    )
+    drawn = await stub.DrawPanel(
+        grading_pb2.DrawPanelRequest(request_id=client.new_id(), name=opened.name)
+    )
+    for seat in drawn.panel:
+        opinion = grading_pb2.Opinion(
+            specialist=seat.name,
+            impairments=[grading_pb2.Opinion.Impairment(item=ITEMS[facts.grade])],
+            care_items=facts.cannot,
+        )
+        seen = await specialist(client, seat).RecordOpinion(
+            grading_pb2.RecordOpinionRequest(
+                request_id=client.new_id(), name=opened.name, opinion=opinion
+            )
+        )
+    concluded = await stub.ConcludeAppraisal(
+        grading_pb2.ConcludeAppraisalRequest(
+            request_id=client.new_id(), name=opened.name, revision=seen.revision
+        )
+    )
+    assert concluded.grade == facts.grade
 
 
 def shanghai(text: str) -> datetime:

@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import nats.errors
 import nats.js.errors
@@ -214,8 +215,11 @@ class Health:
         if not self._bus.client.is_connected:
             return [_nats_silent()]
         faults = await asyncio.gather(
-            self._of_stream(self._service, self._read_stream()),
-            *(self._of_stream(name, self._read_consumer(name)) for name in self._producers),
+            self._of_stream(self._service, self._read_stream),
+            *(
+                self._of_stream(name, partial(self._read_consumer, name))
+                for name in self._producers
+            ),
             asyncio.to_thread(self._of_store),
         )
         # Each part reports a server that does not answer.
@@ -232,9 +236,11 @@ class Health:
         is_late = self._is_late(f"consume {producer}", oldest, newest)
         return _not_consumed(producer) if is_late else None
 
-    async def _of_stream(self, producer: str, reading: Awaitable[Fault | None]) -> Fault | None:
+    async def _of_stream(
+        self, producer: str, read: Callable[[], Awaitable[Fault | None]]
+    ) -> Fault | None:
         try:
-            return await reading
+            return await read()
         except nats.js.errors.NotFoundError:
             return Fault(
                 DELIVERY,

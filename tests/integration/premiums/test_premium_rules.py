@@ -222,3 +222,26 @@ async def test_costs_fall_on_a_platform_in_arrears_until_it_has_paid(client: Sta
     assert late.payment_date == date_to_wire(date(2025, 8, 28))
     assert late.advance_from_date == date_to_wire(date(2025, 8, 29))
     assert late.repayment_date == date_to_wire(date(2025, 9, 11))
+
+
+async def test_orders_from_before_the_scheme_in_their_area_bear_no_premium(
+    client: StackClient,
+) -> None:
+    """Shandong joined on 2025-07-01 (人社部发〔2025〕24号); intake refuses such orders before."""
+    await count_orders(client, SWIFT, ("370300", DELIVERY, date(2025, 6, 28), 1_000))
+
+    problem = await refused(assess(client, 2025, 6))
+
+    assert (problem.reason, problem.code) == (
+        "SCHEME_NOT_IN_FORCE",
+        grpc.StatusCode.FAILED_PRECONDITION,
+    )
+    assert (problem.metadata["pooling_area"], problem.metadata["start"]) == ("370300", "2025-07-01")
+
+
+async def test_orders_of_the_first_day_of_the_scheme_bear_premium(client: StackClient) -> None:
+    await count_orders(client, SWIFT, ("370300", DELIVERY, date(2025, 7, 1), 1_000))
+
+    await assess(client, 2025, 7)
+
+    assert (await get_bill(client, SWIFT, "2025-07")).premium_fen == 7_000

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from services.kernel.money import Fen, total
+from services.kernel.parameters import Fallback
 from services.kernel.periods import Month
 from services.kernel.scheme import Industry
 from services.premiums.domain import assessment, receipts
@@ -243,3 +244,14 @@ def test_a_bill_below_zero_becomes_credit_in_its_own_areas() -> None:
         (Fen(-40), Fen(40)),
     ]
     assert receipts.after_receipt(bill, receipt, LAW).state is BillState.PAID
+
+
+def test_no_premium_line_waits_for_a_figure_that_another_stands_in_for() -> None:
+    """A line that waited would have to be trued up, as provisional awards are."""
+    waiting = [
+        name
+        for name, parameter in LAW.parameters.items()
+        if parameter.fallback is Fallback.PROVISIONAL
+    ]
+
+    assert waiting == []
