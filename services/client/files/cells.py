@@ -148,12 +148,12 @@ def words_in(texts: Any, meaning: Callable[[str], Any], kind: Any) -> Reading:
     A word without a meaning is a fault, an empty cell null.
     """
     encoded = texts.dictionary_encode()
-    words = encoded.dictionary.to_pylist()
-    meanings = [meaning(word) for word in words]
+    labels = encoded.dictionary.to_pylist()
+    meanings = [meaning(word) for word in labels]
     values = pa.array(meanings, kind).take(encoded.indices)
     is_known = [
         value is not None or not plain_word(word)
-        for word, value in zip(words, meanings, strict=True)
+        for word, value in zip(labels, meanings, strict=True)
     ]
     if all(is_known):
         return Reading(values)
@@ -169,11 +169,11 @@ def plain_word(word: str) -> str:
 def divisions_in(texts: Any, meanings: Mapping[str, int]) -> Reading:
     """Division codes (GB/T 2260) of a column: six digits, or their first six of nine or twelve."""
     encoded = texts.dictionary_encode()
-    words = pc.utf8_trim_whitespace(encoded.dictionary)
-    codes = pc.struct_field(pc.extract_regex(words, _DIVISION.replace("(", "(?P<code>", 1)), [0])
-    by_word = [meanings.get(plain_word(word)) for word in words.to_pylist()]
+    labels = pc.utf8_trim_whitespace(encoded.dictionary)
+    codes = pc.struct_field(pc.extract_regex(labels, _DIVISION.replace("(", "(?P<code>", 1)), [0])
+    by_word = [meanings.get(plain_word(word)) for word in labels.to_pylist()]
     values = pc.coalesce(pa.array(by_word, pa.int32()), codes.cast(pa.int32()))
-    is_blank = pc.equal(pc.binary_length(words), _NOTHING)
+    is_blank = pc.equal(pc.binary_length(labels), _NOTHING)
     wrong = pc.and_not(pc.is_null(values), is_blank).take(encoded.indices)
     place = encoded.indices
     return Reading(values.take(place), [(RowFault.NOT_A_DIVISION, is_true(wrong))])

@@ -350,6 +350,11 @@ _FILE: dict[FileFault, tuple[str, str]] = {
 }
 
 
+def file_phrases(fault: FileFault) -> tuple[str, str]:
+    """What is wrong with a file, in English and Chinese, with places for facts."""
+    return _FILE[fault]
+
+
 @dataclass(frozen=True)
 class Reason:
     """A file's fault with its phrases, as it leaves the reader."""
@@ -364,7 +369,7 @@ class Unreadable(Exception):  # noqa: N818 - ends as a refusal, not as an error 
 
     def __init__(self, fault: FileFault, **facts: object) -> None:
         """Fill the phrases of the fault with the facts."""
-        english, chinese = _FILE[fault]
+        english, chinese = file_phrases(fault)
         self.fault = fault
         self.reason = Reason(fault.value, english.format(**facts), chinese.format(**facts))
         super().__init__(self.reason.what)

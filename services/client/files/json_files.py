@@ -87,18 +87,18 @@ def arrays_in(path: Path, form: FileForm) -> list[str]:
     """The paths of the arrays of objects in a JSON file, the empty one for the file itself."""
     import ijson  # noqa: PLC0415 - as above
 
-    found: dict[str, None] = {}
+    paths: dict[str, None] = {}
     stream = TextStream(path, form.encoding)
     try:
         events = islice(ijson.parse(stream), 200_000)
         for prefix, event, _value in events:
             if event == "start_map" and (prefix == "item" or prefix.endswith(".item")):
-                found.setdefault(prefix.removesuffix("item").removesuffix("."))
-            if len(found) >= _PATHS_MAX:
+                paths.setdefault(prefix.removesuffix("item").removesuffix("."))
+            if len(paths) >= _PATHS_MAX:
                 break
     finally:
         stream.close()
-    return [name for name in found if ".item" not in f".{name}." and not name.startswith("item")]
+    return [name for name in paths if ".item" not in f".{name}." and not name.startswith("item")]
 
 
 def _items(stream: TextStream, path: Path, form: FileForm) -> Iterator[Row]:

@@ -233,7 +233,7 @@ class FileMapping(Strict):
             )
 
     def _constants_are_known(self) -> None:
-        columns, words = self.columns, self.words
+        columns = self.columns
         known: dict[str, Any] = {
             "platform": is_credit_code,
             "industry": INDUSTRIES.__contains__,
@@ -245,7 +245,7 @@ class FileMapping(Strict):
             if cell is None or cell.constant is None:
                 continue
             if not is_known(str(cell.constant)) and str(cell.constant) not in (
-                getattr(words, name, {})
+                getattr(self.words, name, {})
             ):
                 raise Bilingual(
                     f'columns.{name}: the constant "{cell.constant}" is not known',

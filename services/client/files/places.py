@@ -157,14 +157,14 @@ class _Polygons:
 
     def codes(self, lng: Any, lat: Any) -> Any:
         """The division that each point lies in; null where none has it."""
-        found = pa.nulls(len(lng), pa.int32())
+        codes = pa.nulls(len(lng), pa.int32())
         for code, shape in self._shapes:
             west, south, east, north = self._shapely.bounds(shape)
             near = pc.and_(
                 pc.and_(pc.greater_equal(lng, real(west)), pc.less_equal(lng, real(east))),
                 pc.and_(pc.greater_equal(lat, real(south)), pc.less_equal(lat, real(north))),
             )
-            open_rows = is_true(pc.and_(near, pc.is_null(found)))
+            open_rows = is_true(pc.and_(near, pc.is_null(codes)))
             rows = pc.indices_nonzero(open_rows)
             if len(rows):
                 x, y = (column.take(rows).to_numpy(zero_copy_only=False) for column in (lng, lat))
@@ -172,8 +172,8 @@ class _Polygons:
                 hits = pa.array([code], pa.int32()).take(
                     null_where(pa.repeat(pa.scalar(0, pa.int32()), len(rows)), pc.invert(inside))
                 )
-                found = pc.replace_with_mask(found, open_rows, hits)
-        return found
+                codes = pc.replace_with_mask(codes, open_rows, hits)
+        return codes
 
 
 def _shape(shapely: Any, geometry: str, file: str) -> Any:

@@ -54,7 +54,7 @@ class _Draft:
     chosen: dict[str, str]
     columns: list[str] = field(default_factory=list)
     moments: list[str] = field(default_factory=list)
-    words: dict[str, list[str]] = field(default_factory=dict)
+    meanings: dict[str, list[str]] = field(default_factory=dict)
     places: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     guessed: list[str] = field(default_factory=list)
@@ -115,12 +115,12 @@ def _platform(draft: _Draft) -> None:
         draft.columns.append('platform = { constant = "" }  # FILL IN: your credit code')
         return
     draft.columns.append(f"platform = {draft.ref(column)}  # {draft.examples(column)}")
-    words = list(dict.fromkeys(value.strip() for value in draft.sample.values(column)))
-    if all(is_credit_code(word) for word in words):
+    labels = list(dict.fromkeys(value.strip() for value in draft.sample.values(column)))
+    if all(is_credit_code(word) for word in labels):
         return
-    draft.words["platform"] = [
+    draft.meanings["platform"] = [
         f'{json.dumps(word, ensure_ascii=False)} = ""  # FILL IN: the credit code'
-        for word in words[:_WORDS_MAX]
+        for word in labels[:_WORDS_MAX]
     ]
     draft.missing.append("words.platform: the credit code behind each name")
 
@@ -258,9 +258,9 @@ def _state(draft: _Draft) -> None:
     if column is None:
         return
     draft.columns.append(f"state = {draft.ref(column)}  # {draft.examples(column)}")
-    words = list(dict.fromkeys(value.strip() for value in draft.sample.values(column)))
+    labels = list(dict.fromkeys(value.strip() for value in draft.sample.values(column)))
     lines = []
-    for word in words[:_WORDS_MAX]:
+    for word in labels[:_WORDS_MAX]:
         meaning = STATE_WORDS.get(plain_name(word))
         if meaning is None:
             draft.missing.append(f"words.state: what {_printable(word)!r} means")
@@ -268,7 +268,7 @@ def _state(draft: _Draft) -> None:
             comment = "" if meaning else "  # FILL IN: ACCEPTED, COMPLETED, CANCELLED or REVERSED"
             lines.append(f'{json.dumps(word, ensure_ascii=False)} = "{meaning or ""}"{comment}')
     if lines:
-        draft.words["state"] = lines
+        draft.meanings["state"] = lines
 
 
 def _place(draft: _Draft) -> None:
@@ -342,8 +342,8 @@ def _text(draft: _Draft) -> str:
     lines += ["", "[columns]", *draft.columns]
     if draft.moments:
         lines += ["", "[moments]", *draft.moments]
-    for name, words in draft.words.items():
-        lines += ["", f"[words.{name}]", *words]
+    for name, meanings in draft.meanings.items():
+        lines += ["", f"[words.{name}]", *meanings]
     if draft.places:
         lines += ["", "[places]", *draft.places]
     return "\n".join(lines) + "\n"

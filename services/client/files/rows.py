@@ -288,14 +288,14 @@ def _any_texts(column: Any) -> Any:
 
 
 def _meaning(
-    words: Mapping[str, str],
+    names_by_word: Mapping[str, str],
     own: Callable[[str], Any],
     numbers: Mapping[str, int] | None = None,
 ) -> Callable[[str], Any]:
     """What a word means: as the mapping says, or as one of our own names."""
     meanings = {
         plain_word(word): numbers[name] if numbers is not None else name
-        for word, name in words.items()
+        for word, name in names_by_word.items()
     }
 
     def look_up(word: str) -> Any:

@@ -53,7 +53,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "revision": ("revision", "version", "版本", "版本号"),
     "adcode": (
         *("adcode", "districtcode", "countycode", "regioncode", "divisioncode", "区县代码"),
-        *("行政区划代码", "区划代码", "接单地代码", "接单地"),
+        *("行政区划代码", "区划代码", "接单地代码", "接单地区划", "接单地"),
     ),
     "pooling_area": ("poolingarea", "citycode", "统筹地区", "统筹地区代码", "城市代码"),
     "lng": (

@@ -72,8 +72,8 @@ def to_utc(clock: Any, name: str, twice: Twice, never: Never) -> InUtc:
         high = change.moment + max(change.before, change.after)
         between = pc.and_(pc.greater_equal(clock, whole(low)), pc.less(clock, whole(high)))
         is_forward = change.after > change.before
-        keeps = never != "back" if is_forward else twice != "later"
-        is_after = pc.greater_equal(clock, whole(high if keeps else low))
+        is_old = never != "back" if is_forward else twice != "later"
+        is_after = pc.greater_equal(clock, whole(high if is_old else low))
         offset = pc.if_else(is_after, whole(change.after), offset)
         if is_forward and never == "refuse":
             never_mask = between if never_mask is None else pc.or_(never_mask, between)
