@@ -21,7 +21,7 @@ _VALUES, _METHODS = 2, 2
 
 def comments() -> dict[str, str]:
     """The comment on every message, field, enum, value, service and method, by its full name."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for file in _descriptors().file:
         texts = {
             tuple(location.path): _plain(location.leading_comments)
@@ -30,8 +30,8 @@ def comments() -> dict[str, str]:
         }
         for path, name in _names(file):
             if path in texts:
-                found[name] = texts[path]
-    return found
+                by_name[name] = texts[path]
+    return by_name
 
 
 def event_names() -> list[str]:

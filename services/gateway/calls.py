@@ -64,14 +64,14 @@ class Calls:
         body = Body(request, MESSAGE_BYTES_MAX, self._settings.body_seconds)
         began = asyncio.get_running_loop().time()
         try:
-            with self._places.one():
+            with self._places.place():
                 method = self._methods.find(path)
                 service, seconds = method.service, float(method.cap_seconds)
                 codec = _codec_of(request)
                 seconds = _seconds_of(request, seconds)
                 token = token_in(request.headers.get("authorization", ""))
                 content = await body.read(self._settings.body_seconds)
-                answered = await self._ask(method, content, codec, token, seconds)
+                answer = await self._ask(method, content, codec, token, seconds)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:
@@ -82,7 +82,7 @@ class Calls:
             return refusal(request, status, closes=body.is_open)
         taken = round(asyncio.get_running_loop().time() - began, 4)
         log.info("json_call_answered", path=path, seconds=taken)
-        return Response(answered, media_type=codec, headers=HEADERS)
+        return Response(answer, media_type=codec, headers=HEADERS)
 
     async def _ask(
         self, method: Method, content: bytes, codec: str, token: str, seconds: float

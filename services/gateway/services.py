@@ -77,7 +77,7 @@ class Places:
         self._taken = 0
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def place(self) -> Iterator[None]:
         """A place while the block runs. Raises LimitReached if none is free."""
         if self._taken >= self._count:
             raise limit_reached(self._what, self._count)

@@ -61,7 +61,7 @@ class Uploads:
         writer = _Writer(send, self._settings.idle_seconds)
         language = language_of(request.headers.get("accept-language", ""))
         try:
-            with self._places.one():
+            with self._places.place():
                 await writer.write_all(self._lines(request, body, language))
         except ClientDisconnect:
             return

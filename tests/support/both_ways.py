@@ -109,5 +109,5 @@ def _without_moments(message: Message) -> Message:
     copy.CopyFrom(message)
     for field, _ in copy.ListFields():
         if field.name in MOMENTARY:
-            copy.ClearField(field.name)  # type: ignore[arg-type]
+            copy.ClearField(field.name)
     return copy

@@ -24,6 +24,7 @@ LIBRARIES = ("grpc-netty", "grpc-protobuf", "protobuf", "netty-codec-http2", "gs
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
 MISSING += [name for name in LIBRARIES if not (JARS / f"{name}.jar").exists()]
 UPLOAD_LINES_MAX = 60
+SECONDS = 300
 ORDERS = """order_no,worker_number,accept_time,end_time,place
 J-1,w-1,2025-07-10T09:30:00+08:00,2025-07-10T09:50:00+08:00,440106
 J-2,w-1,2025-07-10T10:30:00+08:00,2025-07-10T10:50:00+08:00,440106
@@ -35,14 +36,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-async def run(*command: str | Path, seconds: float = 300, **environment: str) -> str:
+async def run(*command: str | Path, **environment: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    printed, said = await asyncio.wait_for(process.communicate(), seconds)
+    printed, said = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0, said.decode()
     return printed.decode()
 

@@ -110,6 +110,40 @@ async def test_repeats_end_when_their_budget_is_spent(peer: Peer, stub: EchoStub
     assert 40 < peer.api.call_count <= 40 + BUDGET_MAX
 
 
+async def test_a_large_request_is_repeated_too(peer: Peer) -> None:
+    """The effect of `per_rpc_retry_buffer_size`: without it 256 KiB are kept for a repeat."""
+    port = await peer.server.start("127.0.0.1:0")
+    channels = Channels({"echo": f"127.0.0.1:{port}"}, ISSUER.source("claims", ["adjudicator"]))
+    stub = channels.stub(lambda channel: EchoStub(channel, raw=True), "echo")
+    peer.failures = [Overloaded(service="echo")]
+    size = 3 * 1024 * 1024
+    unknown_field = b"\x7a\x80\x80\xc0\x01" + bytes(size)
+
+    answer = await stub.Echo(Text(value="a").SerializeToString() + unknown_field)
+    await channels.close()
+
+    assert (answer.value, peer.api.call_count) == ("a", 2)
+
+
+async def test_calls_go_round_the_replicas_and_past_one_that_is_away(peer: Peer) -> None:
+    other = Peer()
+    ports = [await each.server.start("127.0.0.1:0") for each in (peer, other)]
+    address = f"ipv4:127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}"
+    channels = Channels({"echo": address}, ISSUER.source("claims", ["adjudicator"]))
+    stub = channels.stub(EchoStub, "echo")
+    for _ in range(20):
+        await stub.Echo(Text(value="a"))
+    both = peer.api.call_count, other.api.call_count
+    await other.server.stop(0)
+    for _ in range(20):
+        await stub.Echo(Text(value="a"))
+    await channels.close()
+
+    assert min(both) > 5
+    assert peer.api.call_count + other.api.call_count >= 40
+    assert other.api.call_count == both[1]
+
+
 async def test_an_unreachable_service_is_reported_in_one_sentence() -> None:
     channels = Channels({"echo": "127.0.0.1:1"}, ISSUER.source("claims", ["adjudicator"]))
 
