@@ -335,3 +335,4 @@ GRANTS = {
     "audit": ("SELECT", "INSERT", "UPDATE (seq, prev_hash, hash)"),
     "audit_head": ("SELECT", "UPDATE (seq, hash)"),
 }
+NAMES = tuple(GRANTS)
