@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, cast
 
 from google.protobuf import descriptor_pool
@@ -137,7 +137,7 @@ class Caller:
         """Whether another service asks, for itself or for somebody."""
         return bool(self.asking_service) or type_pb2.Access.SERVICE in self.roles
 
-    @property
+    @cached_property
     def scope(self) -> Scope:
         """What the caller sees: the narrowest reach of its roles counts.
 

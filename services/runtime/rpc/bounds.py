@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -322,6 +322,7 @@ def _require_within(value: Any, first: Any, last: Any) -> None:
         raise _RefusedError(OutOfRange, value=value, first=first, last=last)
 
 
+@lru_cache(maxsize=16)
 def _days(kind: type_pb2.Bounds.Days.ValueType, today: date) -> tuple[date, date]:
     """The first and the last day of a kind."""
     if kind == type_pb2.Bounds.BIRTH:

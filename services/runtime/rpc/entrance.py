@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import grpc
 
 from services.runtime.rpc.access import CALLER_KEY, Unauthenticated
-from services.runtime.rpc.quotas import LimitReached, Quotas, tenant_of
+from services.runtime.rpc.quotas import TENANTS_MAX, LimitReached, Quotas, tenant_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -59,11 +60,9 @@ def first_message_came() -> None:
         timer.cancel()
 
 
-def await_first_message(seconds: float) -> None:
-    """End the call of this task unless its request comes in time."""
-    task = asyncio.current_task()
-    assert task is not None
-    _first_message.set(asyncio.get_running_loop().call_later(seconds, task.cancel))
+def await_first_message(task: asyncio.Task[Any], seconds: float) -> None:
+    """End the call of a task, which is this one, unless its request comes in time."""
+    _first_message.set(task.get_loop().call_later(seconds, task.cancel))
 
 
 class EntranceInterceptor(grpc.aio.ServerInterceptor):
@@ -84,6 +83,7 @@ class EntranceInterceptor(grpc.aio.ServerInterceptor):
         self._handlers = handlers
         self._interceptors = tuple(interceptors)
         self._wrapped: dict[str, Handler] = {}
+        self._tenants = lru_cache(maxsize=TENANTS_MAX)(tenant_of)
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -99,7 +99,7 @@ class EntranceInterceptor(grpc.aio.ServerInterceptor):
             token = self._admission.verify(bearer)
         except Unauthenticated as problem:
             return self._refused.refuse(problem, method)
-        tenant = tenant_of(token)
+        tenant = self._tenants(token)
         try:
             leave = self._quotas.enter(tenant, is_stream=handler.request_streaming)
         except LimitReached as problem:
@@ -109,7 +109,7 @@ class EntranceInterceptor(grpc.aio.ServerInterceptor):
         assert task is not None
         task.add_done_callback(leave)
         if not handler.request_streaming:
-            await_first_message(self._quotas.limits.first_message_seconds)
+            await_first_message(task, self._quotas.limits.first_message_seconds)
         return handler
 
     def _wrap(self, method: str) -> Handler | None:

@@ -6,6 +6,7 @@ is for the machine and its orchestrator; nobody else has to reach it.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -87,5 +88,7 @@ class _FirstMessage(grpc.aio.ServerInterceptor):
         ],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        await_first_message(FIRST_MESSAGE_SECONDS)
+        task = asyncio.current_task()
+        assert task is not None
+        await_first_message(task, FIRST_MESSAGE_SECONDS)
         return await continuation(handler_call_details)

@@ -7,7 +7,7 @@ exceptions to the caller.
 
 from __future__ import annotations
 
-import asyncio
+import time
 from contextlib import aclosing
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -105,7 +105,7 @@ class _Answering:
         self._service = service
         self._method = method
         self._context = context
-        self._began = asyncio.get_running_loop().time()
+        self._began = time.monotonic()
 
     async def __aenter__(self) -> None:
         first_message_came()
@@ -329,7 +329,7 @@ def _thumbprint(pem: bytes) -> bytes:
 
 def _log_answer(method: str, began: float) -> None:
     """Log the caller of each answered call, because reads of personal data must be traceable."""
-    seconds = round(asyncio.get_running_loop().time() - began, 4)
+    seconds = round(time.monotonic() - began, 4)
     log.info("call_answered", method=method, subject=access.caller_name(), seconds=seconds)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from oip.type.v1 import type_pb2
@@ -41,7 +42,7 @@ class TenantKind(Enum):
     @property
     def is_from_outside(self) -> bool:
         """Whether the reserve is not for it."""
-        return self in {TenantKind.PLATFORM, TenantKind.AGENT}
+        return self is TenantKind.PLATFORM or self is TenantKind.AGENT
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class Tenant:
 
     kind: TenantKind
     name: str
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 class LimitReached(Problem):
@@ -114,8 +118,9 @@ class Allowance:
 class _UnderWay:
     """What one tenant has under way."""
 
-    def __init__(self, limits: TenantLimits, now: float) -> None:
+    def __init__(self, limits: TenantLimits, now: float, *, is_from_outside: bool) -> None:
         self.limits = limits
+        self.is_from_outside = is_from_outside
         self.calls = 0
         self.streams = 0
         rate = limits.calls_per_second
@@ -130,30 +135,26 @@ class Quotas:
         self._now = now
         self._tenants: dict[Tenant, _UnderWay] = {}
         self._from_outside = 0
+        self._from_outside_max = max(1, limits.calls - limits.reserved_calls)
         self._all = 0
 
     def enter(self, tenant: Tenant, *, is_stream: bool) -> Callable[..., None]:
         """Count a call; returns what to call once it has ended. Raises LimitReached."""
-        under_way = self._under_way(tenant)
-        self._require_room(tenant, under_way, is_stream=is_stream)
+        under_way = self._tenants.get(tenant) or self._under_way(tenant)
+        self._require_room(under_way, is_stream=is_stream)
         if under_way.rate is not None:
             under_way.rate.take(1)
-        self._count(tenant, under_way, 1, is_stream=is_stream)
+        self._count(under_way, 1, is_stream)
+        return partial(self._count, under_way, -1, is_stream)
 
-        def leave(_call: object = None) -> None:
-            self._count(tenant, under_way, -1, is_stream=is_stream)
-
-        return leave
-
-    def _require_room(self, tenant: Tenant, under_way: _UnderWay, *, is_stream: bool) -> None:
+    def _require_room(self, under_way: _UnderWay, *, is_stream: bool) -> None:
         limits = under_way.limits
         if not is_stream and under_way.calls >= limits.calls:
             raise limit_reached("calls", limits.calls)
         if is_stream and under_way.streams >= limits.streams:
             raise limit_reached("streams", limits.streams)
-        from_outside_max = max(1, self.limits.calls - self.limits.reserved_calls)
-        if tenant.kind.is_from_outside and self._from_outside >= from_outside_max:
-            raise limit_reached("all", from_outside_max)
+        if under_way.is_from_outside and self._from_outside >= self._from_outside_max:
+            raise limit_reached("all", self._from_outside_max)
         if self._all >= self.limits.calls:
             raise limit_reached("everybody", self.limits.calls)
         if under_way.rate is not None:
@@ -161,22 +162,27 @@ class Quotas:
             if wait:
                 raise limit_reached("rate", limits.calls_per_second, wait)
 
-    def _count(self, tenant: Tenant, under_way: _UnderWay, change: int, *, is_stream: bool) -> None:
+    def _count(
+        self,
+        under_way: _UnderWay,
+        change: int,
+        is_stream: bool,  # noqa: FBT001 - by position, for what is called at the end of a call
+        _call: object = None,
+    ) -> None:
         if is_stream:
             under_way.streams += change
         else:
             under_way.calls += change
         self._all += change
-        self._from_outside += change * tenant.kind.is_from_outside
+        self._from_outside += change * under_way.is_from_outside
 
     def _under_way(self, tenant: Tenant) -> _UnderWay:
-        known = self._tenants.get(tenant)
-        if known is not None:
-            return known
+        """The count of a tenant that has none."""
         if len(self._tenants) >= TENANTS_MAX:
             # Those without a call begin with a full allowance again.
             self._tenants = {
                 name: each for name, each in self._tenants.items() if each.calls or each.streams
             }
         limits: TenantLimits = getattr(self.limits, tenant.kind.value)
-        return self._tenants.setdefault(tenant, _UnderWay(limits, self._now()))
+        under_way = _UnderWay(limits, self._now(), is_from_outside=tenant.kind.is_from_outside)
+        return self._tenants.setdefault(tenant, under_way)

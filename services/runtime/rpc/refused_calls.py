@@ -62,7 +62,8 @@ class Connections:
 
     def note(self, peer: str, tenant: Tenant) -> None:
         """A call of the tenant came on the connection of this peer."""
-        if self._tenants.setdefault(peer, tenant) != tenant:
+        known = self._tenants.setdefault(peer, tenant)
+        if known is not tenant and known != tenant:
             self._tenants[peer] = None
         elif len(self._tenants) > KEPT_MAX:
             self._tenants = {peer: tenant}

@@ -18,10 +18,11 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kernel.problems import Forbidden, Kind, Problem
 from services.kernel.scope import EVERYTHING, Scope
+from services.runtime.storage.read_sessions import ReadSessions
 from services.runtime.storage.sessions import (
     ANSWER_SECONDS,
     SESSION,
@@ -105,13 +106,14 @@ class Database:
         self._full_times: list[float] = []
         session = {**SESSION, "role": role or f"oip_{service}", "search_path": service}
         self._engine = new_engine(url, service, session, pool_size=pool_size)
-        self._read_only = new_engine(
+        read_only = new_engine(
             url,
             service,
             {**session, **READ_ONLY},
             pool_size=max(1, pool_size // 2),
             isolation_level="AUTOCOMMIT",
         )
+        self._readers = ReadSessions(read_only)
 
     @asynccontextmanager
     async def begin(
@@ -153,15 +155,18 @@ class Database:
             async with self.begin(scope) as tx:
                 yield tx
             return
-        connection = await self._connect(self._read_only)
+        connection = await self._free(self._readers.take())
         with self._problems():
             try:
                 yield connection
-            except BaseException:
+            except BaseException as error:
+                self._readers.forget(connection)
                 await _finish(_end(connection, commit=False))
+                if isinstance(error, DBAPIError) and error.connection_invalidated:
+                    await self._readers.close()
                 raise
             # There is no transaction to end, so nothing to wait for.
-            await connection.close()
+            await self._readers.give_back(connection)
 
     async def check(self, patience_seconds: float = 30.0) -> None:
         """Connect, and wait for a server that is starting; servers may start after services.
@@ -200,13 +205,13 @@ class Database:
     async def close(self) -> None:
         """Close the pool; connections in use are closed once they were returned."""
         await self._engine.dispose()
-        await self._read_only.dispose()
+        await self._readers.close()
 
     @property
     def checked_out_count(self) -> int:
         """Connections in use now."""
-        pools: list[Any] = [self._engine.pool, self._read_only.pool]
-        return sum(pool.checkedout() for pool in pools)
+        pool: Any = self._engine.pool
+        return int(pool.checkedout()) + self._readers.in_use_count
 
     async def _open(
         self, scope: Scope, *first: tuple[str, dict[str, str]], serializable: bool = False
@@ -217,7 +222,7 @@ class Database:
         so the next connection is tried, until all that the pool may hold were tried.
         """
         for tries_left in reversed(range(self._pool_size + 1)):
-            connection = await self._connect(self._engine)
+            connection = await self._free(self._engine.connect())
             try:
                 if serializable:
                     await connection.execution_options(isolation_level="SERIALIZABLE")
@@ -245,9 +250,9 @@ class Database:
                 return connection, driver
         raise AssertionError("the last try returns or raises")
 
-    async def _connect(self, engine: AsyncEngine) -> AsyncConnection:
+    async def _free(self, connection: Awaitable[AsyncConnection]) -> AsyncConnection:
         try:
-            return await engine.connect()
+            return await connection
         except PoolTimeoutError as error:
             raise Overloaded(service=self.service) from error
 
@@ -270,7 +275,11 @@ async def driver_of(tx: Transaction) -> psycopg.AsyncConnection[Any]:
 
     Use it within `as_database_error`.
     """
-    driver: psycopg.AsyncConnection[Any] | None = (await tx.get_raw_connection()).driver_connection
+    known = tx.sync_connection
+    pooled = (
+        await tx.get_raw_connection() if known is None or known.invalidated else known.connection
+    )
+    driver: psycopg.AsyncConnection[Any] | None = pooled.driver_connection
     if driver is None:
         raise RuntimeError("the connection was given back to the pool")
     return driver
