@@ -75,6 +75,7 @@ def award_message(award: Award, *, whole: bool = False) -> benefits_pb2.Award:
         accident=award.accident,
         merged_into=names.name("awards", award.merged_into) if award.merged_into else "",
         reversed=award.is_reversed,
+        erased=award.is_erased,
     )
     if award.last_month is not None:
         message.last_month.CopyFrom(month_to_wire(award.last_month))

@@ -162,6 +162,20 @@ async def report_accident(serving: ServiceProcess, number: int) -> Any:
     )
 
 
+def worker_erased(number: int) -> enrolment_events.WorkerErased:
+    """A worker was erased, another one each."""
+    event = enrolment_events.WorkerErased(
+        worker=f"workers/{1_000_000 + number}",
+        code=type_pb2.RETENTION_ENDED,
+        document_number=f"2025-{number}",
+        document_hash=bytes(32),
+        maker_member="staffMembers/a",
+        signer_member="staffMembers/b",
+    )
+    event.erase_time.CopyFrom(moment_to_wire(ACCIDENT))
+    return event
+
+
 async def register_specialist(serving: ServiceProcess, number: int) -> Any:
     stub = serving.channels("administrator").stub(grading_pb2_grpc.GradingServiceStub, "grading")
     return await stub.RegisterSpecialist(
@@ -255,6 +269,8 @@ CASES = (
         "claims",
         report_accident,
         "select count(*) from claims.accident_report",
+        worker_erased,
+        "select count(*) from claims.erasure where erase_time is not null",
         asks=("enrolment", "orders"),
     ),
     FaultCase(

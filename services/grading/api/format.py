@@ -94,6 +94,7 @@ def appraisal_to_wire(appraisal: Appraisal) -> grading_pb2.Appraisal:
         applicant=enum_number(appraisal.applicant.value),
         application_date=date_to_wire(appraisal.application_date),
         conclusion_number=appraisal.conclusion_number,
+        erased=appraisal.erased,
     )
     for field, day in (
         (message.conclude_date, appraisal.conclude_date),

@@ -31,7 +31,8 @@ from services.runtime.rpc.server import DELIVERY, READINESS, RpcServer
 from services.runtime.rpc.tokens import Verifier
 from services.runtime.service.standing import Standing
 from services.runtime.storage.database import Database, Transaction
-from services.runtime.storage.key_file import load_keys
+from services.runtime.storage.key_file import FileStamp, file_stamp, load_keys
+from services.runtime.storage.key_wrapping import wrapper_of
 from services.runtime.storage.migrate import Revisions, revisions_of
 
 START_SECONDS = 0.5
@@ -112,6 +113,8 @@ class Health:
         self._verifier = verifier
         self._standing = standing
         self._lateness = Lateness()
+        # Of the key file as it was last found to be good.
+        self._keys_stamp: FileStamp | None = None
         self._revisions: Revisions = revisions_of(service)
 
     async def watch(self) -> None:
@@ -262,7 +265,7 @@ class Health:
     def _of_files(self) -> list[Fault]:
         """Keys and token, as a restart would read them."""
         checks: list[tuple[str, Callable[[], object]]] = [
-            ("COLUMN_KEYS", lambda: load_keys(self._settings.keys_path)),
+            ("COLUMN_KEYS", self._require_keys),
             ("EVENT_KEY", lambda: load_signer(self._settings.event_key_path(self._service))),
             ("EVENT_TRUST", self._require_trust),
             ("TOKEN", self._require_token),
@@ -282,6 +285,14 @@ class Health:
                     )
                 )
         return faults
+
+    def _require_keys(self) -> None:
+        """Read the key file when it has changed: a command may have to unwrap its keys."""
+        settings = self._settings
+        stamp = file_stamp(settings.keys_path)
+        if stamp is None or stamp != self._keys_stamp:
+            load_keys(settings.keys_path, wrapper_of(settings.key_wrap_command))
+            self._keys_stamp = stamp
 
     def _require_trust(self) -> None:
         folder = self._settings.event_trust_path
