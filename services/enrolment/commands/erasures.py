@@ -12,7 +12,7 @@ from services.kernel.periods import civil_day
 from services.runtime.events import outbox
 from services.runtime.service import signatures
 from services.runtime.service.context import CommandContext
-from services.runtime.storage import data_keys, erasures, revisions
+from services.runtime.storage import data_keys, erasures
 from services.runtime.storage.database import Transaction
 from services.runtime.storage.erasures import Erasure
 
@@ -34,7 +34,6 @@ async def erase_worker(
             document=earlier.document_number,
         )
     require_erasable(order, obstacles)
-    revisions.note(order.worker_name, 1)
     erasure = Erasure(
         name=order.worker_name,
         code=order.code.value,

@@ -15,7 +15,7 @@ from services.enrolment.domain.workers import Enrolment, Worker
 from services.enrolment.store.tables import enrolments, workers
 from services.kernel import names
 from services.kernel.problems import NotFound
-from services.runtime.storage import data_keys
+from services.runtime.storage import data_keys, revisions
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
@@ -74,10 +74,17 @@ async def find_ids(tx: Transaction, identity_indexes: Iterable[bytes]) -> dict[b
 
 
 async def lock(tx: Transaction, worker_id: int) -> None:
-    """Lock a worker; raises NotFound."""
+    """Lock a worker; raises NotFound. Notes with which platforms the worker is enrolled."""
+    name = names.name("workers", worker_id)
     statement = sa.select(workers.c.id).where(workers.c.id == worker_id).with_for_update()
     if (await tx.execute(statement)).first() is None:
-        raise NotFound(name=names.name("workers", worker_id))
+        raise NotFound(name=name)
+    enrolled = (
+        sa.select(enrolments.c.platform)
+        .where(enrolments.c.worker == worker_id)
+        .order_by(enrolments.c.platform)
+    )
+    revisions.note(name, list((await tx.execute(enrolled)).scalars()))
 
 
 async def update_identity(tx: Transaction, worker_id: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from oip.type.v1 import type_pb2
 from sqlalchemy import text
@@ -16,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from services.kernel.problems import Malformed, Problem
 from services.runtime.events import personal_fields
 from services.runtime.rpc.access import Caller, acting_as
+from services.runtime.service.addresses import publish_addresses
 from services.runtime.service.context import ServiceContext
 from services.runtime.service.key_client import fetch_keys, shared_keys
 from services.runtime.service.requests import change
@@ -24,6 +26,8 @@ from services.runtime.storage.crypto import DataKey, key_id_of
 from services.runtime.storage.database import Transaction
 from services.runtime.storage.key_file import add_key
 from services.runtime.storage.key_sharing import Exchange
+from services.runtime.storage.suites import SUITES, Suite
+from tests.support.command_line import run_oip
 from tests.support.stack_client import refused
 from tests.support.toy_stack import ToyStack
 
@@ -123,6 +127,68 @@ async def test_keys_are_wrapped_again_while_commands_run(toy_stack: ToyStack) ->
     assert len(older) >= 3
     assert all(row.data_key_count == 0 and row.in_key_file for row in older)
     assert newest.data_key_count == len(await key_ids(toy_stack))
+
+
+async def test_the_commands_rotate_while_commands_run(toy_stack: ToyStack) -> None:
+    """`oip keys new` and `oip keys rotate`, three times; no command and no event fails."""
+    path, context = toy_stack.settings.keys_path, toy_stack.contexts["toy"]
+    rotating, count = True, 0
+
+    async def load(number: int) -> None:
+        nonlocal count
+        while rotating:
+            await say(context, f"workers/{(number * 7 + count) % 60}")
+            await toy_stack.ring(f"bell-{number}")
+            count += 1
+
+    async def rotate() -> str:
+        added = await run_oip(toy_stack.settings.state_dir, "keys", "new", "--key-file", str(path))
+        assert added.exit_code == 0, added.output
+        newest = context.cipher.wrapping_ids[-1]
+        done = await run_oip(toy_stack.settings.state_dir, "keys", "rotate", "--key", newest)
+        assert done.exit_code == 0, done.output
+        return newest
+
+    with publish_addresses(toy_stack.settings.state_dir, toy_stack.addresses):
+        loads = [asyncio.create_task(load(number)) for number in range(4)]
+        newest = [await rotate() for _ in range(3)][-1]
+        rotating = False
+        await asyncio.gather(*loads)
+        await toy_stack.delivered()
+        shown = await run_oip(toy_stack.settings.state_dir, "keys", "show")
+
+    assert count > 20
+    assert sum((await toy_stack.echo_counts()).values()) == count
+    for service in ("toy", "echo"):
+        keys = await toy_stack.stub(service).GetDataKeys(operations_pb2.GetDataKeysRequest())
+        assert [row.wrapping_key for row in keys.wrapped if row.data_key_count] == [newest]
+    assert newest in shown.stdout
+    assert "NO" not in shown.stdout
+
+
+async def test_a_second_suite_is_used_by_a_running_service(
+    toy_stack: ToyStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys, stored responses and shared keys of both suites work side by side."""
+    context = toy_stack.contexts["toy"]
+    monkeypatch.setattr(personal_fields, "consumers_of", lambda _producer: frozenset({"echo"}))
+    first = await say(context, "workers/1")
+    monkeypatch.setitem(SUITES, 2, Suite(2, "AES-128-CCM", 16, AESCCM))
+    second = await say(context, "workers/2")
+
+    assert [(await response(toy_stack, each))[1] for each in (first, second)] == [1, 2]
+    for person, request_id in (("workers/1", first), ("workers/2", second)):
+        await say(context, person, request_id=request_id)
+    keys = await asked(toy_stack, *await key_ids(toy_stack))
+    assert sorted((key.suite.number, len(key.key)) for key in keys) == [(1, 32), (2, 16)]
+    newest, remaining = add_key(toy_stack.settings.keys_path), 1
+    while remaining:
+        request = operations_pb2.RewrapDataKeysRequest(
+            request_id=uuid.uuid4().hex, wrapping_key=newest
+        )
+        remaining = (await toy_stack.stub("toy").RewrapDataKeys(request)).remaining_count
+    for person, request_id in (("workers/1", first), ("workers/2", second)):
+        await say(context, person, request_id=request_id)
 
 
 async def test_a_service_without_the_new_key_file_is_named(toy_stack: ToyStack) -> None:
