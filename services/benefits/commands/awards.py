@@ -22,6 +22,7 @@ from services.benefits.store import life_events as life_store
 from services.benefits.store import payment_runs as run_store
 from services.benefits.store import pensions as pension_store
 from services.benefits.store import recoveries as recovery_store
+from services.benefits.store import suspensions as suspension_store
 from services.kernel.lawbook import law_version
 from services.kernel.periods import MONTHS_PER_YEAR, Month
 from services.kernel.problems import NotFound
@@ -46,11 +47,14 @@ async def lock_claims(tx: Transaction, *claims: str, worker: str = "") -> list[s
     return workers
 
 
-async def grant_awards(tx: Transaction, worker: str, reason: str, context: CommandContext) -> int:
+async def grant_awards(
+    tx: Transaction, worker: str, reason: str, context: CommandContext, *, words: str = ""
+) -> int:
     """Bring the awards of a worker to what the law published by today gives.
 
     One accident is one case with one set of awards, whatever the number of claims; the death of a
-    person is compensated once, whatever the number of accidents. Returns the number of awards
+    person is compensated once, whatever the number of accidents. `reason` is the kind of decision,
+    `words` what an officer wrote of it, which only recoveries show. Returns the number of awards
     granted or changed.
     """
     paid_awards = await award_store.list_paid_awards(tx, context.cipher, worker)
@@ -64,7 +68,9 @@ async def grant_awards(tx: Transaction, worker: str, reason: str, context: Comma
             rules.LAW, replace(facts, bears_death=accident == of_death), context.today
         )
         awards = [paid for paid in paid_awards if accident_of(paid.award, of_death) == accident]
-        changes = reconcile(facts.case, planned, awards, Month.of(context.today), reason)
+        changes = reconcile(
+            facts.case, planned, awards, Month.of(context.today), reason, words=words
+        )
         # An award ends before another takes its place.
         for award in sorted(changes.change, key=lambda each: each.pays):
             await award_store.update(tx, context.cipher, award, context.now)
@@ -72,7 +78,7 @@ async def grant_awards(tx: Transaction, worker: str, reason: str, context: Comma
         await recovery_store.insert(tx, context.cipher, worker, changes.recover, context.now)
         await publish_awards(tx, (*changes.grant, *changes.change), context)
         changed_count += len(changes.grant) + len(changes.change)
-    await award_store.update_merged_suspensions(tx, worker, context.now)
+    await suspension_store.update_merged(tx, worker, context.now)
     await case_store.update_law_version(tx, worker, law_version(rules.LAW, context.today))
     return changed_count
 
@@ -111,7 +117,9 @@ async def suspend_award(
         award, state=LIFECYCLE.after(award.state, "suspend"), revision=award.revision + 1
     )
     await award_store.update(tx, context.cipher, changed, context.now)
-    await award_store.insert_suspension(tx, award.id, first_month, reason, context.now)
+    await suspension_store.insert(
+        tx, context.cipher, award, first_month, reason=reason, now=context.now
+    )
     await publish_awards(tx, [changed], context)
     return changed
 
@@ -124,10 +132,10 @@ async def resume_award(
     changed = replace(
         award, state=LIFECYCLE.after(award.state, "resume"), revision=award.revision + 1
     )
-    since = await award_store.find_open_suspension(tx, award.id)
+    since = await suspension_store.find_open(tx, award.id)
     _require_month(award, first_month, context.today, earliest=since)
     await award_store.update(tx, context.cipher, changed, context.now)
-    await award_store.update_suspension(tx, award.id, first_month)
+    await suspension_store.update(tx, award.id, first_month)
     await publish_awards(tx, [changed], context)
     return changed
 
@@ -148,7 +156,7 @@ async def terminate_award(
     )
     await award_store.update(tx, context.cipher, changed, context.now)
     await publish_awards(tx, [changed], context)
-    await grant_awards(tx, award.worker, reason, context)
+    await grant_awards(tx, award.worker, "terminated", context, words=reason)
     terminated = await award_store.find(tx, context.cipher, award.id)
     assert terminated is not None
     return terminated

@@ -111,7 +111,7 @@ async def insert(
         )
         number = (await tx.execute(statement.returning(awards.c.number))).scalar_one()
         await _add_rates(tx, number, 0, award, now)
-        await _mark_for_backfill(tx, number)
+        await insert_backfill(tx, number)
 
 
 async def update(tx: Transaction, cipher: ColumnCipher, award: Award, now: datetime) -> None:
@@ -150,7 +150,7 @@ async def update(tx: Transaction, cipher: ColumnCipher, award: Award, now: datet
         .where(awards.c.accident != award.accident)
         .values(accident=award.accident)
     )
-    await _mark_for_backfill(tx, number)
+    await insert_backfill(tx, number)
 
 
 async def update_accident(tx: Transaction, claim: str, worker: str, accident: str) -> None:
@@ -179,68 +179,6 @@ async def update_accident(tx: Transaction, claim: str, worker: str, accident: st
     )
 
 
-async def insert_suspension(
-    tx: Transaction, award: str, first_month: Month, reason: str, now: datetime
-) -> None:
-    """Stop payment from a month on; a repeat for the same month replaces the reason."""
-    number = await _number(tx, award)
-    statement = postgresql.insert(suspensions).values(
-        number=number,
-        first_month=number_of(first_month),
-        reason=reason,
-        create_time=now,
-    )
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["number", "first_month"],
-            set_={"resume_month": None, "reason": reason},
-        )
-    )
-
-
-async def find_open_suspension(tx: Transaction, award: str) -> Month | None:
-    """The first unpaid month of the open suspension; None without one."""
-    number = await _number(tx, award)
-    statement = sa.select(suspensions.c.first_month).where(
-        suspensions.c.number == number, suspensions.c.resume_month.is_(None)
-    )
-    return month_or_none((await tx.execute(statement)).scalar_one_or_none())
-
-
-async def update_suspension(tx: Transaction, award: str, resume_month: Month) -> None:
-    """End the open suspension from a month on; the next run checks the months since."""
-    number = await _number(tx, award)
-    await tx.execute(
-        sa.update(suspensions)
-        .where(suspensions.c.number == number, suspensions.c.resume_month.is_(None))
-        .values(resume_month=number_of(resume_month))
-    )
-    await _mark_for_backfill(tx, number)
-
-
-async def update_merged_suspensions(tx: Transaction, worker: str, now: datetime) -> None:
-    """Let the open suspension of a merged award count for the award into which it was merged.
-
-    That of the merged award stays on record without a month.
-    """
-    await tx.execute(
-        sa.text(
-            "with moved as ("
-            "  update suspension s set resume_month = s.first_month"
-            "  from award m join award carrying on carrying.id = m.merged_into"
-            "  where m.worker = :worker and s.number = m.number and s.resume_month is null"
-            "  returning carrying.number, s.first_month, s.reason)"
-            " insert into suspension (number, first_month, reason, create_time)"
-            " select distinct on (number) number, first_month, reason, :now from moved"
-            " where not exists (select from suspension o"
-            "  where o.number = moved.number and o.resume_month is null)"
-            " order by number, first_month"
-            " on conflict (number, first_month) do update set resume_month = null"
-        ),
-        {"worker": worker, "now": now},
-    )
-
-
 def _open_suspensions(numbers: Sequence[int]) -> sa.Select[tuple[int]]:
     return sa.select(suspensions.c.number).where(
         suspensions.c.number.in_(numbers), suspensions.c.resume_month.is_(None)
@@ -252,7 +190,8 @@ async def _number(tx: Transaction, award: str) -> int:
     return int((await tx.execute(statement)).scalar_one())
 
 
-async def _mark_for_backfill(tx: Transaction, number: int) -> None:
+async def insert_backfill(tx: Transaction, number: int) -> None:
+    """Let the next run check all months of an award, by its key."""
     statement = postgresql.insert(awards_to_backfill).values(number=number)
     await tx.execute(statement.on_conflict_do_nothing())
 

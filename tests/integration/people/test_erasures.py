@@ -197,12 +197,12 @@ async def obstacles(client: StackClient, person: Person) -> str:
 
 
 async def live_keys(client: StackClient, service: str) -> int:
-    return (await client.rows(service, "select count(wrapped) from data_key"))[0][0]
+    return int((await client.rows(service, "select count(wrapped) from data_key"))[0][0])
 
 
 async def copies(client: StackClient, service: str, producer: str) -> int:
     question = "select count(wrapped) from producer_key where producer = :producer"
-    return (await client.rows(service, question, producer=producer))[0][0]
+    return int((await client.rows(service, question, producer=producer))[0][0])
 
 
 async def events_of(client: StackClient, service: str) -> list[Any]:
