@@ -9,7 +9,7 @@ from oip.enrolment.v1 import events_pb2
 from oip.type.v1 import type_pb2
 
 from services.enrolment.domain.platforms import RegisteredPlatform, platform_name
-from services.runtime.rpc.wire import enum_number, moment_to_wire
+from services.runtime.rpc.wire import enum_number
 from services.runtime.service.context import Guard
 from services.runtime.storage.erasures import Erasure
 
@@ -36,9 +36,6 @@ def worker_erased(erasure: Erasure) -> events_pb2.WorkerErased:
         code=enum_number(erasure.code),
         document_number=erasure.document_number,
         document_hash=erasure.document_hash,
-        maker_member=erasure.maker,
-        signer_member=erasure.signer,
-        erase_time=moment_to_wire(erasure.decide_time),
     )
 
 

@@ -164,16 +164,12 @@ async def report_accident(serving: ServiceProcess, number: int) -> Any:
 
 def worker_erased(number: int) -> enrolment_events.WorkerErased:
     """A worker was erased, another one each."""
-    event = enrolment_events.WorkerErased(
+    return enrolment_events.WorkerErased(
         worker=f"workers/{1_000_000 + number}",
         code=type_pb2.RETENTION_ENDED,
         document_number=f"2025-{number}",
         document_hash=bytes(32),
-        maker_member="staffMembers/a",
-        signer_member="staffMembers/b",
     )
-    event.erase_time.CopyFrom(moment_to_wire(ACCIDENT))
-    return event
 
 
 async def register_specialist(serving: ServiceProcess, number: int) -> Any:

@@ -48,13 +48,13 @@ async def lock_claims(tx: Transaction, *claims: str, worker: str = "") -> list[s
 
 
 async def grant_awards(
-    tx: Transaction, worker: str, reason: str, context: CommandContext, *, words: str = ""
+    tx: Transaction, worker: str, reason: str, context: CommandContext, *, remark: str = ""
 ) -> int:
     """Bring the awards of a worker to what the law published by today gives.
 
     One accident is one case with one set of awards, whatever the number of claims; the death of a
     person is compensated once, whatever the number of accidents. `reason` is the kind of decision,
-    `words` what an officer wrote of it, which only recoveries show. Returns the number of awards
+    `remark` what an officer wrote of it, which only recoveries show. Returns the number of awards
     granted or changed.
     """
     paid_awards = await award_store.list_paid_awards(tx, context.cipher, worker)
@@ -69,7 +69,7 @@ async def grant_awards(
         )
         awards = [paid for paid in paid_awards if accident_of(paid.award, of_death) == accident]
         changes = reconcile(
-            facts.case, planned, awards, Month.of(context.today), reason, words=words
+            facts.case, planned, awards, Month.of(context.today), reason, remark=remark
         )
         # An award ends before another takes its place.
         for award in sorted(changes.change, key=lambda each: each.pays):
@@ -156,7 +156,7 @@ async def terminate_award(
     )
     await award_store.update(tx, context.cipher, changed, context.now)
     await publish_awards(tx, [changed], context)
-    await grant_awards(tx, award.worker, "terminated", context, words=reason)
+    await grant_awards(tx, award.worker, "terminated", context, remark=reason)
     terminated = await award_store.find(tx, context.cipher, award.id)
     assert terminated is not None
     return terminated

@@ -97,7 +97,7 @@ async def reverse_expense(
     reversed_award = replace(award, is_reversed=True, revision=award.revision + 1)
     await award_store.update(tx, context.cipher, reversed_award, context.now)
     await publish_awards(tx, [reversed_award], context)
-    await grant_awards(tx, award.worker, "expense reversed", context, words=reason)
+    await grant_awards(tx, award.worker, "expense reversed", context, remark=reason)
     ended = await award_store.find(tx, context.cipher, award.id)
     assert ended is not None
     return ended

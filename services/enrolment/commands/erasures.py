@@ -30,7 +30,7 @@ async def erase_worker(
     if earlier is not None:
         raise WorkerErasedBefore(
             worker=order.worker_name,
-            day=civil_day(earlier.decide_time),
+            day=civil_day(earlier.create_time),
             document=earlier.document_number,
         )
     require_erasable(order, obstacles)
@@ -41,7 +41,7 @@ async def erase_worker(
         document_hash=order.document_hash,
         maker=context.member,
         signer=signatures.signer(),
-        decide_time=context.now,
+        create_time=context.now,
         erase_time=context.now,
     )
     await worker_store.update_identity(tx, order.worker)

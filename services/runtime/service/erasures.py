@@ -21,7 +21,6 @@ from services.runtime.base.log import logger
 from services.runtime.events import outbox, producer_keys
 from services.runtime.events.envelope import producer_of
 from services.runtime.events.personal_fields import consumers_of, names_of
-from services.runtime.rpc.wire import moment_from_wire
 from services.runtime.storage import audit, data_keys, erasures
 from services.runtime.storage.database import Transaction
 from services.runtime.storage.erasures import Erasure, Total
@@ -76,9 +75,7 @@ class Erasing:
             code=int(event.code),
             document_number=event.document_number,
             document_hash=event.document_hash,
-            maker=event.maker_member,
-            signer=event.signer_member,
-            decide_time=moment_from_wire(event.erase_time, "erase_time"),
+            create_time=context.now,
         )
         # Whoever encrypts about the person has ended before, so that no open case is overlooked.
         key_id = await data_keys.lock_key(tx, context.cipher, erasure.name)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from services.kernel.problems import Problem
 from services.runtime.base.log import logger
 from services.runtime.base.nats_health import store_error
-from services.runtime.base.settings import Settings
+from services.runtime.base.settings import Environment, Settings
 from services.runtime.events import inbox
 from services.runtime.events.envelope import stream_of
 from services.runtime.events.event_keys import EventKeyError, load_signer, read_public_keys
@@ -308,7 +308,11 @@ class Health:
             return
         if not os.access(file, os.R_OK):
             raise FileNotFoundError(f"the token file {file} cannot be read; write a token into it")
-        self._verifier.verify(file.read_text(encoding="utf-8").strip())
+        token = self._verifier.verify(file.read_text(encoding="utf-8").strip())
+        # Others know by it who asks for data keys. In development one process may be several.
+        own = f"services/{self._service}"
+        if self._settings.environment is Environment.PRODUCTION and token.subject != own:
+            raise PermissionError(f"the token in {file} is of {token.subject}, not of {own}")
 
     def _is_late(self, name: str, oldest: int | None, newest: int | None) -> bool:
         if oldest is None or newest is None:

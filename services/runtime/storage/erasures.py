@@ -14,26 +14,27 @@ from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
 _COLUMNS = (
-    "position, name, code, document_number, document_hash, maker, signer, decide_time, erase_time,"
+    "position, name, code, document_number, document_hash, maker, signer, create_time, erase_time,"
     " obstacle"
 )
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """Who is erased, by which ground and paper, and the two persons who decided it.
+    """Who is erased, by which ground and paper.
 
-    `name` is the person (`workers/{id}`), `code` a number of `ErasureCode`. Without a time of
-    erasure the data key still stands, because of `obstacle`.
+    `name` is the person (`workers/{id}`), `code` a number of `ErasureCode`. The service that
+    decided it knows the two persons. Without a time of erasure the data key still stands, because
+    of `obstacle`.
     """
 
     name: str
     code: int
     document_number: str
     document_hash: bytes
-    maker: str
-    signer: str
-    decide_time: datetime
+    create_time: datetime
+    maker: str = ""
+    signer: str = ""
     erase_time: datetime | None = None
     obstacle: str = ""
     position: int = 0
@@ -49,16 +50,16 @@ async def insert(tx: Transaction, cipher: ColumnCipher, erasure: Erasure) -> Non
         "document_hash": erasure.document_hash,
         "maker": erasure.maker,
         "signer": erasure.signer,
-        "decide_time": erasure.decide_time,
+        "create_time": erasure.create_time,
         "erase_time": erasure.erase_time,
         "obstacle": erasure.obstacle,
     }
     await tx.execute(
         sa.text(
             "insert into erasure (person, name, code, document_number, document_hash, maker,"
-            "  signer, decide_time, erase_time, obstacle)"
+            "  signer, create_time, erase_time, obstacle)"
             " values (:person, :name, :code, :document_number, :document_hash, :maker,"
-            "  :signer, :decide_time, :erase_time, :obstacle)"
+            "  :signer, :create_time, :erase_time, :obstacle)"
         ),
         row,
     )
@@ -117,8 +118,7 @@ async def update_erased(tx: Transaction, name: str, now: datetime) -> None:
 class ErasureCounts:
     """How many persons are erased, how many wait for the end of a case, and what is wrong.
 
-    `wrong` counts erased persons with a data key, keys that were destroyed without an erasure, and
-    erasures without a signature.
+    `wrong` counts erased persons with a data key, and keys that were destroyed without an erasure.
     """
 
     erased: int
@@ -130,7 +130,7 @@ _COUNTS = """
 select
     count(*) filter (where erase_time is not null) as erased,
     count(*) filter (where erase_time is null) as waiting,
-    count(*) filter (where signer = '' or erase_time is not null
+    count(*) filter (where erase_time is not null
         and not exists (select from data_key where data_key.person = erasure.person
             and data_key.wrapped is null))
     + (select count(*) from data_key where wrapped is null and not exists (
@@ -198,7 +198,7 @@ def _erasure(row: sa.Row[Any]) -> Erasure:
         document_hash=bytes(row.document_hash),
         maker=row.maker,
         signer=row.signer,
-        decide_time=row.decide_time,
+        create_time=row.create_time,
         erase_time=row.erase_time,
         obstacle=row.obstacle,
         position=row.position,

@@ -33,8 +33,8 @@ KEY_TABLES = (
     )
     """,
     "create index producer_key_wrapping on producer_key (wrapping_key, id)",
-    # Who is erased, why, and by whom. Without a time of erasure the key still stands, because of
-    # the obstacle.
+    # Who is erased, why and, in the service that decided it, by whom. Without a time of erasure the
+    # key still stands, because of the obstacle.
     """
     create table erasure (
         position bigint generated always as identity unique,
@@ -43,9 +43,9 @@ KEY_TABLES = (
         code smallint not null check (code > 0),
         document_number text not null check (document_number <> ''),
         document_hash bytea not null check (length(document_hash) = 32),
-        maker text not null check (maker <> ''),
-        signer text not null check (signer <> maker),
-        decide_time timestamptz not null,
+        maker text not null,
+        signer text not null check (signer = '' or signer <> maker),
+        create_time timestamptz not null,
         erase_time timestamptz,
         obstacle text not null,
         check ((erase_time is null) = (obstacle <> ''))
