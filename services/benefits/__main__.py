@@ -6,6 +6,7 @@ import grpc
 from oip.benefits.v1 import benefits_pb2_grpc
 
 from services.benefits.api import BenefitApi
+from services.benefits.commands.erasures import ERASING
 from services.benefits.commands.payment_runs import latest_month
 from services.benefits.consumers import HANDLERS
 from services.benefits.domain.law import LAW
@@ -30,6 +31,7 @@ SERVICE = Service(
     figures=figures,
     law=LAW,
     month_end=MonthEnd(month_ended, latest_month),
+    erasing=ERASING,
 )
 
 if __name__ == "__main__":

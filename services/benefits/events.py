@@ -81,6 +81,7 @@ def award_message(award: Award, *, whole: bool = False) -> benefits_pb2.Award:
             )
             for figure in award.awaits
         ],
+        erased=award.is_erased,
     )
     if award.last_month is not None:
         message.last_month.CopyFrom(month_to_wire(award.last_month))

@@ -6,6 +6,7 @@ import grpc
 from oip.claims.v1 import accidents_pb2_grpc, claims_pb2_grpc
 
 from services.claims.api import AccidentApi, ClaimApi
+from services.claims.commands.erasures import ERASING
 from services.claims.consumers import HANDLERS
 from services.claims.domain.law import LAW
 from services.claims.events import GUARDS, month_ended
@@ -30,6 +31,7 @@ SERVICE = Service(
     figures=figures,
     law=LAW,
     month_end=MonthEnd(month_ended),
+    erasing=ERASING,
 )
 
 if __name__ == "__main__":

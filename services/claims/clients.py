@@ -26,7 +26,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def enrolments_of(channels: Channels, worker: int) -> tuple[Enrolment, ...]:
-    """The platforms a worker is enrolled with; raises WorkerUnknown if there is no such worker."""
+    """The platforms a worker is enrolled with; raises WorkerUnknown for none, or an erased one."""
     stub = channels.stub(enrolment_pb2_grpc.EnrolmentServiceStub, "enrolment")
     name = names.name("workers", worker)
     try:
@@ -36,6 +36,8 @@ async def enrolments_of(channels: Channels, worker: int) -> tuple[Enrolment, ...
         if error.code() is grpc.StatusCode.NOT_FOUND:
             raise WorkerUnknown(worker=name) from None
         raise
+    if answer.erased:
+        raise WorkerUnknown(worker=name)
     return tuple(
         Enrolment(
             names.parse(enrolment.platform, "platforms", field="platform")[0],

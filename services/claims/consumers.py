@@ -1,4 +1,4 @@
-"""Claims consumes no events: it asks enrolment and orders when it needs their answers."""
+"""Claims has no handlers of its own: it asks enrolment and orders when it needs their answers."""
 
 from __future__ import annotations
 

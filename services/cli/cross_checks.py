@@ -14,6 +14,7 @@ from services.client.channels import Channels
 from services.kernel.periods import Month, civil_day
 from services.runtime.base.clock import SystemClock
 from services.runtime.rpc.wire import month_to_wire
+from services.runtime.service.erasures import ERASED_KEYS, ERASURES
 
 Check: TypeAlias = operations_pb2.VerifyResponse.Check
 # Count and sum by key.
@@ -29,11 +30,20 @@ SHOWN_COUNT = 5
 
 @dataclass(frozen=True)
 class CrossCheck:
-    """A condition on the figures of two services."""
+    """A condition on the figures of two services.
+
+    `figure` is the name of the figures, if several checks compare the same ones.
+    """
 
     code: str
     services: tuple[str, str]
     text: str
+    figure: str = ""
+
+    @property
+    def figures(self) -> str:
+        """The name by which both services list what is compared."""
+        return self.figure or self.code
 
 
 CROSS_CHECKS = (
@@ -51,6 +61,28 @@ CROSS_CHECKS = (
         "I15-confirmed",
         ("claims", "benefits"),
         "benefits knows exactly the claims that claims holds as confirmed, by month",
+    ),
+    *(
+        CrossCheck(
+            f"I12-erasures-{service}",
+            ("enrolment", service),
+            f"{service} knows every erasure of a worker that enrolment has recorded",
+            ERASURES,
+        )
+        for service in ("claims", "grading", "benefits")
+    ),
+    *(
+        CrossCheck(
+            f"I12-copies-{producer}-{consumer}",
+            (producer, consumer),
+            f"{consumer} has dropped its copy of every data key that {producer} has destroyed",
+            ERASED_KEYS.format(producer=producer),
+        )
+        for producer, consumer in (
+            ("claims", "grading"),
+            ("claims", "benefits"),
+            ("grading", "benefits"),
+        )
     ),
 )
 
@@ -90,7 +122,7 @@ async def _compare(channels: Channels, due: Iterable[CrossCheck]) -> list[Check]
     return [
         difference(
             check,
-            *(figures[name].get(check.code, {}) for name in check.services),
+            *(figures[name].get(check.figures, {}) for name in check.services),
         )
         for check in checks
     ]

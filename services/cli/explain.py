@@ -148,7 +148,24 @@ async def _award(channels: Channels, name: str) -> list[Chain]:
     kind = benefits_pb2.BenefitKind.Name(award.kind)
     month = f" per month from {_month(award.first_month)}" if award.periodic else ""
     title = f"{award.name}: {kind}, {_yuan(award.amount_fen)}{month}, of {award.claim}"
-    return [Chain(title, award.findings)]
+    return [Chain("\n".join((title, *_history(award))), award.findings)]
+
+
+def _history(award: benefits_pb2.Award) -> Iterable[str]:
+    """What an award reimburses, its reversal, and the months that were not paid."""
+    if award.erased:
+        yield "  The worker was erased: the findings cannot be read any more."
+    if award.HasField("bill"):
+        document = award.bill.document_hash.hex()
+        number = f"{award.bill.number} of {award.bill.institution}" if award.bill.number else ""
+        yield f"  bill: {', '.join(filter(None, (number, document)))}"
+    if award.HasField("reversal"):
+        code = type_pb2.ReversalCode.Name(award.reversal.code)
+        yield f"  reversed by {award.reversal.member}: {code}, {award.reversal.reason}"
+    for suspension in award.suspensions:
+        resumed = suspension.HasField("resume_month")
+        until = f" until {_month(suspension.resume_month)}" if resumed else ""
+        yield f"  not paid from {_month(suspension.first_month)}{until}: {suspension.reason}"
 
 
 async def _appraisal(channels: Channels, name: str) -> list[Chain]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +16,10 @@ from rich.table import Table
 from services.cli.connection import Connection, Refused, connection_of, run
 from services.cli.operations import services_named, stub_of
 from services.cli.output import new_console, new_wide_console, progress_bars
+from services.runtime.base.refusals import StartRefusedError
 from services.runtime.base.settings import Settings
-from services.runtime.storage.key_file import KeyFileError, add_key
+from services.runtime.storage.key_file import add_key, make_keys, wrap_file
+from services.runtime.storage.key_wrapping import wrapper_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,18 +27,47 @@ app = typer.Typer(
 )
 
 
+KeyFilePath = Annotated[
+    Path | None, typer.Option(help="The key file; by default that of the settings.")
+]
+
+
 @app.command()
-def new(
-    key_file: Annotated[
-        Path | None, typer.Option(help="The key file; by default that of the settings.")
-    ] = None,
-) -> None:
+def create(key_file: KeyFilePath = None) -> None:
+    """Make the key file of a deployment on this machine; one that exists stays.
+
+    With OIP_KEY_WRAP_COMMAND the keys are wrapped. Keep a copy on another machine than the
+    databases: without it nobody can read them.
+    """
+    path, wrapper = key_file or Settings().keys_path, wrapper_of(Settings().key_wrap_command)
+    if path.exists():
+        raise Refused(f"{path} exists; add a key to it with `oip keys new`.")
+    with _refusals():
+        make_keys(path, wrapper)
+    typer.echo(f"{path} has the key k1 and the key of the index.")
+
+
+@app.command()
+def wrap(key_file: KeyFilePath = None) -> None:
+    """Wrap the keys that stand in the clear in a key file with OIP_KEY_WRAP_COMMAND.
+
+    The keys stay the same, so that nothing else changes. Give the file and the setting to every
+    replica, restart them, and destroy the copies with keys in the clear.
+    """
+    path, command = key_file or Settings().keys_path, Settings().key_wrap_command
+    if not command:
+        raise Refused("Set OIP_KEY_WRAP_COMMAND to the command that wraps keys (deploy/README.md).")
+    with _refusals():
+        count = wrap_file(path, wrapper_of(command))
+    typer.echo(f"{count} keys of {path} were wrapped.")
+
+
+@app.command()
+def new(key_file: KeyFilePath = None) -> None:
     """Add a wrapping key to a key file on this machine. It becomes the newest."""
-    path = key_file or Settings().keys_path
-    try:
-        key_id = add_key(path)
-    except (KeyFileError, ValueError, KeyError) as error:
-        raise Refused(str(error)) from error
+    path, wrapper = key_file or Settings().keys_path, wrapper_of(Settings().key_wrap_command)
+    with _refusals():
+        key_id = add_key(path, wrapper)
     typer.echo(
         f"{path} has the new key {key_id}. Give the file to every replica, then run"
         f" `oip keys rotate --key {key_id}`."
@@ -91,6 +124,15 @@ def rotate(
         f"{key} wraps all data keys. Once `oip keys show` has no row with another key,"
         " the older keys can be taken out of the key file."
     )
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What is wrong with a key file or its command, as one sentence."""
+    try:
+        yield
+    except (StartRefusedError, ValueError, KeyError) as error:
+        raise Refused(str(error)) from error
 
 
 async def _all_keys(

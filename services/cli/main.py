@@ -18,6 +18,7 @@ from services.cli import (
     conclusions,
     dead_letters,
     disbursements,
+    erasures,
     evidence,
     expenses,
     heads,
@@ -84,6 +85,7 @@ app.add_typer(restore.app, name="restore")
 app.add_typer(claims.app, name="claims")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(disbursements.app, name="disbursements")
+app.add_typer(erasures.app, name="erasures")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(expenses.app, name="expenses")
 app.add_typer(items.app, name="items")

@@ -7,7 +7,7 @@ from oip.enrolment.v1 import enrolment_pb2_grpc
 
 from services.enrolment.api import EnrolmentApi
 from services.enrolment.consumers import HANDLERS
-from services.enrolment.events import month_ended
+from services.enrolment.events import GUARDS, month_ended
 from services.enrolment.invariants import INVARIANTS, verify
 from services.runtime.service.context import MonthEnd, Service, ServiceContext
 from services.runtime.service.serve import run
@@ -19,7 +19,15 @@ def register(server: grpc.aio.Server, context: ServiceContext) -> None:
 
 
 MONTH_END = MonthEnd(month_ended)
-SERVICE = Service("enrolment", register, HANDLERS, INVARIANTS, verify, month_end=MONTH_END)
+SERVICE = Service(
+    "enrolment",
+    register,
+    HANDLERS,
+    INVARIANTS,
+    verify,
+    guards=GUARDS,
+    month_end=MONTH_END,
+)
 
 if __name__ == "__main__":
     run(SERVICE)

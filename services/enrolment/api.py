@@ -9,7 +9,9 @@ from datetime import date
 
 from oip.enrolment.v1 import enrolment_pb2, enrolment_pb2_grpc
 
+from services.enrolment.clients import erasure_obstacles
 from services.enrolment.commands.enrolments import enrol_workers
+from services.enrolment.commands.erasures import erase_worker
 from services.enrolment.commands.platforms import register_platform
 from services.enrolment.domain.enrolments import (
     SENTENCES,
@@ -17,6 +19,7 @@ from services.enrolment.domain.enrolments import (
     RowOutcome,
     Status,
 )
+from services.enrolment.domain.erasures import Obstacle, order_of
 from services.enrolment.domain.platforms import RegisteredPlatform, platform_name, platform_of
 from services.enrolment.domain.workers import DocumentKind, Worker, mask
 from services.enrolment.store import enrolments as enrolment_store
@@ -34,8 +37,10 @@ from services.runtime.rpc.wire import (
     moment_to_wire,
 )
 from services.runtime.service.context import ServiceContext
-from services.runtime.service.requests import change, read
+from services.runtime.service.requests import change, change_after, read
+from services.runtime.storage import erasures
 from services.runtime.storage.database import Transaction
+from services.runtime.storage.erasures import Erasure
 
 
 class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
@@ -149,6 +154,45 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
 
         return await read(self._context, work)
 
+    async def EraseWorker(
+        self, request: enrolment_pb2.EraseWorkerRequest, context: Context
+    ) -> enrolment_pb2.Erasure:
+        """Erase a worker, once the services that hold data of the person have no open case."""
+        order = order_of(
+            worker_id_of(request.name),
+            request.code,
+            request.document_number,
+            request.document_hash,
+        )
+        command = self._context.command()
+
+        async def ask() -> list[Obstacle]:
+            return await erasure_obstacles(self._context.channels, order.worker_name)
+
+        async def work(tx: Transaction, obstacles: list[Obstacle]) -> enrolment_pb2.Erasure:
+            return erasure_to_wire(await erase_worker(tx, order, obstacles, command))
+
+        answer = enrolment_pb2.Erasure
+        return await change_after(
+            self._context, request, answer, ask, work, resource=order.worker_name
+        )
+
+    async def ListErasures(
+        self, request: enrolment_pb2.ListErasuresRequest, context: Context
+    ) -> enrolment_pb2.ListErasuresResponse:
+        """The erasures of workers, the earliest first."""
+        page = page_of(request, int)
+        (after,) = page.after or (0,)
+
+        async def work(tx: Transaction) -> enrolment_pb2.ListErasuresResponse:
+            found = await erasures.list_by_position(tx, after, page.size)
+            return enrolment_pb2.ListErasuresResponse(
+                erasures=[erasure_to_wire(erasure) for erasure in found],
+                next_page_token=page.next_token(found, lambda erasure: (erasure.position,)),
+            )
+
+        return await read(self._context, work)
+
 
 # Parse
 
@@ -214,7 +258,10 @@ def worker_to_wire(worker: Worker) -> enrolment_pb2.Worker:
     """A worker with a masked document number."""
     return enrolment_pb2.Worker(
         name=names.name("workers", worker.id),
-        masked_document_number=mask(worker.document_number),
+        masked_document_number=worker.document_number
+        if worker.erased
+        else mask(worker.document_number),
+        erased=worker.erased,
         enrolments=[
             enrolment_pb2.Worker.Enrolment(
                 platform=platform_name(enrolment.platform),
@@ -225,6 +272,22 @@ def worker_to_wire(worker: Worker) -> enrolment_pb2.Worker:
             for enrolment in worker.enrolments
         ],
     )
+
+
+def erasure_to_wire(erasure: Erasure) -> enrolment_pb2.Erasure:
+    """An erasure."""
+    message = enrolment_pb2.Erasure(
+        name=names.name("erasures", erasure.name.removeprefix("workers/")),
+        worker=erasure.name,
+        code=enum_number(erasure.code),
+        document_number=erasure.document_number,
+        document_hash=erasure.document_hash,
+        maker_member=erasure.maker,
+        signer_member=erasure.signer,
+    )
+    if erasure.erase_time is not None:
+        message.erase_time.CopyFrom(moment_to_wire(erasure.erase_time))
+    return message
 
 
 def platform_to_wire(registered: RegisteredPlatform) -> enrolment_pb2.Platform:

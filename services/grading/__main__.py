@@ -6,6 +6,7 @@ import grpc
 from oip.grading.v1 import grading_pb2_grpc
 
 from services.grading.api.servicer import GradingApi
+from services.grading.commands.erasures import ERASING
 from services.grading.consumers import HANDLERS
 from services.grading.domain.law import LAW
 from services.grading.events import GUARDS, month_ended
@@ -28,6 +29,7 @@ SERVICE = Service(
     guards=GUARDS,
     law=LAW,
     month_end=MonthEnd(month_ended),
+    erasing=ERASING,
 )
 
 if __name__ == "__main__":

@@ -75,6 +75,11 @@ def appraisal_revoked(appraisal: Appraisal, day: date) -> events_pb2.AppraisalRe
     )
 
 
+def data_key_erased(key: str) -> events_pb2.DataKeyErased:
+    """The data key of an erased person was destroyed."""
+    return events_pb2.DataKeyErased(key=key)
+
+
 def month_ended(summary: type_pb2.MonthSummary) -> events_pb2.MonthEnded:
     """A month ended with what the summary counts."""
     return events_pb2.MonthEnded(summary=summary)

@@ -16,6 +16,7 @@ from typing import Any
 
 from services.kernel.problems import Malformed, Problem
 from services.runtime.base.clock import SystemClock
+from services.runtime.base.refusals import StartRefusedError
 from services.runtime.base.settings import Settings
 from services.runtime.rpc.access import role_of
 from services.runtime.rpc.client import Channels
@@ -23,7 +24,8 @@ from services.runtime.service.context import ServiceContext
 from services.runtime.storage import data_keys
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Database
-from services.runtime.storage.key_file import KeyFile, KeyFileError
+from services.runtime.storage.key_file import KeyFile
+from services.runtime.storage.key_wrapping import wrapper_of
 from services.staff.commands.first_members import register_first_members
 from services.staff.domain.members import (
     FirstMember,
@@ -95,7 +97,7 @@ async def _run(settings: Settings, content: bytes) -> int:
         service="staff",
         database=database,
         clock=SystemClock(),
-        cipher=ColumnCipher(KeyFile(settings.keys_path)),
+        cipher=ColumnCipher(KeyFile(settings.keys_path, wrapper_of(settings.key_wrap_command))),
         channels=Channels({}, str),
     )
     try:
@@ -116,7 +118,7 @@ def main() -> None:
         count = asyncio.run(_run(settings, Path(sys.argv[1]).read_bytes()))
     except Problem as problem:
         sys.exit(problem.sentence)
-    except (OSError, KeyFileError) as error:
+    except (OSError, StartRefusedError) as error:
         sys.exit(str(error))
     sys.stdout.write(f"{count} members registered\n" if count else "registered before\n")
 

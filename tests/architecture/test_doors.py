@@ -50,8 +50,9 @@ READ_BACK = {
     "oip.grading.v1.ResumeAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",
     "oip.grading.v1.RevokeConclusionRequest.reason": "oip.grading.v1.Appraisal.Note.text",
     "oip.grading.v1.WithdrawAppraisalRequest.reason": "oip.grading.v1.Appraisal.Note.text",
+    "oip.benefits.v1.ReverseExpenseRequest.reason": "oip.benefits.v1.Award.Reversal.reason",
+    "oip.benefits.v1.SuspendAwardRequest.reason": "oip.benefits.v1.Award.Suspension.reason",
     # With the request of the act that two persons made.
-    "oip.benefits.v1.ReverseExpenseRequest.reason": "oip.operations.v1.PendingAct.request_json",
     "oip.fund.v1.ReverseDisbursementRequest.reason": "oip.operations.v1.PendingAct.request_json",
     "oip.premiums.v1.ReversePremiumReceiptRequest.reason": (
         "oip.premiums.v1.PremiumReceipt.reversal_reason"

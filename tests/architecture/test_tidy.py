@@ -27,6 +27,7 @@ SERVICES = ("enrolment", "orders", "premiums", "claims", "grading", "benefits", 
 MODULES = {"__main__", "api", "commands", "consumers", "domain", "events", "invariants", "store"}
 EXTRA = {
     "claims": {"clients"},  # asks enrolment and orders before a transaction opens
+    "enrolment": {"clients"},  # asks the others before it erases a worker
     "fund": {"clients"},  # asks the producers before a proposal
     "orders": {"reader"},  # parses and validates batches in a process without credentials
     # adjustments and true-ups, which concern many awards at once

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.type import date_pb2
+from oip.type.v1 import type_pb2
 from psycopg import sql
+
+from services.runtime.rpc.access import describe, is_change
+from tests.contract.test_access import proto_services
 
 _TABLES = """
     select table_schema, table_name from information_schema.tables
@@ -80,3 +87,52 @@ def _files(folder: Path) -> Iterator[tuple[Path, mmap.mmap]]:
                 mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
             ):
                 yield path, content
+
+
+# The methods that change something, by the descriptors: what they get may rest.
+CHANGES = [
+    method
+    for service in proto_services()
+    for method in describe(service).methods
+    if is_change(f"/{service}/{method.name}")
+]
+
+
+def is_personal(field: FieldDescriptor) -> bool:
+    """Whether the protos say that a field says something about a person."""
+    option = type_pb2.personal
+    return bool(field.GetOptions().Extensions[option])
+
+
+def personal_fields() -> set[str]:
+    """The personal fields of all requests that change something, by their full names."""
+    return {
+        field.full_name
+        for method in CHANGES
+        for field in _fields_of(method.input_type)
+        if is_personal(field)
+    }
+
+
+def personal_values(message: Message) -> Iterator[tuple[str, bytes]]:
+    """The personal values of a request, each with the full name of its field.
+
+    A day comes as text and as it stands in a message.
+    """
+    for field, value in message.ListFields():
+        values = value if field.is_repeated else [value]
+        for item in values:
+            if is_personal(field) and isinstance(item, date_pb2.Date):
+                yield field.full_name, f"{item.year}-{item.month:02}-{item.day:02}".encode()
+                yield field.full_name, item.SerializeToString()
+            elif is_personal(field):
+                yield field.full_name, item.encode()
+            elif isinstance(item, Message):
+                yield from personal_values(item)
+
+
+def _fields_of(descriptor: Descriptor) -> Iterator[FieldDescriptor]:
+    for field in descriptor.fields:
+        yield field
+        if field.message_type is not None and field.message_type.file.package.startswith("oip."):
+            yield from _fields_of(field.message_type)

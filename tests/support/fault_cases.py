@@ -199,6 +199,16 @@ async def report_accident_of(serving: ServiceChannels, worker: int, request_id: 
     )
 
 
+def worker_erased(number: int) -> enrolment_events.WorkerErased:
+    """A worker was erased, another one each."""
+    return enrolment_events.WorkerErased(
+        worker=f"workers/{1_000_000 + number}",
+        code=type_pb2.RETENTION_ENDED,
+        document_number=f"2025-{number}",
+        document_hash=bytes(32),
+    )
+
+
 async def register_specialist(serving: ServiceChannels, number: int, request_id: str) -> Any:
     stub = serving.channels("administrator").stub(grading_pb2_grpc.GradingServiceStub, "grading")
     return await stub.RegisterSpecialist(
@@ -307,8 +317,8 @@ CASES = (
         "claims",
         report_accident,
         "select count(*) from claims.accident_report",
-        staff_changed,
-        f"select count(*) from claims.staff_member where member like '{NEW_MEMBERS}%'",
+        worker_erased,
+        "select count(*) from claims.erasure where erase_time is not null",
         asks=("enrolment", "orders"),
     ),
     FaultCase(

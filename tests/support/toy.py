@@ -20,6 +20,7 @@ from services.runtime.events import outbox
 from services.runtime.events.envelope import Envelope
 from services.runtime.events.event_keys import EventSigner, EventTrust
 from services.runtime.events.listener import Replay
+from services.runtime.events.producer_keys import SharedKeys
 from services.runtime.events.receiver import Handlers
 from services.runtime.storage.crypto import ColumnCipher, DataKey
 from services.runtime.storage.database import Database, Transaction
@@ -57,9 +58,9 @@ DrumRang: Any = _messages("drum")["BellRang"]
 CIPHER = ColumnCipher(Keys({"toy": bytes(32)}, "toy", bytes(32)), DataKey.random())
 
 
-async def share_nothing(_producer: str, _key_ids: Sequence[str]) -> list[DataKey]:
+async def share_nothing(_producer: str, _key_ids: Sequence[str]) -> SharedKeys:
     """The events of toys name no data keys."""
-    return []
+    return SharedKeys()
 
 
 async def ring(tx: Transaction, name: str, now: datetime) -> int:

@@ -67,8 +67,8 @@ class ToyStack:
     def addresses(self) -> dict[str, str]:
         return {name: self.contexts[name].channels.addresses[name] for name in NAMES}
 
-    def channels(self, role: str = "administrator") -> Channels:
-        source = self._issuer.source("li", [role])
+    def channels(self, role: str = "administrator", subject: str = "li") -> Channels:
+        source = self._issuer.source(subject, [role])
         channels = SigningChannels(self.addresses, source, self._sign)
         self._channels.append(channels)
         return channels

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from oip.benefits.v1 import benefits_pb2
 
 from services.benefits.domain.award import Award
+from services.benefits.domain.bills import Bill, Reversal
 from services.benefits.domain.life import LifeEvent
 from services.benefits.domain.recovery import Recovery
 from services.benefits.domain.true_ups import TrueUp
 from services.benefits.events import award_message, part_message
 from services.benefits.store.payment_runs import Instruction, Run
+from services.benefits.store.suspensions import StoredSuspension
 from services.kernel import names
 from services.kernel.lawbook import Law
 from services.kernel.money import total
@@ -30,6 +33,28 @@ from services.runtime.rpc.wire import (
 def whole_award(award: Award) -> benefits_pb2.Award:
     """An award with the findings and rates that explain it."""
     return award_message(award, whole=True)
+
+
+def award_history(
+    message: benefits_pb2.Award,
+    bill: Bill | None,
+    reversal: Reversal | None,
+    suspensions: Sequence[StoredSuspension],
+) -> None:
+    """Add to an award what it reimburses, its reversal and its suspensions."""
+    if bill is not None:
+        message.bill.institution, message.bill.number = bill.institution, bill.number
+        message.bill.document_hash = bill.document_hash
+    if reversal is not None:
+        message.reversal.code = enum_number(reversal.code)
+        message.reversal.reason, message.reversal.member = reversal.reason, reversal.member
+        message.reversal.create_time.CopyFrom(moment_to_wire(reversal.create_time))
+    for suspension in suspensions:
+        row = message.suspensions.add(
+            first_month=month_to_wire(suspension.first_month), reason=suspension.reason
+        )
+        if suspension.resume_month is not None:
+            row.resume_month.CopyFrom(month_to_wire(suspension.resume_month))
 
 
 def run_message(run: Run) -> benefits_pb2.PaymentRun:

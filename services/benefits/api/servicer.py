@@ -10,6 +10,7 @@ from oip.benefits.v1 import benefits_pb2
 
 from services.benefits.api import parse
 from services.benefits.api.format import (
+    award_history,
     instruction_message,
     life_event_message,
     recovery_message,
@@ -21,10 +22,12 @@ from services.benefits.commands import awards, expenses, lives, payment_runs, pe
 from services.benefits.domain.problems import CaseNotConfirmed
 from services.benefits.events import award_message
 from services.benefits.store import awards as award_store
+from services.benefits.store import bills as bill_store
 from services.benefits.store import cases as case_store
 from services.benefits.store import life_events as life_store
 from services.benefits.store import payment_runs as run_store
 from services.benefits.store import recoveries as recovery_store
+from services.benefits.store import suspensions as suspension_store
 from services.kernel import names
 from services.kernel.money import Fen
 from services.kernel.periods import Month
@@ -47,14 +50,20 @@ class BenefitApi(LawChangeApi):
     async def GetAward(
         self, request: benefits_pb2.GetAwardRequest, context: Context
     ) -> benefits_pb2.Award:
-        """One award with the findings that explain each fen."""
+        """One award with the findings that explain each fen, and its history."""
         (award_id,) = names.parse(request.name, "awards")
+        cipher = self._context.cipher
 
         async def work(tx: Transaction) -> benefits_pb2.Award:
-            award = await award_store.find(tx, self._context.cipher, award_id)
+            award = await award_store.find(tx, cipher, award_id)
             if award is None:
                 raise NotFound(name=request.name)
-            return whole_award(award)
+            message = whole_award(award)
+            bill = await bill_store.find(tx, cipher, award_id)
+            reversal = await bill_store.find_reversal(tx, cipher, award_id)
+            suspensions = await suspension_store.list_of_award(tx, cipher, award)
+            award_history(message, bill, reversal, suspensions)
+            return message
 
         return await read(self._context, work)
 

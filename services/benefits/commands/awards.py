@@ -72,15 +72,16 @@ class Replanned:
 
 
 async def grant_awards(
-    tx: Transaction, worker: str, reason: str, context: CommandContext
+    tx: Transaction, worker: str, reason: str, context: CommandContext, *, remark: str = ""
 ) -> Replanned:
     """Bring the awards of a worker to what the law published by today gives.
 
-    Where that replaces a figure that stood in, each award keeps a record of it.
+    Where that replaces a figure that stood in, each award keeps a record of it. `reason` is the
+    kind of decision, `remark` what an officer wrote of it, which only recoveries show.
     """
     month, changed_count, moved_sum = Month.of(context.today), 0, ZERO
     records: list[TrueUp] = []
-    for plan in await plan_awards(tx, worker, reason, context):
+    for plan in await plan_awards(tx, worker, reason, context, remark=remark):
         awards, changes = plan.awards, plan.changes
         # An award ends before another takes its place.
         for award in sorted(changes.change, key=lambda each: each.pays):
@@ -99,7 +100,7 @@ async def grant_awards(
 
 
 async def plan_awards(
-    tx: Transaction, worker: str, reason: str, context: CommandContext
+    tx: Transaction, worker: str, reason: str, context: CommandContext, *, remark: str = ""
 ) -> list[AccidentPlan]:
     """The awards of each accident of a worker, with the changes to what the law gives today.
 
@@ -121,7 +122,9 @@ async def plan_awards(
             context.today,
         )
         awards = [paid for paid in paid_awards if accident_of(paid.award, of_death) == accident]
-        changes = reconcile(facts.case, planned, awards, Month.of(context.today), reason)
+        changes = reconcile(
+            facts.case, planned, awards, Month.of(context.today), reason, remark=remark
+        )
         plans.append(AccidentPlan(accident, awards, changes, used.versions))
     return plans
 
@@ -161,7 +164,9 @@ async def suspend_award(
         award, state=LIFECYCLE.after(award.state, "suspend"), revision=award.revision + 1
     )
     await award_store.update(tx, context.cipher, changed, context.now)
-    await suspension_store.insert(tx, award.id, first_month, reason, context.now)
+    await suspension_store.insert(
+        tx, context.cipher, award, first_month, reason=reason, now=context.now
+    )
     await publish_awards(tx, [changed], context)
     return changed
 
@@ -198,7 +203,7 @@ async def terminate_award(
     )
     await award_store.update(tx, context.cipher, changed, context.now)
     await publish_awards(tx, [changed], context)
-    await grant_awards(tx, award.worker, reason, context)
+    await grant_awards(tx, award.worker, "terminated", context, remark=reason)
     terminated = await award_store.find(tx, context.cipher, award.id)
     assert terminated is not None
     return terminated

@@ -8,7 +8,7 @@ from services.benefits.commands.awards import grant_awards, lock_award, lock_cla
 from services.benefits.commands.cases import require_confirmed_case
 from services.benefits.domain import law as rules
 from services.benefits.domain.award import WORKER, Award, State, award_id
-from services.benefits.domain.bills import Bill, require_identified
+from services.benefits.domain.bills import Bill, Reversal, require_identified
 from services.benefits.domain.case import Case
 from services.benefits.domain.expenses import Expense, reimbursement, require_days_possible
 from services.benefits.domain.kinds import EXPENSES, BenefitKind
@@ -47,7 +47,7 @@ async def grant_expense(
     law = rules.LAW.noting(used)
     require_days_possible(law, expense, case.pooling_area, context.today)
     new_id = award_id(case.claim, expense.kind, WORKER, id_from(request_id, claim))
-    await _keep_bill(tx, new_id, expense.bill)
+    await _keep_bill(tx, new_id, case.worker, expense.bill, context)
     days, left_out = await _days_left(tx, expense, case)
     reimbursed = reimbursement(
         law,
@@ -96,14 +96,13 @@ async def reverse_expense(
     award = await _lock_expense(tx, award_id, context)
     signatures.note_sum(award.amount)
     await bill_store.find_paid(tx, award.id)
-    if not await bill_store.insert_reversal(
-        tx, award.id, code, reason, member=context.member, now=context.now
-    ):
+    reversal = Reversal(code, reason, context.member, context.now)
+    if not await bill_store.insert_reversal(tx, context.cipher, award.id, award.worker, reversal):
         raise ExpenseReversed(name=award.name)
     reversed_award = replace(award, is_reversed=True, revision=award.revision + 1)
     await award_store.update(tx, context.cipher, reversed_award, context.now)
     await publish_awards(tx, [reversed_award], context)
-    await grant_awards(tx, award.worker, reason, context)
+    await grant_awards(tx, award.worker, "expense reversed", context, remark=reason)
     ended = await award_store.find(tx, context.cipher, award.id)
     assert ended is not None
     return ended
@@ -118,10 +117,12 @@ async def _lock_expense(tx: Transaction, award_id: str, context: CommandContext)
     return award
 
 
-async def _keep_bill(tx: Transaction, award: str, bill: Bill) -> None:
+async def _keep_bill(
+    tx: Transaction, award: str, worker: str, bill: Bill, context: CommandContext
+) -> None:
     if not (bill.number or bill.document_hash):
         return
-    earlier = await bill_store.insert(tx, award, bill)
+    earlier = await bill_store.insert(tx, context.cipher, award, worker, bill)
     if earlier is not None:
         raise BillGranted(
             field="bill_number" if bill.number else "document_hash",

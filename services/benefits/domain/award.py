@@ -75,6 +75,8 @@ class Award:
     merged_into: str = ""
     # It reimbursed a bill by mistake: nothing is due.
     is_reversed: bool = False
+    # The worker was erased, and the findings cannot be read any more.
+    is_erased: bool = False
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.problems import BillNotIdentified
@@ -29,6 +30,16 @@ class Bill:
     def title(self) -> str:
         """The bill in a sentence."""
         return f"{self.number} of {self.institution}" if self.number else self.document_hash.hex()
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """Why a reimbursement was reversed, by whom and when; the code is one of the protos."""
+
+    code: int
+    reason: str
+    member: str
+    create_time: datetime
 
 
 def require_identified(bill: Bill, kind: BenefitKind) -> None:

@@ -59,13 +59,18 @@ def reconcile(
     awards: Sequence[PaidAward],
     month: Month,
     reason: str,
+    *,
+    remark: str = "",
 ) -> Changes:
     """The changes from the awards as they stand to the plan, for a decision taken in `month`.
+
+    `reason` is the kind of decision; recoveries say in its place what the officer wrote, the
+    `remark`, if there is one.
 
     Months not paid yet follow the plan. For months paid, the difference is granted as a separate
     award (back pay) or marked for recovery; nothing paid is ever rewritten.
     """
-    gap = _Gap(case, awards, month, reason)
+    gap = _Gap(case, awards, month, reason, remark or reason)
     groups: dict[tuple[BenefitKind, str], list[PaidAward]] = defaultdict(list)
     for paid in awards:
         if _is_planned(paid):
@@ -90,7 +95,9 @@ def reconcile(
 class _Gap:
     """The difference between the awards of a case and its plan, collected award by award."""
 
-    def __init__(self, case: Case, awards: Sequence[PaidAward], month: Month, reason: str) -> None:
+    def __init__(
+        self, case: Case, awards: Sequence[PaidAward], month: Month, reason: str, remark: str
+    ) -> None:
         self.grant: list[Award] = []
         self.change: list[Award] = []
         self.recover: list[Recovery] = []
@@ -98,6 +105,7 @@ class _Gap:
         self._awards = awards
         self._month = month
         self._reason = reason
+        self._remark = remark
         # What each person still owes: marked, and not set off yet.
         self._open: dict[str, Fen] = defaultdict(lambda: ZERO)
         for paid in awards:
@@ -172,7 +180,7 @@ class _Gap:
             outputs={"to_recover": amount},
         )
         self._open[award.beneficiary] += amount
-        self.recover.append(_recovery(parent, award, amount, self._reason, finding))
+        self.recover.append(_recovery(parent, award, amount, self._remark, finding))
 
     def _release(self, parent: PaidAward, award: Award, amount: Fen) -> Fen:
         """Release what was marked and not set off yet; the fen that remain to be paid."""
@@ -187,7 +195,7 @@ class _Gap:
                 outputs={"released": released},
             )
             self._open[award.beneficiary] -= released
-            self.recover.append(_recovery(parent, award, -released, self._reason, finding))
+            self.recover.append(_recovery(parent, award, -released, self._remark, finding))
             return amount - released
         return amount
 

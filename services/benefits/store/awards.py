@@ -306,7 +306,7 @@ def _award(cipher: ColumnCipher, row: sa.Row[Any], segments: tuple[Segment, ...]
         event_date=row.event_date,
         segments=segments,
         findings=findings_from_json(
-            json.loads(cipher.decrypt(row.findings, _findings_context(row.id)))
+            json.loads(cipher.show(row.findings, _findings_context(row.id), erased="[]"))
         ),
         awaits=tuple(map(AwaitedFigure.parse, row.awaits)),
         adjusts=row.adjusts,
@@ -317,6 +317,7 @@ def _award(cipher: ColumnCipher, row: sa.Row[Any], segments: tuple[Segment, ...]
         accident=row.accident,
         merged_into=row.merged_into,
         is_reversed=row.reversed,
+        is_erased=cipher.is_erased(row.findings),
     )
 
 

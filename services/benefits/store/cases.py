@@ -26,6 +26,12 @@ from services.runtime.storage import data_keys, revisions
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
+# Of an erased worker nothing is planned again: the facts cannot be read any more.
+_IS_NOT_ERASED = sa.text(
+    "not exists (select from erasure where erasure.name = case_facts.worker"
+    " and erasure.erase_time is not null)"
+)
+
 
 async def lock(tx: Transaction, name: str) -> None:
     """Keep other decisions about a claim or a worker out, also before there is a row of it."""
@@ -138,7 +144,9 @@ async def list_of_worker(tx: Transaction, cipher: ColumnCipher, worker: str) -> 
             accident_date=row.accident_date,
             determine_date=row.determine_date,
             death_date=row.death_date,
-            survivors=_survivors(cipher.decrypt(row.survivors, _survivors_context(row.claim))),
+            survivors=_survivors(
+                cipher.show(row.survivors, _survivors_context(row.claim), erased="[]")
+            ),
             worker=row.worker,
             accident=row.accident,
             merged_into=row.merged_into or "",
@@ -213,14 +221,18 @@ async def list_claims(tx: Transaction, workers: Iterable[str]) -> list[str]:
 
 def _is_provisional_on_older_law(law_version: str, pooling_area: str) -> sa.ColumnElement[bool]:
     planned_on_other = sa.exists().where(
-        cases.c.claim == awards.c.claim, cases.c.law_version != law_version
+        cases.c.claim == awards.c.claim, cases.c.law_version != law_version, _IS_NOT_ERASED
     )
     in_area = [awards.c.pooling_area == pooling_area] if pooling_area else []
     return sa.and_(sa.func.cardinality(awards.c.awaits) > 0, planned_on_other, *in_area)
 
 
 def _is_on_older_law(law_version: str) -> sa.ColumnElement[bool]:
-    return sa.and_(cases.c.law_version != law_version, cases.c.state == CaseState.CONFIRMED.value)
+    return sa.and_(
+        cases.c.law_version != law_version,
+        cases.c.state == CaseState.CONFIRMED.value,
+        _IS_NOT_ERASED,
+    )
 
 
 async def update_conclusion(

@@ -12,13 +12,17 @@ from services.benefits.domain.life import LifeEvent, LifeState
 from services.benefits.store.tables import claims_of_case, life_events
 from services.runtime.rpc.survivors import survivor_from_json, survivor_to_json
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
-from services.runtime.storage import revisions
-from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage import data_keys, revisions
+from services.runtime.storage.crypto import ERASED, ColumnCipher
 from services.runtime.storage.database import Transaction
+
+# The details of an event of a worker who was erased.
+_ERASED = json.dumps({"survivors": [], "findings": [], "reason": ERASED})
 
 
 async def insert(tx: Transaction, cipher: ColumnCipher, event: LifeEvent) -> None:
     """Add an event; it counts from now on."""
+    cipher = await data_keys.of_person(tx, cipher, event.worker)
     details = {
         "survivors": [survivor_to_json(survivor) for survivor in event.survivors],
         "findings": findings_to_json(event.findings),
@@ -47,7 +51,9 @@ async def list_of_worker(tx: Transaction, cipher: ColumnCipher, worker: str) -> 
     statement = (
         sa.select(life_events).where(life_events.c.worker == worker).order_by(life_events.c.number)
     )
-    events = [_event(row, cipher) for row in await tx.execute(statement)]
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    events = [_event(row, cipher) for row in rows]
     revisions.note(f"{worker}/lifeEvents", len(events))
     return events
 
@@ -64,11 +70,13 @@ async def list_of_claim(
     )
     if after:
         statement = statement.where(life_events.c.number > after[0])
-    return [(row.number, _event(row, cipher)) for row in await tx.execute(statement)]
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    return [(row.number, _event(row, cipher)) for row in rows]
 
 
 def _event(row: sa.Row[Any], cipher: ColumnCipher) -> LifeEvent:
-    details = json.loads(cipher.decrypt(bytes(row.details), _context(row.id)))
+    details = json.loads(cipher.show(bytes(row.details), _context(row.id), erased=_ERASED))
     return LifeEvent(
         id=row.id,
         claim=row.claim,

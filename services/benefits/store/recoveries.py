@@ -80,9 +80,9 @@ async def list_recoveries(
             claim=row.claim,
             beneficiary=row.beneficiary,
             amount=Fen(row.amount_fen),
-            reason=cipher.decrypt(row.reason, _context(row.id, "reason")),
+            reason=cipher.show(row.reason, _context(row.id, "reason")),
             findings=findings_from_json(
-                json.loads(cipher.decrypt(row.findings, _context(row.id, "findings")))
+                json.loads(cipher.show(row.findings, _context(row.id, "findings"), erased="[]"))
             ),
             create_time=row.create_time,
         )

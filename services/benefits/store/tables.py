@@ -140,15 +140,16 @@ awards = sa.Table(
 )
 sa.Index("ix_benefits_award_worker", awards.c.worker, awards.c.accident)
 
-# What an expense was granted for. A bill is unique by institution and number, in any spelling, and
-# by its document, until its award is reversed.
+# What an expense was granted for; institution and number are encrypted. A bill is unique by the
+# keyed hash of institution and number, in any spelling, and by its document, until its award is
+# reversed.
 bills = sa.Table(
     "bill",
     metadata,
     sa.Column("award", sa.Text, primary_key=True),
-    sa.Column("institution", sa.Text, nullable=False),
-    sa.Column("bill_number", sa.Text, nullable=False),
-    sa.Column("bill_key", sa.Text),
+    sa.Column("institution", sa.LargeBinary, nullable=False),
+    sa.Column("bill_number", sa.LargeBinary, nullable=False),
+    sa.Column("bill_key", sa.LargeBinary),
     sa.Column("document_hash", sa.LargeBinary),
     sa.Column("reversed", sa.Boolean, nullable=False, server_default=sa.false()),
 )
@@ -182,13 +183,13 @@ stays = sa.Table(
     ),
 )
 
-# Why an expense was reversed, and who made the reversal.
+# Why an expense was reversed, encrypted, and who made the reversal.
 reversals = sa.Table(
     "expense_reversal",
     metadata,
     sa.Column("award", sa.Text, sa.ForeignKey(awards.c.id), primary_key=True),
     sa.Column("code", sa.SmallInteger, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("reason", sa.LargeBinary, nullable=False),
     sa.Column("member", sa.Text, nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
@@ -238,7 +239,8 @@ suspensions = sa.Table(
     sa.Column("number", sa.BigInteger, primary_key=True),
     sa.Column("first_month", sa.Integer, primary_key=True),
     sa.Column("resume_month", sa.Integer),
-    sa.Column("reason", sa.Text, nullable=False),
+    # Encrypted.
+    sa.Column("reason", sa.LargeBinary, nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 

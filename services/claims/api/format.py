@@ -224,6 +224,7 @@ def claim_message(
         situation=enum_number(claim.situation.value),
         create_time=moment_to_wire(claim.create_time),
         filed_late=claim.filed_late,
+        erased=claim.erased,
     )
     if view.acts_on(claim):
         message.requested_evidence.extend(claim.requested_evidence)

@@ -120,6 +120,8 @@ class Claim:
     merged_into: str = ""
     # The credit code of the platform that filed it; empty if another party did.
     filed_by: str = ""
+    # The worker was erased: survivors and requested evidence cannot be read any more.
+    erased: bool = False
 
     @property
     def name(self) -> str:

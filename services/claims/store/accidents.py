@@ -173,7 +173,7 @@ async def find_answers(
                 number=row.number,
                 answer=AccidentAnswer(row.answer),
                 other_claim=row.other_claim,
-                reasons=Reasons(AnswerCode(row.code), cipher.decrypt(bytes(row.reason), context)),
+                reasons=Reasons(AnswerCode(row.code), cipher.show(bytes(row.reason), context)),
                 adjudicator=row.answered_by,
                 create_time=row.create_time,
             ),
@@ -195,7 +195,7 @@ async def find_contests(
     cipher = await data_keys.for_rows(tx, cipher, rows)
     for row in rows:
         context = _reason_context("contest", row.claim_id, row.number)
-        reason = cipher.decrypt(bytes(row.reason), context)
+        reason = cipher.show(bytes(row.reason), context)
         contest = Contest(row.claim_id, row.answer_count, reason, row.create_time)
         by_claim[row.claim_id] += (contest,)
     return by_claim

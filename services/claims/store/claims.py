@@ -21,7 +21,7 @@ from services.kernel.problems import NotFound
 from services.kernel.scheme import Industry
 from services.runtime.rpc.survivors import survivor_from_json, survivor_to_json
 from services.runtime.storage import data_keys, revisions
-from services.runtime.storage.crypto import ColumnCipher
+from services.runtime.storage.crypto import ERASED, ColumnCipher
 from services.runtime.storage.database import StaleRevisionError, Transaction
 
 _ADMIT = sa.text(
@@ -123,7 +123,7 @@ async def get_with_description(
     """A claim with what the claimant wrote of the accident; raises NotFound as `get`."""
     row = await _row(tx, sa.select(claims), claim_id)
     cipher = await data_keys.for_rows(tx, cipher, [row])
-    return _claim(row, cipher), _decrypt(cipher, row.description, row.claim_id, "description")
+    return _claim(row, cipher), _show(cipher, row.description, row.claim_id, "description")
 
 
 async def lock(tx: Transaction, cipher: ColumnCipher, claim_id: str) -> Claim:
@@ -208,7 +208,7 @@ async def find_with_description(
     rows = (await tx.execute(statement)).all()
     cipher = await data_keys.for_rows(tx, cipher, rows)
     return [
-        (_claim(row, cipher), _decrypt(cipher, row.description, row.claim_id, "description"))
+        (_claim(row, cipher), _show(cipher, row.description, row.claim_id, "description"))
         for row in rows
     ]
 
@@ -290,8 +290,10 @@ def _changing(cipher: ColumnCipher, claim: Claim, queue_date: date) -> dict[str,
 
 
 def _claim(row: sa.Row[Any], cipher: ColumnCipher) -> Claim:
-    survivors = json.loads(_decrypt(cipher, row.survivors, row.claim_id, "survivors"))
-    requested = _decrypt(cipher, row.requested_evidence, row.claim_id, "requested_evidence")
+    survivors = _show(cipher, row.survivors, row.claim_id, "survivors", erased="[]")
+    requested = _show(
+        cipher, row.requested_evidence, row.claim_id, "requested_evidence", erased="[]"
+    )
     return Claim(
         id=row.claim_id,
         revision=row.revision,
@@ -302,7 +304,7 @@ def _claim(row: sa.Row[Any], cipher: ColumnCipher) -> Claim:
         place_of_injury=row.place_of_injury,
         situation=Situation(row.situation),
         death_date=row.death_date,
-        survivors=tuple(survivor_from_json(survivor) for survivor in survivors),
+        survivors=tuple(survivor_from_json(survivor) for survivor in json.loads(survivors)),
         accident_report=row.accident_report,
         enrolments=tuple(
             Enrolment(code, date.fromisoformat(day), date.fromisoformat(sent))
@@ -318,6 +320,7 @@ def _claim(row: sa.Row[Any], cipher: ColumnCipher) -> Claim:
         accident=row.accident_id,
         merged_into=row.merged_into,
         filed_by=row.filed_by,
+        erased=cipher.is_erased(bytes(row.survivors)),
     )
 
 
@@ -376,5 +379,7 @@ def _encrypt(cipher: ColumnCipher, text: str, row_id: str, column: str) -> bytes
     return cipher.encrypt(text, f"claims:{row_id}:{column}")
 
 
-def _decrypt(cipher: ColumnCipher, value: bytes, row_id: str, column: str) -> str:
-    return cipher.decrypt(bytes(value), f"claims:{row_id}:{column}")
+def _show(
+    cipher: ColumnCipher, value: bytes, row_id: str, column: str, erased: str = ERASED
+) -> str:
+    return cipher.show(bytes(value), f"claims:{row_id}:{column}", erased)

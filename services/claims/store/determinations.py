@@ -152,8 +152,9 @@ def _joined() -> sa.Select[Any]:
 
 def _determination(row: sa.Row[Any], cipher: ColumnCipher) -> Determination:
     key = row.claim_id, row.number
-    reasons = json.loads(cipher.decrypt(bytes(row.judgements), _context("judgements", *key)))
-    findings = json.loads(cipher.decrypt(bytes(row.findings), _context("findings", *key)))
+    judgements, found = bytes(row.judgements), bytes(row.findings)
+    reasons = json.loads(cipher.show(judgements, _context("judgements", *key), erased="{}"))
+    findings = json.loads(cipher.show(found, _context("findings", *key), erased="[]"))
     return Determination(
         claim_id=row.claim_id,
         number=row.number,

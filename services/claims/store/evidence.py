@@ -79,7 +79,7 @@ def _document(row: sa.Row[Any], cipher: ColumnCipher) -> Document:
         kind=DocumentKind(row.kind),
         content_hash=bytes(row.content_hash),
         create_time=row.create_time,
-        title=cipher.decrypt(bytes(row.title), context),
+        title=cipher.show(bytes(row.title), context),
     )
 
 

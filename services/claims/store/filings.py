@@ -45,7 +45,7 @@ async def list_by_time(
     if chosen.claim_id:
         statement = statement.where(_is_part_of(chosen.claim_id))
     if chosen.open_only:
-        statement = statement.where(_is_open())
+        statement = statement.where(is_open())
     if after:
         key = sa.tuple_(time, claim_id)
         statement = statement.where(key > sa.tuple_(*(sa.literal(part) for part in after)))
@@ -69,7 +69,7 @@ def _is_part_of(claim_id: str) -> sa.ColumnElement[bool]:
     return sa.or_(claims.c.claim_id == claim_id, claims.c.merged_into == claim_id)
 
 
-def _is_open() -> sa.ColumnElement[bool]:
+def is_open() -> sa.ColumnElement[bool]:
     """Pending, or contested since the last answer; `Filing.is_open` says the same."""
     answer_count = (
         sa.select(sa.func.count())

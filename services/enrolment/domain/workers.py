@@ -43,6 +43,8 @@ class Worker:
     id: int
     document_number: str = field(repr=False)
     enrolments: tuple[Enrolment, ...]
+    # The person was erased, and the document number cannot be read any more.
+    erased: bool = False
 
 
 def identity_of(kind: DocumentKind, document_number: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,9 +15,12 @@ from services.enrolment.domain.workers import Enrolment, Worker
 from services.enrolment.store.tables import enrolments, workers
 from services.kernel import names
 from services.kernel.problems import NotFound
-from services.runtime.storage import data_keys
+from services.runtime.storage import data_keys, revisions
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
+
+# Of the keyed hash of an identity.
+INDEX_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,26 @@ async def find_ids(tx: Transaction, identity_indexes: Iterable[bytes]) -> dict[b
     return {bytes(row.identity_index): row.id for row in await tx.execute(statement)}
 
 
+async def lock(tx: Transaction, worker_id: int) -> None:
+    """Lock a worker; raises NotFound. Notes with which platforms the worker is enrolled."""
+    name = names.name("workers", worker_id)
+    statement = sa.select(workers.c.id).where(workers.c.id == worker_id).with_for_update()
+    if (await tx.execute(statement)).first() is None:
+        raise NotFound(name=name)
+    enrolled = (
+        sa.select(enrolments.c.platform)
+        .where(enrolments.c.worker == worker_id)
+        .order_by(enrolments.c.platform)
+    )
+    revisions.note(name, list((await tx.execute(enrolled)).scalars()))
+
+
+async def update_identity(tx: Transaction, worker_id: int) -> None:
+    """Let no identity find a worker any more."""
+    statement = sa.update(workers).where(workers.c.id == worker_id)
+    await tx.execute(statement.values(identity_index=secrets.token_bytes(INDEX_BYTES)))
+
+
 async def get(tx: Transaction, cipher: ColumnCipher, worker_id: int) -> Worker:
     """A worker with the enrolments that the transaction may see, by platform.
 
@@ -115,7 +139,8 @@ def _worker(cipher: ColumnCipher, rows: Sequence[sa.Row[tuple[object, ...]]]) ->
     first = rows[0]
     return Worker(
         id=first.id,
-        document_number=cipher.decrypt(bytes(first.document_number), _context(first.id)),
+        document_number=cipher.show(bytes(first.document_number), _context(first.id)),
+        erased=cipher.is_erased(bytes(first.document_number)),
         enrolments=tuple(
             Enrolment(row.platform, row.worker_number, row.enrol_date, row.create_time)
             for row in rows

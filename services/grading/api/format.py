@@ -95,6 +95,7 @@ def appraisal_to_wire(appraisal: Appraisal) -> grading_pb2.Appraisal:
         application_date=date_to_wire(appraisal.application_date),
         conclusion_number=appraisal.conclusion_number,
         end_cause=enum_number(appraisal.cause.value if appraisal.cause else 0),
+        erased=appraisal.erased,
     )
     for field, day in (
         (message.conclude_date, appraisal.conclude_date),

@@ -175,6 +175,8 @@ class Appraisal:
     conclusion_number: int = 0
     cause: Cause | None = None
     revision: int = 1
+    # The worker was erased, and the findings cannot be read any more.
+    erased: bool = False
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.grading.domain.appraisals import (
+    OPEN_STATES,
     Applicant,
     Appraisal,
     Cause,
@@ -17,7 +18,7 @@ from services.grading.domain.appraisals import (
     appraisal_name,
 )
 from services.grading.store import ciphers
-from services.grading.store.tables import appraisals, notes
+from services.grading.store.tables import appraisals, injuries, notes
 from services.kernel.problems import NotFound
 from services.kernel.scheme import AppraisalLevel, CareDependence
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
@@ -93,6 +94,22 @@ async def list_followers(
     return followers
 
 
+async def find_open(tx: Transaction, worker: str) -> str | None:
+    """The id of an open appraisal of a worker."""
+    statement = (
+        sa.select(appraisals.c.id)
+        .join(injuries, injuries.c.claim == appraisals.c.claim)
+        .where(
+            injuries.c.worker == worker,
+            appraisals.c.state.in_([state.name for state in OPEN_STATES]),
+        )
+        .order_by(appraisals.c.id)
+        .limit(1)
+    )
+    found: str | None = (await tx.execute(statement)).scalar_one_or_none()
+    return found
+
+
 async def list_by_due_date(
     tx: Transaction,
     cipher: ColumnCipher,
@@ -143,7 +160,7 @@ async def list_notes(
     return [
         (
             row.revision,
-            cipher.decrypt(bytes(row.note), f"note:{appraisal.id}:{row.revision}"),
+            cipher.show(bytes(row.note), f"note:{appraisal.id}:{row.revision}"),
             row.create_time,
         )
         for row in rows
@@ -205,7 +222,8 @@ def _findings_context(appraisal_id: str) -> str:
 
 
 def _appraisal(cipher: ColumnCipher, row: sa.Row[Any]) -> Appraisal:
-    findings = json.loads(cipher.decrypt(row.findings, _findings_context(row.id)))
+    context = _findings_context(row.id)
+    findings = json.loads(cipher.show(row.findings, context, erased="[]"))
     return Appraisal(
         id=row.id,
         claim=row.claim,
@@ -231,4 +249,5 @@ def _appraisal(cipher: ColumnCipher, row: sa.Row[Any]) -> Appraisal:
         conclusion_number=row.conclusion_number,
         cause=Cause[row.cause] if row.cause else None,
         revision=row.revision,
+        erased=cipher.is_erased(row.findings),
     )

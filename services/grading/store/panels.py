@@ -22,6 +22,9 @@ from services.runtime.storage import data_keys
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
+# The opinion about a worker who was erased.
+_ERASED = json.dumps({"impairments": [], "care_items": []})
+
 
 async def insert(tx: Transaction, appraisal: Appraisal, panel: Sequence[Specialist]) -> None:
     """Add the newest panel of an appraisal, in the order drawn."""
@@ -102,7 +105,7 @@ async def list_opinions(
     return [
         _opinion(
             row.specialist,
-            cipher.decrypt(bytes(row.opinion), _context(appraisal, row.specialist)),
+            cipher.show(bytes(row.opinion), _context(appraisal, row.specialist), erased=_ERASED),
         )
         for row in rows
     ]

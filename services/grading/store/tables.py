@@ -24,6 +24,7 @@ injuries = sa.Table(
     sa.Column("platform", sa.Text, nullable=False),
 )
 
+sa.Index("injury_worker", injuries.c.worker)
 sa.Index("injury_invited", injuries.c.claim, postgresql_where=injuries.c.invited)
 
 specialists = sa.Table(

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
 
     # Keys of encrypted columns and of the blind index (storage/crypto.py).
     keys_file: Path | None = None
+    # The command that wraps and unwraps the keys of that file (storage/key_wrapping.py); without it
+    # they stand there in the clear.
+    key_wrap_command: str = ""
     # Who may issue tokens, with which keys (rpc/issuers.py), and the `jti` of revoked tokens, one a
     # line. Development has an issuer of its own, whose private key signs tokens.
     issuers_file: Path | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TypeVar
 
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 from oip.type.v1 import type_pb2
@@ -34,6 +35,23 @@ def names_of(event: Descriptor) -> tuple[str, ...]:
     """The fields of an event that are sealed."""
     option = type_pb2.personal
     return tuple(field.name for field in event.fields if field.GetOptions().Extensions[option])
+
+
+@cache
+def consumers_of(producer: str) -> frozenset[str]:
+    """The services that a producer's events with personal fields name as their consumers."""
+    pool, path = descriptor_pool.Default(), f"oip/{producer}/v1/events.proto"
+    try:
+        events = pool.FindFileByName(path).message_types_by_name.values()
+    except KeyError:
+        return frozenset()
+    option = type_pb2.consumers
+    return frozenset(
+        name
+        for event in events
+        if names_of(event)
+        for name in event.GetOptions().Extensions[option]
+    )
 
 
 def seal(cipher: ColumnCipher, message: M) -> M:

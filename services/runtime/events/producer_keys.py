@@ -1,13 +1,17 @@
-"""The data keys of producers whose events a service consumes: fetched once, kept wrapped."""
+"""The data keys of producers whose events a service consumes: fetched once, kept wrapped.
+
+A copy is dropped when its producer says that the key was erased. The row stays without the key, so
+that an event that comes later is not asked for again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
 
-from services.runtime.storage.crypto import ColumnCipher, DataKey
+from services.runtime.storage.crypto import ColumnCipher, DataKey, DataKeyErased
 from services.runtime.storage.database import Transaction
 
 
@@ -26,8 +30,19 @@ class ProducerKey:
     id: str
 
 
+@dataclass(frozen=True)
+class SharedKeys:
+    """The answer of a producer: keys, and the ids of those that it has destroyed.
+
+    Keys that it does not know are missing.
+    """
+
+    keys: Sequence[DataKey] = ()
+    erased: Sequence[str] = ()
+
+
 async def find_missing(tx: Transaction, keys: Iterable[ProducerKey]) -> list[ProducerKey]:
-    """Those of the keys that were not fetched yet."""
+    """Those of the keys that were neither fetched nor erased yet."""
     unique = sorted({(key.producer, key.id) for key in keys})
     rows = await tx.execute(
         text(
@@ -67,8 +82,21 @@ async def insert(
         )
 
 
+async def drop(tx: Transaction, producer: str, key_ids: Iterable[str]) -> None:
+    """Drop the copies of keys that their producer has destroyed, also of keys not fetched yet."""
+    await tx.execute(
+        text(
+            "insert into producer_key (producer, id, suite)"
+            " select :producer, id, 0 from unnest(cast(:ids as text[])) as erased (id)"
+            " on conflict (producer, id) do update set wrapped = null, wrapping_key = null"
+            " where producer_key.wrapped is not null"
+        ),
+        {"producer": producer, "ids": sorted(set(key_ids))},
+    )
+
+
 async def find(tx: Transaction, cipher: ColumnCipher, key: ProducerKey) -> DataKey:
-    """A key of a producer; raises KeyNotSharedError."""
+    """A key of a producer; raises KeyNotSharedError or DataKeyErased."""
     rows = await tx.execute(
         text("select suite, wrapped from producer_key where producer = :producer and id = :id"),
         {"producer": key.producer, "id": key.id},
@@ -76,6 +104,8 @@ async def find(tx: Transaction, cipher: ColumnCipher, key: ProducerKey) -> DataK
     row = rows.one_or_none()
     if row is None:
         raise KeyNotSharedError(key.producer, key.id)
+    if row.wrapped is None:
+        raise DataKeyErased(keys=key.id)
     return cipher.unwrap(key.id, row.suite, bytes(row.wrapped))
 
 

@@ -33,18 +33,22 @@ from services.runtime.events.envelope import Envelope, producer_of, stream_of
 from services.runtime.events.event_alarms import ProducerAlarmedError
 from services.runtime.events.event_keys import EventKeyError, EventTrust
 from services.runtime.events.inbox import Receipt
-from services.runtime.events.producer_keys import ProducerKey
+from services.runtime.events.producer_keys import ProducerKey, SharedKeys
 from services.runtime.storage import audit
-from services.runtime.storage.crypto import ColumnCipher, DataKey
+from services.runtime.storage.crypto import ColumnCipher, DataKeyErased
+from services.runtime.storage.data_keys import PersonErased
 from services.runtime.storage.database import Database, Transaction, retrying
 
 # The last argument is the command context that the service makes for an actor.
 Handler: TypeAlias = Callable[[Transaction, Any, Any], Awaitable[None]]
 Handlers: TypeAlias = Mapping[type[Message], Handler]
-# Asks a producer for data keys; those that it does not know are missing from the answer.
-ShareKeys: TypeAlias = Callable[[str, Sequence[str]], Awaitable[Sequence[DataKey]]]
+# Asks a producer for data keys.
+ShareKeys: TypeAlias = Callable[[str, Sequence[str]], Awaitable[SharedKeys]]
 
 T = TypeVar("T")
+
+# Of the audit row of an event about a person who was erased meanwhile.
+WITHOUT_EFFECT = "without effect"
 
 # How far a number may lie beyond the highest consumed one before its producer has to confirm it.
 AHEAD_MAX = 10_000
@@ -132,7 +136,8 @@ class Receiver:
 
         If an event fails, those before it are applied without it, and then those after it. An
         event fails with what its handler raises, or with NotAuthenticError, DifferentContentError,
-        ProducerAlarmedError, and FarAheadError unless the producer has confirmed the numbers.
+        ProducerAlarmedError, and FarAheadError unless the producer has confirmed the numbers. An
+        event about a person who was erased is recorded without effect.
         """
         parts = [batch] if batch else []
         while parts:
@@ -145,6 +150,10 @@ class Receiver:
                     yield Outcome(len(part), error=error)
                 elif before:
                     parts += [part[before:], part[:before]]
+                elif isinstance(error, PersonErased | DataKeyErased):
+                    await self._record_without_effect(part[0])
+                    yield Outcome(1, 1)
+                    parts += [part[1:]] if part[1:] else []
                 else:
                     yield Outcome(1, error=error)
                     parts += [part[1:]] if part[1:] else []
@@ -216,6 +225,21 @@ class Receiver:
             self._on_applied(batch)
         return new_count
 
+    async def _record_without_effect(self, envelope: Envelope) -> None:
+        """Consume an event about a person of whom nothing may be stored any more."""
+        now = self._clock.now()
+        async with self.database.begin() as tx:
+            if await inbox.record(tx, envelope, now) is Receipt.FIRST:
+                await audit.append(
+                    tx,
+                    now=now,
+                    actor=_actor(envelope),
+                    action=f"{envelope.subject} {WITHOUT_EFFECT}",
+                    resource=f"events/{envelope.name}",
+                    request_hash=envelope.content_hash,
+                )
+        log.warning("event_of_erased_person", service=self.service, envelope=envelope.name)
+
     async def _fetch_keys(self, batch: Sequence[Envelope]) -> None:
         """Ask producers for the data keys of events, outside of the transaction that applies them.
 
@@ -227,9 +251,10 @@ class Receiver:
         async with self.database.begin() as tx:
             missing = await producer_keys.find_missing(tx, named)
         for producer, ids in producer_keys.by_producer(missing).items():
-            keys = await self._share(producer, ids)
+            shared = await self._share(producer, ids)
             async with self.database.begin() as tx:
-                await producer_keys.insert(tx, self._cipher, producer, keys)
+                await producer_keys.insert(tx, self._cipher, producer, shared.keys)
+                await producer_keys.drop(tx, producer, shared.erased)
 
     def _key_of(self, envelope: Envelope) -> ProducerKey | None:
         """The data key that an event names, if this service handles it."""
@@ -243,7 +268,7 @@ class Receiver:
         return ProducerKey(envelope.producer, key_id) if key_id else None
 
     async def _opened(self, tx: Transaction, producer: str, message: Message) -> Message:
-        """A message with its personal fields; raises KeyNotSharedError."""
+        """A message with its personal fields; raises KeyNotSharedError or DataKeyErased."""
         key_id = personal_fields.key_of(message)
         if not key_id:
             return message

@@ -7,6 +7,7 @@ exceptions to the caller.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import aclosing
 from functools import lru_cache, partial

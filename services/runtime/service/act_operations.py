@@ -31,6 +31,7 @@ from services.runtime.service.signatures import (
     signed_as,
     signs_for,
 )
+from services.runtime.storage.crypto import ERASED
 from services.runtime.storage.database import Transaction, seeing_everything
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -75,6 +76,9 @@ class ActOperations(operations_pb2_grpc.OperationsServiceServicer):
         """One act with its request and preview."""
         pending = await self._visible(request.name)
         message = pending_act_to_wire(pending, self._context.clock.now())
+        if pending.erased:
+            message.request_json = message.preview_json = ERASED
+            return message
         stored, preview = _messages(pending)
         message.request_json, message.preview_json = _json(stored), _json(preview)
         return message
@@ -127,7 +131,9 @@ class ActOperations(operations_pb2_grpc.OperationsServiceServicer):
             pending = await pending_acts.find(tx, pending_id, cipher, lock=True)
             if pending is None or not pending.is_open(now):
                 raise ActNotPending(pending_act=request.name)
-            await pending_acts.withdraw(tx, pending, who.member, reason, now)
+            await pending_acts.withdraw(
+                tx, cipher, pending, member=who.member, reason=reason, now=now
+            )
             after = await pending_acts.find(tx, pending_id, cipher)
             return pending_act_to_wire(after or pending, now)
 

@@ -15,7 +15,7 @@ from services.runtime.events import (
 from services.runtime.service import pending_acts
 from services.runtime.service.context import Check, Invariant, ServiceContext, require_each_once
 from services.runtime.service.signatures import is_act
-from services.runtime.storage import audit, data_keys, law_uses
+from services.runtime.storage import audit, data_keys, erasures, law_uses
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
@@ -45,6 +45,10 @@ DATA_KEYS = Invariant(
     "I12-keys",
     "every data key can be opened with the key file, and every stored response is encrypted",
 )
+ERASED = Invariant(
+    "I12-erased",
+    "no data key of an erased person is left, unless an open case still needs it",
+)
 DAY_CAPS = Invariant(
     "I11-caps", "no person has made or signed more on a day than the limit of that day"
 )
@@ -68,6 +72,7 @@ COMMON_INVARIANTS = (
     DAY_CAPS,
     DATA_KEYS,
     VALUES_CONFIRMED,
+    ERASED,
 )
 
 
@@ -85,6 +90,7 @@ async def common_checks(tx: Transaction, context: ServiceContext) -> list[Check]
         *await _acts(tx),
         await _data_keys_open(tx, context.cipher),
         VALUES_CONFIRMED.check(await law_uses.count_wrong_uses(tx), "acts differ"),
+        await _erased_have_no_keys(tx),
     ]
     require_each_once(context.service, COMMON_INVARIANTS, checks)
     return checks
@@ -171,6 +177,15 @@ async def _data_keys_open(tx: Transaction, cipher: ColumnCipher) -> Check:
         f" file; {in_clear} responses in the clear"
     )
     return DATA_KEYS.result(holds=not closed + in_clear, detail=detail)
+
+
+async def _erased_have_no_keys(tx: Transaction) -> Check:
+    counts = await erasures.count(tx)
+    detail = (
+        f"{counts.erased} persons erased, {counts.waiting} wait for the end of a case;"
+        f" {counts.wrong} keys are left or were destroyed without an erasure"
+    )
+    return ERASED.result(holds=counts.wrong == 0, detail=detail)
 
 
 async def _acts(tx: Transaction) -> list[Check]:

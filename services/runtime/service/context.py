@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
+from oip.enrolment.v1.events_pb2 import WorkerErased
 from oip.staff.v1.events_pb2 import StaffChanged
 from oip.type.v1 import type_pb2
 
@@ -25,6 +26,11 @@ from services.runtime.base.tenant_limits import Limits
 from services.runtime.events.envelope import Envelope
 from services.runtime.rpc.access import Caller, caller
 from services.runtime.rpc.client import Channels
+from services.runtime.service.erasures import (
+    Erasing,
+    events_of_erased_keys,
+    on_data_key_erased,
+)
 from services.runtime.service.staff_copy import STAFF, on_staff_changed
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Database, Transaction
@@ -216,6 +222,8 @@ class Service:
     figures: Figures | None = None
     # Set for a service whose months the fund waits for.
     month_end: MonthEnd | None = None
+    # Set for a service that holds data of workers.
+    erasing: Erasing | None = None
     # The parameters it reads; what the province lacks of them is named when the service starts.
     law: Law | None = None
 
@@ -235,10 +243,19 @@ class Service:
 
     @property
     def consumed(self) -> Mapping[type[Message], Handler]:
-        """Its handlers, and that of the staff register, which keeps its own copy."""
-        if self.name == STAFF:
-            return self.handlers
-        return {**self.handlers, StaffChanged: on_staff_changed}
+        """Its handlers, and those of every service.
+
+        Each keeps a copy of the staff register. One that holds data of workers erases them, and one
+        that gets data keys of a producer drops those that were destroyed.
+        """
+        common: dict[type[Message], Handler] = dict.fromkeys(
+            events_of_erased_keys(self.handlers), on_data_key_erased
+        )
+        if self.erasing is not None:
+            common[WorkerErased] = self.erasing.on_worker_erased
+        if self.name != STAFF:
+            common[StaffChanged] = on_staff_changed
+        return {**self.handlers, **common}
 
     @property
     def producers(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from services.kernel.problems import Problem
 from services.runtime.base.log import logger
 from services.runtime.base.nats_health import store_error
-from services.runtime.base.settings import Settings
+from services.runtime.base.settings import Environment, Settings
 from services.runtime.events import inbox
 from services.runtime.events.envelope import stream_of
 from services.runtime.events.event_keys import EventKeyError, load_signer, read_public_keys
@@ -32,7 +32,8 @@ from services.runtime.rpc.server import DELIVERY, READINESS, RpcServer
 from services.runtime.rpc.tokens import Verifier
 from services.runtime.service.standing import Standing
 from services.runtime.storage.database import Database, Transaction
-from services.runtime.storage.key_file import load_keys
+from services.runtime.storage.key_file import FileStamp, file_stamp, load_keys
+from services.runtime.storage.key_wrapping import wrapper_of
 from services.runtime.storage.migrate import Revisions, revisions_of
 
 START_SECONDS = 0.5
@@ -113,6 +114,8 @@ class Health:
         self._verifier = verifier
         self._standing = standing
         self._lateness = Lateness()
+        # Of the key file as it was last found to be good.
+        self._keys_stamp: FileStamp | None = None
         self._revisions: Revisions = revisions_of(service)
 
     async def watch(self) -> None:
@@ -268,7 +271,7 @@ class Health:
     def _of_files(self) -> list[Fault]:
         """Keys and token, as a restart would read them."""
         checks: list[tuple[str, Callable[[], object]]] = [
-            ("COLUMN_KEYS", lambda: load_keys(self._settings.keys_path)),
+            ("COLUMN_KEYS", self._require_keys),
             ("EVENT_KEY", lambda: load_signer(self._settings.event_key_path(self._service))),
             ("EVENT_TRUST", self._require_trust),
             ("TOKEN", self._require_token),
@@ -289,6 +292,14 @@ class Health:
                 )
         return faults
 
+    def _require_keys(self) -> None:
+        """Read the key file when it has changed: a command may have to unwrap its keys."""
+        settings = self._settings
+        stamp = file_stamp(settings.keys_path)
+        if stamp is None or stamp != self._keys_stamp:
+            load_keys(settings.keys_path, wrapper_of(settings.key_wrap_command))
+            self._keys_stamp = stamp
+
     def _require_trust(self) -> None:
         folder = self._settings.event_trust_path
         trusted = {producer for producer, keys in read_public_keys(folder).items() if keys}
@@ -303,7 +314,11 @@ class Health:
             return
         if not os.access(file, os.R_OK):
             raise FileNotFoundError(f"the token file {file} cannot be read; write a token into it")
-        self._verifier.verify(file.read_text(encoding="utf-8").strip())
+        token = self._verifier.verify(file.read_text(encoding="utf-8").strip())
+        # Others know by it who asks for data keys. In development one process may be several.
+        own = f"services/{self._service}"
+        if self._settings.environment is Environment.PRODUCTION and token.subject != own:
+            raise PermissionError(f"the token in {file} is of {token.subject}, not of {own}")
 
     def _is_late(self, name: str, oldest: int | None, newest: int | None) -> bool:
         if oldest is None or newest is None:

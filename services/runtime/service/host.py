@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-import grpc
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
 from services.kernel.periods import civil_day
@@ -27,7 +26,7 @@ from services.runtime.events.event_keys import (
 from services.runtime.events.jetstream import Bus, connect
 from services.runtime.events.listener import Listener
 from services.runtime.events.outbox import Relay
-from services.runtime.events.receiver import KeysNotFetchedError, Receiver
+from services.runtime.events.receiver import Receiver
 from services.runtime.events.streams import StreamWatch
 from services.runtime.rpc.certificates import thumbprint
 from services.runtime.rpc.client import Channels
@@ -35,8 +34,9 @@ from services.runtime.rpc.server import RpcServer
 from services.runtime.rpc.staff import Admission, StaffRegister
 from services.runtime.rpc.tokens import Issuer, Verifier, file_source
 from services.runtime.service.context import Service, ServiceContext
+from services.runtime.service.erasures import keep_completing
 from services.runtime.service.health import Health
-from services.runtime.service.key_operations import shared_keys
+from services.runtime.service.key_client import fetch_keys
 from services.runtime.service.month_end import keep_ending
 from services.runtime.service.operations import OperationsApi, envelope_from_wire
 from services.runtime.service.requests import record_reading
@@ -46,10 +46,10 @@ from services.runtime.service.staff_copy import STAFF_CHANGED
 from services.runtime.service.standing import Standing
 from services.runtime.service.tls import client_credentials, server_credentials
 from services.runtime.storage import audit, data_keys
-from services.runtime.storage.crypto import ColumnCipher, DataKey
+from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Database
-from services.runtime.storage.key_file import KeyFile, load_or_make_keys
-from services.runtime.storage.key_sharing import Exchange
+from services.runtime.storage.key_file import KeyFile, make_keys
+from services.runtime.storage.key_wrapping import wrapper_of
 
 log = logger("host")
 
@@ -60,9 +60,6 @@ ROUND_SECONDS = 15.0
 
 
 LISTENER_SECONDS = 30.0
-
-
-SHARE_SECONDS = 5.0
 
 
 ROLLBACK_SECONDS = 3.0
@@ -186,7 +183,7 @@ class ServiceHost:
             command=context.command,
             trust=trust,
             cipher=context.cipher,
-            share=self._share_keys,
+            share=partial(fetch_keys, context.channels),
             clock=context.clock,
             wake=context.wake,
             on_applied=self._forget_staff,
@@ -278,6 +275,9 @@ class ServiceHost:
         if self.service.month_end is not None:
             ending = keep_ending(self.context, self.service.month_end)
             self._making_events.append(self._start_part("month end", ending))
+        if self.service.erasing is not None:
+            completing = keep_completing(self.context, self.service.erasing)
+            self._making_events.append(self._start_part("erasures", completing))
         if self.service.background is not None:
             background = self.service.background(self.context)
             self._making_events.append(self._start_part("background", background))
@@ -332,16 +332,6 @@ class ServiceHost:
         finally:
             call.cancel()
 
-    async def _share_keys(self, producer: str, key_ids: Sequence[str]) -> list[DataKey]:
-        stub = self.context.channels.stub(operations_pb2_grpc.OperationsServiceStub, producer)
-        exchange = Exchange()
-        request = operations_pb2.FindDataKeysRequest(keys=key_ids, public_key=exchange.public_key)
-        try:
-            answer = await stub.FindDataKeys(request, timeout=SHARE_SECONDS)
-        except grpc.RpcError as error:
-            raise KeysNotFetchedError(producer) from error
-        return shared_keys(exchange, answer)
-
 
 def watched(task: asyncio.Task[None], on_crash: OnCrash) -> asyncio.Task[None]:
     """Report a task that ends before it is cancelled: each should run until then."""
@@ -366,6 +356,7 @@ def event_signer(settings: Settings, service: str) -> EventSigner:
 
 
 def _cipher(settings: Settings) -> ColumnCipher:
-    if settings.environment is Environment.DEV:
-        load_or_make_keys(settings.keys_path)
-    return ColumnCipher(KeyFile(settings.keys_path))
+    wrapper = wrapper_of(settings.key_wrap_command)
+    if settings.environment is Environment.DEV and not settings.keys_path.exists():
+        make_keys(settings.keys_path, wrapper)
+    return ColumnCipher(KeyFile(settings.keys_path, wrapper))

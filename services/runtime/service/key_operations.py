@@ -1,20 +1,30 @@
-"""The operations on data keys: how many there are, and wrapping them with a new key."""
+"""The operations on data keys: counting, sharing, wrapping with a new key, erasing."""
 
 from __future__ import annotations
 
-from oip.operations.v1 import operations_pb2, operations_pb2_grpc
+from dataclasses import replace
 
+from oip.operations.v1 import operations_pb2, operations_pb2_grpc
+from oip.type.v1 import type_pb2
+
+from services.kernel import names
 from services.kernel.problems import Kind, Malformed, Problem
+from services.runtime.base.log import logger
+from services.runtime.events import personal_fields
+from services.runtime.rpc.access import caller
 from services.runtime.rpc.wire import Context
-from services.runtime.service.context import ServiceContext
-from services.runtime.service.requests import change, read
-from services.runtime.storage import data_keys
-from services.runtime.storage.crypto import DataKey, unwrap_with, wrap_with
+from services.runtime.service.context import Service, ServiceContext
+from services.runtime.service.erasures import Obstacle
+from services.runtime.service.requests import change, content_hash, read
+from services.runtime.storage import audit, data_keys
+from services.runtime.storage.crypto import wrap_with
 from services.runtime.storage.database import Transaction
 from services.runtime.storage.key_sharing import PUBLIC_KEY_BYTES, Exchange
 
+log = logger("key_operations")
+
 REWRAP_COUNT_MAX = 1000
-SHARED_COUNT_MAX = 1000
+SHARED_COUNT_MAX = 100
 
 
 class OtherNewestKey(Problem):
@@ -30,9 +40,24 @@ class OtherNewestKey(Problem):
     )
 
 
+class NotAConsumer(Problem):
+    """A service asks for data keys of a producer whose events it does not consume."""
+
+    kind, reason = Kind.FORBIDDEN, "NOT_A_CONSUMER"
+    message = (
+        "{caller} does not consume events of {producer} that have personal fields, so it gets no"
+        " data keys; declare it as a consumer in the protos if it should."
+    )
+    message_zh = (
+        "{caller} 不是 {producer} 含个人信息事件的消费方, 不能获取数据密钥; 如确需消费, 请在接口"
+        "定义中声明。"
+    )
+
+
 class KeyOperations(operations_pb2_grpc.OperationsServiceServicer):
     """The methods of OperationsService on data keys."""
 
+    _service: Service
     _context: ServiceContext
 
     async def GetDataKeys(
@@ -61,6 +86,11 @@ class KeyOperations(operations_pb2_grpc.OperationsServiceServicer):
         self, request: operations_pb2.FindDataKeysRequest, context: Context
     ) -> operations_pb2.FindDataKeysResponse:
         """Keys of persons, wrapped for the caller; the key of the service is never among them."""
+        who, service = caller(), self._context.service
+        consumers = personal_fields.consumers_of(service)
+        if who.subject not in {f"services/{name}" for name in consumers}:
+            log.warning("keys_refused", service=service, caller=who.subject)
+            raise NotAConsumer(caller=who.subject, producer=service)
         if not 0 < len(request.keys) <= SHARED_COUNT_MAX:
             raise Malformed.of(
                 "keys",
@@ -78,10 +108,17 @@ class KeyOperations(operations_pb2_grpc.OperationsServiceServicer):
                 f"send a fresh X25519 public key of {PUBLIC_KEY_BYTES} bytes",
                 f"请发送新生成的 X25519 公钥 ({PUBLIC_KEY_BYTES} 字节)",
             ) from None
-
-        async def work(tx: Transaction) -> list[DataKey]:
-            return await data_keys.list_of_persons(tx, self._context.cipher, request.keys)
-
+        async with self._context.database.begin(who.scope) as tx:
+            keys = await data_keys.list_of_persons(tx, self._context.cipher, request.keys)
+            entry = audit.Entry(
+                actor=who.subject,
+                action=request.DESCRIPTOR.full_name,
+                resource="",
+                request_hash=content_hash(request),
+                asking_service=who.asking_service,
+            )
+            entries = [replace(entry, resource=f"dataKeys/{key.id}") for key in keys]
+            await audit.append_all(tx, self._context.clock.now(), entries)
         return operations_pb2.FindDataKeysResponse(
             public_key=exchange.public_key,
             keys=[
@@ -90,8 +127,25 @@ class KeyOperations(operations_pb2_grpc.OperationsServiceServicer):
                     suite=key.suite.number,
                     wrapped=wrap_with(wrapping, key),
                 )
-                for key in await read(self._context, work)
+                for key in keys
             ],
+        )
+
+    async def GetErasureObstacles(
+        self, request: operations_pb2.GetErasureObstaclesRequest, context: Context
+    ) -> operations_pb2.ErasureObstacles:
+        """What keeps this service from erasing a worker."""
+        erasing = self._service.erasing
+        names.parse(request.worker, "workers", field="worker")
+
+        async def work(tx: Transaction) -> list[Obstacle]:
+            return [] if erasing is None else await erasing.obstacles(tx, request.worker)
+
+        return operations_pb2.ErasureObstacles(
+            obstacles=[
+                type_pb2.ErasureObstacle(code=obstacle.code, resource=obstacle.resource)
+                for obstacle in await read(self._context, work)
+            ]
         )
 
     async def RewrapDataKeys(
@@ -117,9 +171,3 @@ class KeyOperations(operations_pb2_grpc.OperationsServiceServicer):
 
         answer = operations_pb2.RewrapDataKeysResponse
         return await change(self._context, request, answer, work, resource="dataKeys")
-
-
-def shared_keys(exchange: Exchange, answer: operations_pb2.FindDataKeysResponse) -> list[DataKey]:
-    """The keys that a producer shared with this side of an exchange; raises DecryptionError."""
-    wrapping = exchange.wrapping_key(answer.public_key, consumer_public_key=exchange.public_key)
-    return [unwrap_with(wrapping, row.key, row.suite, row.wrapped) for row in answer.keys]

@@ -46,6 +46,8 @@ class PendingAct:
     withdraw_member: str = ""
     withdraw_reason: str = ""
     signature: Signature | None = None
+    # The person whom it concerns was erased: request and preview are empty.
+    erased: bool = False
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ class PendingAct:
 
     def is_open(self, now: datetime) -> bool:
         """Whether it can still be signed."""
-        is_ended = self.signature is not None or self.withdraw_time is not None
+        is_ended = self.signature is not None or self.withdraw_time is not None or self.erased
         return not is_ended and now < self.expire_time
 
 
@@ -91,11 +93,11 @@ async def insert(tx: Transaction, pending: PendingAct, cipher: ColumnCipher) -> 
         "act": pending.act,
         "sum_fen": None if pending.amount is None else pending.amount.count,
         "request_id": pending.request_id,
-        "request": cipher.seal(pending.request, f"pending_act/{pending.id}/request"),
+        "request": cipher.seal(pending.request, _context(pending.id, "request")),
         "request_hash": pending.request_hash,
         "resources": json.dumps(dict(pending.resources)),
         "hash": pending.hash,
-        "preview": cipher.seal(pending.preview, f"pending_act/{pending.id}/preview"),
+        "preview": cipher.seal(pending.preview, _context(pending.id, "preview")),
         "maker_member": pending.maker.actor,
         "maker_subject": pending.maker.key,
         "maker": json.dumps(_caller_to_json(pending.maker)),
@@ -173,15 +175,29 @@ async def list_pending(
 
 
 async def withdraw(
-    tx: Transaction, pending: PendingAct, member: str, reason: str, now: datetime
+    tx: Transaction,
+    cipher: ColumnCipher,
+    pending: PendingAct,
+    *,
+    member: str,
+    reason: str,
+    now: datetime,
 ) -> None:
-    """End a locked act without effect."""
+    """End a locked act without effect. The reason is under the key of the act."""
+    statement = sa.text("select request from pending_act where id = :id")
+    rows = (await tx.execute(statement, {"id": pending.id})).all()
+    cipher = (await data_keys.for_rows(tx, cipher, rows)).like(bytes(rows[0].request))
     await tx.execute(
         sa.text(
             "update pending_act set withdraw_time = :now, withdraw_member = :member,"
             " withdraw_reason = :reason where id = :id"
         ),
-        {"id": pending.id, "now": now, "member": member, "reason": reason},
+        {
+            "id": pending.id,
+            "now": now,
+            "member": member,
+            "reason": cipher.encrypt(reason, _context(pending.id, "withdraw_reason")),
+        },
     )
 
 
@@ -314,6 +330,7 @@ def _caller_to_json(who: Caller) -> dict[str, Any]:
 
 
 def _from_row(row: Any, cipher: ColumnCipher) -> PendingAct:
+    erased = cipher.is_erased(bytes(row.request))
     maker = dict(row.maker)
     maker |= {"roles": frozenset(maker["roles"]), "areas": frozenset(maker["areas"])}
     signature = None
@@ -325,15 +342,22 @@ def _from_row(row: Any, cipher: ColumnCipher) -> PendingAct:
         act=row.act,
         amount=None if row.sum_fen is None else Fen(row.sum_fen),
         request_id=row.request_id,
-        request=cipher.open(bytes(row.request), f"pending_act/{row.id}/request"),
+        request=b"" if erased else cipher.open(bytes(row.request), _context(row.id, "request")),
         request_hash=bytes(row.request_hash),
         resources=row.resources,
-        preview=cipher.open(bytes(row.preview), f"pending_act/{row.id}/preview"),
+        preview=b"" if erased else cipher.open(bytes(row.preview), _context(row.id, "preview")),
         maker=Caller(**maker),
         create_time=row.create_time,
         expire_time=row.expire_time,
         withdraw_time=row.withdraw_time,
         withdraw_member=row.withdraw_member,
-        withdraw_reason=row.withdraw_reason,
+        withdraw_reason=cipher.show(bytes(row.withdraw_reason), _context(row.id, "withdraw_reason"))
+        if row.withdraw_reason is not None
+        else "",
         signature=signature,
+        erased=erased,
     )
+
+
+def _context(pending_id: str, column: str) -> str:
+    return f"pending_act/{pending_id}/{column}"

@@ -19,6 +19,7 @@ from services.runtime.events.lost_events import (
 )
 from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import Context, enum_number, month_from_wire
+from services.runtime.service import erasures
 from services.runtime.service.context import Figure, Service, ServiceContext
 from services.runtime.service.reconciliation import Reconciliation
 from services.runtime.service.requests import change, change_after, read
@@ -146,9 +147,13 @@ class RestoreOperations(operations_pb2_grpc.OperationsServiceServicer):
         first_month = month_from_wire(request.first_month, "first_month")
 
         async def work(tx: Transaction) -> list[Figure]:
-            if self._service.figures is None:
-                return []
-            return await self._service.figures(tx, first_month)
+            service = self._service
+            totals = await erasures.totals(tx, service.name, service.producers)
+            common = [
+                Figure(check, "all", each.count, each.digest) for check, each in totals.items()
+            ]
+            own = await service.figures(tx, first_month) if service.figures else []
+            return [*common, *own]
 
         rows = await read(self._context, work)
         return operations_pb2.ListFiguresResponse(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 ACT_TABLES = (
-    # Acts that wait for a second person, by the request that made them. Their request and preview
-    # are encrypted; `resources` names what the request read, each with its revision.
+    # Acts that wait for a second person, by the request that made them. Their request, preview and
+    # reason of withdrawal are encrypted; `resources` names what the request read, each with its
+    # revision.
     """
     create table pending_act (
         id text primary key,
@@ -24,10 +25,10 @@ ACT_TABLES = (
         expire_time timestamptz not null check (expire_time > create_time),
         withdraw_time timestamptz,
         withdraw_member text not null default '',
-        withdraw_reason text not null default '',
+        withdraw_reason bytea,
         unique (maker_subject, request_id),
         unique (id, maker_member),
-        check ((withdraw_time is null) = (withdraw_reason = ''))
+        check ((withdraw_time is null) = (withdraw_reason is null))
     )
     """,
     "create index pending_act_open on pending_act (create_time, id) where withdraw_time is null",

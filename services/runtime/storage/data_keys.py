@@ -2,7 +2,8 @@
 
 A command encrypts what it stores about a person under `of_person`; a store reads rows with
 `for_rows`, which loads the keys that their values name. Keys are read in each transaction and not
-kept after it.
+kept after it. Who encrypts holds the row of the key until the transaction ends, so that a key that
+is in use is not destroyed meanwhile.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
+from services.kernel.problems import Kind, Problem
 from services.runtime.storage.crypto import (
     HEADER_BYTES,
     ID_BYTES,
-    NEWEST_SUITE,
     ColumnCipher,
     DataKey,
+    DataKeyErased,
     DecryptionError,
     key_id_of,
 )
@@ -33,6 +35,18 @@ SERVICE = ""
 
 # Where wrapped keys are: those of this service, and those of producers.
 WRAPPED_TABLES = ("data_key", "producer_key")
+
+
+class PersonErased(Problem):
+    """The personal data of a person were erased."""
+
+    kind, reason = Kind.NOT_ALLOWED_NOW, "PERSON_ERASED"
+    message = (
+        "The personal data of {person} were erased, so that nothing more can be stored about this"
+        " person; register the person anew if there is a new ground."
+    )
+    message_zh = "{person} 的个人信息已删除, 不能再记录其信息; 如有新的依据, 请重新登记。"
+
 
 _DATA_KEY_ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
 _COLUMNS = "id, person, suite, wrapped"
@@ -48,7 +62,7 @@ async def open_service_key(database: Database, cipher: ColumnCipher) -> None:
 async def of_person(tx: Transaction, cipher: ColumnCipher, person: str) -> ColumnCipher:
     """The cipher under a person's data key, made at the first use; `person` is a resource name.
 
-    Without a person, the cipher as it is.
+    Without a person, the cipher as it is. Raises PersonErased.
     """
     return (await of_persons(tx, cipher, [person]))[person] if person else cipher
 
@@ -56,7 +70,7 @@ async def of_person(tx: Transaction, cipher: ColumnCipher, person: str) -> Colum
 async def of_persons(
     tx: Transaction, cipher: ColumnCipher, persons: Iterable[str]
 ) -> Mapping[str, ColumnCipher]:
-    """The cipher under the data key of each person."""
+    """The cipher under the data key of each person; raises PersonErased."""
     keys = await _keys_of(tx, cipher, sorted(set(persons)))
     noted = _noted.get()
     if noted is not None:
@@ -67,7 +81,10 @@ async def of_persons(
 async def for_rows(
     tx: Transaction, cipher: ColumnCipher, rows: Iterable[Sequence[Any]]
 ) -> ColumnCipher:
-    """A cipher that knows the data keys of all encrypted values in these rows."""
+    """A cipher that knows the data keys of all encrypted values in these rows.
+
+    It knows also which of them were destroyed, see `ColumnCipher.show`.
+    """
     missing = {
         key_id
         for row in rows
@@ -79,28 +96,50 @@ async def for_rows(
     if not missing:
         return cipher
     loaded = _loaded(tx)
-    unread = sorted(missing - loaded.by_id.keys())
+    unread = sorted(missing - loaded.by_id.keys() - loaded.destroyed)
     if unread:
         stored = await tx.execute(
             sa.text(f"select {_COLUMNS} from data_key where id = any(:ids)"),  # noqa: S608 - constants
             {"ids": unread},
         )
         _load(loaded, cipher, stored)
-    return cipher.knowing(loaded.by_id[key_id] for key_id in missing if key_id in loaded.by_id)
+    known = [loaded.by_id[key_id] for key_id in missing if key_id in loaded.by_id]
+    return cipher.knowing(known, missing & loaded.destroyed)
 
 
 async def list_of_persons(
     tx: Transaction, cipher: ColumnCipher, key_ids: Iterable[str]
 ) -> list[DataKey]:
-    """The data keys with these ids, without that of the service."""
+    """The data keys with these ids, without that of the service; raises DataKeyErased."""
     rows = await tx.execute(
         sa.text(
             f"select {_COLUMNS} from data_key"  # noqa: S608 - constants
             " where id = any(:ids) and person <> :service order by id"
         ),
-        {"ids": list(key_ids), "service": _index(cipher, SERVICE)},
+        {"ids": list(key_ids), "service": index_of(cipher, SERVICE)},
     )
-    return [_data_key(cipher, row) for row in rows]
+    stored = rows.all()
+    if destroyed := [row.id for row in stored if row.wrapped is None]:
+        raise DataKeyErased(keys=" ".join(destroyed))
+    return [_data_key(cipher, row) for row in stored]
+
+
+async def lock_key(tx: Transaction, cipher: ColumnCipher, person: str) -> str:
+    """The id of a person's data key, made if there is none, once nobody encrypts under it."""
+    index = index_of(cipher, person)
+    await _insert(tx, cipher, [index])
+    locking = sa.text("select id from data_key where person = :person for update")
+    return str((await tx.execute(locking, {"person": index})).scalar_one())
+
+
+async def destroy(tx: Transaction, key_id: str) -> None:
+    """Destroy a data key that `lock_key` has locked: what is under it stays and is unreadable."""
+    statement = sa.text(
+        "update data_key set wrapped = null, wrapping_key = null"
+        " where id = :id and wrapped is not null"
+    )
+    await tx.execute(statement, {"id": key_id})
+    _loaded_by.pop(tx, None)
 
 
 @contextmanager
@@ -142,7 +181,8 @@ async def rewrap(tx: Transaction, cipher: ColumnCipher, limit: int) -> Rewrapped
             sa.text(
                 f"select ctid, id, suite, wrapped from {table}"  # noqa: S608 - constants
                 " where wrapping_key <> :newest"
-                " order by wrapping_key, id limit :limit for update"
+                # Those who encrypt under a key need not wait for its wrapping.
+                " order by wrapping_key, id limit :limit for no key update"
             ),
             {"newest": newest, "limit": limit - count},
         )
@@ -170,7 +210,7 @@ async def rewrap(tx: Transaction, cipher: ColumnCipher, limit: int) -> Rewrapped
 async def count_by_wrapping_key(tx: Transaction) -> dict[str, int]:
     """How many data keys each wrapping key wraps, with the keys of producers."""
     both = " union all ".join(
-        f"select wrapping_key from {table}"  # noqa: S608 - constants
+        f"select wrapping_key from {table} where wrapped is not null"  # noqa: S608 - constants
         for table in WRAPPED_TABLES
     )
     rows = await tx.execute(
@@ -195,31 +235,36 @@ async def count_clear_responses(tx: Transaction) -> int:
 async def _keys_of(
     tx: Transaction, cipher: ColumnCipher, persons: Sequence[str]
 ) -> dict[str, DataKey]:
-    """The data key of each person, made for those who have none."""
-    person_of = {_index(cipher, person): person for person in persons}
+    """The data key of each person, made for those who have none; raises PersonErased."""
+    person_of = {index_of(cipher, person): person for person in persons}
     loaded = _loaded(tx)
     await _find(tx, cipher, loaded, person_of)
-    missing = sorted(person_of.keys() - loaded.by_person.keys())
+    missing = sorted(person_of.keys() - loaded.by_person.keys() - loaded.erased_persons)
     if missing:
         await _insert(tx, cipher, missing)
         # Of two transactions that make a person's key at once, the second gets that of the first.
         await _find(tx, cipher, loaded, missing)
+    if erased := sorted(person_of.keys() & loaded.erased_persons):
+        raise PersonErased(person=person_of[erased[0]])
     return {person: loaded.by_person[index] for index, person in person_of.items()}
 
 
 async def _find(
     tx: Transaction, cipher: ColumnCipher, loaded: _Loaded, indexes: Iterable[bytes]
 ) -> None:
-    unread = sorted(set(indexes) - loaded.by_person.keys())
+    """Load the keys of persons and hold their rows; not that of the service, which all use."""
+    unread = sorted(set(indexes) - loaded.locked_persons)
     if unread:
+        service = index_of(cipher, SERVICE)
         rows = await tx.execute(
             sa.text(
                 f"select {_COLUMNS} from data_key"  # noqa: S608 - constants
                 " where person = any(:persons)"
+                f"{'' if unread == [service] else ' for key share'}"
             ),
             {"persons": unread},
         )
-        _load(loaded, cipher, rows)
+        _load(loaded, cipher, rows, locks=True)
 
 
 async def _insert(tx: Transaction, cipher: ColumnCipher, indexes: Iterable[bytes]) -> None:
@@ -242,7 +287,7 @@ async def _insert(tx: Transaction, cipher: ColumnCipher, indexes: Iterable[bytes
             "persons": list(persons),
             "wrapping_ids": list(wrapping_ids),
             "wrapped": list(wrapped),
-            "suite": NEWEST_SUITE.number,
+            "suite": key.suite.number,
         },
     )
 
@@ -253,6 +298,11 @@ class _Loaded:
 
     by_id: dict[str, DataKey] = field(default_factory=dict)
     by_person: dict[bytes, DataKey] = field(default_factory=dict)
+    # The ids of keys that were destroyed, and their persons.
+    destroyed: set[str] = field(default_factory=set)
+    erased_persons: set[bytes] = field(default_factory=set)
+    # The persons whose rows this transaction has locked.
+    locked_persons: set[bytes] = field(default_factory=set)
 
 
 _loaded_by: WeakKeyDictionary[Transaction, _Loaded] = WeakKeyDictionary()
@@ -262,18 +312,28 @@ def _loaded(tx: Transaction) -> _Loaded:
     return _loaded_by.setdefault(tx, _Loaded())
 
 
-def _load(loaded: _Loaded, cipher: ColumnCipher, rows: Iterable[sa.Row[Any]]) -> None:
+def _load(
+    loaded: _Loaded, cipher: ColumnCipher, rows: Iterable[sa.Row[Any]], *, locks: bool = False
+) -> None:
     for row in rows:
+        person = bytes(row.person)
+        if locks:
+            loaded.locked_persons.add(person)
+        if row.wrapped is None:
+            loaded.destroyed.add(row.id)
+            loaded.erased_persons.add(person)
+            continue
         key = _data_key(cipher, row)
         loaded.by_id[key.id] = key
-        loaded.by_person[bytes(row.person)] = key
+        loaded.by_person[person] = key
 
 
 def _data_key(cipher: ColumnCipher, row: sa.Row[Any]) -> DataKey:
     return cipher.unwrap(row.id, row.suite, bytes(row.wrapped))
 
 
-def _index(cipher: ColumnCipher, person: str) -> bytes:
+def index_of(cipher: ColumnCipher, person: str) -> bytes:
+    """The keyed hash by which a person's rows are stored."""
     return cipher.blind_index(f"data key:{person}")
 
 

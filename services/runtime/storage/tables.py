@@ -316,6 +316,7 @@ GRANTS = {
     "staff_account": ("SELECT", "INSERT", "DELETE"),
     "data_key": ("SELECT", "INSERT", "UPDATE (wrapped, wrapping_key)"),
     "producer_key": ("SELECT", "INSERT", "UPDATE (wrapped, wrapping_key)"),
+    "erasure": ("SELECT", "INSERT", "UPDATE (erase_time, obstacle)"),
     "command": ("SELECT", "INSERT"),
     "pending_act": (
         "SELECT",

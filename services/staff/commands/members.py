@@ -124,7 +124,7 @@ async def revoke_role(
     may_revoke(member)
     _require_other(member, context)
     member = member.revoked(number, revocation)
-    await store.insert_revocation(tx, member_id, number, revocation)
+    await store.insert_revocation(tx, context.cipher, member, number, revocation)
     if member.grant_of(number).grant.role is Role.ADMINISTRATOR:
         require_administrators(await store.count_with_role(tx, Role.ADMINISTRATOR, context.today))
     return await _save(tx, member, context)

@@ -177,15 +177,16 @@ async def insert_grant(tx: Transaction, member_id: str, grant: RoleGrant, now: d
 
 
 async def insert_revocation(
-    tx: Transaction, member_id: str, number: int, revocation: Revocation
+    tx: Transaction, cipher: ColumnCipher, member: StaffMember, number: int, revocation: Revocation
 ) -> None:
-    """Add the revocation of a grant."""
+    """Add the revocation of a grant; its note is encrypted."""
+    cipher = await data_keys.of_person(tx, cipher, member.name)
     await tx.execute(
         sa.insert(revocations).values(
-            member=member_id,
+            member=member.id,
             number=number,
             code=revocation.code.value,
-            note=revocation.note,
+            note=cipher.encrypt(revocation.note, _note_context(member.id, number)),
             create_time=revocation.time,
         )
     )
@@ -251,14 +252,19 @@ async def _load(
     tx: Transaction, cipher: ColumnCipher, rows: Sequence[sa.Row[tuple[object, ...]]]
 ) -> list[StaffMember]:
     """The persons of these rows, with a fixed number of queries for all of them."""
-    cipher = await data_keys.for_rows(tx, cipher, rows)
     ids = [row.id for row in rows]
+    revocation_rows = await _rows_of(tx, revocations, ids, revocations.c.number)
+    cipher = await data_keys.for_rows(tx, cipher, [*rows, *revocation_rows])
     account_rows = await _rows_of(tx, accounts, ids, accounts.c.create_time, accounts.c.subject)
     grant_rows = await _rows_of(tx, grants, ids, grants.c.number)
     absence_rows = await _rows_of(tx, absences, ids, absences.c.from_date)
     ended = {
-        (row.member, row.number): Revocation(row.create_time, RevocationCode(row.code), row.note)
-        for row in await _rows_of(tx, revocations, ids, revocations.c.number)
+        (row.member, row.number): Revocation(
+            row.create_time,
+            RevocationCode(row.code),
+            cipher.decrypt(bytes(row.note), _note_context(row.member, row.number)),
+        )
+        for row in revocation_rows
     }
     return [
         StaffMember(
@@ -306,3 +312,7 @@ def _grant(row: sa.Row[tuple[object, ...]], revocation: Revocation | None) -> Ro
 
 def _context(member_id: str) -> str:
     return f"staff:{member_id}:display_name"
+
+
+def _note_context(member_id: str, number: int) -> str:
+    return f"staff:{member_id}:{number}:note"

@@ -54,14 +54,14 @@ grants = sa.Table(
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 
-# A grant is never changed: its revocation is a row.
+# A grant is never changed: its revocation is a row, whose note is encrypted.
 revocations = sa.Table(
     "revocation",
     metadata,
     sa.Column("member", sa.Text, primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("code", sa.SmallInteger, nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("note", sa.LargeBinary, nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
 )
 

@@ -153,10 +153,12 @@ async def played(tx: Transaction, history: History) -> list[Fen]:
     """Play the history in the database; the totals that the runs publish."""
     awards = list(history.awards)
     await award_store.insert(tx, CIPHER, awards, NOW)
-    for award, one in history.suspensions.items():
-        await suspension_store.insert(tx, award, one.first_month, "drawn", NOW)
+    by_id = {award.id: award for award in awards}
+    for award_id, one in history.suspensions.items():
+        award = by_id[award_id]
+        await suspension_store.insert(tx, CIPHER, award, one.first_month, reason="drawn", now=NOW)
         if one.resume is not None:
-            await suspension_store.update_resumed(tx, award, one.resume)
+            await suspension_store.update_resumed(tx, award_id, one.resume)
     numbers = await tx.execute(sa.text("select id, number from award"))
     debtor = {row.id: row.number for row in numbers}["a0"]
     totals = []

@@ -46,6 +46,7 @@ CASES = (
     ActCase("staff-role", "GrantRole", register_acts.grant_role),
     ActCase("staff-role", "RevokeRole", register_acts.revoke_role),
     ActCase("staff-account", "LinkAccount", register_acts.link_account),
+    ActCase("erasure", "EraseWorker", register_acts.erase_worker),
     ActCase("dead-letter-dismissal", "DismissDeadLetter", register_acts.dismiss),
     ActCase("event-alarm", "ResolveEventAlarm", register_acts.resolve_alarm),
     ActCase("lost-events", "ResolveLostEvents", register_acts.resolve_lost),

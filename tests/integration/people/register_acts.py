@@ -1,17 +1,21 @@
-"""How the acts of the staff register and of operations are made, and what disturbs them."""
+"""How acts of staff, of enrolment and of operations are made, and what disturbs them."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 
 from google.type import date_pb2
+from oip.enrolment.v1 import enrolment_pb2
 from oip.operations.v1 import operations_pb2
 from oip.staff.v1 import staff_pb2
+from oip.type.v1 import type_pb2
 
 from services.runtime.rpc.access import role_of
 from services.runtime.rpc.tokens import DEVELOPMENT_ISSUER
 from services.runtime.rpc.wire import enum_number
+from tests.integration.claims.conftest import enrol
 from tests.integration.people.made import MAKER, Call, Made
+from tests.support.platforms import PEARL, SWIFT
 from tests.support.stack_client import StackClient
 
 # Staff
@@ -75,6 +79,36 @@ async def link_account(client: StackClient, number: int) -> Made:
     )
     stub = client.staff("administrator", subject=MAKER)
     return Made("staff", lambda: stub.LinkAccount(request), absent(client, member.name))
+
+
+# Enrolment
+
+
+async def erase_worker(client: StackClient, number: int) -> Made:
+    """Another platform that enrols the person in between voids the signature."""
+    for platform in (SWIFT, PEARL):
+        await client.enrolment("administrator").RegisterPlatform(
+            enrolment_pb2.RegisterPlatformRequest(
+                request_id=client.new_id(),
+                credit_code=platform,
+                display_name=f"Company {platform[:4]}",
+                industries=[enum_number(2)],
+            )
+        )
+    worker = await enrol(client, SWIFT, number=500 + number)
+    request = enrolment_pb2.EraseWorkerRequest(
+        request_id=client.new_id(),
+        name=f"workers/{worker}",
+        code=type_pb2.UNLAWFUL_PROCESSING,
+        document_number=f"2025-{number}",
+        document_hash=sha256(b"paper").digest(),
+    )
+    stub = client.enrolment("administrator", subject=MAKER)
+    return Made(
+        "enrolment",
+        lambda: stub.EraseWorker(request),
+        lambda: enrol(client, PEARL, number=500 + number),
+    )
 
 
 # Operations, of which every service has the same

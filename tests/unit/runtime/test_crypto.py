@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.storage import crypto
 from services.runtime.storage.crypto import (
-    AES_256_GCM,
     ColumnCipher,
     DataKey,
+    DataKeyErased,
     DecryptionError,
     key_id_of,
 )
@@ -27,6 +26,7 @@ from services.runtime.storage.key_file import (
     load_keys,
     load_or_make_keys,
 )
+from services.runtime.storage.suites import AES_256_GCM, SUITES, Suite
 
 KEYS = Keys({"k1": bytes(32)}, "k1", b"i" * 32)
 CIPHER = ColumnCipher(KEYS, DataKey.random())
@@ -99,16 +99,57 @@ def test_a_wrapped_key_is_that_of_its_row_alone() -> None:
         CIPHER.unwrap(DataKey.random().id, AES_256_GCM.number, wrapped)
 
 
-def test_a_second_suite_is_used_beside_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    second = replace(AES_256_GCM, number=2, name="SM4-GCM")
-    key = replace(DataKey.random(), suite=second)
-    old = CIPHER.encrypt("old", "row")
-    monkeypatch.setattr(crypto, "SUITES", {1: AES_256_GCM, 2: second})
-    new = CIPHER.under(key).encrypt("new", "row")
+def test_a_second_suite_is_used_beside_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys.json"
+    load_or_make_keys(path)
+    cipher, first = ColumnCipher(KeyFile(path)), DataKey.random()
+    old, old_wrapped = cipher.under(first).encrypt("old", "row"), cipher.wrap(first)[1]
 
-    assert (old[1], new[1]) == (1, 2)
-    assert CIPHER.knowing([key]).decrypt(new, "row") == "new"
-    assert CIPHER.under(key).decrypt(old, "row") == "old"
+    # Keys of another length and other algorithms, as SM4-GCM would bring them.
+    second = Suite(2, "AES-128-CCM", 16, AESCCM)
+    monkeypatch.setitem(SUITES, second.number, second)
+    key = DataKey.random()
+    new, new_wrapped = cipher.under(key).encrypt("new", "row"), cipher.wrap(key)[1]
+    assert (key.suite, len(key.key)) == (second, 16)
+    # The value has the new suite, and its key is wrapped with the key of the first that is there.
+    assert (old[1], new[1], new_wrapped[1]) == (1, 2, 1)
+
+    add_key(path)
+    rewrapped = {each.id: cipher.wrap(each)[1] for each in (first, key)}
+    assert {wrapped[1] for wrapped in rewrapped.values()} == {2}
+    for each, older in ((first, old_wrapped), (key, new_wrapped)):
+        for wrapped in (older, rewrapped[each.id]):
+            assert cipher.unwrap(each.id, each.suite.number, wrapped) == each
+    reader = cipher.knowing([first, key])
+    assert (reader.decrypt(old, "row"), reader.decrypt(new, "row")) == ("old", "new")
+    assert cipher.under(key).seal_repeatably(b"x", "e") == cipher.under(key).seal_repeatably(
+        b"x", "e"
+    )
+
+
+def test_a_value_of_an_unknown_suite_is_refused() -> None:
+    value = bytearray(CIPHER.encrypt("x", "row"))
+    value[1] = 9
+    with pytest.raises(DecryptionError, match="format"):
+        CIPHER.decrypt(bytes(value), "row")
+
+
+def test_a_value_under_a_destroyed_key_is_shown_as_erased() -> None:
+    key = DataKey.random()
+    value = CIPHER.under(key).encrypt("what was said", "row")
+    reader = CIPHER.knowing([], [key.id])
+
+    assert reader.is_erased(value)
+    assert reader.show(value, "row") == "PERSON_ERASED"
+    assert reader.show(value, "row", erased="[]") == "[]"
+    with pytest.raises(DataKeyErased) as caught:
+        reader.decrypt(value, "row")
+    assert caught.value.facts["keys"] == key.id
+    with pytest.raises(DataKeyErased):
+        reader.like(value)
+    assert CIPHER.knowing([key]).show(value, "row") == "what was said"
 
 
 def test_a_wrapping_key_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -18,11 +18,13 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 DOCS = DEPLOY.parent / "docs"
 COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 KUBERNETES = (DEPLOY / "kubernetes" / "base" / "services.yaml").read_text(encoding="utf-8")
+KUSTOMIZATION = (DEPLOY / "kubernetes" / "base" / "kustomization.yaml").read_text(encoding="utf-8")
 MIGRATE = (DEPLOY / "kubernetes" / "base" / "migrate.yaml").read_text(encoding="utf-8")
 NATS = (DEPLOY / "nats.conf").read_text(encoding="utf-8")
 README = (DEPLOY / "README.md").read_text(encoding="utf-8")
 EVENT_KEYS = {f"{name}.pem" for name in Settings().addresses}
 NATS_KEYS = {f"nats-{user}.pem" for user in nats_users()}
+TOKENS = {f"token-{name}" for name in Settings().addresses}
 
 
 def test_every_secret_of_a_service_is_a_file_of_the_deployment() -> None:
@@ -37,11 +39,18 @@ def test_every_secret_of_a_service_is_a_file_of_the_deployment() -> None:
             r"^  nats-(.+): \{file: \./secrets/nats/\1\}$", section, re.MULTILINE
         )
     }
-    targets = {"event-key.pem", "nats-key.pem"}
-    mounted = set(re.findall(r"\b([\w-]+\.(?:json|toml|token|pem))\b", services)) - targets
+    files |= {
+        f"token-{name}"
+        for name in re.findall(
+            r"^  token-(.+): \{file: \./secrets/tokens/\1\}$", section, re.MULTILINE
+        )
+    }
+    targets = {"event-key.pem", "nats-key.pem", "service.token"}
+    mounted = set(re.findall(r"\b([\w-]+\.(?:json|toml|token|pem)|token-\w+)\b", services))
+    mounted -= targets
 
     assert mounted == files
-    assert all(f"`{name}`" in README for name in files - EVENT_KEYS - NATS_KEYS)
+    assert all(f"`{name}`" in README for name in files - EVENT_KEYS - NATS_KEYS - TOKENS)
 
 
 def test_every_service_signs_with_its_own_key() -> None:
@@ -52,6 +61,15 @@ def test_every_service_signs_with_its_own_key() -> None:
     assert {f"{name}.pem" for name in mounted} == EVENT_KEYS
     assert "OIP_EVENT_KEY_FILE" in README
     assert "OIP_EVENT_TRUST_DIR" in README
+
+
+def test_every_service_has_a_token_of_its_own() -> None:
+    sources = re.findall(r"source: (token-\w+), target: service\.token", COMPOSE)
+    mounted = re.findall(r"secretName: oip-(token-[\w-]+)", KUBERNETES)
+
+    assert set(sources) == set(mounted) == TOKENS
+    assert "OIP_TOKEN_FILE=/run/secrets/token/service.token" in KUSTOMIZATION
+    assert "`services/{service}`" in README
 
 
 def test_every_user_of_nats_has_its_own_key() -> None:

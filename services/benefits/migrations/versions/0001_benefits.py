@@ -217,7 +217,7 @@ AWARDS = (
         number bigint not null,
         first_month integer not null,
         resume_month integer,
-        reason text not null,
+        reason bytea not null,
         create_time timestamptz not null,
         primary key (number, first_month)
     )
@@ -243,9 +243,10 @@ BILLS = (
     """
     create table bill (
         award text primary key,
-        institution text not null,
-        bill_number text not null,
-        bill_key text check (bill_key <> ''),
+        institution bytea not null,
+        bill_number bytea not null,
+        -- A keyed hash of institution and number in their common spelling.
+        bill_key bytea check (length(bill_key) = 32),
         document_hash bytea check (length(document_hash) = 32),
         reversed boolean not null default false,
         check (bill_key is not null or document_hash is not null)
@@ -270,7 +271,7 @@ BILLS = (
     create table expense_reversal (
         award text primary key references award (id),
         code smallint not null check (code > 0),
-        reason text not null check (reason <> ''),
+        reason bytea not null,
         member text not null,
         create_time timestamptz not null
     )

@@ -58,7 +58,8 @@ def upgrade() -> None:
     op.execute("create index ix_enrolment_enrolment_worker on enrolment (worker)")
     # SELECT … FOR UPDATE needs UPDATE; one column that never changes is enough for it.
     allow("platform", "SELECT", "INSERT", "UPDATE (revision)")
-    append_only("worker")
+    # Only an erasure changes the keyed hash of an identity.
+    allow("worker", "SELECT", "INSERT", "UPDATE (identity_index)")
     append_only("enrolment")
     isolate("platform", of_platform("credit_code"))
     isolate("enrolment", of_platform(), of_person(is_number=True))

@@ -58,6 +58,7 @@ def _create_cases() -> None:
         )
         """
     )
+    op.execute("create index injury_worker on injury (worker)")
     op.execute("create index injury_invited on injury (claim) where invited")
     op.execute(
         """

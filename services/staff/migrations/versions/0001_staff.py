@@ -79,7 +79,7 @@ def _create_grants() -> None:
             member text not null,
             number integer not null,
             code smallint not null,
-            note text not null,
+            note bytea not null,
             create_time timestamptz not null,
             primary key (member, number),
             foreign key (member, number) references role_grant (member, number)
