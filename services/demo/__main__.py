@@ -153,7 +153,7 @@ async def _month(
 
 def main(
     orders: Annotated[
-        Path | None, typer.Option(help="Order records to simulate the month with (Parquet, CSV).")
+        Path | None, typer.Option(help="File of orders to simulate the month with.")
     ] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="TOML file that says how to read them.")

@@ -68,6 +68,7 @@ def as_texts(column: Any) -> Any | None:
     is_written_alike = (
         pa.types.is_integer(kind)
         or pa.types.is_boolean(kind)
+        or (pa.types.is_decimal(kind) and kind.scale == 0)
         or pa.types.is_date(kind)
         or pa.types.is_time(kind)
     )

@@ -16,14 +16,19 @@ import pyarrow as pa
 from services.client.files.columns import Ref
 from services.client.files.faults import FileFault, RowFault, Unreadable
 from services.client.files.mapping import FileForm
-from services.client.files.pieces import ROWS_PER_PIECE, Piece, WrongRow, missing, numbered
+from services.client.files.pieces import ROWS_PER_PIECE, Piece, WrongRow, missing
 from services.client.files.text_streams import BLOCK_BYTES, TextStream
 
 LINE_BYTES_MAX = 1 << 20
+# Rows that are held as objects at a time.
+_ROWS_PER_LOT = 1024
 # A piece ends early where rows are long.
 _PIECE_TEXT_MAX = 32 << 20
 _SHOWN_MAX = 200
 _PATHS_MAX = 50
+# A fraction is kept as it is written: 6.9E+17 is damage, and must not become a number.
+_DECODER = json.JSONDecoder(parse_float=str)
+_TEXT_OR_NOTHING = {str, type(None)}
 
 Row = tuple[int, Any]
 
@@ -141,15 +146,9 @@ def _lines(stream: TextStream) -> Iterator[Row]:
 def _object_in(line: bytes) -> Any:
     text = line.decode("utf-8")
     try:
-        return json.loads(text, parse_int=_Number, parse_float=_Number)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return text[:_SHOWN_MAX]
-
-
-class _Number(str):
-    """A number as the file writes it."""
-
-    __slots__ = ()
 
 
 def _pieces(rows: Iterator[Row], fields: Mapping[Ref, str], *, whole: bool) -> Iterator[Piece]:
@@ -159,89 +158,108 @@ def _pieces(rows: Iterator[Row], fields: Mapping[Ref, str], *, whole: bool) -> I
             raise Unreadable(
                 FileFault.POSITION_MISSING, position=ref.position, field=field_name, count=0
             )
-    is_first = True
-    while True:
-        piece, is_last = _piece(rows, fields, whole=whole, is_first=is_first)
-        if len(piece) or piece.wrong:
-            yield piece
-        if is_last:
-            return
-        is_first = False
+    draft = _Draft(fields, whole=whole)
+    while lot := list(islice(rows, _ROWS_PER_LOT)):
+        draft.add(lot)
+        if draft.is_full:
+            yield draft.piece()
+    if draft.row_count or draft.wrong:
+        yield draft.piece()
 
 
-def _piece(
-    rows: Iterator[Row], fields: Mapping[Ref, str], *, whole: bool, is_first: bool
-) -> tuple[Piece, bool]:
-    columns: dict[Ref, list[str | None]] = {ref: [] for ref in fields}
-    numbers: list[int] = []
-    texts: list[str] = []
-    wrong: list[WrongRow] = []
-    known: set[Ref] = set()
-    size, last = 0, None
-    for number, row in islice(rows, ROWS_PER_PIECE):
-        last = row
-        if not isinstance(row, dict):
-            wrong.append(WrongRow(number, RowFault.NOT_AN_OBJECT, _shown(row)))
-            continue
-        numbers.append(number)
-        for ref, values in columns.items():
-            text = _cell(row, ref, fields[ref], known)
-            values.append(text)
-            size += len(text or "")
-        if whole:
-            texts.append(json.dumps(row, sort_keys=True, ensure_ascii=False, default=str))
-        if size > _PIECE_TEXT_MAX:
-            break
-    else:
-        is_last = len(numbers) + len(wrong) < ROWS_PER_PIECE
-        _require_known(fields, known, last, is_first=is_first and bool(numbers))
-        return _as_piece(columns, numbers, texts if whole else None, wrong), is_last
-    _require_known(fields, known, last, is_first=is_first)
-    return _as_piece(columns, numbers, texts if whole else None, wrong), False
+class _Draft:
+    """A piece that is being filled: the texts of its columns."""
+
+    def __init__(self, fields: Mapping[Ref, str], *, whole: bool) -> None:
+        self._fields = fields
+        self._whole = whole
+        # Columns that a row has had; the first piece must have all.
+        self._missing = set(fields)
+        self._is_first = True
+        self._last: Any = None
+        self._start()
+
+    def _start(self) -> None:
+        self._columns: dict[Ref, list[Any]] = {ref: [] for ref in self._fields}
+        self._numbers: list[int] = []
+        self._texts: list[str] = []
+        self._text_size = 0
+        self.wrong: list[WrongRow] = []
+
+    @property
+    def row_count(self) -> int:
+        """The rows so far."""
+        return len(self._numbers)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is as large as a piece may be."""
+        return self.row_count >= ROWS_PER_PIECE or self._text_size > _PIECE_TEXT_MAX
+
+    def add(self, lot: list[Row]) -> None:
+        """Take the columns of some rows. Raises Unreadable if a value holds further ones."""
+        objects = []
+        for number, row in lot:
+            if isinstance(row, dict):
+                objects.append(row)
+                self._numbers.append(number)
+            else:
+                self.wrong.append(WrongRow(number, RowFault.NOT_AN_OBJECT, _shown(row)))
+        for ref, field_name in self._fields.items():
+            texts = _texts_of(objects, ref.column, field_name)
+            if ref in self._missing and any(_has(row, ref.column) for row in objects):
+                self._missing.discard(ref)
+            self._columns[ref].extend(texts)
+            self._text_size += sum(map(len, filter(None, texts)))
+        if self._whole:
+            self._texts += [
+                json.dumps(row, sort_keys=True, ensure_ascii=False, default=str) for row in objects
+            ]
+        self._last = objects[-1] if objects else self._last
+
+    def piece(self) -> Piece:
+        """The piece; another one begins. Raises Unreadable if its file lacks a column."""
+        if self._is_first and self._numbers:
+            for ref in self._fields:
+                if ref in self._missing:
+                    raise missing(ref.column, self._fields[ref], list(paths_in(self._last)))
+            self._is_first = False
+        numbers = self._numbers
+        rows = pa.array(numbers, pa.int64())
+        columns = {ref: pa.array(texts, pa.string()) for ref, texts in self._columns.items()}
+        joined = pa.array(self._texts, pa.string()) if self._whole else None
+        piece = Piece(columns, rows, joined, self.wrong)
+        self._start()
+        return piece
 
 
-def _require_known(
-    fields: Mapping[Ref, str], known: set[Ref], last: Any, *, is_first: bool
-) -> None:
-    """Raise Unreadable if no row of the first piece has a column."""
-    for ref, field_name in fields.items():
-        if is_first and ref not in known:
-            raise missing(ref.column, field_name, list(paths_in(last)))
-
-
-def _as_piece(
-    columns: Mapping[Ref, list[str | None]],
-    numbers: list[int],
-    texts: list[str] | None,
-    wrong: list[WrongRow],
-) -> Piece:
-    rows = pa.array(numbers, pa.int64())
-    if numbers and numbers[-1] - numbers[0] + 1 == len(numbers):
-        rows = numbered(numbers[0], len(numbers))
-    return Piece(
-        {ref: pa.array(values, pa.string()) for ref, values in columns.items()},
-        rows,
-        None if texts is None else pa.array(texts, pa.string()),
-        wrong,
-    )
-
-
-def _cell(row: dict[str, Any], ref: Ref, field_name: str, known: set[Ref]) -> str | None:
-    """The text of a value. Raises Unreadable if it holds further values."""
+def _has(row: Any, path: str) -> bool:
     try:
-        value = value_at(row, ref.column)
+        value_at(row, path)
     except (KeyError, IndexError):
-        return None
-    known.add(ref)
+        return False
+    return True
+
+
+def _texts_of(rows: list[dict[str, Any]], path: str, field_name: str) -> list[Any]:
+    """The values at a path as texts. Raises Unreadable if one holds further values."""
+    if "." in path:
+        values = [value_at(row, path) if _has(row, path) else None for row in rows]
+    else:
+        values = [row.get(path) for row in rows]
+    if set(map(type, values)) <= _TEXT_OR_NOTHING:
+        return values
+    return [_text(value, path, field_name) for value in values]
+
+
+def _text(value: Any, path: str, field_name: str) -> str | None:
     if value is None or type(value) is str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list):
         key = next(iter(value), "key") if isinstance(value, dict) else "0"
-        raise Unreadable(
-            FileFault.NESTED_VALUE, column=ref.column, field=field_name, key=str(key)[:40]
-        )
+        raise Unreadable(FileFault.NESTED_VALUE, column=path, field=field_name, key=str(key)[:40])
     return str(value)
 
 

@@ -18,6 +18,7 @@ from services.client.files.cells import (
     is_true,
     null_where,
     numbers_in,
+    real,
     whole,
 )
 from services.client.files.faults import RowFault
@@ -37,6 +38,8 @@ _WITH_TIME_LENGTH = 16
 _DAY_ALONE = r"^\s*(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})\s*$"
 # 2000-01-01 to 2100-01-01: what lies outside was read in a wrong unit or form.
 _FIRST_US, _END_US = 946_684_800_000_000, 4_102_444_800_000_000
+# A century, so that no sum overflows.
+_SPAN_US_MAX = 3.2e15
 _DAYS_IN_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -96,9 +99,11 @@ def read_moments(column: Any, rule: MomentRule) -> Reading:
 def add_span(origin: Any, length: Any, factor_us: int) -> Reading:
     """Moments some time after others; `length` is a column of numbers."""
     number = numbers_in(length)
-    microseconds = pc.round(pc.multiply(number.values, float(factor_us))).cast(pa.int64())
+    us = pc.multiply(number.values, real(factor_us))
+    wrong = _outside(us, -_SPAN_US_MAX, _SPAN_US_MAX)
+    microseconds = pc.round(null_where(us, wrong)).cast(pa.int64())
     moments = pc.add(origin.view(pa.int64()), microseconds)
-    return Reading(moments.view(MOMENT), number.faults)
+    return Reading(moments.view(MOMENT), [*number.faults, (RowFault.NOT_A_NUMBER, wrong)])
 
 
 def _quick(texts: Any, rule: MomentRule) -> Reading | None:
@@ -289,16 +294,15 @@ def _of_numbers(numbers: Any, rule: MomentRule) -> Reading:
     assert rule.form is not None
     is_excel = rule.form.text == "excel days"
     unit = rule.form.unit_us
-    is_far = pc.or_(pc.less(numbers, 0.0), pc.greater(numbers, float(_END_US // unit + 70_000)))
-    sane = null_where(numbers, is_far)
+    # Days of a spreadsheet begin seventy years earlier.
+    far = _outside(numbers, 0.0, _END_US / unit + 70_000)
+    sane = null_where(numbers, far)
     if is_excel:
-        sane = pc.add(sane, float(EXCEL_EPOCH_DAYS))
+        sane = pc.add(sane, real(EXCEL_EPOCH_DAYS))
     # Whole milliseconds: the last digits of a fraction of a day are noise.
     step = 1000 if is_excel else 1
-    microseconds = pc.multiply(
-        pc.round(pc.multiply(sane, float(unit // step))).cast(pa.int64()), step
-    )
-    far = is_true(is_far)
+    units = pc.round(pc.multiply(sane, real(unit // step))).cast(pa.int64())
+    microseconds = pc.multiply(units, whole(step))
     reading = _in_zone(microseconds, rule) if is_excel else _plausible(microseconds.view(MOMENT))
     return Reading(reading.values, [(RowFault.IMPLAUSIBLE_MOMENT, far), *reading.faults])
 
@@ -328,6 +332,12 @@ def _plausible(moments: Any, faults: list[tuple[RowFault, Any]] | None = None) -
     )
     far = is_true(outside)
     return Reading(moments, [*(faults or []), (RowFault.IMPLAUSIBLE_MOMENT, far)])
+
+
+def _outside(numbers: Any, least: float, most: float) -> Any:
+    """Where a number is out of range, infinite, or none at all."""
+    inside = pc.and_(pc.greater_equal(numbers, real(least)), pc.less_equal(numbers, real(most)))
+    return pc.and_(pc.is_valid(numbers), pc.invert(is_true(inside)))
 
 
 def _matches(texts: Any, pattern: str) -> Any:

@@ -97,5 +97,8 @@ def _described(fault: FieldFault, piece: Piece, refs: Sequence[Ref], row: int) -
 
 
 def _shown_cell(scalar: Any) -> str:
-    value = str(scalar) if pa.types.is_timestamp(scalar.type) else scalar.as_py()
+    if pa.types.is_temporal(scalar.type):
+        # Python has no moments of other millennia.
+        scalar = scalar.cast(pa.string())
+    value = scalar.as_py()
     return "" if value is None else str(value)[:SHOWN_MAX]

@@ -105,6 +105,42 @@ async def test_every_module_is_there_and_nothing_of_the_server(python: Path) -> 
         assert f"oip_client.{name}" in names
 
 
+async def test_a_program_without_the_extras_reads_csv_and_says_what_a_workbook_needs(
+    python: Path, tmp_path: Path
+) -> None:
+    file, mapping = tmp_path / "orders.csv", tmp_path / "mapping.toml"
+    pyarrow.csv.write_csv(orders_table(6), file)
+    mapping.write_text(MAPPING, encoding="utf-8")
+    (tmp_path / "orders.xlsx").write_bytes(b"PK")
+
+    said = await run(
+        python,
+        "-c",
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(('openpyxl', 'ijson', 'shapely', 'numpy'))\n"
+        "from pathlib import Path\n"
+        "from oip_client.files.faults import Unreadable\n"
+        "from oip_client.files.file_reader import rows_of\n"
+        "from oip_client.files.mapping import load_mapping\n"
+        "mapping = load_mapping(Path(sys.argv[2]))\n"
+        "print(sum(table.num_rows for table in rows_of(Path(sys.argv[1]), mapping)))\n"
+        "try:\n"
+        "    list(rows_of(Path(sys.argv[1]).with_suffix('.xlsx'), mapping))\n"
+        "except Unreadable as refusal:\n"
+        "    print(refusal)\n",
+        file,
+        mapping,
+    )
+
+    assert said.splitlines() == [
+        "6",
+        (
+            "this kind of file needs a library that is not installed; run pip install "
+            "'oip-client[xlsx]'"
+        ),
+    ]
+
+
 async def test_a_file_is_pushed_and_proven_through_the_distribution(
     python: Path, stack: Settings, databases: Databases, tmp_path: Path
 ) -> None:

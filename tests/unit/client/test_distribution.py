@@ -8,6 +8,7 @@ import pytest
 
 from tools import client_distribution
 from tools.client_distribution import (
+    extras,
     modules,
     name_in_distribution,
     requirements,
@@ -53,11 +54,23 @@ def test_imports_are_renamed_and_names_of_the_wire_stay() -> None:
     assert name_in_distribution("oip.type.v1") == "oip_client.protos.type.v1"
 
 
+def test_libraries_of_formats_are_extras() -> None:
+    assert extras() == {
+        "json": ["ijson"],
+        "xlsx": ["openpyxl"],
+        "polygons": ["shapely"],
+        "all": ["ijson", "openpyxl", "shapely"],
+    }
+    assert not set(requirements(iter(modules().values()))) & {"ijson", "openpyxl", "shapely"}
+
+
 def test_the_requirements_are_those_of_the_imports(tmp_path: Path) -> None:
     module = tmp_path / "module.py"
     module.write_text("import json\nimport grpc\nfrom google.type import date_pb2\n")
 
     assert requirements(iter([module])) == ["googleapis-common-protos", "grpcio"]
+    module.write_text("import openpyxl, ijson, shapely\n")
+    assert requirements(iter([module])) == []
     module.write_text("import sqlalchemy\n")
     with pytest.raises(SystemExit, match="sqlalchemy belongs to no distribution"):
         requirements(iter([module]))

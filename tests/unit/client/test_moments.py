@@ -179,8 +179,20 @@ def test_a_length_of_time_is_added_in_its_unit() -> None:
     before = add_span(begun, pa.array([1.5, None, 2.0]), -60_000_000)
 
     assert after.values[0].as_py() == datetime(2025, 7, 10, 1, 1, 30, tzinfo=UTC)
-    assert [fault.name for fault, _ in after.faults] == ["NOT_A_NUMBER"]
+    assert [fault.name for fault, mask in after.faults if pc.any(mask).as_py()] == ["NOT_A_NUMBER"]
     assert before.values[0].as_py() == datetime(2025, 7, 10, 0, 58, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e300", "-1e300"])
+def test_numbers_that_are_no_length_and_no_moment_cost_their_row(value: str) -> None:
+    begun = pa.array([NINE, NINE], pa.timestamp("us", tz="UTC"))
+
+    span = add_span(begun, pa.array([value, "60"]), 1_000_000)
+
+    assert [mask.to_pylist() for _, mask in span.faults if mask[0].as_py()] == [[True, False]]
+    assert read([float(value), 1752109200.0], "unix seconds") == ["IMPLAUSIBLE_MOMENT", NINE]
+    assert read([value, "1752109200.0"], "unix seconds")[1] == NINE
+    assert isinstance(read([value], "excel days")[0], str)
 
 
 @pytest.mark.parametrize(
