@@ -12,6 +12,7 @@ from starlette.responses import Response
 from services.gateway import json_messages
 from services.gateway.bodies import Body
 from services.gateway.errors import (
+    code_of,
     error_of,
     http_status_of,
     is_fault,
@@ -78,6 +79,7 @@ class Calls:
             if is_fault(error):
                 log.exception("json_call_failed", path=path[:200])
             status = status_of_error(error, service, path, seconds)
+            log.info("json_call_refused", path=path[:200], code=code_of(status))
             await body.drain(error)
             return refusal(request, status, closes=body.is_open)
         taken = round(asyncio.get_running_loop().time() - began, 4)

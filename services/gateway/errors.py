@@ -113,10 +113,15 @@ def error_of(status: status_pb2.Status, language: str) -> dict[str, Any]:
         if language == CHINESE and detail.Unpack(localized):
             sentence = localized.message
     return {
-        "code": CODES.get(status.code, CODES[2])[0],
+        "code": code_of(status),
         "message": sentence,
         "details": [_detail(each) for each in status.details],
     }
+
+
+def code_of(status: status_pb2.Status) -> str:
+    """The protocol's word for the code."""
+    return CODES.get(status.code, CODES[2])[0]
 
 
 def http_status_of(status: status_pb2.Status) -> int:
