@@ -65,7 +65,7 @@ FRAUD = DatedProvision(
     Provision(_SIL, "第八十八条", Tag.LAW),
     Provision("社会保险经办条例", "第五十五条", Tag.LAW),
 )
-THIRD_PARTY = Provision(_SIL, "第四十二条", Tag.COMMON)
+THIRD_PARTY = Provision("法释〔2014〕9号", "第八条第三款", Tag.LAW)
 TREATMENT_ALLOWANCE = Provision("国际劳工组织报告", "第五章", Tag.SEED)
 
 LAW = load_law(
