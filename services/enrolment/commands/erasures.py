@@ -45,8 +45,8 @@ async def erase_worker(
         erase_time=context.now,
     )
     await worker_store.update_identity(tx, order.worker)
-    key_id = await data_keys.lock_key(tx, context.cipher, erasure.name)
-    await data_keys.destroy(tx, key_id)
+    key = await data_keys.lock_key(tx, context.cipher, erasure.name)
+    await data_keys.destroy(tx, key)
     await erasures.insert(tx, context.cipher, erasure)
     await outbox.add(tx, events.worker_erased(erasure), context.now)
     return erasure

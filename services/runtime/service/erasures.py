@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from services.runtime.service.context import CommandContext, ServiceContext
     from services.runtime.storage.crypto import ColumnCipher
+    from services.runtime.storage.data_keys import LockedKey
 
 log = logger("erasures")
 
@@ -78,33 +79,33 @@ class Erasing:
             create_time=context.now,
         )
         # Whoever encrypts about the person has ended before, so that no open case is overlooked.
-        key_id = await data_keys.lock_key(tx, context.cipher, erasure.name)
+        key = await data_keys.lock_key(tx, context.cipher, erasure.name)
         obstacles = await self.obstacles(tx, erasure.name)
         if obstacles:
             waiting = replace(erasure, obstacle=obstacles[0].text)
             await erasures.insert(tx, context.cipher, waiting)
             return
         await erasures.insert(tx, context.cipher, replace(erasure, erase_time=context.now))
-        await self._destroy(tx, key_id, context.now)
+        await self._destroy(tx, key, context.now)
 
     async def complete(self, tx: Transaction, cipher: ColumnCipher, now: datetime) -> list[str]:
         """Do the erasures that waited and need not wait any more; the names of the persons."""
         completed = []
         for erasure in await erasures.list_waiting(tx):
-            key_id = await data_keys.lock_key(tx, cipher, erasure.name)
+            key = await data_keys.lock_key(tx, cipher, erasure.name)
             obstacles = await self.obstacles(tx, erasure.name)
             if obstacles:
                 await erasures.update_obstacle(tx, erasure.name, obstacles[0].text)
                 continue
             await erasures.update_erased(tx, erasure.name, now)
-            await self._destroy(tx, key_id, now)
+            await self._destroy(tx, key, now)
             completed.append(erasure.name)
         return completed
 
-    async def _destroy(self, tx: Transaction, key_id: str, now: datetime) -> None:
-        await data_keys.destroy(tx, key_id)
-        if self.key_erased is not None:
-            await outbox.add(tx, self.key_erased(key_id), now)
+    async def _destroy(self, tx: Transaction, key: LockedKey, now: datetime) -> None:
+        await data_keys.destroy(tx, key)
+        if self.key_erased is not None and not key.is_new:
+            await outbox.add(tx, self.key_erased(key.id), now)
 
 
 def events_of_erased_keys(events: Iterable[type[Message]]) -> list[type[Message]]:

@@ -124,21 +124,34 @@ async def list_of_persons(
     return [_data_key(cipher, row) for row in stored]
 
 
-async def lock_key(tx: Transaction, cipher: ColumnCipher, person: str) -> str:
-    """The id of a person's data key, made if there is none, once nobody encrypts under it."""
+@dataclass(frozen=True)
+class LockedKey:
+    """A data key under which nobody encrypts; `is_new` if nothing was ever under it."""
+
+    id: str
+    is_new: bool
+
+
+async def lock_key(tx: Transaction, cipher: ColumnCipher, person: str) -> LockedKey:
+    """A person's data key, made if there is none, once nobody encrypts under it."""
     index = index_of(cipher, person)
-    await _insert(tx, cipher, [index])
+    made_ids = await _insert(tx, cipher, [index])
     locking = sa.text("select id from data_key where person = :person for update")
-    return str((await tx.execute(locking, {"person": index})).scalar_one())
+    key_id = str((await tx.execute(locking, {"person": index})).scalar_one())
+    return LockedKey(key_id, key_id in made_ids)
 
 
-async def destroy(tx: Transaction, key_id: str) -> None:
-    """Destroy a data key that `lock_key` has locked: what is under it stays and is unreadable."""
+async def destroy(tx: Transaction, key: LockedKey) -> None:
+    """Destroy a data key that is locked: what is under it stays and is unreadable.
+
+    One under which nothing ever was has no suite: nobody else can have a copy.
+    """
     statement = sa.text(
-        "update data_key set wrapped = null, wrapping_key = null"
+        "update data_key set wrapped = null, wrapping_key = null,"
+        " suite = case when :is_new then 0 else suite end"
         " where id = :id and wrapped is not null"
     )
-    await tx.execute(statement, {"id": key_id})
+    await tx.execute(statement, {"id": key.id, "is_new": key.is_new})
     _loaded_by.pop(tx, None)
 
 
@@ -267,20 +280,23 @@ async def _find(
         _load(loaded, cipher, rows, locks=True)
 
 
-async def _insert(tx: Transaction, cipher: ColumnCipher, indexes: Iterable[bytes]) -> None:
+async def _insert(
+    tx: Transaction, cipher: ColumnCipher, indexes: Iterable[bytes]
+) -> frozenset[str]:
+    """Make the keys of persons who have none; the ids of those that were made."""
     rows = []
     for index in indexes:
         key = DataKey.random()
         rows.append((key.id, index, *cipher.wrap(key)))
     ids, persons, wrapping_ids, wrapped = zip(*rows, strict=True)
-    await tx.execute(
+    inserted = await tx.execute(
         sa.text(
             "insert into data_key (id, person, suite, wrapping_key, wrapped)"
             " select id, person, :suite, wrapping_key, wrapped"
             " from unnest(cast(:ids as text[]), cast(:persons as bytea[]),"
             "  cast(:wrapping_ids as text[]), cast(:wrapped as bytea[]))"
             "  as fresh (id, person, wrapping_key, wrapped)"
-            " on conflict (person) do nothing"
+            " on conflict (person) do nothing returning id"
         ),
         {
             "ids": list(ids),
@@ -290,6 +306,7 @@ async def _insert(tx: Transaction, cipher: ColumnCipher, indexes: Iterable[bytes
             "suite": key.suite.number,
         },
     )
+    return frozenset(inserted.scalars())
 
 
 @dataclass(frozen=True)

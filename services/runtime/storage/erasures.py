@@ -164,11 +164,12 @@ async def total_of_persons(tx: Transaction) -> Total:
 
 
 async def total_of_own_keys(tx: Transaction) -> Total:
-    """The data keys that this service has destroyed."""
+    """The data keys that this service has destroyed and of which consumers may have copies."""
     digest = _DIGEST.format(column="id")
     return await _total(
         tx,
-        f"select count(*) as number, {digest} as digest from data_key where wrapped is null",  # noqa: S608 - constants
+        f"select count(*) as number, {digest} as digest from data_key"  # noqa: S608 - constants
+        " where wrapped is null and suite > 0",
     )
 
 

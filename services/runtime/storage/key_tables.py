@@ -5,7 +5,8 @@ from __future__ import annotations
 KEY_TABLES = (
     # The key of the service and of each person whose data it holds, wrapped with a key of the key
     # file; `person` is a keyed hash. A row without a wrapped key is that of a person who was
-    # erased: the key was destroyed, and there will be no other one.
+    # erased: the key was destroyed, and there will be no other one. Its suite is 0 if nothing was
+    # ever under it.
     """
     create table data_key (
         id text primary key,

@@ -314,7 +314,7 @@ GRANTS = {
     "rejected_message": ("SELECT", "INSERT", "UPDATE (message_count, last_time, last_hash)"),
     "staff_member": ("SELECT", "INSERT", "UPDATE (revision, content)"),
     "staff_account": ("SELECT", "INSERT", "DELETE"),
-    "data_key": ("SELECT", "INSERT", "UPDATE (wrapped, wrapping_key)"),
+    "data_key": ("SELECT", "INSERT", "UPDATE (suite, wrapped, wrapping_key)"),
     "producer_key": ("SELECT", "INSERT", "UPDATE (wrapped, wrapping_key)"),
     "erasure": ("SELECT", "INSERT", "UPDATE (erase_time, obstacle)"),
     "command": ("SELECT", "INSERT"),

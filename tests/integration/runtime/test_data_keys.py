@@ -269,9 +269,9 @@ async def erase(stack: ToyStack, person: str) -> str:
     """Destroy the key of a person as an erasure does; its id."""
     context = stack.contexts["toy"]
     async with context.database.begin() as tx:
-        key_id = await data_keys.lock_key(tx, context.cipher, person)
-        await data_keys.destroy(tx, key_id)
-    return key_id
+        key = await data_keys.lock_key(tx, context.cipher, person)
+        await data_keys.destroy(tx, key)
+    return key.id
 
 
 @pytest.mark.usefixtures("consumer")
