@@ -125,6 +125,7 @@ def _config(
     return uvicorn.Config(
         application(services, gateway_settings),
         log_config=None,
+        log_level="error",  # else whoever sends no HTTP writes a line of our log
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -18,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from services.gateway.methods import UPLOAD_PATH
-from services.runtime.base.settings import HEALTH_PORT_OFFSET, service_names
+from services.runtime.base.settings import service_names
 from tests.support.gateway import call
 from tests.support.http_client import HttpClient
 from tools.openapi import examples_in_order
@@ -55,37 +54,14 @@ class Dev:
         return ran.stdout
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that are free together with those of their probes, a thousand above."""
-    for first in range(21_000 + os.getpid() % 800, 30_000, count):
-        ports = list(range(first, first + count))
-        if all(is_free(port) and is_free(port + HEALTH_PORT_OFFSET) for port in ports):
-            return ports
-    raise OSError("no ports are free")
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 @pytest.fixture(scope="module")
 async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dev]:
     folder = tmp_path_factory.mktemp("dev")
-    port, *ports = free_ports(1 + len(service_names()))
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}",
         "OIP_STATE_DIR": str(folder / "state"),
-        "OIP_GATEWAY_ADDRESS": f"127.0.0.1:{port}",
-    } | {
-        f"OIP_{name.upper()}_ADDRESS": f"127.0.0.1:{number}"
-        for name, number in zip(service_names(), ports, strict=True)
-    }
+    } | {f"OIP_{name.upper()}_ADDRESS": "127.0.0.1:0" for name in (*service_names(), "gateway")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -102,9 +78,10 @@ async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dev]:
             line = await process.stdout.readline()
             assert line, shown.decode()
             shown += line
-    url = f"http://127.0.0.1:{port}"
-    assert f"{url}/docs".encode() in shown
-    yield Dev(environment, url)
+    printed = re.search(r"JSON +(http://\S+) +\(all calls: (\S+)\)", shown.decode())
+    assert printed is not None, shown.decode()
+    assert printed[2] == f"{printed[1]}/docs"
+    yield Dev(environment, printed[1])
     process.send_signal(signal.SIGINT)
     await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,7 +33,7 @@ class Dev:
             "OIP_STATE_DIR": str(state_dir),
             "PYTHONPATH": os.pathsep.join(sys.path),
             "LC_ALL": "C.UTF-8",
-            **{f"OIP_{name.upper()}_ADDRESS": "127.0.0.1:0" for name in NAMES},
+            **{f"OIP_{name.upper()}_ADDRESS": "127.0.0.1:0" for name in (*NAMES, "gateway")},
         }
         self.process: subprocess.Popen[str] | None = None
         self.children: list[psutil.Process] = []
@@ -110,6 +111,7 @@ async def test_the_stack_starts_verifies_and_stops_cleanly(dev: Dev) -> None:
 
     assert code == 0, shown
     assert all(name in shown for name in NAMES)
+    assert re.search(r"JSON +http://127\.0\.0\.1:\d+ ", shown)
     assert "Traceback" not in shown
     assert dev.alive() == []
     assert not (dev.state_dir / "running.json").exists()
