@@ -50,6 +50,8 @@ log = logger("rpc")
 # arrives slightly above it.
 DEADLINE_SLACK_SECONDS = 1.0
 DEADLINE_SLACK_SHARE = 0.01
+# Above the longest wait before a second or third try (service_config.py).
+LAST_TRY_SECONDS = 0.5
 
 
 class DeadlineMissing(Problem):
@@ -103,7 +105,7 @@ class ErrorInterceptor(Interceptor):
             except Exception as error:  # noqa: BLE001 - the one place that maps every exception
                 _log(error, method, self._service, str(context.peer()))
                 status = rpc_status.to_status(status_of(error, self._service))
-                await context.abort_with_status(status)
+                await context.abort(status.code, status.details, _trailing(status))
 
         return surround(handler, answering, read=_reading)
 
@@ -337,6 +339,17 @@ def _certificate(context: Context) -> bytes | None:
 @lru_cache(maxsize=256)
 def _thumbprint(pem: bytes) -> bytes:
     return thumbprint(pem)
+
+
+def _trailing(status: grpc.Status) -> tuple[tuple[str, str | bytes], ...]:
+    """The parts of a refusal; it is the last word if no time is left for the caller's next try.
+
+    gRPC would wait for that try until the deadline, and its caller would learn of that alone.
+    """
+    left = limits.seconds_left()
+    trailing = tuple(status.trailing_metadata or ())
+    is_last = left is not None and left < LAST_TRY_SECONDS
+    return (*trailing, ("grpc-retry-pushback-ms", "-1")) if is_last else trailing
 
 
 def _log_answer(method: str, began: float) -> None:
