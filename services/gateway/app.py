@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Route
 
 from services.gateway.calls import HEADERS, Calls
@@ -28,6 +34,9 @@ def application(services: Services, settings: GatewaySettings) -> Starlette:
     async def docs(_request: Request) -> Response:
         return HTMLResponse(page, headers={"content-security-policy": SECURITY_POLICY})
 
+    async def start(_request: Request) -> Response:
+        return RedirectResponse("/docs")
+
     async def openapi(_request: Request) -> Response:
         return FileResponse(OPENAPI_FILE, media_type="application/json")
 
@@ -36,6 +45,7 @@ def application(services: Services, settings: GatewaySettings) -> Starlette:
 
     return Starlette(
         routes=[
+            Route("/", start),
             Route("/docs", docs),
             Route("/openapi.json", openapi),
             Route("/health", health),

@@ -28,6 +28,7 @@ from services.runtime.rpc.error_status import (
     log_fields,
     status_of,
 )
+from services.runtime.rpc.refused_calls import NO_OTHER_TRY
 from services.runtime.rpc.silence import Patience
 from services.runtime.rpc.wrapping import (
     Interceptor,
@@ -57,6 +58,8 @@ DEADLINE_SLACK_SECONDS = 1.0
 DEADLINE_SLACK_SHARE = 0.01
 # Of each method, whose reach is kept.
 CALLERS_MAX = 256
+# Above the longest wait before a second or third try (service_config.py).
+LAST_TRY_SECONDS = 0.5
 
 
 class DeadlineMissing(Problem):
@@ -119,7 +122,7 @@ class _Answering:
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
             _log(error, self._method, self._service, str(self._context.peer()))
             status = rpc_status.to_status(status_of(error, self._service))
-            await self._context.abort_with_status(status)
+            await self._context.abort(status.code, status.details, _trailing(status))
 
 
 class AccessInterceptor(Interceptor):
@@ -326,6 +329,17 @@ def _certificate(context: Context) -> bytes | None:
 @lru_cache(maxsize=256)
 def _thumbprint(pem: bytes) -> bytes:
     return thumbprint(pem)
+
+
+def _trailing(status: grpc.Status) -> tuple[tuple[str, str | bytes], ...]:
+    """The parts of a refusal; it is the last word if no time is left for the caller's next try.
+
+    gRPC would wait for that try until the deadline, and its caller would learn of that alone.
+    """
+    left = limits.seconds_left()
+    trailing = tuple(status.trailing_metadata or ())
+    is_last = left is not None and left < LAST_TRY_SECONDS
+    return (*trailing, NO_OTHER_TRY) if is_last else trailing
 
 
 def _log_answer(method: str, began: float) -> None:

@@ -42,6 +42,8 @@ HELD_ON_SHARED_MAX = 20
 # A held call is answered when this share of its deadline has passed.
 DEADLINE_SHARE = 0.9
 LINE_SECONDS = 1.0
+# Tells gRPC not to repeat the call by its service config.
+NO_OTHER_TRY = ("grpc-retry-pushback-ms", "-1")
 # Of how many callers and connections something is kept.
 KEPT_MAX = 10_000
 
@@ -130,9 +132,12 @@ class RefusedCalls:
             host = peer.rpartition(":")[0]
             self._log.note(refusal, host)
             seconds = self._seconds_to_hold(refusal.tenant or host, peer, context.time_remaining())
+            status, trailing = refusal.status, tuple(refusal.status.trailing_metadata or ())
             if seconds:
                 await self._hold(peer, seconds)
-            await context.abort_with_status(refusal.status)
+                # Who was held has no time for another try, and would make things worse by it.
+                trailing += (NO_OTHER_TRY,)
+            await context.abort(status.code, status.details, trailing)
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 

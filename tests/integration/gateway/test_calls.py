@@ -135,7 +135,7 @@ async def test_a_path_that_is_no_method_is_refused(door: Door) -> None:
     paths = [
         f"{PACKAGE}/Nothing",
         "/oip.nothing.v1.Service/Get",
-        "/",
+        "/nothing/at/all",
         "/oip.operations.v1.OperationsService/GetHealth",
         "/claims/oip.operations.v1.OperationsService/GetHealth",
         "/enrolment/oip.operations.v1.OperationsService/Replay",
@@ -266,7 +266,8 @@ async def test_a_service_that_is_away_is_unavailable(door: Door) -> None:
 
 async def test_health_and_the_description_need_no_token(door: Door) -> None:
     health = await door.http.get("/health")
-    page = await door.http.get("/docs")
+    start = await door.http.get("/")
+    page = await door.http.get(start.headers["location"])
     described = await door.http.get("/openapi.json")
 
     assert health.json == {"status": "SERVING"}

@@ -82,6 +82,21 @@ async def test_it_is_repeated_three_times_at_most(peer: Peer, stub: EchoStub) ->
     assert peer.api.call_count == 3
 
 
+async def test_a_refusal_shortly_before_the_deadline_is_the_last_word(
+    peer: Peer, stub: EchoStub
+) -> None:
+    async def fail_late(_text: str) -> str:
+        await asyncio.sleep(0.5)
+        raise Overloaded(service="echo")
+
+    peer.api.behave = fail_late
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Echo(Text(value="a"), timeout=0.7)
+
+    assert problem_of(caught.value).reason == "OVERLOADED"
+    assert peer.api.call_count == 1
+
+
 async def test_a_refusal_is_not_repeated(peer: Peer, stub: EchoStub) -> None:
     peer.failures = [NotFound(name="claims/c1")]
 
