@@ -231,6 +231,20 @@ async def test_a_confirmation_names_a_value_that_is_assumed_here_and_not_confirm
     assert early.reason == "MALFORMED"
 
 
+async def test_assumed_values_come_in_pages(client: StackClient) -> None:
+    stub, token = client.operations("benefits", "fund_officer"), ""
+    whole = await stub.ListAssumedValues(ops.ListAssumedValuesRequest(page_size=1000))
+    pages = []
+    while token or not pages:
+        request = ops.ListAssumedValuesRequest(page_size=3, page_token=token)
+        answer = await stub.ListAssumedValues(request)
+        pages.append(answer.values)
+        token = answer.next_page_token
+
+    assert [value for page in pages for value in page] == list(whole.values)
+    assert {len(page) for page in pages[:-1]} == {3}
+
+
 async def test_a_bill_rests_on_the_values_with_which_it_was_granted(client: StackClient) -> None:
     await confirm(client, "benefits", OF_GRADE_3)
     await client.benefits("fund_officer").GrantExpense(
