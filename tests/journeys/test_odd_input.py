@@ -23,7 +23,6 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
 from services.demo.province import COMPANIES
 from services.kernel.problems import Kind, Problem
-from services.orders.commands.gaps import CLOCK_SECONDS
 from services.runtime.rpc.access import caller, role_name, rule_in
 from services.runtime.rpc.client import problem_of
 from services.runtime.service import requests, signatures
@@ -33,6 +32,7 @@ from tests.support.odd_values import Odd, usual_value, walk
 from tests.support.staff import all_grants, staff_entry, store_entries
 
 AT_ONCE = 8
+SETTLED_SECONDS = 3.0
 WALKER, PLATFORM = "walker", COMPANIES[0]
 FAULTS = {"INTERNAL", "UNKNOWN", "UNAVAILABLE", "UNIMPLEMENTED", "DEADLINE_EXCEEDED", "DATA_LOSS"}
 # What is written although a request is refused: who was shown personal data, and the order records
@@ -240,13 +240,16 @@ async def contents(url: str, schemas: Iterable[str]) -> dict[str, tuple[int, int
     return counted
 
 
-async def contents_at_rest(url: str, schemas: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """The same, once the services have followed the clock: each compares its days by itself."""
-    while True:
-        before = await contents(url, schemas)
-        await asyncio.sleep(2 * CLOCK_SECONDS)
-        if await contents(url, schemas) == before:
-            return before
+async def settled_contents(url: str, schemas: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """The same once nothing changes any more: days are compared some time after the clock was set.
+
+    What follows from it in other services comes later still.
+    """
+    before = None
+    while (counted := await contents(url, schemas)) != before:
+        before = counted
+        await asyncio.sleep(SETTLED_SECONDS)
+    return counted
 
 
 async def test_no_odd_value_of_any_field_is_taken_or_breaks_anything(
@@ -259,7 +262,7 @@ async def test_no_odd_value_of_any_field_is_taken_or_breaks_anything(
     monkeypatch.setattr(requests, "failpoint", not_kept)
     monkeypatch.setattr(signatures, "failpoint", not_kept)
     stack = walked.simulated.stack
-    before = await contents_at_rest(stack.settings.database_url, stack.contexts)
+    before = await settled_contents(stack.settings.database_url, stack.contexts)
     waiting = (
         (service, odd)
         for method in METHODS
