@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from google.type import date_pb2
 from oip.benefits.v1 import benefits_pb2
@@ -33,21 +34,13 @@ async def say_everything(case: Case) -> None:
 
 
 async def appraisal(case: Case, claim: claims_pb2.Claim) -> grading_pb2.Appraisal:
-    """Applied for by kin, with missing documents, deferred, extended, adjourned, concluded."""
+    """Applied for, with missing documents, deferred, extended, adjourned, concluded."""
     client = case.client
     client.set_day(date(2025, 9, 1))
     stub = client.grading("appraiser")
-    await register(stub, 5)
+    await register(stub, 6)
     await client.delivered()
-    opened = await stub.OpenAppraisal(
-        grading_pb2.OpenAppraisalRequest(
-            request_id="open",
-            claim=claim.name,
-            level=grading_pb2.Appraisal.FIRST,
-            applicant=grading_pb2.NEXT_OF_KIN,
-            inability=case.word("inability"),
-        )
-    )
+    opened = await applied(case, stub, claim)
     await stub.RequestDocuments(
         grading_pb2.RequestDocumentsRequest(
             request_id="documents",
@@ -74,6 +67,14 @@ async def appraisal(case: Case, claim: claims_pb2.Claim) -> grading_pb2.Appraisa
     )
     client.set_day(date(2025, 9, 11))
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="draw", name=opened.name))
+    drawn = await specialist(client, drawn.panel[0]).RecuseSpecialist(
+        grading_pb2.RecuseSpecialistRequest(
+            request_id="recuse",
+            name=opened.name,
+            code=grading_pb2.TREATED_THE_WORKER,
+            reason=case.word("recusal: reason"),
+        )
+    )
     case.words["opinion"] = b'"9.23"'
     case.words["opinion in a message"] = (
         grading_pb2.Opinion.Impairment(item="9.23").SerializeToString() + b"\x12\x06\x0a\x049.24"
@@ -99,6 +100,42 @@ async def appraisal(case: Case, claim: claims_pb2.Claim) -> grading_pb2.Appraisa
     )
     case.findings("appraisal", concluded)
     return concluded
+
+
+async def applied(case: Case, stub: Any, claim: claims_pb2.Claim) -> grading_pb2.Appraisal:
+    """An application that kin withdraw, and one that an absence ends until it is resumed."""
+    request = grading_pb2.OpenAppraisalRequest(
+        request_id="open-first",
+        claim=claim.name,
+        level=grading_pb2.Appraisal.FIRST,
+        applicant=grading_pb2.NEXT_OF_KIN,
+        inability=case.word("inability"),
+    )
+    first = await stub.OpenAppraisal(request)
+    await stub.WithdrawAppraisal(
+        grading_pb2.WithdrawAppraisalRequest(
+            request_id="withdraw-application",
+            name=first.name,
+            reason=case.word("withdrawal of an application: reason"),
+        )
+    )
+    request.request_id = "open"
+    opened: grading_pb2.Appraisal = await stub.OpenAppraisal(request)
+    await stub.RecordAbsence(
+        grading_pb2.RecordAbsenceRequest(
+            request_id="absence",
+            name=opened.name,
+            examination_date=date_pb2.Date(year=2025, month=9, day=1),
+        )
+    )
+    resumed: grading_pb2.Appraisal = await stub.ResumeAppraisal(
+        grading_pb2.ResumeAppraisalRequest(
+            request_id="resume-appraisal",
+            name=opened.name,
+            reason=case.word("resumption: reason"),
+        )
+    )
+    return resumed
 
 
 async def benefits(case: Case, injury: claims_pb2.Claim, death: claims_pb2.Claim) -> None:
