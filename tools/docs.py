@@ -1,4 +1,4 @@
-"""Write the documents that follow from code and data: law, reasons and invariants in docs/.
+"""Write what follows from code and data: law, reasons and invariants in docs/, words of enums.
 
 With `--check` nothing is written; the exit code says whether the documents are as they should be.
 """
@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, is_dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from oip import comments
 
 import services
 from services.__main__ import all_services
@@ -308,10 +310,40 @@ def all_problems() -> list[type[Problem]]:
     return sorted(problems, key=lambda problem: (problem.reason, problem.__module__))
 
 
+def enum_labels() -> str:
+    """services/kernel/enum_labels.py: the words for the values of all enums of the protos.
+
+    A value's comment begins with them: `// Ride-hailing (出行).`
+    """
+    tables: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+    for name, text in comments.COMMENTS.items():
+        enum, _, value = name.rpartition(".")
+        match = re.match(r"([^()]+) \(([^()]+)\)[.:]", text)
+        if match and value.isupper() and not value.endswith("_UNSPECIFIED"):
+            tables[enum][value] = (match[1][0].lower() + match[1][1:], match[2])
+    lines = [
+        '"""The words for values of enums, by the full name of the enum.',
+        "",
+        "Written by `make docs` from the comments of the protos.",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "LABELS: dict[str, dict[str, tuple[str, str]]] = {",
+    ]
+    for enum in sorted(tables):
+        lines.append(f'    "{enum}": {{')
+        rows = (f'        "{value}": ("{en}", "{zh}"),' for value, (en, zh) in tables[enum].items())
+        lines += [*rows, "    },"]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+# What is written, by its path from the root.
 PAGES = {
-    "invariants.md": invariants_page,
-    "law.md": law_page,
-    "reasons.md": reasons_page,
+    "docs/invariants.md": invariants_page,
+    "docs/law.md": law_page,
+    "docs/reasons.md": reasons_page,
+    "services/kernel/enum_labels.py": enum_labels,
 }
 
 
@@ -319,7 +351,7 @@ def main() -> int:
     """Write the pages, or with `--check` say which are not up to date."""
     stale = []
     for name, page in PAGES.items():
-        path = ROOT / "docs" / name
+        path = ROOT / name
         text = page()
         held = path.read_text(encoding="utf-8") if path.exists() else ""
         if held != text:
@@ -327,7 +359,7 @@ def main() -> int:
             if "--check" not in sys.argv:
                 path.write_text(text, encoding="utf-8")
     if "--check" in sys.argv and stale:
-        sys.stderr.write(f"docs/{', docs/'.join(stale)}: run `make docs`\n")
+        sys.stderr.write(f"{', '.join(stale)}: run `make docs`\n")
         return 1
     return 0
 
