@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def comments_of(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str,
             yield f"{file.package}.{name}", text
 
 
-def _name_at(file: descriptor_pb2.FileDescriptorProto, path: "list[int]") -> str:
+def _name_at(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) -> str:
     """The name of what a path leads to, within the package; empty for other parts of a file."""
     part, names = file, []
     for number, index in zip(path[::2], path[1::2], strict=False):
