@@ -193,8 +193,7 @@ def choice_in(enum: Any, text: str) -> Any:
 def choices_in(enum: Any) -> dict[str, int]:
     """The numbers of an enum's values by the words for them."""
     names = [value.name for value in enum.values if value.number]
-    first = f"{names[0].partition('_')[0]}_"
-    prefix = first if all(name.startswith(first) for name in names) else ""
+    prefix = f"{enum.name.upper()}_"  # as in RECIPIENT_WORKER
     return {
         name.removeprefix(prefix).lower().replace("_", "-"): enum.values_by_name[name].number
         for name in names
