@@ -54,6 +54,7 @@ add_step(
     app, "death", CLAIMS, "RecordDeath", Change(("name", "death_date"), readers={"survivors": KIN})
 )
 add_step(app, "determine", CLAIMS, "DetermineClaim", DECISION)
+add_step(app, "preview", CLAIMS, "PreviewDetermination", DECISION)
 add_step(app, "serve", CLAIMS, "RecordService", Change(options={"service_date": "day"}))
 add_step(app, "revoke", CLAIMS, "RevokeDetermination")
 add_step(app, "merge", ACCIDENTS, "MergeClaims", Change(("claim", "merged_claim")))

@@ -48,6 +48,15 @@ add_step(
 workers = typer.Typer(no_args_is_help=True, help="Workers of platforms (新就业形态人员).")
 
 
+add_step(
+    workers,
+    "find",
+    ENROLMENT,
+    "FindWorker",
+    Change(("document_number",), {"document_kind": "kind"}),
+)
+
+
 @workers.command()
 def enrol(
     context: typer.Context,

@@ -117,7 +117,7 @@ def _parameter(field: Field, name: str, *, is_argument: bool) -> inspect.Paramet
     if field.enum_type is not None:
         text = f"{text} One of {', '.join(choices_of(field))}."
     kind: Any = _type_of(field)
-    required = _is_required(field)
+    required = is_required(field)
     default: Any = inspect.Parameter.empty
     if is_argument:
         info: Any = typer.Argument(help=text)
@@ -146,7 +146,7 @@ def _type_of(field: Field) -> Any:
     return Path if _is_file(field) else str
 
 
-def _is_required(field: Field) -> bool:
+def is_required(field: Field) -> bool:
     """Whether the bounds of a field say so; yes and no always have a default."""
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return False

@@ -26,6 +26,7 @@ from services.cli.fields import (
     comment,
     fill_request,
     first_sentence,
+    is_required,
     options_in,
     parameters_of,
 )
@@ -68,6 +69,7 @@ SHOWN_ELSEWHERE = {
 GROUPS = {
     "advance-term": "advance-terms",
     "event-alarms": "alarms",
+    "history": "history",
     "evidence": "evidence",
     "impairment-items": "items",
     "ledger-transactions": "ledger",
@@ -214,7 +216,8 @@ def _list_command(method: Method) -> Any:
     fields = list(options_in(method.descriptor.input_type))
     limit = _option("limit", int, ROWS_SHOWN, "At most this many rows; 0 for all.")
     columns = _option("columns", str | None, None, "Fields of the resource, by commas.")
-    parameters = [*parameters_of(fields), *_service_option(method), limit, columns]
+    arguments = [field.name for field in fields if is_required(field)]
+    parameters = [*parameters_of(fields, arguments), *_service_option(method), limit, columns]
     return as_command("list_", comment(method.full_name), parameters, _Listing(method).show)
 
 

@@ -18,11 +18,12 @@ from services.enrolment.domain.enrolments import (
     Status,
 )
 from services.enrolment.domain.platforms import RegisteredPlatform, platform_name, platform_of
-from services.enrolment.domain.workers import DocumentKind, Worker, mask
+from services.enrolment.domain.workers import DocumentKind, Worker, identity_of, mask
 from services.enrolment.store import enrolments as enrolment_store
 from services.enrolment.store import platforms as platform_store
 from services.enrolment.store import workers as worker_store
 from services.kernel import names
+from services.kernel.phrases import Phrase
 from services.kernel.problems import NotFound
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
@@ -36,6 +37,9 @@ from services.runtime.rpc.wire import (
 from services.runtime.service.context import ServiceContext
 from services.runtime.service.requests import change, read
 from services.runtime.storage.database import Transaction
+
+# A refusal does not repeat the number.
+NO_WORKER = Phrase("WORKER", "enrolled worker with this document", "该证件对应的参保人员")
 
 
 class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
@@ -129,6 +133,21 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
 
         return await read(self._context, work)
 
+    async def FindWorker(
+        self, request: enrolment_pb2.FindWorkerRequest, context: Context
+    ) -> enrolment_pb2.Worker:
+        """The worker whom a document names."""
+        kind = DocumentKind(request.document_kind or DocumentKind.CITIZEN_NUMBER.value)
+        index = self._context.cipher.blind_index(identity_of(kind, document_number(request)))
+
+        async def work(tx: Transaction) -> enrolment_pb2.Worker:
+            ids = await worker_store.find_ids(tx, [index])
+            if index not in ids:
+                raise NotFound(name=NO_WORKER)
+            return worker_to_wire(await worker_store.get(tx, self._context.cipher, ids[index]))
+
+        return await read(self._context, work)
+
     async def ListWorkers(
         self, request: enrolment_pb2.ListWorkersRequest, context: Context
     ) -> enrolment_pb2.ListWorkersResponse:
@@ -176,7 +195,7 @@ def rows_from_wire(
         EnrolmentRow(
             worker_number=row.worker_number,
             document_kind=DocumentKind(row.document_kind or DocumentKind.CITIZEN_NUMBER.value),
-            document_number=row.document_number.strip().upper(),
+            document_number=document_number(row),
             phone=row.phone,
             enrol_date=date_from_wire(row.enrol_date, f"rows[{index}].enrol_date")
             if row.HasField("enrol_date")
@@ -184,6 +203,13 @@ def rows_from_wire(
         )
         for index, row in enumerate(rows)
     ]
+
+
+def document_number(
+    message: enrolment_pb2.EnrolWorkersRequest.Row | enrolment_pb2.FindWorkerRequest,
+) -> str:
+    """The number of a document as it is compared."""
+    return message.document_number.strip().upper()
 
 
 # Format

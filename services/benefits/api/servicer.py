@@ -14,6 +14,7 @@ from services.benefits.api.format import (
     life_event_message,
     recovery_message,
     run_message,
+    run_total_message,
     whole_award,
 )
 from services.benefits.commands import awards, expenses, indexation, lives, payment_runs, pensions
@@ -256,6 +257,22 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
             if not run.parts:
                 raise NotFound(name=request.name)
             return run_message(run)
+
+        return await read(self._context, work)
+
+    async def ListPaymentRuns(
+        self, request: benefits_pb2.ListPaymentRunsRequest, context: Context
+    ) -> benefits_pb2.ListPaymentRunsResponse:
+        """The runs, newest month first."""
+        page = page_of(request, Month)
+        before = page.after[0] if page.after else None
+
+        async def work(tx: Transaction) -> benefits_pb2.ListPaymentRunsResponse:
+            runs = await run_store.list_runs(tx, before, page.size)
+            return benefits_pb2.ListPaymentRunsResponse(
+                payment_runs=[run_total_message(run) for run in runs],
+                next_page_token=page.next_token(runs, lambda run: (run.month,)),
+            )
 
         return await read(self._context, work)
 

@@ -18,6 +18,7 @@ from services.claims.api.format import (
     claim_message,
     determination_message,
     document_message,
+    preview_message,
     report_message,
     show_alerts,
     show_claim,
@@ -279,6 +280,23 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
             )
 
         return await self._change_after(request, request.name, ask)
+
+    async def PreviewDetermination(
+        self, request: claims_pb2.PreviewDeterminationRequest, context: Context
+    ) -> claims_pb2.DeterminationPreview:
+        """What a determination would find; nothing is stored."""
+        claim_id, enquiry = parse.claim_id(request.name), parse.enquiry(request.enquiry)
+        judgements = parse.judgements(request.judgements)
+
+        async def work(tx: Transaction) -> claims_pb2.DeterminationPreview:
+            command = self._context.command()
+            return preview_message(
+                *await determination_commands.preview_determination(
+                    tx, command, claim_id, enquiry=enquiry, judgements=judgements
+                )
+            )
+
+        return await read(self._context, work)
 
     async def RecordService(
         self, request: claims_pb2.RecordServiceRequest, context: Context

@@ -20,7 +20,7 @@ from oip.type.v1 import type_pb2
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
 from tests.integration.benefits.builders import record_life_event
-from tests.integration.claims.conftest import accept, add_evidence, at, enrol, file, send
+from tests.integration.claims.conftest import accept, add_evidence, at, enrol, file, report, send
 from tests.integration.people.register_acts import account, granting
 from tests.integration.premiums.builders import assess, assign_band, get_bill, receive
 from tests.support.appraisals import apply, determined, register
@@ -37,6 +37,7 @@ class World:
     worker: str
     stranger: str
     claim: str
+    report: str
     award: str
     life_event: str
     appraisal: str
@@ -64,6 +65,7 @@ async def seed(client: StackClient) -> World:
         worker=f"workers/{worker}",
         stranger=f"workers/{stranger}",
         claim=claim,
+        report=(await report(client, worker, at("10:20"))).name,
         award=award,
         life_event=await missing(client, claim),
         appraisal=appraisal,
