@@ -106,6 +106,7 @@ COLUMNS = {
     "staff": ("name", "display_name"),
 }
 ROWS_SHOWN = 1000
+COUNT_ALL = "count_all"
 # Roles of persons who act for themselves or their company; a development token has the others.
 OUTSIDE_THE_OFFICE = {
     type_pb2.Access.PLATFORM,
@@ -213,7 +214,7 @@ def _group_help(method: Method) -> str:
 
 
 def _list_command(method: Method) -> Any:
-    fields = list(options_in(method.descriptor.input_type))
+    fields = list(options_in(method.descriptor.input_type, (*PAGING, COUNT_ALL)))
     limit = _option("limit", int, ROWS_SHOWN, "At most this many rows; 0 for all.")
     columns = _option("columns", str | None, None, "Fields of the resource, by commas.")
     arguments = [field.name for field in fields if is_required(field)]
@@ -256,6 +257,8 @@ class _Listing:
 
     def __init__(self, method: Method) -> None:
         self._method = method
+        # The rows of all pages, where the list counts them.
+        self._total = 0
 
     def show(self, context: typer.Context, values: dict[str, Any]) -> None:
         """Print the rows, and say on stderr if there are more."""
@@ -268,10 +271,13 @@ class _Listing:
         owners = [service for service, _ in rows] if method.is_of_every_service else []
         show_messages([row for _, row in rows], columns, owners=owners)
         if has_more:
+            count = f"{self._total:,}" if self._total else ""
             typer.echo(
                 say(
-                    f"There are more than these {limit:,}; --limit 0 shows all.",
-                    f"以上为前 {limit:,} 条; --limit 0 显示全部。",
+                    f"These are the first {limit:,}{f' of {count}' * bool(count)}; "
+                    "--limit 0 shows all.",
+                    f"以上为{f'共 {count} 条中的' * bool(count)}前 {limit:,} 条; "
+                    "--limit 0 显示全部。",
                 ),
                 err=True,
             )
@@ -311,8 +317,11 @@ class _Listing:
         is_paged = all(name in request.DESCRIPTOR.fields_by_name for name in PAGING)
         if "page_size" in request.DESCRIPTOR.fields_by_name:
             request.page_size = min(limit + 1, ROWS_SHOWN) if limit else ROWS_SHOWN
+        if COUNT_ALL in request.DESCRIPTOR.fields_by_name:
+            request.count_all = bool(limit)
         while True:
             page: Any = await self._method.call(channels, service, request)
+            self._total = getattr(page, "total_count", 0) or self._total
             for row in getattr(page, self._method.rows_field.name):
                 yield row
             if not is_paged or not page.next_page_token:

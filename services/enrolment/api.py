@@ -159,8 +159,10 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
 
         async def work(tx: Transaction) -> enrolment_pb2.ListWorkersResponse:
             workers = await worker_store.list_by_number(tx, cipher, code, after, page.size)
+            count = await worker_store.count_of_platform(tx, code) if request.count_all else 0
             return enrolment_pb2.ListWorkersResponse(
                 workers=[worker_to_wire(worker) for worker in workers],
+                total_count=count,
                 next_page_token=page.next_token(
                     workers, lambda worker: (worker.enrolments[0].worker_number,)
                 ),

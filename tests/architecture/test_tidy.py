@@ -30,7 +30,8 @@ EXTRA = {
     "fund": {"clients"},  # asks the producers before a proposal
     "orders": {"reader"},  # parses and validates batches in a process without credentials
     "grading/api": {"registers"},  # specialists and items, which belong to no appraisal
-    "claims/api": {"accidents"},  # the RPCs of AccidentService; servicer has those of ClaimService
+    # The RPCs of AccidentService, while servicer has those of ClaimService; the list of claims.
+    "claims/api": {"accidents", "queue"},
     "staff": {"bootstrap"},  # the first members, registered by the operator of the database
     "orders/api": {"upload"},  # a stream in both directions, which no other service has
 }

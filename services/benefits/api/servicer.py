@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TypeAlias
 
 from google.protobuf.message import Message
@@ -68,15 +69,24 @@ class BenefitApi(benefits_pb2_grpc.BenefitServiceServicer):
         self, request: benefits_pb2.ListAwardsRequest, context: Context
     ) -> benefits_pb2.ListAwardsResponse:
         """Awards of a claim or of all."""
-        page = page_of(request, str, str)
+        page = page_of(request, datetime if request.newest_first else str, str)
+        chosen = parse.award_filter(request)
 
         async def work(tx: Transaction) -> benefits_pb2.ListAwardsResponse:
             rows = await award_store.list_awards(
-                tx, self._context.cipher, request.claim, page.after, page.size
+                tx, self._context.cipher, chosen, page.after, page.size
             )
+            count = await award_store.count_awards(tx, chosen) if request.count_all else 0
             return benefits_pb2.ListAwardsResponse(
                 awards=[award_message(award) for award in rows],
-                next_page_token=page.next_token(rows, lambda award: (award.claim, award.id)),
+                next_page_token=page.next_token(
+                    rows,
+                    lambda award: (
+                        award.create_time if chosen.newest_first else award.claim,
+                        award.id,
+                    ),
+                ),
+                total_count=count,
             )
 
         return await read(self._context, work)
