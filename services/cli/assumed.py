@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -11,20 +10,23 @@ from typing import Annotated
 import grpc
 import typer
 from oip.operations.v1 import operations_pb2
-from rich.table import Table
 
+from services.cli.apis import operations_of
 from services.cli.connection import (
-    SECOND_SIGNATURE_NEEDED,
     Connection,
     Refused,
+    all_pages,
     connection_of,
     day_of,
+    new_request_id,
     run,
-    wait_for_signature,
 )
+from services.cli.error_report import SECOND_SIGNATURE_NEEDED, wait_for_signature
+from services.cli.messages import show_messages, show_result
 from services.cli.operations import require_service, services_named, stub_of
-from services.cli.output import new_wide_console
 from services.cli.parameter_readers import ROOT, readers_of
+from services.cli.steps import REQUEST_ID
+from services.cli.view import say
 from services.client.channels import Channels, problem_of
 from services.kernel.identifiers import is_division, province_of
 from services.kernel.law import ParameterVersion, Tag
@@ -34,7 +36,7 @@ from services.kernel.parameters import load
 from services.kernel.periods import civil_day
 from services.runtime.base.clock import SystemClock
 from services.runtime.rpc.access import role_name, rule_of
-from services.runtime.rpc.wire import date_from_wire, date_to_wire, moment_from_wire
+from services.runtime.rpc.wire import date_from_wire, date_to_wire
 from services.runtime.service.act_table import rule_on
 
 CONFIRM = "/oip.operations.v1.OperationsService/ConfirmParameters"
@@ -42,7 +44,21 @@ States = operations_pb2.AssumedValue
 OFFICER = "fund_officer"
 
 OnDay = Annotated[str, typer.Option("--on", metavar="DAY", help="Default: today.")]
-RequestId = Annotated[str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")]
+RequestId = Annotated[str, typer.Option(help=REQUEST_ID)]
+# The columns of confirmations.
+CONFIRMATION = (
+    "name",
+    "parameter",
+    "value",
+    "jurisdiction",
+    "since_date",
+    "document",
+    "document_date",
+    "maker_member",
+    "signer_member",
+    "create_time",
+    "revoke_reason",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +104,11 @@ def unconfirmed(
     """
     day = day_of(on) if on else civil_day(SystemClock().now())
     if where and (not is_division(where) or province_of(where) != where):
-        raise Refused(f"{where} is not a province; write its division code, such as 440000.")
+        raise Refused(
+            "{where} is not a province; write its division code, such as 440000.",
+            "{where} 不是省级行政区; 请填写其区划代码, 如 440000。",
+            where=where,
+        )
     rows, source = _rows(connection_of(context), where, day)
     waiting = sorted((row for row in rows if row.state != "confirmed"), key=lambda row: row.key)
     for row in waiting:
@@ -122,7 +142,7 @@ def confirm(
             by_service = await _to_confirm(channels, list(connection.addresses), parameters, day)
             for service, values in by_service.items():
                 request = operations_pb2.ConfirmParametersRequest(
-                    request_id=f"confirm-{uuid.uuid4().hex}",
+                    request_id=new_request_id("confirm"),
                     document=document,
                     document_date=dated,
                     values=[
@@ -162,24 +182,12 @@ def confirmations(
             ]
 
     rows = run(call)
-    if not rows:
-        typer.echo("No assumed value is confirmed.")
-        return
-    table = Table(
-        "service", "name", "value", "document", "made by", "signed by", "since", "revoked"
+    show_messages(
+        [row for _, row in rows],
+        CONFIRMATION,
+        owners=[name for name, _ in rows],
+        nothing=say("No assumed value is confirmed.", "没有已确认的暂定值。"),
     )
-    for name, row in rows:
-        table.add_row(
-            name,
-            row.name,
-            _shown(_version(row)),
-            f"{row.document} ({date_from_wire(row.document_date, 'document_date')})",
-            row.maker_member,
-            row.signer_member,
-            f"{moment_from_wire(row.create_time, 'create_time'):%Y-%m-%d %H:%MZ}",
-            row.revoke_reason or "no",
-        )
-    new_wide_console().print(table)
 
 
 def revoke(
@@ -193,15 +201,12 @@ def revoke(
     connection = connection_of(context)
     require_service(connection, service)
     request = operations_pb2.RevokeParameterConfirmationRequest(
-        request_id=request_id or f"revoke-{uuid.uuid4().hex}", name=name, reason=reason
+        request_id=new_request_id("revoke", request_id), name=name, reason=reason
     )
-
-    async def call() -> operations_pb2.ParameterConfirmation:
-        async with connection.channels(OFFICER) as channels:
-            return await stub_of(channels, service).RevokeParameterConfirmation(request)
-
-    row = run(call)
-    typer.echo(f"{row.name} is taken back: {_shown(_version(row))} is not confirmed.")
+    api = operations_of(service)
+    show_result(
+        connection.call(api, lambda stub: stub.RevokeParameterConfirmation(request), OFFICER)
+    )
 
 
 def file_of(parameter: str, names: Iterable[str]) -> str:
@@ -292,8 +297,11 @@ async def _to_confirm(
     named = {value.parameter for values in by_service.values() for value in values}
     if missing := sorted(set(parameters) - named):
         raise Refused(
-            f"No service has an unconfirmed assumed value of {', '.join(missing)} on {day}; see "
-            "`oip law unconfirmed`."
+            "No service has an unconfirmed assumed value of {missing} on {day}; see `oip law "
+            "unconfirmed`.",
+            "{day} 没有服务使用 {missing} 的未确认暂定值; 请查看 `oip law unconfirmed`。",
+            missing=tuple(missing),
+            day=day,
         )
     return by_service
 
@@ -301,19 +309,15 @@ async def _to_confirm(
 async def _all_confirmations(
     channels: Channels, service: str, *, include_revoked: bool
 ) -> list[operations_pb2.ParameterConfirmation]:
-    rows: list[operations_pb2.ParameterConfirmation] = []
     request = operations_pb2.ListParameterConfirmationsRequest(include_revoked=include_revoked)
-    while True:
-        answer = await stub_of(channels, service).ListParameterConfirmations(request)
-        rows += answer.parameter_confirmations
-        request.page_token = answer.next_page_token
-        if not answer.next_page_token:
-            return rows
+    stub = stub_of(channels, service)
+    rows: list[operations_pb2.ParameterConfirmation] = await all_pages(
+        stub.ListParameterConfirmations, request, "parameter_confirmations"
+    )
+    return rows
 
 
-def _version(
-    message: operations_pb2.AssumedValue | operations_pb2.ParameterConfirmation,
-) -> ParameterVersion:
+def _version(message: operations_pb2.AssumedValue) -> ParameterVersion:
     return ParameterVersion(
         message.parameter,
         date_from_wire(message.since_date, "since_date"),
