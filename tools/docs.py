@@ -1,4 +1,4 @@
-"""Write what follows from code and data: pages in docs/, the description and the service config.
+"""Write what follows from code and data: pages, words of enums, description, service config.
 
 With `--check` nothing is written; the exit code says whether the documents are as they should be.
 """
@@ -19,6 +19,8 @@ from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from oip import comments
 
 import services
 from services.__main__ import all_services
@@ -325,6 +327,35 @@ def all_problems() -> list[type[Problem]]:
     return sorted(problems, key=lambda problem: (problem.reason, problem.__module__))
 
 
+def enum_labels() -> str:
+    """services/kernel/enum_labels.py: the words for the values of all enums of the protos.
+
+    A value's comment begins with them: `// Ride-hailing (出行).`
+    """
+    tables: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+    for name, text in comments.COMMENTS.items():
+        enum, _, value = name.rpartition(".")
+        match = re.match(r"([^()]+) \(([^()]+)\)[.:]", text)
+        if match and value.isupper() and not value.endswith("_UNSPECIFIED"):
+            tables[enum][value] = (match[1][0].lower() + match[1][1:], match[2])
+    lines = [
+        '"""The words for values of enums, by the full name of the enum.',
+        "",
+        "Written by `make docs` from the comments of the protos.",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "LABELS: dict[str, dict[str, tuple[str, str]]] = {",
+    ]
+    for enum in sorted(tables):
+        lines.append(f'    "{enum}": {{')
+        rows = (f'        "{value}": ("{en}", "{zh}"),' for value, (en, zh) in tables[enum].items())
+        lines += [*rows, "    },"]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+# What is written, by its path from the root.
 PAGES = {
     "docs/edits.md": edits_page,
     "docs/events.md": events_page,
@@ -334,6 +365,7 @@ PAGES = {
     "docs/reasons.md": reasons_page,
     "protos/service-config.json": service_config_file,
     "services/gateway/openapi.json": openapi_text,
+    "services/kernel/enum_labels.py": enum_labels,
 }
 
 

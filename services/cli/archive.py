@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
-from rich.table import Table
 
 from services.cli import evidence
+from services.cli.apis import ORDERS
 from services.cli.connection import Connection, Refused, connection_of, month_of, run
-from services.cli.output import new_console, progress_bars
+from services.cli.output import error_console, progress_bars
+from services.cli.refusals import unwritable
+from services.cli.tables import show_rows
+from services.cli.values import count_value, text_value
+from services.cli.view import say
 from services.client.proofs.archive import MANIFEST, check_folder, read_archive
 from services.client.proofs.archive_proofs import prove_from
 from services.client.proofs.archive_writer import write_archive
@@ -39,7 +43,13 @@ def archive(
     )
     _require_empty(to)
     _show(run(lambda: _fetch(connection, request, to, key)))
-    new_console().print(f"Archived and checked in {to}. Keep two copies, each with its {MANIFEST}.")
+    typer.echo(
+        say(
+            f"Archived and checked in {to}. Keep two copies, each with its {MANIFEST}.",
+            f"已归档至 {to} 并核验。请保存两份, 各附其 {MANIFEST}。",
+        ),
+        err=True,
+    )
 
 
 def verify_archive(
@@ -49,10 +59,15 @@ def verify_archive(
     """Check an archive from its rows to the signed head, without network or database."""
     _show(check_folder(folder, key))
     if key:
-        new_console().print("The archive is valid under this key.")
+        typer.echo(say("The archive is valid under this key.", "归档经此密钥验证有效。"), err=True)
     else:
-        new_console().print(
-            "The archive is valid under the key in its manifest. Pass --key to check who signed it."
+        typer.echo(
+            say(
+                "The archive is valid under the key in its manifest. Pass --key to check who "
+                "signed it.",
+                "归档经其清单内的密钥验证有效。如需核对签名方, 请提供 --key。",
+            ),
+            err=True,
         )
 
 
@@ -77,17 +92,17 @@ def prove(
         connection = connection_of(context)
         key = key or evidence.stack_key(connection)
         request = orders_pb2.GetOrderProofRequest(name=order, revision=revision)
-        proof = run(lambda: _get_proof(connection, request))
+        proof = connection.call(ORDERS, lambda stub: stub.GetOrderProof(request))
     content = evidence_file(key, [proof])
     evidence.show(verify_file(content, key))
     out.write_bytes(content)
-    new_console().print(f"1 proof written to {out}")
+    typer.echo(say(f"1 proof written to {out}", f"已将 1 份证明写入 {out}"), err=True)
 
 
 async def _fetch(
     connection: Connection, request: orders_pb2.GetOrderArchiveRequest, folder: Path, key: str
 ) -> Archive:
-    progress = progress_bars(new_console())
+    progress = progress_bars(error_console())
     async with connection.channels("administrator") as channels:
         stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
         with progress:
@@ -100,32 +115,29 @@ async def _fetch(
             )
 
 
-async def _get_proof(
-    connection: Connection, request: orders_pb2.GetOrderProofRequest
-) -> orders_pb2.OrderProof:
-    async with connection.channels("adjudicator") as channels:
-        stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-        return await stub.GetOrderProof(request)
-
-
 def _require_empty(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         is_empty = not any(folder.iterdir())
     except OSError as error:
-        raise Refused(f"{folder} cannot be used ({error.strerror}); use another.") from error
+        raise unwritable(folder, error) from error
     if not is_empty:
-        raise Refused(f"{folder} is not empty; use a new folder for each archive.")
+        raise Refused(
+            "{folder} is not empty; use a new folder for each archive.",
+            "{folder} 不是空文件夹; 每份归档请使用新的文件夹。",
+            folder=folder,
+        )
 
 
 def _show(content: Archive) -> None:
-    table = Table("platform", "month", "batches", "records", "files", "bytes", "bytes a record")
     average = content.byte_count // content.row_count if content.row_count else 0
-    table.add_row(
-        content.platform,
-        str(content.month),
-        *(f"{n:,}" for n in (len(content.batches), content.row_count, len(content.files))),
-        f"{content.byte_count:,}",
-        str(average),
-    )
-    new_console().print(table)
+    row = {
+        "platform": text_value(content.platform),
+        "month": text_value(content.month),
+        "batch_count": count_value(len(content.batches)),
+        "record_count": count_value(content.row_count),
+        "file_count": count_value(len(content.files)),
+        "byte_count": count_value(content.byte_count),
+        "bytes_a_record": count_value(average),
+    }
+    show_rows([row], tuple(row))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
@@ -11,20 +10,25 @@ from typing import Annotated
 import grpc
 import typer
 from oip.operations.v1 import operations_pb2
-from rich.table import Table
 
+from services.cli.apis import operations_of
 from services.cli.connection import (
-    SECOND_SIGNATURE_NEEDED,
     Connection,
     Refused,
+    all_pages,
     connection_of,
     day_of,
+    new_request_id,
     run,
-    wait_for_signature,
 )
+from services.cli.error_report import SECOND_SIGNATURE_NEEDED, wait_for_signature
+from services.cli.messages import show_messages, show_result
 from services.cli.operations import require_service, services_named, stub_of
-from services.cli.output import new_wide_console
 from services.cli.parameter_readers import ROOT, readers_of
+from services.cli.steps import REQUEST_ID
+from services.cli.tables import show_rows
+from services.cli.values import Value, text_value, truth_value
+from services.cli.view import Format, language, say, view
 from services.client.channels import Channels, problem_of
 from services.kernel.identifiers import is_division, province_of
 from services.kernel.law import ParameterVersion, Tag
@@ -32,9 +36,10 @@ from services.kernel.lawbook import Law
 from services.kernel.parameter_check import parameter_files
 from services.kernel.parameters import load
 from services.kernel.periods import civil_day
+from services.kernel.phrases import label
 from services.runtime.base.clock import SystemClock
 from services.runtime.rpc.access import role_name, rule_of
-from services.runtime.rpc.wire import date_from_wire, date_to_wire, moment_from_wire
+from services.runtime.rpc.wire import date_from_wire, date_to_wire
 from services.runtime.service.act_table import rule_on
 
 CONFIRM = "/oip.operations.v1.OperationsService/ConfirmParameters"
@@ -42,7 +47,32 @@ States = operations_pb2.AssumedValue
 OFFICER = "fund_officer"
 
 OnDay = Annotated[str, typer.Option("--on", metavar="DAY", help="Default: today.")]
-RequestId = Annotated[str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")]
+RequestId = Annotated[str, typer.Option(help=REQUEST_ID)]
+STATE = "oip.operations.v1.AssumedValue.State"
+UNCONFIRMED = (
+    "file",
+    "parameter",
+    "value",
+    "jurisdiction",
+    "since_date",
+    "state",
+    "in_force",
+    "used_by",
+)
+# The columns of confirmations.
+CONFIRMATION = (
+    "name",
+    "parameter",
+    "value",
+    "jurisdiction",
+    "since_date",
+    "document",
+    "document_date",
+    "maker_member",
+    "signer_member",
+    "create_time",
+    "revoke_reason",
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +99,27 @@ class Row:
     @property
     def used_by(self) -> str:
         """The last act that used it and the number of all, and the rules that read it."""
-        acts = f"{self.last_act} and {self.act_count - 1} more; " if self.act_count > 1 else ""
-        acts = acts or (f"{self.last_act}; " if self.act_count else "")
-        return acts + (", ".join(readers_of(self.version.name)) or "nothing reads it yet")
+        more = self.act_count - 1
+        others = say(f" and {more} more", f" 及另外 {more} 项") if more > 0 else ""
+        acts = f"{self.last_act}{others}; " if self.act_count else ""
+        readers = ", ".join(readers_of(self.version.name))
+        return acts + (readers or say("nothing reads it yet", "尚无规则读取"))
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """The row for spreadsheets and programs."""
+        version = self.version
+        texts = {
+            "file": self.file,
+            "parameter": version.name,
+            "value": version.value,
+            "jurisdiction": version.jurisdiction,
+            "since_date": version.since.isoformat(),
+            "state": self.state,
+            "used_by": self.used_by,
+        }
+        shown = {name: text_value(text) for name, text in texts.items()}
+        return {**shown, "in_force": truth_value(self.in_force)}
 
 
 def unconfirmed(
@@ -88,14 +136,27 @@ def unconfirmed(
     """
     day = day_of(on) if on else civil_day(SystemClock().now())
     if where and (not is_division(where) or province_of(where) != where):
-        raise Refused(f"{where} is not a province; write its division code, such as 440000.")
+        raise Refused(
+            "{where} is not a province; write its division code, such as 440000.",
+            "{where} 不是省级行政区; 请填写其区划代码, 如 440000。",
+            where=where,
+        )
     rows, source = _rows(connection_of(context), where, day)
-    waiting = sorted((row for row in rows if row.state != "confirmed"), key=lambda row: row.key)
+    waiting = sorted((row for row in rows if row.state != "CONFIRMED"), key=lambda row: row.key)
+    if view().format is not Format.TABLE:
+        show_rows([row.values for row in waiting], UNCONFIRMED)
+        return
     for row in waiting:
-        state = row.state if row.in_force else f"{row.state}, of other days"
+        state = label(STATE, row.state).text(language())
+        state += "" if row.in_force else say(", of other days", ", 适用于其他日期")
         typer.echo(f"{row.file}: {_shown(row.version)}, {state}")
-        typer.echo(f"  used by {row.used_by}")
-    typer.echo(f"{len(waiting)} assumed values are not confirmed on {day}, {source}.")
+        typer.echo(f"  {say('used by', '使用者:')} {row.used_by}")
+    typer.echo(
+        say(
+            f"{len(waiting)} assumed values are not confirmed on {day}, {source}.",
+            f"{day} 有 {len(waiting)} 个暂定值未经确认, {source}。",
+        )
+    )
     typer.echo(_who(day))
 
 
@@ -122,7 +183,7 @@ def confirm(
             by_service = await _to_confirm(channels, list(connection.addresses), parameters, day)
             for service, values in by_service.items():
                 request = operations_pb2.ConfirmParametersRequest(
-                    request_id=f"confirm-{uuid.uuid4().hex}",
+                    request_id=new_request_id("confirm"),
                     document=document,
                     document_date=dated,
                     values=[
@@ -162,24 +223,12 @@ def confirmations(
             ]
 
     rows = run(call)
-    if not rows:
-        typer.echo("No assumed value is confirmed.")
-        return
-    table = Table(
-        "service", "name", "value", "document", "made by", "signed by", "since", "revoked"
+    show_messages(
+        [row for _, row in rows],
+        CONFIRMATION,
+        owners=[name for name, _ in rows],
+        nothing=say("No assumed value is confirmed.", "没有已确认的暂定值。"),
     )
-    for name, row in rows:
-        table.add_row(
-            name,
-            row.name,
-            _shown(_version(row)),
-            f"{row.document} ({date_from_wire(row.document_date, 'document_date')})",
-            row.maker_member,
-            row.signer_member,
-            f"{moment_from_wire(row.create_time, 'create_time'):%Y-%m-%d %H:%MZ}",
-            row.revoke_reason or "no",
-        )
-    new_wide_console().print(table)
 
 
 def revoke(
@@ -193,15 +242,12 @@ def revoke(
     connection = connection_of(context)
     require_service(connection, service)
     request = operations_pb2.RevokeParameterConfirmationRequest(
-        request_id=request_id or f"revoke-{uuid.uuid4().hex}", name=name, reason=reason
+        request_id=new_request_id("revoke", request_id), name=name, reason=reason
     )
-
-    async def call() -> operations_pb2.ParameterConfirmation:
-        async with connection.channels(OFFICER) as channels:
-            return await stub_of(channels, service).RevokeParameterConfirmation(request)
-
-    row = run(call)
-    typer.echo(f"{row.name} is taken back: {_shown(_version(row))} is not confirmed.")
+    api = operations_of(service)
+    show_result(
+        connection.call(api, lambda stub: stub.RevokeParameterConfirmation(request), OFFICER)
+    )
 
 
 def file_of(parameter: str, names: Iterable[str]) -> str:
@@ -229,17 +275,19 @@ def _rows(connection: Connection, where: str, day: date) -> tuple[list[Row], str
     try:
         province, rows = run(lambda: _of_services(connection, day))
     except Refused:
-        why = "as no stack runs"
+        why = say("as no stack runs", "因未运行任何环境")
     except grpc.RpcError as error:
         if not problem_of(error).is_unreachable:
             raise
-        why = "as no service answers"
+        why = say("as no service answers", "因没有服务应答")
     else:
         if where in {"", province}:
-            return rows, f"by what the services of {province} say"
-        why = f"as the services are those of {province}"
+            said = say(f"by what the services of {province} say", f"依据 {province} 各服务所报")
+            return rows, said
+        why = say(f"as the services are those of {province}", f"因各服务属于 {province}")
     place = where or connection.settings.province
-    return list(_of_files(place, day)), f"by the files for {place}, {why}"
+    files = say(f"by the files for {place}, {why}", f"依据 {place} 的参数文件, {why}")
+    return list(_of_files(place, day)), files
 
 
 async def _of_services(connection: Connection, day: date) -> tuple[str, list[Row]]:
@@ -259,7 +307,7 @@ async def _of_services(connection: Connection, day: date) -> tuple[str, list[Row
         Row(
             tuple(readers[digest]),
             _version(value),
-            States.State.Name(value.state).lower(),
+            States.State.Name(value.state),
             value.in_force,
             value.act_count,
             value.last_act,
@@ -272,7 +320,7 @@ def _of_files(province: str, day: date) -> Iterator[Row]:
     for path in parameter_files(ROOT):
         for value in Law({path.stem: load(path)}).in_force(day, province):
             if value.is_assumed:
-                yield Row((path.parent.parent.name,), value.version, "unconfirmed")
+                yield Row((path.parent.parent.name,), value.version, "UNCONFIRMED")
 
 
 async def _to_confirm(
@@ -292,8 +340,11 @@ async def _to_confirm(
     named = {value.parameter for values in by_service.values() for value in values}
     if missing := sorted(set(parameters) - named):
         raise Refused(
-            f"No service has an unconfirmed assumed value of {', '.join(missing)} on {day}; see "
-            "`oip law unconfirmed`."
+            "No service has an unconfirmed assumed value of {missing} on {day}; see `oip law "
+            "unconfirmed`.",
+            "{day} 没有服务使用 {missing} 的未确认暂定值; 请查看 `oip law unconfirmed`。",
+            missing=tuple(missing),
+            day=day,
         )
     return by_service
 
@@ -301,19 +352,15 @@ async def _to_confirm(
 async def _all_confirmations(
     channels: Channels, service: str, *, include_revoked: bool
 ) -> list[operations_pb2.ParameterConfirmation]:
-    rows: list[operations_pb2.ParameterConfirmation] = []
     request = operations_pb2.ListParameterConfirmationsRequest(include_revoked=include_revoked)
-    while True:
-        answer = await stub_of(channels, service).ListParameterConfirmations(request)
-        rows += answer.parameter_confirmations
-        request.page_token = answer.next_page_token
-        if not answer.next_page_token:
-            return rows
+    stub = stub_of(channels, service)
+    rows: list[operations_pb2.ParameterConfirmation] = await all_pages(
+        stub.ListParameterConfirmations, request, "parameter_confirmations"
+    )
+    return rows
 
 
-def _version(
-    message: operations_pb2.AssumedValue | operations_pb2.ParameterConfirmation,
-) -> ParameterVersion:
+def _version(message: operations_pb2.AssumedValue) -> ParameterVersion:
     return ParameterVersion(
         message.parameter,
         date_from_wire(message.since_date, "since_date"),
@@ -325,14 +372,19 @@ def _version(
 
 
 def _shown(version: ParameterVersion) -> str:
-    value = version.value or "nothing"
-    return f"{version.name} = {value} ({version.jurisdiction}, from {version.since})"
+    value = version.value or say("nothing", "无")
+    since = say(f"from {version.since}", f"自 {version.since}")
+    return f"{version.name} = {value} ({version.jurisdiction}, {since})"
 
 
 def _who(day: date) -> str:
     """Who has to confirm, by the access option of the method and the table of acts."""
     access = rule_of(CONFIRM)
-    makers = " or ".join(role_name(role) for role in access.roles) if access else ""
+    roles = [role_name(role) for role in access.roles] if access else []
     rule = rule_on(access.act, day) if access else None
     signers = f", signed by a {rule.role_names} who is another person" if rule else ""
-    return f"Each has to be confirmed for the province by a {makers}{signers}."
+    signers_zh = f", 并由另一名 {rule.role_names} 复核签批" if rule else ""
+    return say(
+        f"Each has to be confirmed for the province by a {' or '.join(roles)}{signers}.",
+        f"每一项均须由 {' 或 '.join(roles)} 代表本省确认{signers_zh}。",
+    )

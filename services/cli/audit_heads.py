@@ -16,6 +16,7 @@ from oip.operations.v1 import operations_pb2
 
 from services.cli.connection import Refused
 from services.cli.operations import stub_of
+from services.cli.refusals import unwritable
 from services.client.channels import Channels
 
 Check: TypeAlias = operations_pb2.VerifyResponse.Check
@@ -41,8 +42,10 @@ def read_heads(file: Path) -> dict[str, AuditHead]:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refused(
-            f"{file} holds no audit heads; bring back the file that `oip verify` wrote, or name it "
-            "with --heads."
+            "{file} holds no audit heads; bring back the file that `oip verify` wrote, or name it "
+            "with --heads.",
+            "{file} 中没有审计链检查点; 请恢复 `oip verify` 写入的文件, 或以 --heads 指定。",
+            file=file,
         ) from error
 
 
@@ -55,7 +58,7 @@ def write_heads(file: Path, heads: dict[str, AuditHead]) -> None:
         draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         draft.replace(file)
     except OSError as error:
-        raise Refused(f"{file} cannot be written ({error.strerror}); see --heads.") from error
+        raise unwritable(file, error) from error
 
 
 async def compare_heads(

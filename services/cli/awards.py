@@ -1,32 +1,47 @@
-"""`oip awards`: awards that rest on figures which stand in, and their true-up."""
+"""`oip awards provisional`, `true-up`, `trued-up`: awards that rest on figures which stand in."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
-from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
-from rich.table import Table
+from oip.benefits.v1 import benefits_pb2
 
-from services.cli.connection import Connection, connection_of, run
-from services.cli.output import new_wide_console
-from services.kernel.money import Fen
+from services.cli.apis import BENEFITS
+from services.cli.connection import Connection, all_pages, connection_of, new_request_id
+from services.cli.messages import row_of
+from services.cli.steps import REQUEST_ID
+from services.cli.tables import Row, show_rows
+from services.cli.values import NOTHING, Value, fen_value
+from services.cli.view import Format, say, view
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="List provisional awards, and true them up to figures published since (暂定待遇、清算).",
+Provisional: TypeAlias = benefits_pb2.ListProvisionalAwardsResponse.Row
+Area: TypeAlias = Annotated[str, typer.Option("--in", help="Only this pooling area, as 440100.")]
+
+PROVISIONAL = (
+    "award",
+    "kind",
+    "pooling_area",
+    "amount_fen",
+    "awaited_figures",
+    "after_fen",
+    "difference_fen",
+)
+TRUE_UP = (
+    "award",
+    "kind",
+    "pooling_area",
+    "month",
+    "before_fen",
+    "after_fen",
+    "difference_fen",
+    "final",
+    "figures",
 )
 
-PAGE_SIZE = 200
 
-Area: TypeAlias = Annotated[str, typer.Option("--in", help="Only this pooling area, as 440100.")]
-Call: TypeAlias = Callable[[Any], Awaitable[Any]]
-
-
-@app.command()
 def provisional(
     context: typer.Context,
     area: Area = "",
@@ -36,22 +51,9 @@ def provisional(
 ) -> None:
     """List awards that wait for a figure, and what a true-up would change today."""
     rows = _provisional(connection_of(context), area, changing_only=changing)
-    table = Table("award", "kind", "area", "yuan", "waits for", "then", "difference")
-    for row in rows:
-        award = row.award
-        table.add_row(
-            award.name,
-            benefits_pb2.BenefitKind.Name(award.kind),
-            award.pooling_area,
-            Fen(award.amount_fen).yuan,
-            "\n".join(_figure_text(figure) for figure in award.awaited_figures),
-            Fen(row.true_up.after_fen).yuan if row.HasField("true_up") else "",
-            Fen(row.true_up.difference_fen).yuan if row.HasField("true_up") else "",
-        )
-    new_wide_console().print(table)
+    show_rows(map(_provisional_row, rows), PROVISIONAL)
 
 
-@app.command("true-up")
 def true_up(
     context: typer.Context,
     area: Area = "",
@@ -61,9 +63,7 @@ def true_up(
     workers: Annotated[
         int, typer.Option(min=1, max=1000, help="Workers of one act that another person signs.")
     ] = 200,
-    request_id: Annotated[
-        str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")
-    ] = "",
+    request_id: Annotated[str, typer.Option(help=REQUEST_ID)] = "",
 ) -> None:
     """True provisional awards up; if money moves, another person signs each part of it.
 
@@ -72,97 +72,106 @@ def true_up(
     connection = connection_of(context)
     if dry_run:
         rows = _provisional(connection, area, changing_only=True)
-        _print(row.true_up for row in rows)
-        typer.echo(f"{len(rows)} awards would change; nothing has been changed.")
+        _show(row.true_up for row in rows)
+        count = len(rows)
+        _tell(
+            f"{count} awards would change; nothing has been changed.",
+            f"有 {count} 项待遇将变更; 目前未作任何变更。",
+        )
         return
-    while True:
+    done: list[benefits_pb2.TrueUp] = []
+    remaining_count = 1
+    while remaining_count:
         request = benefits_pb2.TrueUpAwardsRequest(
-            request_id=request_id or f"true-up-{uuid.uuid4().hex}",
+            request_id=new_request_id("true-up", request_id),
             pooling_area=area,
             worker_count=workers,
         )
-        done = _call(connection, _true_up(request))
-        _print(done.true_ups)
-        typer.echo(f"{done.worker_count} workers planned, {done.remaining_count} left.")
-        request_id = ""
-        if not done.remaining_count:
-            return
+        answer = _true_up(connection, request)
+        done += answer.true_ups
+        remaining_count, request_id = answer.remaining_count, ""
+        if view().format is Format.TABLE and answer.true_ups:
+            _show(answer.true_ups)
+        _tell(
+            f"{answer.worker_count} workers planned, {remaining_count} left.",
+            f"已核算 {answer.worker_count} 人, 尚余 {remaining_count} 人。",
+        )
+    if view().format is not Format.TABLE:
+        _show(done)
 
 
-@app.command("trued-up")
 def trued_up(
     context: typer.Context,
     area: Area = "",
     claim: Annotated[str, typer.Option(help="Only those of this claim, claims/{id}.")] = "",
 ) -> None:
     """List what true-ups have changed, oldest first."""
-    request = benefits_pb2.ListTrueUpsRequest(claim=claim, pooling_area=area, page_size=PAGE_SIZE)
-
-    async def rows(stub: Any) -> list[benefits_pb2.TrueUp]:
-        true_ups: list[benefits_pb2.TrueUp] = []
-        while True:
-            page = await stub.ListTrueUps(request)
-            true_ups += page.true_ups
-            request.page_token = page.next_page_token
-            if not request.page_token:
-                return true_ups
-
-    _print(_call(connection_of(context), rows))
-
-
-def _provisional(
-    connection: Connection, area: str, *, changing_only: bool
-) -> list[benefits_pb2.ListProvisionalAwardsResponse.Row]:
-    request = benefits_pb2.ListProvisionalAwardsRequest(
-        pooling_area=area, changing_only=changing_only, page_size=PAGE_SIZE
+    request = benefits_pb2.ListTrueUpsRequest(claim=claim, pooling_area=area)
+    connection = connection_of(context)
+    _show(
+        connection.call(BENEFITS, lambda stub: all_pages(stub.ListTrueUps, request, "true_ups")),
     )
 
-    async def rows(stub: Any) -> list[benefits_pb2.ListProvisionalAwardsResponse.Row]:
-        awards: list[benefits_pb2.ListProvisionalAwardsResponse.Row] = []
-        while True:
-            page = await stub.ListProvisionalAwards(request)
-            awards += page.rows
-            request.page_token = page.next_page_token
-            if not request.page_token:
-                return awards
 
-    answer: list[benefits_pb2.ListProvisionalAwardsResponse.Row] = _call(connection, rows)
-    return answer
+def _provisional(connection: Connection, area: str, *, changing_only: bool) -> list[Provisional]:
+    request = benefits_pb2.ListProvisionalAwardsRequest(
+        pooling_area=area, changing_only=changing_only
+    )
+    rows: list[Provisional] = connection.call(
+        BENEFITS, lambda stub: all_pages(stub.ListProvisionalAwards, request, "rows")
+    )
+    return rows
 
 
-def _true_up(request: benefits_pb2.TrueUpAwardsRequest) -> Call:
-    return lambda stub: stub.TrueUpAwards(request)
+def _true_up(
+    connection: Connection, request: benefits_pb2.TrueUpAwardsRequest
+) -> benefits_pb2.TrueUpAwardsResponse:
+    return connection.call(BENEFITS, lambda stub: stub.TrueUpAwards(request))
 
 
-def _call(connection: Connection, call: Call) -> Any:
-    async def respond() -> Any:
-        async with connection.channels("fund_officer") as channels:
-            return await call(channels.stub(benefits_pb2_grpc.BenefitServiceStub, "benefits"))
-
-    return run(respond)
+def _tell(en: str, zh: str) -> None:
+    """A sentence beside the rows; on stderr where programs read the output."""
+    typer.echo(say(en, zh), err=view().format is not Format.TABLE)
 
 
-def _print(true_ups: Iterable[benefits_pb2.TrueUp]) -> None:
-    table = Table("award", "kind", "area", "month", "before", "after", "difference", "final", "by")
-    for each in true_ups:
-        table.add_row(
-            each.award,
-            benefits_pb2.BenefitKind.Name(each.kind),
-            each.pooling_area,
-            f"{each.month.year}-{each.month.month:02}",
-            Fen(each.before_fen).yuan,
-            Fen(each.after_fen).yuan,
-            Fen(each.difference_fen).yuan,
-            "yes" if each.final else "no",
-            ", ".join(
-                f"{figure.name} {figure.value} of {figure.jurisdiction}" for figure in each.figures
-            ),
+def _show(true_ups: Iterable[benefits_pb2.TrueUp]) -> None:
+    show_rows(map(_true_up_row, true_ups), TRUE_UP)
+
+
+def _provisional_row(row: Provisional) -> Row:
+    award = row.award
+    changes = row.HasField("true_up")
+    return {
+        **row_of(award, ("kind", "pooling_area", "amount_fen")),
+        "award": Value(award.name, award.name),
+        "awaited_figures": _list(map(_awaited_text, award.awaited_figures)),
+        "after_fen": fen_value(row.true_up.after_fen) if changes else NOTHING,
+        "difference_fen": fen_value(row.true_up.difference_fen) if changes else NOTHING,
+    }
+
+
+def _true_up_row(true_up: benefits_pb2.TrueUp) -> Row:
+    names = [name for name in TRUE_UP if name != "figures"]
+    figures = (
+        say(
+            f"{figure.name} {figure.value} of {figure.jurisdiction}",
+            f"{figure.jurisdiction} {figure.name} {figure.value}",
         )
-    if table.row_count:
-        new_wide_console().print(table)
+        for figure in true_up.figures
+    )
+    return {**row_of(true_up, names), "figures": _list(figures)}
 
 
-def _figure_text(figure: benefits_pb2.AwaitedFigure) -> str:
+def _awaited_text(figure: benefits_pb2.AwaitedFigure) -> str:
     day = date(figure.day.year, figure.day.month, figure.day.day)
-    state = ", published" if figure.published else ""
-    return f"{figure.parameter} of {figure.place} for {day}{state}"
+    published = say(", published", ", 已公布") if figure.published else ""
+    text = say(
+        f"{figure.parameter} of {figure.place} for {day}",
+        f"{figure.place} {figure.parameter} ({day})",
+    )
+    return f"{text}{published}"
+
+
+def _list(texts: Iterable[str] | Iterator[str]) -> Value:
+    parts = list(texts)
+    return Value("; ".join(parts), parts)

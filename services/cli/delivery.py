@@ -6,14 +6,26 @@ from collections.abc import Mapping
 
 import typer
 from oip.operations.v1 import operations_pb2
-from rich.table import Table
 
 from services.cli.connection import EXIT_CHECK_FAILED, connection_of, run
-from services.cli.output import new_wide_console
+from services.cli.tables import Row, show_rows
+from services.cli.values import count_value, text_value
+from services.cli.view import say
 from services.runtime.events.streams import StreamUsage
 from services.runtime.service.delivery import deliveries, missing
 
 MIB = 1 << 20
+
+COLUMNS = (
+    "service",
+    "written_count",
+    "published_seq",
+    "consumed",
+    "dead_letters",
+    "alarms",
+    "rejected",
+    "stream",
+)
 
 Deliveries = Mapping[str, operations_pb2.Delivery]
 
@@ -31,35 +43,36 @@ def delivery(context: typer.Context) -> None:
             return await deliveries(channels, list(connection.addresses))
 
     answers = run(call)
-    console = new_wide_console()
-    console.print(_table(answers))
+    show_rows((_row(service, answer) for service, answer in answers.items()), COLUMNS)
     for sentence in missing(answers):
-        console.print(f"{sentence}.")
+        typer.echo(f"{sentence}.", err=True)
     full = [service for service, answer in answers.items() if _usage(answer).is_nearly_full]
     for service in full:
-        console.print(
-            f"[red]The stream of {service} is nearly full: find out which events fill it, and "
-            "enlarge it in a release (deploy/README.md).[/]"
+        typer.echo(
+            say(
+                f"The stream of {service} is nearly full: find out which events fill it, and "
+                "enlarge it in a release (deploy/README.md).",
+                f"{service} 的事件流即将写满: 请查明原因, 并在下一版本中扩容 (deploy/README.md)。",
+            ),
+            err=True,
         )
     if full:
         raise typer.Exit(EXIT_CHECK_FAILED)
 
 
-def _table(answers: Deliveries) -> Table:
-    titles = ("written", "published", "consumed", "dead letters", "alarms", "rejected", "stream")
-    table = Table("service", *titles)
-    for service, answer in answers.items():
-        table.add_row(
-            service,
-            f"{answer.written_count:,}",
-            f"{answer.published_seq:,}",
-            ", ".join(f"{row.event_count:,} of {row.producer}" for row in answer.consumed),
-            f"{answer.open_dead_letter_count:,}",
-            f"{answer.open_alarm_count:,}",
-            f"{answer.rejected_message_count:,}",
-            _size(_usage(answer)),
-        )
-    return table
+def _row(service: str, answer: operations_pb2.Delivery) -> Row:
+    return {
+        "service": text_value(service),
+        "written_count": count_value(answer.written_count),
+        "published_seq": count_value(answer.published_seq),
+        "consumed": text_value(
+            ", ".join(f"{row.producer} {row.event_count:,}" for row in answer.consumed)
+        ),
+        "dead_letters": count_value(answer.open_dead_letter_count),
+        "alarms": count_value(answer.open_alarm_count),
+        "rejected": count_value(answer.rejected_message_count),
+        "stream": text_value(_size(_usage(answer))),
+    }
 
 
 def _usage(answer: operations_pb2.Delivery) -> StreamUsage:
@@ -68,6 +81,6 @@ def _usage(answer: operations_pb2.Delivery) -> StreamUsage:
 
 def _size(usage: StreamUsage) -> str:
     if not usage.bytes_max:
-        return "not known"
+        return say("not known", "未知")
     share = 100 * usage.bytes // usage.bytes_max
-    return f"{usage.bytes / MIB:,.1f} of {usage.bytes_max / MIB:,.1f} MiB ({share} %)"
+    return f"{usage.bytes / MIB:,.1f} / {usage.bytes_max / MIB:,.1f} MiB ({share} %)"

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 from oip.claims.v1 import claims_pb2, claims_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
-from rich.table import Table
 
 from services.cli.connection import Connection, Refused, connection_of, run
-from services.cli.output import new_console
+from services.cli.refusals import unreadable
+from services.cli.tables import Row, show_rows
+from services.cli.values import Value, text_value, truth_value
+from services.cli.view import Format, say, view
 from services.client.proofs.evidence import (
     Evidence,
+    Proven,
     UnsignedStatements,
     evidence_file,
     verify_file,
@@ -40,12 +43,18 @@ def export(
     key = key or stack_key(connection)
     unsigned, proofs = run(lambda: _proofs(connection, claim))
     if not proofs:
-        raise Refused(f"{claim} has no order records; there is nothing to prove.")
+        raise Refused(
+            "{claim} has no order records; there is nothing to prove.",
+            "{claim} 没有订单记录, 无可证明的内容。",
+            claim=claim,
+        )
     path = out or Path(f"{claim.rpartition('/')[2]}.evidence.json")
     content = evidence_file(key, proofs, unsigned)
     show(verify_file(content, key))
     path.write_bytes(content)
-    new_console().print(f"{len(proofs)} proofs written to {path}")
+    typer.echo(
+        say(f"{len(proofs)} proofs written to {path}", f"已将 {len(proofs)} 份证明写入 {path}")
+    )
 
 
 @app.command("verify")
@@ -55,11 +64,17 @@ def verify(
 ) -> None:
     """Check an exported file, without network or database."""
     show(verify_file(content_of(file), key))
+    if view().format is not Format.TABLE:
+        return
     if key:
-        new_console().print("All records are valid under this key.")
+        typer.echo(say("All records are valid under this key.", "全部记录经此密钥验证有效。"))
     else:
-        new_console().print(
-            "All records are valid under the key in the file. Pass --key to check who signed them."
+        typer.echo(
+            say(
+                "All records are valid under the key in the file. Pass --key to check who signed "
+                "them.",
+                "全部记录经文件内的密钥验证有效。如需核对签名方, 请提供 --key。",
+            )
         )
 
 
@@ -99,7 +114,9 @@ def stack_key(connection: Connection) -> str:
         return path.read_text(encoding="ascii").strip()
     except OSError:
         raise Refused(
-            f"There is no verifier key at {path}; pass the key of the log with --key."
+            "There is no verifier key at {file}; pass the key of the log with --key.",
+            "{file} 处没有验证密钥; 请以 --key 提供日志的密钥。",
+            file=path,
         ) from None
 
 
@@ -108,33 +125,53 @@ def content_of(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise Refused(f"{file} cannot be read ({error.strerror}); check its name.") from error
+        raise unreadable(file, error) from error
 
 
 def show(evidence: Evidence) -> None:
     """Print what is proven and, apart from it, what the file only states."""
-    table = Table("order", "revision", "worker", "accepted", "ended", "received", "log", "unsigned")
-    for proven in evidence.proven:
-        record = proven.record
-        marks = [mark for mark in ("named", "late") if proven.unsigned.get(mark)]
-        table.add_row(
-            record["order_no"],
-            str(record["revision"]),
-            str(record["worker"]),
-            record["accept_time"],
-            record["end_time"],
-            proven.create_time,
-            f"{proven.origin} at {proven.log_size}",
-            ", ".join(marks),
+    columns = (
+        "order_no",
+        "revision",
+        "worker",
+        "accept_time",
+        "end_time",
+        "create_time",
+        "log",
+        "log_size",
+        "named",
+        "late",
+    )
+    show_rows((_row(proven) for proven in evidence.proven), columns)
+    if view().format is not Format.TABLE:
+        return
+    count = len(evidence.proven)
+    typer.echo(
+        say(
+            f"Proven: {count} records, each as its platform reported it and at the time it was "
+            "received, in a log whose head the key signed.",
+            f"已证明: {count} 条记录的内容与接收时间, 均在经该密钥签名的日志之中。",
         )
-    console = new_console()
-    console.print(table)
-    console.print(
-        f"Proven: {len(evidence.proven)} records, each as its platform reported it and at the time "
-        "it was received, in a log whose head the key signed."
     )
     unsigned = ", ".join(f"{name} {value}" for name, value in evidence.unsigned.items())
-    console.print(
-        f"Stated, but not proven: {unsigned + ', ' if unsigned else ''}"
-        "which records are named or late, and that no other record belongs to the case."
+    typer.echo(
+        say(
+            f"Stated, but not proven: {unsigned + ', ' if unsigned else ''}"
+            "which records are named or late, and that no other record belongs to the case.",
+            f"仅为陈述, 未经证明: {unsigned + ', ' if unsigned else ''}"
+            "哪些记录为指名或迟到记录, 以及本案别无其他记录。",
+        )
     )
+
+
+def _row(proven: Proven) -> Row:
+    record = proven.record
+    texts = ("order_no", "revision", "worker", "accept_time", "end_time")
+    return {
+        **{name: text_value(record[name]) for name in texts},
+        "create_time": text_value(proven.create_time),
+        "log": text_value(proven.origin),
+        "log_size": Value(str(proven.log_size), proven.log_size, is_number=True),
+        "named": truth_value(bool(proven.unsigned.get("named"))),
+        "late": truth_value(bool(proven.unsigned.get("late"))),
+    }

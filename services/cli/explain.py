@@ -14,11 +14,14 @@ from oip.fund.v1 import fund_pb2, fund_pb2_grpc
 from oip.grading.v1 import grading_pb2, grading_pb2_grpc
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 from oip.type.v1 import type_pb2
-from rich.console import Console
 
 from services.cli.connection import Refused, connection_of, run
+from services.cli.messages import show_messages
+from services.cli.values import text_of
+from services.cli.view import Format, say, view
 from services.client.channels import Channels
 from services.kernel.money import Fen
+from services.kernel.phrases import label
 from services.runtime.rpc.wire import date_from_wire
 
 ROLES = ("fund_officer", "adjudicator", "appraiser")
@@ -27,13 +30,6 @@ FORMS = (
     "platforms/{credit code}/premiumBills/{month}, the same with /lines/{number}, "
     "settlementPeriods/{month}"
 )
-
-OUTCOMES_ZH = {
-    "MET": "符合",
-    "NOT_MET": "不符合",
-    "UNCLEAR": "需人工认定",
-    "CALCULATED": "计算",
-}
 
 
 class Language(Enum):
@@ -59,8 +55,9 @@ def explain(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help=f"One of {FORMS}.")],
     language: Annotated[
-        Language, typer.Option(help="Language of the output.", case_sensitive=False)
-    ] = Language.BOTH,
+        Language | None,
+        typer.Option(help="Language of the output; default: both.", case_sensitive=False),
+    ] = None,
 ) -> None:
     """Explain a decision: provisions, parameters, inputs, arithmetic, result."""
     connection = connection_of(context)
@@ -70,14 +67,23 @@ def explain(
         async with connection.channels(*ROLES) as channels:
             return await chains_of(channels, name)
 
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    for chain in run(work):
-        console.print(chain.title, style="bold")
+    chains = run(work)
+    if view().format is not Format.TABLE:
+        show_messages([finding for chain in chains for finding in chain.findings])
+        return
+    for chain in chains:
+        typer.echo(chain.title)
         if not chain.findings:
-            console.print("  There are no findings yet; try again after the decision.")
+            nothing = "There are no findings yet; try again after the decision."
+            typer.echo(f"  {say(nothing, '尚无认定理由; 请待作出决定后再查。')}")
         for number, finding in enumerate(chain.findings, start=1):
-            for line in lines(finding, number, language):
-                console.print(line)
+            for line in lines(finding, number, language or _language()):
+                typer.echo(line)
+
+
+def _language() -> Language:
+    """Both, unless the command was given a language."""
+    return Language(view().language.value) if view().is_language_set else Language.BOTH
 
 
 async def chains_of(channels: Channels, name: str) -> list[Chain]:
@@ -89,12 +95,11 @@ def lines(finding: type_pb2.Finding, number: int, language: Language) -> Iterabl
     """One finding as lines of text."""
     provision = finding.provision
     place = f"{provision.instrument} {provision.article}".strip()
-    outcome = type_pb2.Finding.Outcome.Name(finding.outcome)
-    english = outcome.lower().replace("_", " ")
+    outcome = label("oip.type.v1.Finding.Outcome", type_pb2.Finding.Outcome.Name(finding.outcome))
     outcome_shown = {
-        Language.EN: english,
-        Language.ZH: OUTCOMES_ZH.get(outcome, english),
-        Language.BOTH: f"{english} / {OUTCOMES_ZH.get(outcome, english)}",
+        Language.EN: outcome.en,
+        Language.ZH: outcome.zh,
+        Language.BOTH: f"{outcome.en} / {outcome.zh}",
     }[language]
     yield f"  {number}. {place} [{provision.tag}]: {outcome_shown}"
     if language is not Language.ZH:
@@ -138,42 +143,53 @@ def _reader_of(name: str) -> Reader:
     }
     reader = readers.get(tuple(parts[0::2]))
     if reader is None or len(parts) % 2 or not all(parts):
-        raise Refused(f"{name} cannot be explained; name one of {FORMS}.")
+        raise Refused(
+            "{name} cannot be explained; name one of {forms}.",
+            "{name} 无法解释; 可用的名称形式: {forms}。",
+            name=name,
+            forms=FORMS,
+        )
     return reader
 
 
 async def _award(channels: Channels, name: str) -> list[Chain]:
     stub = channels.stub(benefits_pb2_grpc.BenefitServiceStub, "benefits")
     award = await stub.GetAward(benefits_pb2.GetAwardRequest(name=name))
-    kind = benefits_pb2.BenefitKind.Name(award.kind)
-    month = f" per month from {_month(award.first_month)}" if award.periodic else ""
-    title = f"{award.name}: {kind}, {_yuan(award.amount_fen)}{month}, of {award.claim}"
+    month = _month(award.first_month)
+    monthly = say(f" per month from {month}", f", 自 {month} 起按月") if award.periodic else ""
+    title = f"{award.name}: {text_of(award, 'kind')}, {_yuan(award.amount_fen)}{monthly}"
+    title = f"{title}, {award.claim}"
     return [Chain("\n".join((title, *_history(award))), award.findings)]
 
 
 def _history(award: benefits_pb2.Award) -> Iterable[str]:
     """What an award reimburses, its reversal, and the months that were not paid."""
     if award.erased:
-        yield "  The worker was erased: the findings cannot be read any more."
+        erased = "The worker was erased: the findings cannot be read any more."
+        yield f"  {say(erased, '该人员的个人信息已删除: 认定理由无法再读取。')}"
     if award.HasField("bill"):
-        document = award.bill.document_hash.hex()
-        number = f"{award.bill.number} of {award.bill.institution}" if award.bill.number else ""
-        yield f"  bill: {', '.join(filter(None, (number, document)))}"
+        bill = award.bill
+        number = say(f"{bill.number} of {bill.institution}", f"{bill.institution} {bill.number}")
+        parts = filter(None, (number if bill.number else "", bill.document_hash.hex()))
+        yield f"  {say('bill', '票据')}: {', '.join(parts)}"
     if award.HasField("reversal"):
-        code = type_pb2.ReversalCode.Name(award.reversal.code)
-        yield f"  reversed by {award.reversal.member}: {code}, {award.reversal.reason}"
+        reversal = award.reversal
+        by = say(f"reversed by {reversal.member}", f"由 {reversal.member} 冲销")
+        yield f"  {by}: {text_of(reversal, 'code')}, {reversal.reason}"
     for suspension in award.suspensions:
+        first, last = _month(suspension.first_month), _month(suspension.resume_month)
         resumed = suspension.HasField("resume_month")
-        until = f" until {_month(suspension.resume_month)}" if resumed else ""
-        yield f"  not paid from {_month(suspension.first_month)}{until}: {suspension.reason}"
+        until, until_zh = (f" until {last}", f"至 {last} ") if resumed else ("", "起")
+        span = say(f"not paid from {first}{until}", f"自 {first} {until_zh}停发")
+        yield f"  {span}: {suspension.reason}"
 
 
 async def _appraisal(channels: Channels, name: str) -> list[Chain]:
     stub = channels.stub(grading_pb2_grpc.GradingServiceStub, "grading")
     appraisal = await stub.GetAppraisal(grading_pb2.GetAppraisalRequest(name=name))
-    state = grading_pb2.Appraisal.State.Name(appraisal.state)
-    grade = f", grade {appraisal.grade}" if appraisal.grade else ""
-    return [Chain(f"{appraisal.name}: {state}{grade}, of {appraisal.claim}", appraisal.findings)]
+    grade = say(f", grade {appraisal.grade}", f", {appraisal.grade} 级") if appraisal.grade else ""
+    title = f"{appraisal.name}: {text_of(appraisal, 'state')}{grade}, {appraisal.claim}"
+    return [Chain(title, appraisal.findings)]
 
 
 async def _determinations(channels: Channels, name: str) -> list[Chain]:
@@ -186,13 +202,18 @@ async def _determinations(channels: Channels, name: str) -> list[Chain]:
         )
         for determination in answer.determinations:
             if name in {claim, determination.name}:
-                outcome = claims_pb2.Determination.Outcome.Name(determination.outcome)
-                chains.append(Chain(f"{determination.name}: {outcome}", determination.findings))
+                title = f"{determination.name}: {text_of(determination, 'outcome')}"
+                chains.append(Chain(title, determination.findings))
         token = answer.next_page_token
         if not token:
             break
     if not chains:
-        raise Refused(f"There is no determination {name}; list the claim's with {claim}.")
+        raise Refused(
+            "There is no determination {name}; list those of {claim}.",
+            "不存在结论 {name}; 请查询 {claim} 的结论。",
+            name=name,
+            claim=claim,
+        )
     return chains
 
 
@@ -202,24 +223,32 @@ async def _premium_lines(channels: Channels, name: str) -> list[Chain]:
     bill = await stub.GetPremiumBill(premiums_pb2.GetPremiumBillRequest(name=bill_name))
     chains = []
     for position, line in enumerate(bill.lines, start=1):
-        industry = type_pb2.Industry.Name(line.industry)
+        count = say(f"{line.order_count:,} orders", f"{line.order_count:,} 单")
         title = (
-            f"{bill.name}/lines/{position}: {line.pooling_area} {industry} "
-            f"{_month(line.month)}, {line.order_count:,} orders, {_yuan(line.premium_fen)}"
+            f"{bill.name}/lines/{position}: {line.pooling_area} {text_of(line, 'industry')} "
+            f"{_month(line.month)}, {count}, {_yuan(line.premium_fen)}"
         )
         if number in {"", str(position)}:
             chains.append(Chain(title, line.findings))
     if not chains:
-        raise Refused(f"{bill_name} has lines 1 to {len(bill.lines)}; name one of them.")
+        raise Refused(
+            "{bill} has lines 1 to {count}; name one of them.",
+            "{bill} 共有 {count} 行; 请指明其一。",
+            bill=bill_name,
+            count=len(bill.lines),
+        )
     return chains
 
 
 async def _settlement(channels: Channels, name: str) -> list[Chain]:
     stub = channels.stub(fund_pb2_grpc.FundServiceStub, "fund")
     period = await stub.GetSettlementPeriod(fund_pb2.GetSettlementPeriodRequest(name=name))
-    state = fund_pb2.SettlementPeriod.State.Name(period.state)
-    moved = sum(max(0, pool.equalisation_fen) for pool in period.pools)
-    title = f"{period.name}: {state}, {len(period.pools)} pools, {_yuan(moved)} moved between them"
+    moved = _yuan(sum(max(0, pool.equalisation_fen) for pool in period.pools))
+    pools = say(
+        f"{len(period.pools)} pools, {moved} moved between them",
+        f"{len(period.pools)} 个统筹地区, 其间调剂 {moved}",
+    )
+    title = f"{period.name}: {text_of(period, 'state')}, {pools}"
     return [Chain(title, period.findings)]
 
 
@@ -228,4 +257,4 @@ def _month(month: type_pb2.Month) -> str:
 
 
 def _yuan(fen: int) -> str:
-    return f"{Fen(fen).yuan} yuan"
+    return f"{Fen(fen).yuan} {say('yuan', '元')}"

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from oip.orders.v1 import orders_pb2, orders_pb2_grpc
-from rich.table import Table
+from oip.orders.v1 import orders_pb2
 
 from services.cli import evidence
-from services.cli.connection import Connection, Refused, connection_of, run
-from services.cli.output import new_console
+from services.cli.apis import ORDERS
+from services.cli.connection import Connection, Refused, connection_of
+from services.cli.refusals import unreadable
+from services.cli.tables import Row, show_rows
+from services.cli.values import Value, moment_value, text_value
+from services.cli.view import say
 from services.client.proofs.heads import (
     Growth,
     consistency_file,
@@ -22,7 +25,6 @@ from services.client.proofs.heads import (
 )
 from services.orderlog.notes import Head
 from services.orderlog.signer import LogKeyError, parse_signer
-from services.runtime.rpc.wire import moment_from_wire
 
 SHOWN_MAX = 20
 ROLE = "fund_officer"
@@ -53,20 +55,23 @@ def checkpoints(
     """Show the newest signed heads of a platform's log. Keep one to check the log later."""
     connection = connection_of(context)
     keys = key or [evidence.stack_key(connection)]
-    heads = run(lambda: _heads(connection, _name(platform), SHOWN_MAX))
+    heads = _heads(connection, _name(platform), SHOWN_MAX)
     if not heads:
-        raise Refused(f"{_name(platform)} has no batches yet, so its log has no head.")
-    table = Table("batches", "root", "signed")
-    for checkpoint in heads:
-        head = open_head(checkpoint.note, keys)
-        signed = moment_from_wire(checkpoint.create_time, "create_time").isoformat()
-        table.add_row(str(head.size), head.root.hex(), signed)
-    _print(table)
+        raise Refused(
+            "{platform} has no batches yet, so its log has no head.",
+            "{platform} 尚无批次, 其日志没有检查点。",
+            platform=_name(platform),
+        )
+    show_rows([_row(checkpoint, keys) for checkpoint in heads], ("log_size", "root", "create_time"))
     if out is not None:
         out.write_text(heads[0].note, encoding="utf-8")
-        _print(
-            f"The head at {heads[0].log_size} is in {out}; "
-            "keep it where the operator of the log cannot write."
+        typer.echo(
+            say(
+                f"The head at {heads[0].log_size} is in {out}; keep it where the operator of the "
+                "log cannot write.",
+                f"长度为 {heads[0].log_size} 的检查点已写入 {out}; 请存放于日志运营方不能写入处。",
+            ),
+            err=True,
         )
 
 
@@ -84,7 +89,10 @@ def consistency(
     """Check that today's log contains the kept heads. A rewritten log does not contain them."""
     connection = connection_of(context)
     if len(notes) > 1 and (out or proof):
-        raise Refused("A proof file is for one head; pass one head.")
+        raise Refused(
+            "A proof file is for one head; pass one head.",
+            "一个证明文件对应一个检查点; 请只提供一个。",
+        )
     keys = key or [evidence.stack_key(connection)]
     for path in notes:
         kept = _note_in(evidence.content_of(path))
@@ -92,7 +100,7 @@ def consistency(
             _report(verify_growth(evidence.content_of(proof), keys, kept))
             continue
         first = open_head(kept, keys)
-        today = run(lambda first=first: _today(connection, first, keys))  # type: ignore[misc]
+        today = _today(connection, first, keys)
         if out is not None:
             # Also if the check fails: the file then proves the failure to others.
             out.write_bytes(consistency_file(keys, kept, today.note, today.path))
@@ -108,10 +116,14 @@ def key(
         for verifier_key in parse_signer(file.read_bytes(), province).verifier_keys:
             typer.echo(verifier_key)
     except OSError as error:
-        raise Refused(f"{file} cannot be read ({error.strerror}); name the key's file.") from error
+        raise unreadable(file, error) from error
     except LogKeyError as error:
-        what = f"{file} {error}; make one as deploy/README.md describes."
-        raise Refused(what) from error
+        raise Refused(
+            "{file} {what}; make one as deploy/README.md describes.",
+            "{file} 不是日志的私钥 ({what}); 请按 deploy/README.md 生成。",
+            file=file,
+            what=error,
+        ) from error
 
 
 def _note_in(content: bytes) -> str:
@@ -119,43 +131,53 @@ def _note_in(content: bytes) -> str:
     return "\n".join(content.decode(errors="replace").splitlines()).rstrip("\n") + "\n"
 
 
-def _print(content: Table | str) -> None:
-    new_console().print(content, soft_wrap=True)
-
-
 def _report(growth: Growth) -> None:
     first, second = growth.first, growth.second
-    _print(f"{second.origin}: the log of {second.size} batches contains the head at {first.size}.")
+    typer.echo(
+        say(
+            f"{second.origin}: the log of {second.size} batches contains the head at {first.size}.",
+            f"{second.origin}: 长度为 {second.size} 的日志包含长度为 {first.size} 的检查点。",
+        )
+    )
+
+
+def _row(checkpoint: orders_pb2.Checkpoint, keys: list[str]) -> Row:
+    head = open_head(checkpoint.note, keys)
+    return {
+        "log_size": Value(str(head.size), head.size, is_number=True),
+        "root": text_value(head.root.hex()),
+        "create_time": moment_value(checkpoint.create_time),
+    }
 
 
 def _name(platform: str) -> str:
     return f"platforms/{platform.removeprefix('platforms/')}"
 
 
-async def _heads(connection: Connection, platform: str, count: int) -> list[orders_pb2.Checkpoint]:
-    async with connection.channels(ROLE) as channels:
-        stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-        request = orders_pb2.ListCheckpointsRequest(platform=platform, page_size=count)
-        return list((await stub.ListCheckpoints(request)).checkpoints)
+def _heads(connection: Connection, platform: str, count: int) -> list[orders_pb2.Checkpoint]:
+    request = orders_pb2.ListCheckpointsRequest(platform=platform, page_size=count)
+    answer = connection.call(ORDERS, lambda stub: stub.ListCheckpoints(request), ROLE)
+    return list(answer.checkpoints)
 
 
-async def _today(connection: Connection, first: Head, keys: list[str]) -> _Today:
+def _today(connection: Connection, first: Head, keys: list[str]) -> _Today:
     """The newest head. There is no proof for a log that is shorter than the kept head."""
     platform = f"platforms/{first.origin.rpartition('/')[2]}"
-    heads = await _heads(connection, platform, 1)
+    heads = _heads(connection, platform, 1)
     if not heads:
         raise Refused(
-            f"{platform} has no log today, but a head of {first.size} batches was signed: "
-            "the log was removed. Keep that head: it is signed, and proves the removal."
+            "{platform} has no log today, but a head of {size} batches was signed: the log was "
+            "removed. Keep that head: it is signed, and proves the removal.",
+            "{platform} 现在没有日志, 但曾签发长度为 {size} 的检查点: 日志已被移除。"
+            "请保存该检查点, 其签名可以证明日志被移除。",
+            platform=platform,
+            size=first.size,
         )
     second = open_head(heads[0].note, keys)
     if second.size <= first.size:
         return _Today(heads[0].note, [])
-    async with connection.channels(ROLE) as channels:
-        stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
-        answer = await stub.GetLogConsistency(
-            orders_pb2.GetLogConsistencyRequest(
-                platform=platform, first_size=first.size, second_size=second.size
-            )
-        )
+    request = orders_pb2.GetLogConsistencyRequest(
+        platform=platform, first_size=first.size, second_size=second.size
+    )
+    answer = connection.call(ORDERS, lambda stub: stub.GetLogConsistency(request), ROLE)
     return _Today(heads[0].note, list(answer.path))

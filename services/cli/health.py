@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import grpc
 import typer
 from oip.operations.v1 import operations_pb2
-from rich.table import Table
 
 from services.cli.connection import (
     EXIT_CHECK_FAILED,
@@ -19,25 +18,23 @@ from services.cli.connection import (
     run,
 )
 from services.cli.operations import stub_of
-from services.cli.output import new_wide_console
+from services.cli.tables import Row, show_rows
+from services.cli.values import text_value, truth_value
+from services.cli.view import say
 from services.client.channels import Channels, problem_of
 
 ANSWER_SECONDS = 5.0
+COLUMNS = ("service", "answers_calls", "delivers_events")
 
 
 def health(context: typer.Context) -> None:
     """Show what each service lacks. Exit code 1 if one lacks something, 3 if one is silent."""
     connection = connection_of(context)
     answers = run(lambda: _all_answers(connection))
-    table = Table("service", "answers calls", "delivers events")
-    for service, answer in answers.items():
-        areas = {"readiness"} if answer is None else {fault.area for fault in answer.faults}
-        is_ready = "readiness" not in areas
-        table.add_row(service, _yes(is_ready), _yes(is_ready and "delivery" not in areas))
-    new_wide_console().print(table)
+    show_rows((_row(service, answer) for service, answer in answers.items()), COLUMNS)
     for service, answer in answers.items():
         for sentence in _sentences(connection.addresses[service], answer):
-            typer.echo(f"{service}: {sentence}")
+            typer.echo(f"{service}: {sentence}", err=True)
     if None in answers.values():
         raise typer.Exit(EXIT_UNREACHABLE)
     if any(answer.faults for answer in answers.values() if answer is not None):
@@ -46,12 +43,23 @@ def health(context: typer.Context) -> None:
 
 def _sentences(address: str, answer: operations_pb2.Health | None) -> list[str]:
     if answer is None:
-        return [f"The service does not answer at {address}; start it."]
+        return [
+            say(
+                f"The service does not answer at {address}; start it.",
+                f"该服务在 {address} 无应答; 请启动。",
+            )
+        ]
     return [fault.message_zh if is_chinese() else fault.message for fault in answer.faults]
 
 
-def _yes(holds: bool) -> str:
-    return "[green]yes[/]" if holds else "[red]NO[/]"
+def _row(service: str, answer: operations_pb2.Health | None) -> Row:
+    areas = {"readiness"} if answer is None else {fault.area for fault in answer.faults}
+    is_ready = "readiness" not in areas
+    return {
+        "service": text_value(service),
+        "answers_calls": truth_value(is_ready),
+        "delivers_events": truth_value(is_ready and "delivery" not in areas),
+    }
 
 
 async def _all_answers(connection: Connection) -> dict[str, operations_pb2.Health | None]:

@@ -41,7 +41,11 @@ def create(key_file: KeyFilePath = None) -> None:
     """
     path, wrapper = key_file or Settings().keys_path, wrapper_of(Settings().key_wrap_command)
     if path.exists():
-        raise Refused(f"{path} exists; add a key to it with `oip keys new`.")
+        raise Refused(
+            "{path} exists; add a key to it with `oip keys new`.",
+            "{path} 已存在; 请用 `oip keys new` 向其中添加密钥。",
+            path=path,
+        )
     with _refusals():
         make_keys(path, wrapper)
     typer.echo(f"{path} has the key k1 and the key of the index.")
@@ -56,7 +60,10 @@ def wrap(key_file: KeyFilePath = None) -> None:
     """
     path, command = key_file or Settings().keys_path, Settings().key_wrap_command
     if not command:
-        raise Refused("Set OIP_KEY_WRAP_COMMAND to the command that wraps keys (deploy/README.md).")
+        raise Refused(
+            "Set OIP_KEY_WRAP_COMMAND to the command that wraps keys (deploy/README.md).",
+            "请将 OIP_KEY_WRAP_COMMAND 设为封装密钥的命令 (deploy/README.md)。",
+        )
     with _refusals():
         count = wrap_file(path, wrapper_of(command))
     typer.echo(f"{count} keys of {path} were wrapped.")

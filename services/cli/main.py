@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -9,46 +10,46 @@ import typer
 
 from services.cli import (
     acts,
-    alarms,
-    appraisals,
     archive,
     assumed,
     awards,
+    benefits,
     claims,
-    conclusions,
-    dead_letters,
-    disbursements,
+    enrolment,
     erasures,
+    events,
     evidence,
-    expenses,
+    grading,
     heads,
-    items,
     keys,
     law,
-    lives,
     order_files,
+    order_records,
     orders,
-    receipts,
+    premiums,
+    resources,
     restore,
     settlement,
-    specialists,
     staff,
     totals,
 )
-from services.cli.connection import Connection, ErrorReportingGroup
+from services.cli.connection import Connection
 from services.cli.delivery import delivery
+from services.cli.error_report import ErrorReportingGroup
 from services.cli.health import health
 from services.cli.statement import statement
+from services.cli.status import status
 from services.cli.tls import Tls
 from services.cli.token import token
 from services.cli.verify import verify
+from services.cli.view import Format, set_view
+from services.kernel.phrases import Language
 from services.runtime.base import log
 from services.runtime.base.settings import Settings
 
 app = typer.Typer(
     cls=ErrorReportingGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Occupational injury protection for platform workers (新就业形态人员职业伤害保障).",
 )
@@ -57,6 +58,7 @@ app.command()(verify)
 app.command()(delivery)
 app.command()(health)
 app.command()(statement)
+app.command()(status)
 evidence.app.command("prove")(archive.prove)
 evidence.app.command("checkpoints")(heads.checkpoints)
 evidence.app.command("consistency")(heads.consistency)
@@ -66,37 +68,55 @@ orders.app.command("check")(order_files.check)
 orders.app.command("declare")(totals.declare)
 orders.app.command("mapping")(order_files.mapping)
 orders.app.command("verify-archive")(archive.verify_archive)
-appraisals.app.command("show")(conclusions.show)
-appraisals.app.command("opinion")(conclusions.opinion)
-appraisals.app.command("recuse")(conclusions.recuse)
-appraisals.app.command("conclude")(conclusions.conclude)
-appraisals.app.command("serve")(conclusions.serve)
-appraisals.app.command("correct")(conclusions.correct)
-appraisals.app.command("revoke")(conclusions.revoke)
+benefits.awards.command("provisional")(awards.provisional)
+benefits.awards.command("true-up")(awards.true_up)
+benefits.awards.command("trued-up")(awards.trued_up)
 law.app.command("unconfirmed")(assumed.unconfirmed)
 law.app.command("confirm")(assumed.confirm)
 law.app.command("confirmations")(assumed.confirmations)
 law.app.command("revoke")(assumed.revoke)
-app.add_typer(acts.app, name="acts")
-app.add_typer(alarms.app, name="alarms")
-app.add_typer(appraisals.app, name="appraisals")
-app.add_typer(awards.app, name="awards")
-app.add_typer(restore.app, name="restore")
-app.add_typer(claims.app, name="claims")
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(disbursements.app, name="disbursements")
-app.add_typer(erasures.app, name="erasures")
-app.add_typer(evidence.app, name="evidence")
-app.add_typer(expenses.app, name="expenses")
-app.add_typer(items.app, name="items")
-app.add_typer(keys.app, name="keys")
-app.add_typer(law.app, name="law")
-app.add_typer(lives.app, name="lives")
-app.add_typer(orders.app, name="orders")
-app.add_typer(receipts.app, name="receipts")
-app.add_typer(settlement.app, name="settlement")
-app.add_typer(specialists.app, name="specialists")
-app.add_typer(staff.app, name="staff")
+order_records.add_to_groups()
+GROUPS = {
+    "accident-reports": claims.reports,
+    "acts": acts.app,
+    "alarms": events.alarms,
+    "appraisals": grading.app,
+    "awards": benefits.awards,
+    "bills": premiums.bills,
+    "claims": claims.app,
+    "dead-letters": events.dead_letters,
+    "disbursements": benefits.disbursements,
+    "erasures": erasures.app,
+    "events": events.events,
+    "evidence": evidence.app,
+    "expenses": benefits.expenses,
+    "filings": claims.filings,
+    "items": grading.items_app,
+    "keys": keys.app,
+    "law": law.app,
+    "lives": benefits.lives,
+    "orders": orders.app,
+    "payment-runs": benefits.payment_runs,
+    "platforms": enrolment.platforms,
+    "premiums": premiums.premiums,
+    "receipts": premiums.receipts,
+    "restore": restore.app,
+    "settlement": settlement.app,
+    "specialists": grading.specialists,
+    "staff": staff.app,
+    "terms": premiums.terms,
+    "workers": enrolment.workers,
+}
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
+resources.add_to(app, GROUPS)
+
+
+def print_version(asked_for: bool) -> None:
+    """Print the version and end."""
+    if asked_for:
+        typer.echo(f"oip {metadata.version('oip')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -112,6 +132,23 @@ def main(  # noqa: PLR0917 - typer calls it by name
             envvar="OIP_TOKEN", help="Token to call with; default: one of the development stack."
         ),
     ] = "",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the token, read for each call; instead of --token."),
+    ] = None,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format", envvar="OIP_FORMAT", help="Form of the result; may stand anywhere."
+        ),
+    ] = Format.TABLE,
+    language: Annotated[
+        Language | None,
+        typer.Option(
+            envvar="OIP_LANGUAGE",
+            help="Language of refusals and words; default: that of the locale. May stand anywhere.",
+        ),
+    ] = None,
     tls_authority: Annotated[
         Path | None,
         typer.Option(
@@ -132,10 +169,17 @@ def main(  # noqa: PLR0917 - typer calls it by name
             envvar="OIP_TLS_KEY_FILE", help="PEM file of the certificate's key, without a password."
         ),
     ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Show the version."),
+    ] = False,
 ) -> None:
     """Call a stack of the scheme. Without TLS files calls are not encrypted."""
+    set_view(language, form)
     settings = Settings() if state_dir is None else Settings(state_dir=state_dir)
-    context.obj = Connection(settings, token, Tls(tls_authority, tls_certificate, tls_key))
+    context.obj = Connection(
+        settings, token, Tls(tls_authority, tls_certificate, tls_key), token_file
+    )
 
 
 def run() -> None:

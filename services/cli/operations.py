@@ -25,4 +25,9 @@ def require_service(connection: Connection, service: str) -> None:
     """Raise Refused if there is no such service."""
     names = list(connection.addresses)
     if service not in names:
-        raise Refused(f"There is no service {service}; the services are {', '.join(names)}.")
+        raise Refused(
+            "There is no service {service}; the services are {names}.",
+            "没有服务 {service}; 现有服务: {names}。",
+            service=service,
+            names=tuple(names),
+        )

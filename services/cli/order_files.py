@@ -26,6 +26,7 @@ from services.cli.connection import (
 from services.cli.output import new_console
 from services.cli.push import lost_zeros, placed_by_centre, wrong_rows
 from services.cli.push_files import REJECTED_HEADER, harmless
+from services.cli.refusals import unwritable
 from services.client.channels import problem_of
 from services.client.files.mapping import load_mapping
 from services.client.files.places import PlaceBy
@@ -51,12 +52,16 @@ def mapping(
     if out is None:
         typer.echo(proposal.text, nl=False)
     elif out.exists():
-        raise Refused(f"{out} exists; name another file, or remove it.")
+        raise Refused(
+            "{out} exists; name another file, or remove it.",
+            "{out} 已存在; 请另外指定文件, 或将其删除。",
+            out=out,
+        )
     else:
         try:
             out.write_text(proposal.text, encoding="utf-8")
         except OSError as error:
-            raise Refused(f"{out} cannot be written ({error.strerror}).") from error
+            raise unwritable(out, error) from error
     for guess in proposal.guessed:
         typer.echo(f"Guessed: {guess}.", err=True)
     for lack in proposal.missing:
@@ -146,7 +151,7 @@ def _write_wrong(path: Path, summary: FileSummary) -> None:
                 for row in summary.wrong_rows()
             )
     except OSError as error:
-        raise Refused(f"{path} cannot be written ({error.strerror}).") from error
+        raise unwritable(path, error) from error
 
 
 def _ask(connection: Connection, console: Console, review: FileReview) -> int:
@@ -162,7 +167,7 @@ def _ask(connection: Connection, console: Console, review: FileReview) -> int:
             raise
         say(console, f"Workers and stored orders were not compared: {sentence_of(problem)}")
     except Refused as refusal:
-        say(console, f"Workers and stored orders were not compared: {refusal}")
+        say(console, f"Workers and stored orders were not compared: {sentence_of(refusal)}")
     return 0
 
 

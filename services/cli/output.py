@@ -1,9 +1,18 @@
-"""Output of commands: a console as wide as the terminal, and progress bars."""
+"""Consoles and progress bars."""
 
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 
 def new_console() -> Console:
@@ -18,12 +27,27 @@ def new_wide_console() -> Console:
     return console
 
 
+def error_console() -> Console:
+    """A console on stderr, for progress beside a result on stdout."""
+    return Console(stderr=True)
+
+
+class RateColumn(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of a task; nothing before it is known."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
 def progress_bars(console: Console) -> Progress:
-    """Bars with a description, a count and the time that has passed."""
+    """Bars with a description, a count, the rate and the time that is left."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        RateColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
     )

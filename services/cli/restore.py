@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
-from oip.operations.v1 import operations_pb2
-from rich.table import Table
+from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
-from services.cli.connection import Connection, Refused, connection_of, run
-from services.cli.operations import require_service, services_named, stub_of
-from services.cli.output import new_wide_console
+from services.cli.apis import operations_of
+from services.cli.connection import Refused, all_pages, connection_of, new_request_id
+from services.cli.fields import bytes_of
+from services.cli.messages import show_message, show_messages, show_result
+from services.cli.operations import require_service
+from services.cli.resources import COLUMNS
+from services.cli.steps import REQUEST_ID
+from services.cli.view import Format, say, view
 
 NAMES_AT_A_TIME = 1000
 
@@ -21,6 +23,9 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Databases restored from an earlier copy (数据库恢复后的核对).",
 )
+
+Restored = Annotated[str, typer.Option(help="Service whose database was restored.")]
+Stub: TypeAlias = "operations_pb2_grpc.OperationsServiceAsyncStub"
 
 
 class HowResolved(Enum):
@@ -31,91 +36,43 @@ class HowResolved(Enum):
 
 
 @app.command()
-def show(
-    context: typer.Context,
-    service: Annotated[str, typer.Option(help="Service whose database was restored.")],
-) -> None:
+def show(context: typer.Context, service: Restored) -> None:
     """Show what the stream and the consumers hold of a service and its database does not."""
     connection = connection_of(context)
     require_service(connection, service)
-
-    async def call() -> operations_pb2.Reconciliation:
-        async with connection.channels("administrator") as channels:
-            request = operations_pb2.GetReconciliationRequest()
-            return await stub_of(channels, service).GetReconciliation(request)
-
-    answer = run(call)
-    for silent in answer.silent_services:
-        typer.echo(f"{silent} does not answer; start it first if it consumes {service}.")
-    for epoch in answer.epochs:
-        if epoch.reason:
-            typer.echo(
-                f"Epoch {epoch.epoch} began after {epoch.lost_event_count} lost events:"
-                f" {epoch.reason}"
-            )
-    if not answer.database_behind:
-        typer.echo(f"The database of {service} holds all that was published.")
+    request = operations_pb2.GetReconciliationRequest()
+    answer = connection.call(operations_of(service), lambda stub: stub.GetReconciliation(request))
+    if view().format is not Format.TABLE:
+        show_message(answer)
         return
-    for sentence in answer.differences:
-        typer.echo(sentence)
-    new_wide_console().print(_table((service, event) for event in answer.lost_events))
-    if answer.lost_event_count > len(answer.lost_events):
-        typer.echo(f"Shown are the first {len(answer.lost_events)} of {answer.lost_event_count}.")
-    typer.echo(
-        f"{service} has {answer.published_seq} events in epoch {answer.epoch};"
-        f" {answer.lost_event_count} are lost. If no later copy exists:"
-    )
-    typer.echo(
-        f"  oip restore begin-epoch --service {service} --digest {answer.digest.hex()} --reason ..."
-    )
+    for line in _sentences(service, answer):
+        typer.echo(line)
+    if answer.database_behind:
+        show_messages(answer.lost_events, COLUMNS["lost-events"])
+        typer.echo(
+            f"  oip restore begin-epoch --service {service} --digest {answer.digest.hex()} "
+            "--reason ..."
+        )
 
 
 @app.command("begin-epoch")
 def begin_epoch(
     context: typer.Context,
-    service: Annotated[str, typer.Option(help="Service whose database was restored.")],
+    service: Restored,
     digest: Annotated[str, typer.Option(help="Digest that `oip restore show` printed.")],
     reason: Annotated[str, typer.Option(help="Which copy was restored, and why.")],
-    request_id: Annotated[
-        str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")
-    ] = "",
+    request_id: Annotated[str, typer.Option(help=REQUEST_ID)] = "",
 ) -> None:
-    """Take back the lost events and begin a new epoch, so that the service serves again."""
+    """Take back the lost events and begin a new epoch, so that the service serves again.
+
+    Repeat then what was done since the copy, and see `oip lost-events list`.
+    """
     connection = connection_of(context)
     require_service(connection, service)
-    try:
-        raw = bytes.fromhex(digest)
-    except ValueError as error:
-        raise Refused("--digest is the long hexadecimal number of `oip restore show`.") from error
     request = operations_pb2.BeginEpochRequest(
-        digest=raw, reason=reason, request_id=request_id or f"epoch-{uuid.uuid4().hex}"
+        digest=bytes_of(digest), reason=reason, request_id=new_request_id("epoch", request_id)
     )
-
-    async def call() -> operations_pb2.Epoch:
-        async with connection.channels("administrator") as channels:
-            return await stub_of(channels, service).BeginEpoch(request)
-
-    epoch = run(call)
-    typer.echo(
-        f"{service} is in epoch {epoch.epoch}; {epoch.lost_event_count} lost events are taken back."
-        " Repeat what was done since the copy, then see `oip restore lost`."
-    )
-
-
-@app.command()
-def lost(
-    context: typer.Context,
-    service: Annotated[str, typer.Option(help="Only those of this service.")] = "",
-    resolved: Annotated[bool, typer.Option(help="Include resolved ones.")] = False,
-) -> None:
-    """List lost events. One that blocks keeps others of its type from being published."""
-    connection = connection_of(context)
-    names = services_named(connection, service)
-    rows = run(lambda: _all_lost(connection, names, resolved))
-    if not rows:
-        typer.echo("There are no lost events.")
-        return
-    new_wide_console().print(_table(rows))
+    show_result(connection.call(operations_of(service), lambda stub: stub.BeginEpoch(request)))
 
 
 @app.command()
@@ -141,60 +98,59 @@ def resolve(  # noqa: PLR0917 - typer calls it by name
     connection = connection_of(context)
     require_service(connection, service)
     if bool(names) == bool(subject):
-        raise Refused("Name the lost events, or pass --subject for all open ones of a type.")
+        raise Refused(
+            "Name the lost events, or pass --subject for all open ones of a type.",
+            "请指明丢失的事件, 或以 --subject 指定某一类型的全部未处理事件。",
+        )
 
-    async def call() -> int:
+    async def resolved(stub: Stub) -> list[operations_pb2.LostEvent]:
+        request = operations_pb2.ListLostEventsRequest()
         chosen = names or [
             event.name
-            for _, event in await _all_lost(connection, [service], include_resolved=False)
+            for event in await all_pages(stub.ListLostEvents, request, "lost_events")
             if event.subject == subject
         ]
-        async with connection.channels("administrator") as channels:
-            for start in range(0, len(chosen), NAMES_AT_A_TIME):
-                await stub_of(channels, service).ResolveLostEvents(
-                    operations_pb2.ResolveLostEventsRequest(
-                        request_id=f"resolve-{uuid.uuid4().hex}",
-                        names=chosen[start : start + NAMES_AT_A_TIME],
-                        resolution=operations_pb2.LostEvent.Resolution.Value(resolution.name),
-                        reason=reason,
-                    )
-                )
-        return len(chosen)
+        events: list[operations_pb2.LostEvent] = []
+        for start in range(0, len(chosen), NAMES_AT_A_TIME):
+            part = operations_pb2.ResolveLostEventsRequest(
+                request_id=new_request_id("resolve"),
+                names=chosen[start : start + NAMES_AT_A_TIME],
+                resolution=operations_pb2.LostEvent.Resolution.Value(resolution.name),
+                reason=reason,
+            )
+            events += (await stub.ResolveLostEvents(part)).lost_events
+        return events
 
-    typer.echo(f"{run(call)} lost events of {service} are resolved.")
+    show_messages(connection.call(operations_of(service), resolved), COLUMNS["lost-events"])
 
 
-def _table(rows: Iterable[tuple[str, operations_pb2.LostEvent]]) -> Table:
-    table = Table("service", "name", "event", "what it says", "holders", "blocks", "resolution")
-    for service, event in rows:
-        resolution = operations_pb2.LostEvent.Resolution.Name(event.resolution)
-        table.add_row(
-            service,
-            event.name,
-            event.subject,
-            event.summary,
-            ", ".join(event.holders),
-            "yes" if event.blocks else "no",
-            f"{resolution} {event.reason}".strip() if event.resolution else "open",
+def _sentences(service: str, answer: operations_pb2.Reconciliation) -> list[str]:
+    lines = [
+        say(
+            f"{silent} does not answer; start it first if it consumes {service}.",
+            f"{silent} 无应答; 如其接收 {service} 的事件, 请先启动。",
         )
-    return table
-
-
-async def _all_lost(
-    connection: Connection, services: Iterable[str], include_resolved: bool
-) -> list[tuple[str, operations_pb2.LostEvent]]:
-    events = []
-    async with connection.channels("administrator") as channels:
-        for service in services:
-            stub, token = stub_of(channels, service), ""
-            while True:
-                answer = await stub.ListLostEvents(
-                    operations_pb2.ListLostEventsRequest(
-                        page_size=1000, page_token=token, include_resolved=include_resolved
-                    )
-                )
-                events += [(service, event) for event in answer.lost_events]
-                token = answer.next_page_token
-                if not token:
-                    break
-    return events
+        for silent in answer.silent_services
+    ]
+    lines += [
+        say(
+            f"Epoch {epoch.epoch} began after {epoch.lost_event_count} lost events: {epoch.reason}",
+            f"序列 {epoch.epoch} 始于丢失 {epoch.lost_event_count} 个事件之后: {epoch.reason}",
+        )
+        for epoch in answer.epochs
+        if epoch.reason
+    ]
+    if not answer.database_behind:
+        whole = f"The database of {service} holds all that was published."
+        return [*lines, say(whole, f"{service} 的数据库与已发布内容一致。")]
+    return [
+        *lines,
+        *answer.differences,
+        say(
+            f"{service} has {answer.published_seq} events in epoch {answer.epoch}; "
+            f"{answer.lost_event_count} are lost, the first {len(answer.lost_events)} are shown. "
+            "If no later copy exists:",
+            f"{service} 在序列 {answer.epoch} 中有 {answer.published_seq} 个事件, 丢失 "
+            f"{answer.lost_event_count} 个, 以下为前 {len(answer.lost_events)} 个。如无更近的备份:",
+        ),
+    ]

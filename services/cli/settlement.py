@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from oip.fund.v1 import fund_pb2, fund_pb2_grpc
+from oip.fund.v1 import fund_pb2
 
+from services.cli.apis import FUND
 from services.cli.connection import (
     EXIT_CHECK_FAILED,
-    Connection,
     Refused,
     connection_of,
     month_of,
-    run,
+    new_request_id,
 )
+from services.cli.messages import show_message
 from services.cli.statement import MonthArgument, show
+from services.cli.steps import REQUEST_ID
+from services.cli.view import say
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import month_to_wire
 
@@ -27,9 +28,8 @@ app = typer.Typer(
 
 HASH_DIGITS = 64
 
-RequestId = Annotated[str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")]
+RequestId = Annotated[str, typer.Option(help=REQUEST_ID)]
 Explain = Annotated[bool, typer.Option(help="Also explain each transfer.")]
-Call = Callable[[Any], Awaitable[Any]]
 
 
 @app.command()
@@ -37,7 +37,7 @@ def trial(context: typer.Context, month: MonthArgument, explain: Explain = False
     """Compute a month as it would close today. Nothing is stored."""
     request = fund_pb2.TrialSettlementRequest(month=month_to_wire(month_of(month)))
     show(
-        _call(connection_of(context), "fund_officer", lambda stub: stub.TrialSettlement(request)),
+        connection_of(context).call(FUND, lambda stub: stub.TrialSettlement(request)),
         explain=explain,
     )
 
@@ -49,9 +49,7 @@ def propose(context: typer.Context, month: MonthArgument, request_id: RequestId 
     request = fund_pb2.ProposeSettlementRequest(
         request_id=_id("propose", chosen, request_id), month=month_to_wire(chosen)
     )
-    show(
-        _call(connection_of(context), "fund_officer", lambda stub: stub.ProposeSettlement(request))
-    )
+    show(connection_of(context).call(FUND, lambda stub: stub.ProposeSettlement(request)))
 
 
 @app.command()
@@ -76,7 +74,9 @@ def approve(
         hash=_hash_bytes(digest),
     )
     show(
-        _call(connection_of(context), "fund_approver", lambda stub: stub.ApproveSettlement(request))
+        connection_of(context).call(
+            FUND, lambda stub: stub.ApproveSettlement(request), "fund_approver"
+        )
     )
 
 
@@ -87,7 +87,7 @@ def close(context: typer.Context, month: MonthArgument, request_id: RequestId = 
     request = fund_pb2.CloseSettlementRequest(
         request_id=_id("close", chosen, request_id), month=month_to_wire(chosen)
     )
-    show(_call(connection_of(context), "fund_officer", lambda stub: stub.CloseSettlement(request)))
+    show(connection_of(context).call(FUND, lambda stub: stub.CloseSettlement(request)))
 
 
 @app.command()
@@ -102,8 +102,7 @@ def withdraw(
     request = fund_pb2.WithdrawSettlementRequest(
         request_id=_id("withdraw", chosen, request_id), month=month_to_wire(chosen), reason=reason
     )
-    _call(connection_of(context), "fund_officer", lambda stub: stub.WithdrawSettlement(request))
-    typer.echo(f"{chosen} is open again.")
+    show(connection_of(context).call(FUND, lambda stub: stub.WithdrawSettlement(request)))
 
 
 @app.command()
@@ -115,29 +114,24 @@ def replay(
     """Recompute a closed month from its postings. Exit code 1 if a byte differs."""
     chosen = month_of(month)
     request = fund_pb2.ReplaySettlementRequest(month=month_to_wire(chosen))
-    answer = _call(
-        connection_of(context), "fund_officer", lambda stub: stub.ReplaySettlement(request)
-    )
+    answer = connection_of(context).call(FUND, lambda stub: stub.ReplaySettlement(request))
+    canonical, answer.text = answer.text, ""
     if text:
-        typer.echo(answer.text, nl=False)
-    typer.echo(f"approved {answer.approved_hash.hex()}")
-    typer.echo(f"replayed {answer.replayed_hash.hex()}")
+        typer.echo(canonical, nl=False)
+    show_message(answer)
     if not answer.equal:
-        typer.echo(f"{chosen} no longer follows from its postings.", err=True)
+        typer.echo(
+            say(
+                f"{chosen} no longer follows from its postings.",
+                f"{chosen} 与其分录重算结果不符。",
+            ),
+            err=True,
+        )
         raise typer.Exit(EXIT_CHECK_FAILED)
-    typer.echo(f"{chosen} is the same, byte for byte.")
-
-
-def _call(connection: Connection, role: str, call: Call) -> Any:
-    async def respond() -> Any:
-        async with connection.channels(role) as channels:
-            return await call(channels.stub(fund_pb2_grpc.FundServiceStub, "fund"))
-
-    return run(respond)
 
 
 def _id(step: str, month: Month, request_id: str) -> str:
-    return request_id or f"{step}-{month}-{uuid.uuid4().hex}"
+    return new_request_id(f"{step}-{month}", request_id)
 
 
 def _hash_bytes(text: str) -> bytes:
@@ -146,5 +140,8 @@ def _hash_bytes(text: str) -> bytes:
     except ValueError:
         digest = b""
     if len(text) != HASH_DIGITS or len(digest) != HASH_DIGITS // 2:
-        raise Refused("The hash has 64 hexadecimal digits; copy it from `oip statement`.")
+        raise Refused(
+            "The hash has 64 hexadecimal digits; copy it from `oip statement`.",
+            "哈希值为 64 位十六进制数字; 请从 `oip statement` 照抄。",
+        )
     return digest

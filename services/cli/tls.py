@@ -8,9 +8,16 @@ from pathlib import Path
 
 import grpc
 
+from services.cli.refusals import os_words
+from services.kernel.phrases import Phrase
+
 
 class TlsWrong(Exception):  # noqa: N818 - a refusal is not an error of the program
-    """The files cannot be used; the text says which and why."""
+    """The files cannot be used; the phrase says which and why."""
+
+    def __init__(self, en: str, zh: str, **facts: object) -> None:
+        self.phrase = Phrase.of("TLS_FILES_WRONG", en, zh, **facts)
+        super().__init__(str(self.phrase))
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,10 @@ class Tls:
         if self.authority is self.certificate is self.key is None:
             return None
         if (self.certificate is None) != (self.key is None):
-            raise TlsWrong("a certificate needs its key: give --tls-certificate and --tls-key")
+            raise TlsWrong(
+                "a certificate needs its key: give --tls-certificate and --tls-key",
+                "证书须与私钥一并提供: --tls-certificate 和 --tls-key",
+            )
         self._check()
         # Without an authority gRPC trusts the public ones that it ships.
         files = (self.authority, self.key, self.certificate)
@@ -47,14 +57,21 @@ class Tls:
             if self.authority is not None:
                 context.load_verify_locations(self.authority)
         except ssl.SSLError as error:
-            raise TlsWrong(f"{self.authority} has no certificate in PEM") from error
+            raise TlsWrong(
+                "{file} has no certificate in PEM", "{file} 中没有 PEM 证书", file=self.authority
+            ) from error
         try:
             if self.certificate is not None and self.key is not None:
                 # Otherwise a key with a password would prompt at the terminal.
                 context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
         except ssl.SSLError as error:
-            what = f"{self.certificate} and {self.key} are not a certificate and its key in PEM"
-            raise TlsWrong(f"{what}, without a password") from error
+            raise TlsWrong(
+                "{certificate} and {key} are not a certificate and its key in PEM, without a "
+                "password",
+                "{certificate} 和 {key} 不是一对未加密码的 PEM 证书和私钥",
+                certificate=self.certificate,
+                key=self.key,
+            ) from error
 
 
 def _require_readable(path: Path) -> None:
@@ -62,4 +79,9 @@ def _require_readable(path: Path) -> None:
         with path.open("rb"):
             pass
     except OSError as error:
-        raise TlsWrong(f"{path} cannot be read ({error.strerror})") from error
+        raise TlsWrong(
+            "{file} cannot be read: {what}",
+            "无法读取 {file}: {what}",
+            file=path,
+            what=os_words(error),
+        ) from error

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.connection import DEVELOPER, Refused, connection_of
+from services.cli.refusals import not_a_choice
 from services.kernel.identifiers import is_credit_code
 from services.runtime.rpc.access import role_names
 
@@ -24,10 +25,17 @@ def token(
     """Print a token for calls to the development stack."""
     wrong = [name for name in role if name not in role_names()]
     if wrong:
-        raise Refused(f"{wrong[0]} is not a role; the roles are {', '.join(role_names())}.")
+        raise not_a_choice(wrong[0], role_names())
     if platform and not is_credit_code(platform):
-        raise Refused(f"{platform} is not a credit code: it needs 18 characters, the last a check.")
+        raise Refused(
+            "{platform} is not a credit code: it needs 18 characters, the last a check.",
+            "{platform} 不是统一社会信用代码: 应为 18 位, 末位为校验码。",
+            platform=platform,
+        )
     if "platform" in role and not platform:
-        raise Refused("The role platform needs the platform's credit code; add --platform.")
+        raise Refused(
+            "The role platform needs the platform's credit code; add --platform.",
+            "平台角色须提供平台的统一社会信用代码; 请附加 --platform。",
+        )
     issuer = connection_of(context).issuer()
     typer.echo(issuer.issue(subject, role, platform, timedelta(minutes=minutes)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import secrets
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,16 +10,32 @@ from typing import Annotated
 import typer
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from oip.type.v1 import type_pb2
-from rich.table import Table
 
-from services.cli.connection import Connection, Refused, connection_of, day_of, run
-from services.cli.output import new_console
+from services.cli.connection import (
+    Connection,
+    Refused,
+    all_pages,
+    connection_of,
+    day_of,
+    new_request_id,
+    run,
+)
+from services.cli.csv_files import count_in, read_rows
+from services.cli.fields import choice_in
+from services.cli.messages import show_messages
+from services.cli.view import say
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
 
 COLUMNS = ("pooling_area", "industry", "order_count")
-INDUSTRIES = [name for name, number in type_pb2.Industry.items() if number]
-PAGE_SIZE = 1000
+GAP_COLUMNS = (
+    "pooling_area",
+    "industry",
+    "declared_count",
+    "held_count",
+    "late_count",
+    "kind",
+)
 # A line is an area and an industry; a file with more lines is not a file of totals.
 LINES_MAX = 1000
 
@@ -55,12 +69,15 @@ def declare(  # noqa: PLR0917 - typer calls it by name
     """
     service_date = day_of(day)
     if count is None and not line and lines is None:
-        raise Refused("Pass --count 0 for a day without orders, otherwise --line or --lines.")
+        raise Refused(
+            "Pass --count 0 for a day without orders, otherwise --line or --lines.",
+            "当日无订单请提供 --count 0, 否则请提供 --line 或 --lines。",
+        )
     if lines is not None and line:
-        raise Refused("Pass --line or --lines, not both.")
+        raise Refused("Pass --line or --lines, not both.", "--line 与 --lines 只能提供其一。")
     totals = _from_options(line or []) if lines is None else _from_file(lines)
     request = orders_pb2.DeclareOrderTotalsRequest(
-        request_id=secrets.token_hex(8),
+        request_id=new_request_id("totals"),
         platform=f"platforms/{platform}",
         service_date=date_to_wire(service_date),
         order_count=sum(totals.values()) if count is None else count,
@@ -72,11 +89,19 @@ def declare(  # noqa: PLR0917 - typer calls it by name
         ],
     )
     declared, gaps = run(lambda: _declare(connection_of(context), platform, request))
-    console = new_console()
-    console.print(
-        f"Declared {declared.order_count:,} orders of {service_date}, revision {declared.revision}."
+    typer.echo(
+        say(
+            f"Declared {declared.order_count:,} orders of {service_date}, revision "
+            f"{declared.revision}.",
+            f"已申报 {service_date} 订单 {declared.order_count:,} 单, 第 {declared.revision} 版。",
+        ),
+        err=True,
     )
-    console.print(_table(gaps) if gaps else "The stored orders agree.")
+    show_messages(
+        gaps,
+        GAP_COLUMNS,
+        nothing=say("The stored orders agree.", "与已存订单一致。"),
+    )
 
 
 async def _declare(
@@ -86,30 +111,12 @@ async def _declare(
     listing = orders_pb2.ListOrderGapsRequest(
         platform=request.platform,
         month=month_to_wire(Month(day.year, day.month)),
-        page_size=PAGE_SIZE,
     )
     async with connection.channels("platform", platform=platform) as channels:
         stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
         declared = await stub.DeclareOrderTotals(request)
-        gaps: list[orders_pb2.OrderGap] = []
-        while True:
-            answer = await stub.ListOrderGaps(listing)
-            gaps += [gap for gap in answer.gaps if gap.service_date == day]
-            listing.page_token = answer.next_page_token
-            if not listing.page_token:
-                return declared, gaps
-
-
-def _table(gaps: Iterable[orders_pb2.OrderGap]) -> Table:
-    table = Table("area", "industry", "declared", "stored", "late", "kind")
-    for gap in gaps:
-        table.add_row(
-            gap.pooling_area,
-            type_pb2.Industry.Name(gap.industry),
-            *(f"{n:,}" for n in (gap.declared_count, gap.held_count, gap.late_count)),
-            orders_pb2.OrderGap.Kind.Name(gap.kind),
-        )
-    return table
+        gaps = await all_pages(stub.ListOrderGaps, listing, "gaps")
+        return declared, [gap for gap in gaps if gap.service_date == day]
 
 
 def _from_options(lines: Iterable[str]) -> Totals:
@@ -123,31 +130,20 @@ def _from_options(lines: Iterable[str]) -> Totals:
 
 def _from_file(file: Path) -> Totals:
     totals: Totals = Counter()
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as source:
-            reader = csv.DictReader(source)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise Refused(f"{file} has no column {', '.join(missing)}; add it.")
-            for number, row in enumerate(reader, start=2):
-                if number > LINES_MAX + 1:
-                    raise Refused(f"{file} has more than {LINES_MAX:,} lines; add them up first.")
-                _add(totals, f"{file}, line {number}", [row[name] or "" for name in COLUMNS])
-    except OSError as error:
-        raise Refused(f"{file} cannot be read ({error.strerror}); check its name.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Refused(f"{file} is not CSV in UTF-8 ({error}); save it as CSV in UTF-8.") from error
+    for line in read_rows(file, COLUMNS, lambda row: row, LINES_MAX):
+        _add(totals, str(file), [line[name] for name in COLUMNS])
     return totals
 
 
 def _add(totals: Totals, where: str, values: Iterable[str]) -> None:
     area, industry, count = (value.strip() for value in values)
-    name = industry.upper().replace("-", "_")
-    if name not in INDUSTRIES:
-        raise Refused(f"{where}: {industry!r} is not an industry; write {', '.join(INDUSTRIES)}.")
-    if not (count.isascii() and count.isdigit()):
-        raise Refused(f"{where}: {count!r} is not a count; write digits only.")
-    line = (area, type_pb2.Industry.Value(name))
-    if line in totals:
-        raise Refused(f"{where}: {area} {name} occurs twice; write each once.")
-    totals[line] = int(count)
+    number = choice_in(type_pb2.Industry.DESCRIPTOR, industry)
+    if (area, number) in totals:
+        raise Refused(
+            "{where}: {area} {industry} occurs twice; write each once.",
+            "{where}: {area} {industry} 出现两次; 每项只能填写一次。",
+            where=where,
+            area=area,
+            industry=industry,
+        )
+    totals[area, number] = count_in(count)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
-from rich.table import Table
 
 from services.cli.audit_heads import HEADS_FILE, compare_heads
 from services.cli.connection import EXIT_CHECK_FAILED, connection_of, run
 from services.cli.cross_checks import cross_checks
-from services.cli.output import new_wide_console
+from services.cli.tables import show_rows
+from services.cli.values import text_value, truth_value
+from services.cli.view import say
 from services.client.channels import Channels
 from services.runtime.service.delivery import deliveries, missing, wait_until_delivered
 
@@ -69,26 +70,32 @@ def verify(
             return Verification(verification.of_services, [*verification.between, of_heads])
 
     verification = run(call)
-    console = new_wide_console()
-    console.print(table_of(verification))
+    show_checks(verification.rows)
     if verification.failed_count:
-        console.print(f"[red]{verification.failed_count} of the invariants do not hold.[/]")
-        raise typer.Exit(EXIT_CHECK_FAILED)
-    console.print("All invariants hold.")
-
-
-def table_of(verification: Verification) -> Table:
-    """One row for each invariant of each service."""
-    table = Table("service", "invariant", "what must hold", "holds", "found")
-    for service, check in verification.rows:
-        table.add_row(
-            service,
-            check.invariant,
-            check.text,
-            "[green]yes[/]" if check.holds else "[red]NO[/]",
-            check.detail,
+        count = verification.failed_count
+        typer.echo(
+            say(f"{count} of the invariants do not hold.", f"有 {count} 项检查不成立。"), err=True
         )
-    return table
+        raise typer.Exit(EXIT_CHECK_FAILED)
+    typer.echo(say("All invariants hold.", "全部检查成立。"), err=True)
+
+
+def show_checks(rows: Iterable[tuple[str, Check]]) -> None:
+    """Print one row for each invariant of each service."""
+    columns = ("service", "invariant", "holds", "text", "detail")
+    show_rows(
+        (
+            {
+                "service": text_value(service),
+                "invariant": text_value(check.invariant),
+                "holds": truth_value(check.holds),
+                "text": text_value(check.text),
+                "detail": text_value(check.detail),
+            }
+            for service, check in rows
+        ),
+        columns,
+    )
 
 
 async def check_all(channels: Channels, names: list[str]) -> Verification:

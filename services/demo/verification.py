@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from services.cli.verify import check_all, table_of
+from services.cli.verify import check_all, show_checks
 from services.runtime.service.stack import Stack
 
 
@@ -21,7 +21,7 @@ async def verify(running: Stack, console: Console) -> None:
         await channels.close()
     failed = verification.failed_count
     if failed:
-        console.print(table_of(verification))
+        show_checks(row for row in verification.rows if not row[1].holds)
         raise VerificationFailedError(f"{failed} of the invariants do not hold; see the table.")
     count, services = len(verification.rows), len(verification.of_services)
     console.print(f"All {count} invariants of {services} services hold.")

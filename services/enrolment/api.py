@@ -21,11 +21,12 @@ from services.enrolment.domain.enrolments import (
 )
 from services.enrolment.domain.erasures import Obstacle, order_of
 from services.enrolment.domain.platforms import RegisteredPlatform, platform_name, platform_of
-from services.enrolment.domain.workers import DocumentKind, Worker, mask
+from services.enrolment.domain.workers import DocumentKind, Worker, identity_of, mask
 from services.enrolment.store import enrolments as enrolment_store
 from services.enrolment.store import platforms as platform_store
 from services.enrolment.store import workers as worker_store
 from services.kernel import names
+from services.kernel.phrases import Phrase
 from services.kernel.problems import NotFound
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
@@ -41,6 +42,9 @@ from services.runtime.service.requests import change, change_after, read
 from services.runtime.storage import erasures
 from services.runtime.storage.database import Transaction
 from services.runtime.storage.erasures import Erasure
+
+# A refusal does not repeat the number.
+NO_WORKER = Phrase("WORKER", "enrolled worker with this document", "该证件对应的参保人员")
 
 
 class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
@@ -134,6 +138,21 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
 
         return await read(self._context, work)
 
+    async def FindWorker(
+        self, request: enrolment_pb2.FindWorkerRequest, context: Context
+    ) -> enrolment_pb2.Worker:
+        """The worker whom a document names."""
+        kind = DocumentKind(request.document_kind or DocumentKind.CITIZEN_NUMBER.value)
+        index = self._context.cipher.blind_index(identity_of(kind, document_number(request)))
+
+        async def work(tx: Transaction) -> enrolment_pb2.Worker:
+            ids = await worker_store.find_ids(tx, [index])
+            if index not in ids:
+                raise NotFound(name=NO_WORKER)
+            return worker_to_wire(await worker_store.get(tx, self._context.cipher, ids[index]))
+
+        return await read(self._context, work)
+
     async def ListWorkers(
         self, request: enrolment_pb2.ListWorkersRequest, context: Context
     ) -> enrolment_pb2.ListWorkersResponse:
@@ -145,8 +164,10 @@ class EnrolmentApi(enrolment_pb2_grpc.EnrolmentServiceServicer):
 
         async def work(tx: Transaction) -> enrolment_pb2.ListWorkersResponse:
             workers = await worker_store.list_by_number(tx, cipher, code, after, page.size)
+            count = await worker_store.count_of_platform(tx, code) if request.count_all else 0
             return enrolment_pb2.ListWorkersResponse(
                 workers=[worker_to_wire(worker) for worker in workers],
+                total_count=count,
                 next_page_token=page.next_token(
                     workers, lambda worker: (worker.enrolments[0].worker_number,)
                 ),
@@ -220,7 +241,7 @@ def rows_from_wire(
         EnrolmentRow(
             worker_number=row.worker_number,
             document_kind=DocumentKind(row.document_kind or DocumentKind.CITIZEN_NUMBER.value),
-            document_number=row.document_number.strip().upper(),
+            document_number=document_number(row),
             phone=row.phone,
             enrol_date=date_from_wire(row.enrol_date, f"rows[{index}].enrol_date")
             if row.HasField("enrol_date")
@@ -228,6 +249,13 @@ def rows_from_wire(
         )
         for index, row in enumerate(rows)
     ]
+
+
+def document_number(
+    message: enrolment_pb2.EnrolWorkersRequest.Row | enrolment_pb2.FindWorkerRequest,
+) -> str:
+    """The number of a document as it is compared."""
+    return message.document_number.strip().upper()
 
 
 # Format

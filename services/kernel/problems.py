@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, ClassVar, Protocol
 
+from services.kernel.phrases import Language, fill, metadata
+
 
 class Ordered(Protocol):
     """A value with an order: a day, or a month."""
@@ -36,7 +38,8 @@ class Problem(Exception):  # noqa: N818 - a refusal is not an error of the progr
     """A refusal. Subclasses set `kind`, `reason`, `message` and `message_zh`.
 
     `message` is one English sentence that says what to do, `message_zh` the same in Chinese; the
-    facts of the instance fill their placeholders. `field` names the wrong request field, if any.
+    facts of the instance fill their placeholders (phrases.py says how). `field` names the wrong
+    request field, if any.
     """
 
     kind: ClassVar[Kind]
@@ -45,20 +48,25 @@ class Problem(Exception):  # noqa: N818 - a refusal is not an error of the progr
     message_zh: ClassVar[str]
 
     def __init__(self, *, field: str = "", **facts: object) -> None:
-        """Store the facts as text; they become the metadata of `google.rpc.ErrorInfo`."""
+        """Keep the facts: words in the sentences, codes and values in the metadata."""
         self.field = field
-        self.facts = {name: str(value) for name, value in facts.items()}
+        self._facts = facts
         super().__init__(self.sentence)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The facts for programs: the metadata of `google.rpc.ErrorInfo`."""
+        return metadata(self._facts)
 
     @property
     def sentence(self) -> str:
         """The sentence for people in English."""
-        return self.message.format_map(self.facts)
+        return fill(self.message, self._facts, Language.EN)
 
     @property
     def sentence_zh(self) -> str:
         """The sentence for people in Chinese."""
-        return self.message_zh.format_map(self.facts)
+        return fill(self.message_zh, self._facts, Language.ZH)
 
 
 class Malformed(Problem):

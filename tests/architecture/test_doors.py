@@ -14,10 +14,12 @@ from pathlib import Path
 
 import oip
 import pytest
+import typer
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
 
 from services.__main__ import all_services
+from services.cli import main, resources, steps
 from services.kernel.parameter_check import parameter_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,7 +119,11 @@ def test_every_event_has_a_consumer() -> None:
 
 
 def test_every_rpc_has_an_entrance_for_people() -> None:
-    """A call of a stub's method, not the name of the RPC in a text or a comment."""
+    """A call of a stub's method, not the name of the RPC in a text or a comment.
+
+    A command that shows or lists a resource, or makes one change, names its RPC instead
+    (services/cli/resources.py, steps.py). Those with which services ask each other wait for none.
+    """
     paths = [
         *(path for folder in ENTRANCES for path in (ROOT / "services" / folder).rglob("*.py")),
         ROOT / "services/runtime/service/delivery.py",  # called by `oip verify`
@@ -129,9 +135,44 @@ def test_every_rpc_has_an_entrance_for_people() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
-    unreachable = {method.full_name for method in methods() if method.name not in called}
+    called |= {
+        node.attr
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "stub"
+    }
+    commands = steps.RPCS | {method.full_name for method in resources.methods()}
+    unreachable = {
+        method.full_name
+        for method in methods()
+        if method.name not in called and method.full_name not in commands
+    }
 
     compare(unreachable, "rpcs", "an RPC without a command or a page does not exist: add one")
+
+
+@pytest.mark.parametrize("method", list(resources.methods()), ids=lambda method: method.full_name)
+def test_every_list_and_get_has_its_command(method: resources.Method) -> None:
+    group = typer.main.get_command(main.app).commands[method.group]  # type: ignore[attr-defined]
+
+    assert method.verb in group.commands
+
+
+def test_a_list_or_get_without_a_command_of_the_resource_is_shown_by_another() -> None:
+    generated = {method.full_name for method in resources.methods()}
+    others = {
+        method.full_name
+        for method in methods()
+        if method.name.startswith(("List", "Get"))
+        and method.full_name not in generated
+        and method.full_name not in WAITING["rpcs"]
+    }
+    commands = {command.split()[1] for command in resources.SHOWN_ELSEWHERE.values()}
+
+    assert others == set(resources.SHOWN_ELSEWHERE)
+    assert commands <= set(typer.main.get_command(main.app).commands)  # type: ignore[attr-defined]
 
 
 def test_every_parameter_is_read_by_code() -> None:

@@ -33,7 +33,8 @@ EXTRA = {
     # adjustments and true-ups, which concern many awards at once
     "benefits/api": {"law_changes"},
     "grading/api": {"registers"},  # specialists and items, which belong to no appraisal
-    "claims/api": {"accidents"},  # the RPCs of AccidentService; servicer has those of ClaimService
+    # The RPCs of AccidentService, while servicer has those of ClaimService; the list of claims.
+    "claims/api": {"accidents", "queue"},
     "staff": {"bootstrap"},  # the first members, registered by the operator of the database
     "orders/api": {"upload"},  # a stream in both directions, which no other service has
 }
@@ -43,6 +44,8 @@ GERUND = re.compile(r"(?<!str)(?<!th)ing$")
 # Nouns that end alike: a rating, a standing.
 NOUNS_IN_ING = {"0001_grading", "grading", "staging", "standing"}
 LONGEST_FILE = 400
+# Tables of words, which nobody reads from end to end.
+WORD_TABLES = {"services/kernel/enum_labels.py", "services/kernel/field_titles.py"}
 LONGEST_WIRING = 40
 LONGEST_FUNCTION = 70
 # What looks like a code of a rule and is none.
@@ -268,7 +271,7 @@ def test_files_and_functions_are_short(path: Path) -> None:
         if node.end_lineno and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
     ]
 
-    assert lines <= LONGEST_FILE, (
+    assert lines <= LONGEST_FILE or str(path.relative_to(ROOT)) in WORD_TABLES, (
         "past 400 lines a file is two ideas: make it a package of the same name (LONGEST_FILE)"
     )
     assert long == [], (

@@ -13,7 +13,7 @@ from services.benefits.domain.life import LifeEvent
 from services.benefits.domain.recovery import Recovery
 from services.benefits.domain.true_ups import TrueUp
 from services.benefits.events import award_message, part_message
-from services.benefits.store.payment_runs import Instruction, Run
+from services.benefits.store.payment_runs import Instruction, Run, RunTotal
 from services.benefits.store.suspensions import StoredSuspension
 from services.kernel import names
 from services.kernel.lawbook import Law
@@ -68,6 +68,16 @@ def run_message(run: Run) -> benefits_pb2.PaymentRun:
     if run.update_time is not None:
         message.update_time.CopyFrom(moment_to_wire(run.update_time))
     return message
+
+
+def run_total_message(run: RunTotal) -> benefits_pb2.PaymentRun:
+    """A run without its parts."""
+    return benefits_pb2.PaymentRun(
+        name=run.name,
+        payment_count=run.payment_count,
+        sum_fen=fen_to_wire(run.amount),
+        update_time=moment_to_wire(run.update_time),
+    )
 
 
 def instruction_message(instruction: Instruction) -> benefits_pb2.PaymentInstruction:

@@ -9,12 +9,14 @@ from typing import TypeVar
 
 from oip.benefits.v1 import benefits_pb2
 
+from services.benefits.domain.award import State
 from services.benefits.domain.bills import Bill
 from services.benefits.domain.case import CauseOfDeath
 from services.benefits.domain.expenses import Expense
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.life import LifeEvent, LifeState
 from services.benefits.domain.problems import NotAnExpense
+from services.benefits.store.awards import AwardFilter
 from services.kernel import names
 from services.kernel.identifiers import is_division
 from services.kernel.money import Fen
@@ -44,6 +46,17 @@ def expense(request: benefits_pb2.GrantExpenseRequest) -> Expense:
             number=request.bill_number.strip(),
             document_hash=_document_hash(request.document_hash),
         ),
+    )
+
+
+def award_filter(request: benefits_pb2.ListAwardsRequest) -> AwardFilter:
+    """Which awards to list."""
+    return AwardFilter(
+        claim=request.claim,
+        worker=request.worker,
+        kinds=tuple(_one_of(BenefitKind, kind, "kinds") for kind in request.kinds),
+        states=tuple(_one_of(State, state, "states") for state in request.states),
+        newest_first=request.newest_first,
     )
 
 

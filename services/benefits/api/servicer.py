@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TypeAlias
 
 from google.protobuf.message import Message
@@ -15,6 +16,7 @@ from services.benefits.api.format import (
     life_event_message,
     recovery_message,
     run_message,
+    run_total_message,
     whole_award,
 )
 from services.benefits.api.law_changes import LawChangeApi
@@ -71,15 +73,24 @@ class BenefitApi(LawChangeApi):
         self, request: benefits_pb2.ListAwardsRequest, context: Context
     ) -> benefits_pb2.ListAwardsResponse:
         """Awards of a claim or of all."""
-        page = page_of(request, str, str)
+        page = page_of(request, datetime if request.newest_first else str, str)
+        chosen = parse.award_filter(request)
 
         async def work(tx: Transaction) -> benefits_pb2.ListAwardsResponse:
             rows = await award_store.list_awards(
-                tx, self._context.cipher, request.claim, page.after, page.size
+                tx, self._context.cipher, chosen, page.after, page.size
             )
+            count = await award_store.count_awards(tx, chosen) if request.count_all else 0
             return benefits_pb2.ListAwardsResponse(
                 awards=[award_message(award) for award in rows],
-                next_page_token=page.next_token(rows, lambda award: (award.claim, award.id)),
+                next_page_token=page.next_token(
+                    rows,
+                    lambda award: (
+                        award.create_time if chosen.newest_first else award.claim,
+                        award.id,
+                    ),
+                ),
+                total_count=count,
             )
 
         return await read(self._context, work)
@@ -242,6 +253,22 @@ class BenefitApi(LawChangeApi):
             if not run.parts:
                 raise NotFound(name=request.name)
             return run_message(run)
+
+        return await read(self._context, work)
+
+    async def ListPaymentRuns(
+        self, request: benefits_pb2.ListPaymentRunsRequest, context: Context
+    ) -> benefits_pb2.ListPaymentRunsResponse:
+        """The runs, newest month first."""
+        page = page_of(request, Month)
+        before = page.after[0] if page.after else None
+
+        async def work(tx: Transaction) -> benefits_pb2.ListPaymentRunsResponse:
+            runs = await run_store.list_runs(tx, before, page.size)
+            return benefits_pb2.ListPaymentRunsResponse(
+                payment_runs=[run_total_message(run) for run in runs],
+                next_page_token=page.next_token(runs, lambda run: (run.month,)),
+            )
 
         return await read(self._context, work)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +34,7 @@ from services.benefits.store.tables import (
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
-from services.runtime.storage import data_keys
+from services.runtime.storage import data_keys, listing
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
 
@@ -49,20 +50,25 @@ async def find(tx: Transaction, cipher: ColumnCipher, award: str) -> Award | Non
     return rows[0] if rows else None
 
 
+@dataclass(frozen=True)
+class AwardFilter:
+    """Which awards to list; what is empty does not filter. A claim stands for its case."""
+
+    claim: str = ""
+    worker: str = ""
+    kinds: tuple[BenefitKind, ...] = ()
+    states: tuple[State, ...] = ()
+    newest_first: bool = False
+
+
 async def list_awards(
-    tx: Transaction,
-    cipher: ColumnCipher,
-    claim: str,
-    after: tuple[str, str] | tuple[()],
-    size: int,
+    tx: Transaction, cipher: ColumnCipher, chosen: AwardFilter, after: Sequence[Any], size: int
 ) -> list[Award]:
-    """Awards by claim and id, after a claim and an id: of all, or of the case of one claim."""
-    key = sa.tuple_(awards.c.claim, awards.c.id)
-    statement = sa.select(awards).order_by(awards.c.claim, awards.c.id).limit(size)
-    if claim:
-        statement = statement.where(awards.c.claim.in_(claims_of_case(claim)))
-    if after:
-        statement = statement.where(key > sa.tuple_(*map(sa.literal, after)))
+    """Awards after a key: by claim and id, or newest first by time of creation and id."""
+    first = awards.c.create_time if chosen.newest_first else awards.c.claim
+    statement = listing.page_of_rows(
+        _matching(chosen), (first, awards.c.id), after, size, newest_first=chosen.newest_first
+    )
     return await _with_rates(tx, cipher, (await tx.execute(statement)).all())
 
 
@@ -94,6 +100,24 @@ async def list_provisional(
     if after:
         statement = statement.where(awards.c.id > after[0])
     return await _with_rates(tx, cipher, (await tx.execute(statement)).all())
+
+
+async def count_awards(tx: Transaction, chosen: AwardFilter) -> int:
+    """The number of awards."""
+    return await listing.count_rows(tx, _matching(chosen))
+
+
+def _matching(chosen: AwardFilter) -> sa.Select[Any]:
+    statement = sa.select(awards)
+    if chosen.claim:
+        statement = statement.where(awards.c.claim.in_(claims_of_case(chosen.claim)))
+    if chosen.worker:
+        statement = statement.where(awards.c.worker == chosen.worker)
+    if chosen.kinds:
+        statement = statement.where(awards.c.kind.in_([kind.value for kind in chosen.kinds]))
+    if chosen.states:
+        statement = statement.where(awards.c.state.in_([state.value for state in chosen.states]))
+    return statement
 
 
 async def list_paid_awards(tx: Transaction, cipher: ColumnCipher, worker: str) -> list[PaidAward]:

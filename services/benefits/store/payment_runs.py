@@ -55,6 +55,21 @@ class Added:
 
 
 @dataclass(frozen=True)
+class RunTotal:
+    """A run as lists show it."""
+
+    month: Month
+    payment_count: int
+    amount: Fen
+    update_time: datetime
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"paymentRuns/{self.month}"
+
+
+@dataclass(frozen=True)
 class Instruction:
     """A payment instruction as lists show it."""
 
@@ -291,6 +306,30 @@ async def get(tx: Transaction, month: Month) -> Run:
     rows = (await tx.execute(statement)).all()
     latest = max((row.update_time for row in rows), default=None)
     return Run(month, tuple(_parts(rows)), latest)
+
+
+async def list_runs(tx: Transaction, before: Month | None, size: int) -> list[RunTotal]:
+    """The runs before a month, newest first, in totals."""
+    month = parts.c.run_month
+    statement = (
+        sa.select(
+            month,
+            sa.func.sum(parts.c.payment_count).label("payment_count"),
+            sa.func.sum(parts.c.sum_fen).label("sum_fen"),
+            sa.func.max(parts.c.create_time).label("update_time"),
+        )
+        .group_by(month)
+        .order_by(month.desc())
+        .limit(size)
+    )
+    if before is not None:
+        statement = statement.where(month < number_of(before))
+    return [
+        RunTotal(
+            month_of(row.run_month), int(row.payment_count), Fen(int(row.sum_fen)), row.update_time
+        )
+        for row in await tx.execute(statement)
+    ]
 
 
 async def list_instructions(

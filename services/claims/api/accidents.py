@@ -1,4 +1,4 @@
-"""The RPCs of AccidentService: which filings are about one accident."""
+"""The RPCs of AccidentService: reports, accidents, and which filings are about one accident."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from datetime import datetime
 from oip.claims.v1 import accidents_pb2, accidents_pb2_grpc, claims_pb2
 
 from services.claims.api import parse
-from services.claims.api.format import View, accident_message, filing_message, show_claim
+from services.claims.api.format import (
+    View,
+    accident_message,
+    filing_message,
+    report_message,
+    show_claim,
+)
 from services.claims.commands import accidents as accident_commands
 from services.claims.domain.accidents import Accident, AccidentAnswer, Filing, window_of
 from services.claims.domain.law import law_as_known
 from services.claims.store import accidents as accident_store
 from services.claims.store import filings as filing_store
+from services.claims.store import reports as report_store
+from services.kernel import names
 from services.runtime.base.clock import today
 from services.runtime.base.holidays import work_calendar
 from services.runtime.rpc.access import caller
@@ -29,6 +37,44 @@ class AccidentApi(accidents_pb2_grpc.AccidentServiceServicer):
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
+
+    async def GetAccidentReport(
+        self, request: accidents_pb2.GetAccidentReportRequest, context: Context
+    ) -> claims_pb2.AccidentReport:
+        """One report of an accident."""
+        (report_id,) = names.parse(request.name, "accidentReports")
+
+        async def work(tx: Transaction) -> claims_pb2.AccidentReport:
+            report, description = await report_store.get_with_description(
+                tx, self._context.cipher, report_id
+            )
+            return report_message(report, description if self._view().sees_description else "")
+
+        return await read(self._context, work)
+
+    async def ListAccidentReports(
+        self, request: accidents_pb2.ListAccidentReportsRequest, context: Context
+    ) -> accidents_pb2.ListAccidentReportsResponse:
+        """The reports of accidents, newest first."""
+        page = page_of(request, datetime, str)
+        worker = parse.worker_id(request.worker) if request.worker else None
+
+        async def work(tx: Transaction) -> accidents_pb2.ListAccidentReportsResponse:
+            reports = await report_store.list_newest_first(
+                tx,
+                worker,
+                unclaimed_only=request.unclaimed_only,
+                before=page.after,
+                size=page.size,
+            )
+            return accidents_pb2.ListAccidentReportsResponse(
+                accident_reports=[report_message(report, "") for report in reports],
+                next_page_token=page.next_token(
+                    reports, lambda report: (report.create_time, report.id)
+                ),
+            )
+
+        return await read(self._context, work)
 
     async def ListAccidents(
         self, request: accidents_pb2.ListAccidentsRequest, context: Context

@@ -13,7 +13,7 @@ from services.claims.domain import due_dates
 from services.claims.domain.accidents import Accident, Filing, question
 from services.claims.domain.alerts import alerts
 from services.claims.domain.claim import Claim, ClaimState
-from services.claims.domain.confirmation import Determination
+from services.claims.domain.confirmation import Determination, Preview
 from services.claims.domain.evidence import Document, missing_documents
 from services.claims.domain.law import PLACE_OF_ACCEPTANCE, SEVERAL_PLATFORMS, law_as_known
 from services.claims.domain.order_records import (
@@ -278,6 +278,20 @@ def determination_message(
     if with_findings:
         message.findings.extend(findings_to_wire(_shown_findings(view, determination)))
     return message
+
+
+def preview_message(claim: Claim, preview: Preview) -> claims_pb2.DeterminationPreview:
+    """What a determination would find."""
+    decision = preview.decision
+    platform = decision.attribution.platform if decision and decision.attribution else ""
+    return claims_pb2.DeterminationPreview(
+        claim=claim.name,
+        revision=claim.revision,
+        outcome=enum_number(decision.result.value if decision else 0),
+        findings=findings_to_wire(preview.findings),
+        open_questions=preview.open_questions,
+        platform=name("platforms", platform) if platform else "",
+    )
 
 
 def document_message(document: Document) -> claims_pb2.Evidence:

@@ -167,6 +167,8 @@ def queue_filter(request: claims_pb2.ListClaimsRequest) -> QueueFilter:
         states=[one_of(ClaimState, number, "states") for number in request.states],
         worker=worker_id(request.worker) if request.worker else None,
         due_by=date_from_wire(request.due_by_date, "due_by_date") if has_due_by else None,
+        pooling_area=request.pooling_area,
+        newest_first=request.newest_first,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import TypeAlias
 
 from google.protobuf.message import Message
@@ -15,28 +15,27 @@ from services.claims import clients
 from services.claims.api import parse
 from services.claims.api.format import (
     View,
-    claim_message,
     determination_message,
     document_message,
+    preview_message,
     report_message,
     show_alerts,
     show_claim,
     show_filed,
 )
+from services.claims.api.queue import list_claims, page_of_queue
 from services.claims.commands import claims as claim_commands
 from services.claims.commands import determinations as determination_commands
 from services.claims.commands import evidence as evidence_commands
 from services.claims.commands import order_records as record_commands
 from services.claims.commands import reports as report_commands
 from services.claims.domain.claim import Claim
-from services.claims.domain.due_dates import queue_date
 from services.claims.domain.law import law_as_known
 from services.claims.domain.order_records import OrderEvidence
 from services.claims.domain.reports import AccidentReport
 from services.claims.store import claims as claim_store
 from services.claims.store import determinations as determination_store
 from services.claims.store import evidence as evidence_store
-from services.claims.store import order_records as record_store
 from services.claims.store import reports as report_store
 from services.runtime.base.clock import today
 from services.runtime.base.holidays import work_calendar
@@ -131,31 +130,12 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
     async def ListClaims(
         self, request: claims_pb2.ListClaimsRequest, context: Context
     ) -> claims_pb2.ListClaimsResponse:
-        """The queue, by due date."""
-        page, queue, view = page_of(request, date, str), parse.queue_filter(request), self._view()
-        cipher = self._context.cipher
+        """The queue, by due date or newest first."""
+        page, queue, view = page_of_queue(request), parse.queue_filter(request), self._view()
 
         async def work(tx: Transaction) -> claims_pb2.ListClaimsResponse:
-            claims = await claim_store.list_queue(
-                tx, cipher, queue, after=page.after, size=page.size
-            )
-            ids = [claim.id for claim in claims]
-            orders = await record_store.find_of_claims(tx, ids)
-            latest = await determination_store.find_latest_of_claims(tx, cipher, ids)
-            return claims_pb2.ListClaimsResponse(
-                claims=[
-                    claim_message(
-                        view,
-                        claim,
-                        orders.get(claim.id, ()),
-                        latest.get(claim.id),
-                        with_findings=False,
-                    )
-                    for claim in claims
-                ],
-                next_page_token=page.next_token(
-                    claims, lambda claim: (queue_date(claim, view.calendar), claim.id)
-                ),
+            return await list_claims(
+                tx, self._context.cipher, view, queue, page, count_all=request.count_all
             )
 
         return await read(self._context, work)
@@ -279,6 +259,23 @@ class ClaimApi(claims_pb2_grpc.ClaimServiceServicer):
             )
 
         return await self._change_after(request, request.name, ask)
+
+    async def PreviewDetermination(
+        self, request: claims_pb2.PreviewDeterminationRequest, context: Context
+    ) -> claims_pb2.DeterminationPreview:
+        """What a determination would find; nothing is stored."""
+        claim_id, enquiry = parse.claim_id(request.name), parse.enquiry(request.enquiry)
+        judgements = parse.judgements(request.judgements)
+
+        async def work(tx: Transaction) -> claims_pb2.DeterminationPreview:
+            command = self._context.command()
+            return preview_message(
+                *await determination_commands.preview_determination(
+                    tx, command, claim_id, enquiry=enquiry, judgements=judgements
+                )
+            )
+
+        return await read(self._context, work)
 
     async def RecordService(
         self, request: claims_pb2.RecordServiceRequest, context: Context

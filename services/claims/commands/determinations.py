@@ -10,7 +10,7 @@ from services.claims.commands.claims import require_not_own, save
 from services.claims.domain import confirmation, transitions
 from services.claims.domain.case import Case, Enquiry, Judgement
 from services.claims.domain.claim import Claim
-from services.claims.domain.confirmation import Determination
+from services.claims.domain.confirmation import Determination, Preview
 from services.claims.domain.law import law_as_known
 from services.claims.domain.problems import AlreadyServed, ClaimChanged, NotDetermined
 from services.claims.store import ciphers
@@ -43,14 +43,7 @@ async def determine_claim(
     claim.after("determine")
     if claim.revision != revision:
         raise ClaimChanged(claim=claim.name, held=claim.revision, read=revision)
-    case = Case(
-        claim=claim,
-        orders=await record_store.find_of_claim(tx, claim_id),
-        documents=await evidence_store.count_by_kind(tx, claim_id),
-        enquiry=enquiry,
-        law=law_as_known(context.today),
-        filings=tuple(await claim_store.list_parts(tx, context.cipher, claim_id)),
-    )
+    case = await _case(tx, context, claim, enquiry)
     await require_not_own(tx, context, claim)
     decision = confirmation.determine(case, judgements, context.calendar)
     signatures.note_act(confirmation.act_of(decision))
@@ -71,6 +64,32 @@ async def determine_claim(
     cipher = await ciphers.get_of_worker(tx, context.cipher, claim.worker)
     await outbox.add(tx, personal_fields.seal(cipher, event), context.now)
     return claim
+
+
+async def preview_determination(
+    tx: Transaction,
+    context: CommandContext,
+    claim_id: str,
+    *,
+    enquiry: Enquiry,
+    judgements: Sequence[Judgement],
+) -> tuple[Claim, Preview]:
+    """What a determination would find on the evidence as it is; nothing is stored."""
+    claim = await claim_store.get(tx, context.cipher, claim_id)
+    claim.after("determine")
+    case = await _case(tx, context, claim, enquiry)
+    return claim, confirmation.preview(case, judgements, context.calendar)
+
+
+async def _case(tx: Transaction, context: CommandContext, claim: Claim, enquiry: Enquiry) -> Case:
+    return Case(
+        claim=claim,
+        orders=await record_store.find_of_claim(tx, claim.id),
+        documents=await evidence_store.count_by_kind(tx, claim.id),
+        enquiry=enquiry,
+        law=law_as_known(context.today),
+        filings=tuple(await claim_store.list_parts(tx, context.cipher, claim.id)),
+    )
 
 
 async def record_service(

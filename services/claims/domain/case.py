@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -149,8 +149,25 @@ def with_judgements(
 ) -> tuple[Answer, ...]:
     """The answers with the open ones judged; raises OpenFindings for those left open.
 
-    Of a claim that may be met in several ways, what no longer matters is left out. A judgement on
-    what a rule has decided, or without a reason, is refused as Malformed.
+    A judgement on what a rule has decided, or without a reason, is refused as Malformed.
+    """
+    relevant = judged_answers(answers, judgements)
+    if unanswered := open_questions(relevant):
+        raise OpenFindings(findings=unanswered)
+    return relevant
+
+
+def open_questions(answers: Iterable[Answer]) -> tuple[str, ...]:
+    """The questions that a person has to answer."""
+    return tuple(current.question for current in answers if current.is_open)
+
+
+def judged_answers(
+    answers: tuple[Answer, ...], judgements: tuple[Judgement, ...]
+) -> tuple[Answer, ...]:
+    """The answers with the open ones judged as far as there are judgements.
+
+    Of a claim that may be met in several ways, what no longer matters is left out.
     """
     judgement_on = {judgement.question: judgement for judgement in judgements}
     if len(judgement_on) != len(judgements):
@@ -174,11 +191,7 @@ def with_judgements(
         else current
         for current in answers
     )
-    relevant = tuple(current for current in judged if not _is_moot(current, judged))
-    unanswered = [current.question for current in relevant if current.is_open]
-    if unanswered:
-        raise OpenFindings(findings=", ".join(unanswered))
-    return relevant
+    return tuple(current for current in judged if not _is_moot(current, judged))
 
 
 def is_refused(answers: Sequence[Answer]) -> bool:

@@ -20,7 +20,9 @@ from services.claims.domain.case import (
     Weight,
     answer,
     is_refused,
+    judged_answers,
     met,
+    open_questions,
     with_judgements,
 )
 from services.claims.domain.due_dates import filing_answer
@@ -89,15 +91,37 @@ class Determination:
         return names.name("claims", self.claim_id, "determinations", self.number)
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What a determination would find; without a decision while a person has to answer."""
+
+    findings: tuple[Finding, ...]
+    open_questions: tuple[str, ...]
+    decision: Decision | None
+
+
 def determine(case: Case, judgements: Sequence[Judgement], calendar: WorkCalendar) -> Decision:
     """Decide a case. Raises OpenFindings where a person has to answer first."""
+    return _decide(case, with_judgements(_answers(case, calendar), tuple(judgements)))
+
+
+def preview(case: Case, judgements: Sequence[Judgement], calendar: WorkCalendar) -> Preview:
+    """What `determine` would find, with the questions that it would refuse to leave open."""
+    answers = judged_answers(_answers(case, calendar), tuple(judgements))
+    unanswered = open_questions(answers)
+    if unanswered:
+        return Preview(tuple(current.finding for current in answers), unanswered, None)
+    decision = _decide(case, answers)
+    return Preview(decision.findings, (), decision)
+
+
+def _answers(case: Case, calendar: WorkCalendar) -> tuple[Answer, ...]:
+    """The answers of the rules; that on the scheme alone where it was not in force."""
     _require_consistent(case)
     scheme = _scheme(case)
     if scheme.refuses:
-        return Decision(
-            Result.REFUSED, (scheme.finding,), None, _death_date(case), disability_expected=False
-        )
-    answers = (
+        return (scheme,)
+    return (
         scheme,
         _enrolled(case),
         *situation_answers(case),
@@ -105,7 +129,9 @@ def determine(case: Case, judgements: Sequence[Judgement], calendar: WorkCalenda
         *exclusion_answers(case),
         filing_answer(case, calendar),
     )
-    answers = with_judgements(answers, tuple(judgements))
+
+
+def _decide(case: Case, answers: tuple[Answer, ...]) -> Decision:
     findings = tuple(current.finding for current in answers)
     death = _death_date(case)
     if is_refused(answers):

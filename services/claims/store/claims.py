@@ -20,7 +20,7 @@ from services.kernel.names import name
 from services.kernel.problems import NotFound
 from services.kernel.scheme import Industry
 from services.runtime.rpc.survivors import survivor_from_json, survivor_to_json
-from services.runtime.storage import data_keys, revisions
+from services.runtime.storage import data_keys, listing, revisions
 from services.runtime.storage.crypto import ERASED, ColumnCipher
 from services.runtime.storage.database import StaleRevisionError, Transaction
 
@@ -55,6 +55,8 @@ class QueueFilter:
     states: Sequence[ClaimState] = ()
     worker: int | None = None
     due_by: date | None = None
+    pooling_area: str = ""
+    newest_first: bool = False
 
 
 async def insert(
@@ -214,15 +216,28 @@ async def find_with_description(
 
 
 async def list_queue(
-    tx: Transaction,
-    cipher: ColumnCipher,
-    queue: QueueFilter,
-    *,
-    after: tuple[date, str] | tuple[()],
-    size: int,
+    tx: Transaction, cipher: ColumnCipher, queue: QueueFilter, *, after: Sequence[Any], size: int
 ) -> list[Claim]:
-    """The queue after a key (due date, id): by due date, claims with a stopped clock last."""
-    statement = sa.select(claims).order_by(claims.c.due_date, claims.c.claim_id).limit(size)
+    """The queue after a key.
+
+    By due date and id, claims with a stopped clock last; or newest first, by time and id.
+    """
+    first = claims.c.create_time if queue.newest_first else claims.c.due_date
+    statement = listing.page_of_rows(
+        _matching(queue), (first, claims.c.claim_id), after, size, newest_first=queue.newest_first
+    )
+    rows = (await tx.execute(statement)).all()
+    cipher = await data_keys.for_rows(tx, cipher, rows)
+    return [_claim(row, cipher) for row in rows]
+
+
+async def count_queue(tx: Transaction, queue: QueueFilter) -> int:
+    """The number of claims in the queue."""
+    return await listing.count_rows(tx, _matching(queue))
+
+
+def _matching(queue: QueueFilter) -> sa.Select[Any]:
+    statement = sa.select(claims)
     if queue.states:
         states = [state.value for state in queue.states]
         statement = statement.where(claims.c.state.in_(states))
@@ -232,12 +247,9 @@ async def list_queue(
         statement = statement.where(claims.c.worker == queue.worker)
     if queue.due_by is not None:
         statement = statement.where(claims.c.due_date <= queue.due_by)
-    if after:
-        key = sa.tuple_(claims.c.due_date, claims.c.claim_id)
-        statement = statement.where(key > sa.tuple_(*(sa.literal(part) for part in after)))
-    rows = (await tx.execute(statement)).all()
-    cipher = await data_keys.for_rows(tx, cipher, rows)
-    return [_claim(row, cipher) for row in rows]
+    if queue.pooling_area:
+        statement = statement.where(claims.c.pooling_area == queue.pooling_area)
+    return statement
 
 
 async def insert_stay(

@@ -123,6 +123,12 @@ async def list_by_number(
     return [_worker(cipher, [row]) for row in rows]
 
 
+async def count_of_platform(tx: Transaction, platform: str) -> int:
+    """The number of workers of a platform."""
+    statement = sa.select(sa.func.count()).where(enrolments.c.platform == platform)
+    return int((await tx.execute(statement)).scalar_one())
+
+
 def _with_enrolment() -> sa.Select[tuple[object, ...]]:
     return sa.select(
         workers.c.id,

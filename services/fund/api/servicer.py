@@ -20,6 +20,7 @@ from services.fund.commands.settlement import Statement
 from services.fund.domain.settlement import figures_in
 from services.fund.store import ledger as ledger_store
 from services.fund.store import periods as period_store
+from services.fund.store.ledger import TransactionFilter
 from services.kernel import names
 from services.kernel.money import total
 from services.kernel.periods import Month
@@ -49,17 +50,31 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         # A step holds two connections; one step at a time leaves the rest of the pool to others.
         self._stepping = asyncio.Lock()
 
+    async def GetLedgerTransaction(
+        self, request: fund_pb2.GetLedgerTransactionRequest, context: Context
+    ) -> fund_pb2.LedgerTransaction:
+        """One transaction with its postings."""
+        (transaction_id,) = names.parse(request.name, "ledgerTransactions")
+
+        async def work(tx: Transaction) -> fund_pb2.LedgerTransaction:
+            return transaction_to_wire(await ledger_store.get_transaction(tx, transaction_id))
+
+        return await read(self._context, work)
+
     async def ListLedgerTransactions(
         self, request: fund_pb2.ListLedgerTransactionsRequest, context: Context
     ) -> fund_pb2.ListLedgerTransactionsResponse:
         """The ledger's transactions, newest first."""
         page = page_of(request, int)
         before = page.after[0] if page.after else None
-        area = pooling_area_from_wire(request.pooling_area) if request.pooling_area else ""
-        month = month_from_wire(request.month, "month") if request.HasField("month") else None
+        chosen = TransactionFilter(
+            pooling_area_from_wire(request.pooling_area) if request.pooling_area else "",
+            month_from_wire(request.month, "month") if request.HasField("month") else None,
+            request.source,
+        )
 
         async def work(tx: Transaction) -> fund_pb2.ListLedgerTransactionsResponse:
-            posted = await ledger_store.list_transactions(tx, area, month, before, page.size)
+            posted = await ledger_store.list_transactions(tx, chosen, before, page.size)
             return fund_pb2.ListLedgerTransactionsResponse(
                 ledger_transactions=[transaction_to_wire(entry) for entry in posted],
                 next_page_token=page.next_token(posted, key=lambda entry: (entry.seq,)),

@@ -20,8 +20,10 @@ from services.fund.domain.ledger import (
 )
 from services.fund.store.tables import periods, postings, transactions
 from services.fund.store.tables import totals as period_totals
+from services.kernel import names
 from services.kernel.money import Fen
 from services.kernel.periods import Month
+from services.kernel.problems import NotFound
 from services.runtime.storage.database import Transaction
 
 
@@ -41,6 +43,15 @@ class Balance:
     pooling_area: str
     account: Account
     amount: Fen
+
+
+@dataclass(frozen=True)
+class TransactionFilter:
+    """Which transactions to list; what is empty does not filter."""
+
+    pooling_area: str = ""
+    month: Month | None = None
+    source: str = ""
 
 
 async def insert_transactions(
@@ -64,15 +75,26 @@ async def find_transactions(tx: Transaction, ids: Sequence[str]) -> dict[str, Le
     return {entry.transaction.id: entry.transaction for entry in posted}
 
 
+async def get_transaction(tx: Transaction, transaction_id: str) -> PostedTransaction:
+    """A transaction with its postings; raises NotFound."""
+    statement = sa.select(transactions).where(transactions.c.transaction_id == transaction_id)
+    rows = (await tx.execute(statement)).all()
+    if not rows:
+        raise NotFound(name=names.name("ledgerTransactions", transaction_id))
+    return (await _with_postings(tx, rows))[0]
+
+
 async def list_transactions(
-    tx: Transaction, pooling_area: str, month: Month | None, before: int | None, size: int
+    tx: Transaction, chosen: TransactionFilter, before: int | None, size: int
 ) -> list[PostedTransaction]:
     """Transactions, newest first, with a sequence number below `before`."""
     statement = sa.select(transactions).order_by(transactions.c.seq.desc()).limit(size)
-    if pooling_area:
-        statement = statement.where(transactions.c.pooling_area == pooling_area)
-    if month is not None:
-        statement = statement.where(transactions.c.month == month.first_day)
+    if chosen.pooling_area:
+        statement = statement.where(transactions.c.pooling_area == chosen.pooling_area)
+    if chosen.month is not None:
+        statement = statement.where(transactions.c.month == chosen.month.first_day)
+    if chosen.source:
+        statement = statement.where(transactions.c.source == chosen.source)
     if before is not None:
         statement = statement.where(transactions.c.seq < before)
     return await _with_postings(tx, (await tx.execute(statement)).all())

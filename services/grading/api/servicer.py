@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import date, datetime
 
 from google.protobuf.message import Message
 from oip.grading.v1 import grading_pb2
@@ -26,6 +26,7 @@ from services.grading.store import conclusions as conclusion_store
 from services.grading.store import draws as draw_store
 from services.grading.store import injuries as injury_store
 from services.grading.store import panels as panel_store
+from services.grading.store.appraisals import AppraisalFilter
 from services.kernel import names
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
@@ -62,23 +63,25 @@ class GradingApi(RegisterApi):
         """Appraisals by due date."""
         if request.claim:
             names.parse(request.claim, "claims", field="claim")
-        states = parse.states_of(request.states)
-        page = page_of(request, date, str)
+        newest_first = request.newest_first
+        chosen = AppraisalFilter(parse.states_of(request.states), request.claim, newest_first)
+        page = page_of(request, datetime if newest_first else date, str)
 
         async def work(tx: Transaction) -> grading_pb2.ListAppraisalsResponse:
-            listed_appraisals = await appraisal_store.list_by_due_date(
-                tx,
-                self._context.cipher,
-                states,
-                request.claim,
-                after=page.after,
-                size=page.size,
+            rows = await appraisal_store.list_appraisals(
+                tx, self._context.cipher, chosen, after=page.after, size=page.size
             )
+            count = await appraisal_store.count_appraisals(tx, chosen) if request.count_all else 0
             return grading_pb2.ListAppraisalsResponse(
-                appraisals=[appraisal_to_wire(appraisal) for appraisal in listed_appraisals],
+                appraisals=[appraisal_to_wire(appraisal) for appraisal in rows],
                 next_page_token=page.next_token(
-                    listed_appraisals, lambda appraisal: (appraisal.due_date, appraisal.id)
+                    rows,
+                    lambda appraisal: (
+                        appraisal.create_time if newest_first else appraisal.due_date,
+                        appraisal.id,
+                    ),
                 ),
+                total_count=count,
             )
 
         return await read(self._context, work)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ from services.grading.store.tables import appraisals, injuries, notes
 from services.kernel.problems import NotFound
 from services.kernel.scheme import AppraisalLevel, CareDependence
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
-from services.runtime.storage import data_keys, revisions
+from services.runtime.storage import data_keys, listing, revisions
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import StaleRevisionError, Transaction
 
@@ -110,30 +111,44 @@ async def find_open(tx: Transaction, worker: str) -> str | None:
     return found
 
 
-async def list_by_due_date(
+@dataclass(frozen=True)
+class AppraisalFilter:
+    """Which appraisals to list; what is empty does not filter."""
+
+    states: Sequence[State] = ()
+    claim: str = ""
+    newest_first: bool = False
+
+
+async def list_appraisals(
     tx: Transaction,
     cipher: ColumnCipher,
-    states: Sequence[State],
-    claim: str,
+    chosen: AppraisalFilter,
     *,
-    after: tuple[date, str] | tuple[()],
+    after: Sequence[Any],
     size: int,
 ) -> list[Appraisal]:
-    """At most `size` appraisals by due date and id, from the one behind `after` on.
-
-    Without states, and with an empty claim, all appraisals count.
-    """
-    statement = sa.select(appraisals)
-    if states:
-        statement = statement.where(appraisals.c.state.in_([state.name for state in states]))
-    if claim:
-        statement = statement.where(appraisals.c.claim == claim)
-    if after:
-        due_date, appraisal_id = after
-        key = sa.tuple_(appraisals.c.due_date, appraisals.c.id)
-        statement = statement.where(key > sa.tuple_(sa.literal(due_date), sa.literal(appraisal_id)))
-    statement = statement.order_by(appraisals.c.due_date, appraisals.c.id).limit(size)
+    """Appraisals after a key: by due date and id, or newest first by time of creation and id."""
+    first = appraisals.c.create_time if chosen.newest_first else appraisals.c.due_date
+    statement = listing.page_of_rows(
+        _matching(chosen), (first, appraisals.c.id), after, size, newest_first=chosen.newest_first
+    )
     return await _appraisals(tx, cipher, (await tx.execute(statement)).all())
+
+
+async def count_appraisals(tx: Transaction, chosen: AppraisalFilter) -> int:
+    """The number of appraisals."""
+    return await listing.count_rows(tx, _matching(chosen))
+
+
+def _matching(chosen: AppraisalFilter) -> sa.Select[Any]:
+    statement = sa.select(appraisals)
+    if chosen.states:
+        names = [state.name for state in chosen.states]
+        statement = statement.where(appraisals.c.state.in_(names))
+    if chosen.claim:
+        statement = statement.where(appraisals.c.claim == chosen.claim)
+    return statement
 
 
 async def insert_note(

@@ -84,16 +84,22 @@ class OrderApi(orders_pb2_grpc.OrderServiceServicer):
     async def ListOrderBatches(
         self, request: orders_pb2.ListOrderBatchesRequest, context: Context
     ) -> orders_pb2.ListOrderBatchesResponse:
-        """The batches of a platform in the order of its log."""
+        """The batches of a platform in the order of its log, or newest first."""
         platform = parse.own_platform(request.platform)
         page = page_of(request, int)
-        (after,) = page.after or (-1,)
+        last = page.after[0] if page.after else None
 
         async def work(tx: Transaction) -> orders_pb2.ListOrderBatchesResponse:
-            batches = await batch_store.list_after(tx, platform, after, page.size)
+            if request.newest_first:
+                batches = await batch_store.list_newest(tx, platform, last, page.size)
+            else:
+                after = -1 if last is None else last
+                batches = await batch_store.list_after(tx, platform, after, page.size)
+            count = await batch_store.count_batches(tx, platform) if request.count_all else 0
             return orders_pb2.ListOrderBatchesResponse(
                 order_batches=[out.order_batch(batch) for batch in batches],
                 next_page_token=page.next_token(batches, lambda batch: (batch.log_index,)),
+                total_count=count,
             )
 
         return await read(self._context, work)

@@ -42,6 +42,25 @@ async def list_after(tx: Transaction, platform: str, after: int, size: int) -> l
     return [_batch(row, []) for row in rows]
 
 
+async def list_newest(tx: Transaction, platform: str, before: int | None, size: int) -> list[Batch]:
+    """A platform's batches below a log index, newest first, without rejections."""
+    rows = await tx.execute(
+        sa.text(
+            "select * from order_batch where platform = :platform"
+            " and (cast(:before as bigint) is null or log_index < :before)"
+            " order by log_index desc limit :size"
+        ),
+        {"platform": platform, "before": before, "size": size},
+    )
+    return [_batch(row, []) for row in rows]
+
+
+async def count_batches(tx: Transaction, platform: str) -> int:
+    """The number of a platform's batches."""
+    statement = sa.text("select count(*) from order_batch where platform = :platform")
+    return int((await tx.execute(statement, {"platform": platform})).scalar_one())
+
+
 async def list_rejections(tx: Transaction, batch_no: int, after: int, size: int) -> list[Rejection]:
     """A batch's rejections by index."""
     rows = await tx.execute(

@@ -15,6 +15,7 @@ from services.kernel.money import Fen
 from services.kernel.periods import Month
 from services.kernel.problems import Malformed
 from services.kernel.scheme import Industry
+from services.premiums.domain.bills import BillState
 from services.premiums.domain.experience import BenefitsCharged
 from services.premiums.domain.receipts import BankEntry, IncomingPayment
 from services.premiums.domain.terms import Term, TermKind
@@ -85,9 +86,16 @@ def band_term(request: premiums_pb2.AssignExperienceBandRequest) -> Term:
 def bill_filter(
     request: premiums_pb2.ListPremiumBillsRequest | premiums_pb2.ListPremiumReceiptsRequest,
 ) -> BillFilter:
-    """The platform and the month that a list is restricted to."""
-    month = month_from_wire(request.month, "month") if request.HasField("month") else None
-    return BillFilter(platform_or_all(request.platform), month)
+    """What a list is restricted to, and its order."""
+    states: tuple[BillState, ...] = ()
+    if isinstance(request, premiums_pb2.ListPremiumBillsRequest):
+        states = tuple(BillState(state) for state in request.states if state)
+    return BillFilter(
+        platform_or_all(request.platform),
+        month_from_wire(request.month, "month") if request.HasField("month") else None,
+        states,
+        request.newest_first,
+    )
 
 
 def industry(number: int, field: str = "industry") -> Industry:

@@ -194,6 +194,7 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
             return premiums_pb2.ListPremiumBillsResponse(
                 bills=[to_wire.bill_summary(bill) for bill in bills],
                 next_page_token=page.next_token(bills, lambda bill: (bill.month, bill.platform)),
+                total_count=await bill_store.count_bills(tx, query) if request.count_all else 0,
             )
 
         return await read(self._context, work)
@@ -256,9 +257,11 @@ class PremiumApi(premiums_pb2_grpc.PremiumServiceServicer):
 
         async def work(tx: Transaction) -> premiums_pb2.ListPremiumReceiptsResponse:
             rows = await receipt_store.list_by_day(tx, query, page.after, page.size)
+            count = await receipt_store.count_receipts(tx, query) if request.count_all else 0
             return premiums_pb2.ListPremiumReceiptsResponse(
                 receipts=[to_wire.receipt(receipt) for receipt in rows],
                 next_page_token=page.next_token(rows, lambda receipt: (receipt.day, receipt.id)),
+                total_count=count,
             )
 
         return await read(self._context, work)

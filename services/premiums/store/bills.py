@@ -24,7 +24,7 @@ from services.premiums.domain.lines import Line, LineKind
 from services.premiums.domain.tallies import LineKey
 from services.premiums.store.tables import bills, lines, receipt_parts, receipts
 from services.runtime.rpc.wire import findings_from_json
-from services.runtime.storage import revisions
+from services.runtime.storage import listing, revisions
 from services.runtime.storage.database import Transaction
 
 
@@ -34,6 +34,8 @@ class BillFilter:
 
     platform: str = ""
     month: Month | None = None
+    states: tuple[BillState, ...] = ()
+    newest_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ async def list_of_month(tx: Transaction, month: Month, platforms: Iterable[str])
 async def list_summaries(
     tx: Transaction, query: BillFilter, after: Sequence[Any] = (), size: int = 100
 ) -> list[BillSummary]:
-    """Bills by month and platform; `after` is the key of the last row of the page before."""
+    """Bills by month and platform, or newest first; `after` is the last key of the page before."""
     received = (
         sa.select(
             receipts.c.platform,
@@ -102,23 +104,20 @@ async def list_summaries(
         .group_by(receipts.c.platform, receipts.c.month)
         .subquery()
     )
-    statement = sa.select(
-        bills,
-        sa.func.coalesce(received.c.received, 0).label("received"),
-        sa.func.coalesce(received.c.surcharge, 0).label("surcharge"),
-    ).outerjoin(
-        received,
-        sa.and_(received.c.platform == bills.c.platform, received.c.month == bills.c.month),
+    statement = (
+        _matching(query)
+        .add_columns(
+            sa.func.coalesce(received.c.received, 0).label("received"),
+            sa.func.coalesce(received.c.surcharge, 0).label("surcharge"),
+        )
+        .outerjoin(
+            received,
+            sa.and_(received.c.platform == bills.c.platform, received.c.month == bills.c.month),
+        )
     )
-    if query.platform:
-        statement = statement.where(bills.c.platform == query.platform)
-    if query.month:
-        statement = statement.where(bills.c.month == query.month.first_day)
-    if after:
-        month, platform = after
-        last = (month.first_day, platform)
-        statement = statement.where(sa.tuple_(bills.c.month, bills.c.platform) > sa.tuple_(*last))
-    statement = statement.order_by(bills.c.month, bills.c.platform).limit(size)
+    last = (after[0].first_day, after[1]) if after else ()
+    key = (bills.c.month, bills.c.platform)
+    statement = listing.page_of_rows(statement, key, last, size, newest_first=query.newest_first)
     return [
         BillSummary(
             row.platform,
@@ -133,6 +132,22 @@ async def list_summaries(
         )
         for row in await tx.execute(statement)
     ]
+
+
+async def count_bills(tx: Transaction, query: BillFilter) -> int:
+    """The number of bills."""
+    return await listing.count_rows(tx, _matching(query))
+
+
+def _matching(query: BillFilter) -> sa.Select[Any]:
+    statement = sa.select(bills)
+    if query.platform:
+        statement = statement.where(bills.c.platform == query.platform)
+    if query.month:
+        statement = statement.where(bills.c.month == query.month.first_day)
+    if query.states:
+        statement = statement.where(bills.c.state.in_([state.value for state in query.states]))
+    return statement
 
 
 async def list_lines(tx: Transaction, platform: str, month: Month) -> list[Line]:

@@ -22,7 +22,7 @@ from services.premiums.domain.receipts import (
 from services.premiums.store.bills import BillFilter
 from services.premiums.store.tables import receipt_parts, receipts
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
-from services.runtime.storage import revisions
+from services.runtime.storage import listing, revisions
 from services.runtime.storage.database import Transaction
 
 _MIRROR = receipts.alias("mirror")
@@ -188,17 +188,29 @@ def _entry_row(receipt: Receipt) -> dict[str, Any]:
 async def list_by_day(
     tx: Transaction, query: BillFilter, after: Sequence[Any] = (), size: int = 100
 ) -> list[Receipt]:
-    """Receipts by day of payment and id; `after` is the key of the last row of the page before."""
+    """Receipts by day of payment and id, or newest first; `after` is the last key before."""
+    statement = listing.page_of_rows(
+        _matching(query),
+        (receipts.c.receipt_date, receipts.c.id),
+        after,
+        size,
+        newest_first=query.newest_first,
+    )
+    return await _with_parts(tx, (await tx.execute(statement)).all())
+
+
+async def count_receipts(tx: Transaction, query: BillFilter) -> int:
+    """The number of receipts."""
+    return await listing.count_rows(tx, _matching(query))
+
+
+def _matching(query: BillFilter) -> sa.Select[Any]:
     statement = sa.select(receipts)
     if query.platform:
         statement = statement.where(receipts.c.platform == query.platform)
     if query.month:
         statement = statement.where(receipts.c.month == query.month.first_day)
-    if after:
-        key = sa.tuple_(receipts.c.receipt_date, receipts.c.id)
-        statement = statement.where(key > sa.tuple_(*after))
-    statement = statement.order_by(receipts.c.receipt_date, receipts.c.id).limit(size)
-    return await _with_parts(tx, (await tx.execute(statement)).all())
+    return statement
 
 
 async def get_credit(tx: Transaction, platform: str) -> dict[str, Fen]:

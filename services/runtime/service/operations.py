@@ -31,6 +31,7 @@ from services.runtime.service.context import (
     ServiceContext,
 )
 from services.runtime.service.health import Health
+from services.runtime.service.history_operations import HistoryOperations
 from services.runtime.service.key_operations import KeyOperations
 from services.runtime.service.law_operations import LawOperations
 from services.runtime.service.requests import change, read
@@ -57,7 +58,9 @@ class DeadLetterFailsAgain(Problem):
     message_zh = "{name} 再次处理失败 ({error}); 请查看服务日志, 排除原因后重试。"
 
 
-class OperationsApi(ActOperations, KeyOperations, LawOperations, RestoreOperations):
+class OperationsApi(
+    ActOperations, HistoryOperations, KeyOperations, LawOperations, RestoreOperations
+):
     """Serves `oip.operations.v1.OperationsService` for one service."""
 
     def __init__(

@@ -179,7 +179,10 @@ _RESOURCE_FIELDS = ("name", "award", "claim", "worker", "order_batch", "platform
 
 
 async def record_reading(context: ServiceContext, request: Message) -> None:
-    """Record that the caller was shown personal data, in a short transaction."""
+    """Record that the caller was shown personal data, in a short transaction.
+
+    The hash is keyed, because a request may hold the number of a document, which could be guessed.
+    """
     fields = request.DESCRIPTOR.fields_by_name
     texts = (getattr(request, name) for name in _RESOURCE_FIELDS if name in fields)
     async with context.database.begin() as tx:
@@ -188,7 +191,7 @@ async def record_reading(context: ServiceContext, request: Message) -> None:
             **_who(caller()),
             action=request.DESCRIPTOR.full_name,
             resource=next((text for text in texts if text), ""),
-            request_hash=content_hash(request),
+            request_hash=context.cipher.blind_index(content_hash(request).hex()),
             now=context.clock.now(),
         )
 

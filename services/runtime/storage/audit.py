@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +27,11 @@ from sqlalchemy import Row, text
 from services.runtime.storage.database import Database, Transaction
 
 FIRST_HASH = bytes(32)
+# What LIKE reads otherwise than as itself.
+_LIKE = re.compile(r"[\\%_]")
 PAGE = 5000
+# The actions that only read: the names of their requests.
+READINGS = r"\.(Get|List|Find|Search|Preview)\w*Request$"
 LINK_COUNT = 1000
 LINK_SECONDS = 0.5
 PAUSE_SECONDS = 5.0
@@ -47,6 +52,14 @@ class Entry:
     request_hash: bytes
     member: str = ""
     asking_service: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(Entry):
+    """An entry as it stands in the table, with its number and time."""
+
+    id: int
+    time: datetime
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,30 @@ async def append_all(tx: Transaction, now: datetime, entries: Sequence[Entry]) -
             "asking_services": [entry.asking_service for entry in entries],
         },
     )
+
+
+async def list_of_resource(
+    tx: Transaction, resource: str, *, with_readings: bool, before: int | None, size: int
+) -> list[Recorded]:
+    """What was recorded of a resource and of its parts, newest first, below a number."""
+    rows = await tx.execute(
+        text(
+            "select id, time, actor, action, resource, request_hash, member, asking_service"
+            " from audit where (resource = :resource or resource like :parts)"
+            " and (cast(:before as bigint) is null or id < :before)"
+            " and (:with_readings or action !~ :readings)"
+            " order by id desc limit :size"
+        ),
+        {
+            "resource": resource,
+            "parts": _LIKE.sub(r"\\\g<0>", resource) + "/%",
+            "before": before,
+            "with_readings": with_readings,
+            "readings": READINGS,
+            "size": size,
+        },
+    )
+    return [Recorded(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's own name
 
 
 async def link(tx: Transaction) -> int:

@@ -255,6 +255,7 @@ TABLES = (
     )
     """,
     "create index audit_unlinked on audit (id) where seq is null",
+    "create index audit_resource on audit (resource text_pattern_ops, id)",
     """
     create function refuse_audit_change() returns trigger language plpgsql as $$
     begin

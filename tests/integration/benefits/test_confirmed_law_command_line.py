@@ -43,7 +43,8 @@ async def test_the_command_line_lists_confirms_and_revokes_assumed_values(
     )
     assert "oip acts show pendingActs/" in waiting.stdout
     assert wage not in after.stdout
-    assert "粤人社函〔2025〕1号 (2025-08-01)" in listed.stdout
+    assert "粤人社函〔2025〕1号" in listed.stdout
+    assert "2025-08-01" in listed.stdout
     assert "staffMembers/wang" in listed.stdout
     assert "oip acts show pendingActs/" in revoking.stdout
     assert f"{wage}, revoked" in again.stdout

@@ -18,12 +18,12 @@ async def test_the_command_line_names_the_award_of_a_bill_granted_before(
     document.write_bytes(b"a bill")
     bill = ("2025-07-05", "--cost", "500.00", "--document", document)
 
-    first = await oip(*options, "expenses", "grant", "claims/c1", "medical", *bill)
+    first = await oip(*options, "expenses", "grant", "claims/c1", "medical-benefit", *bill)
     again = await oip(*options, "expenses", "grant", "claims/c2", "travel", *bill)
-    listed = await oip(*options, "expenses", "list", "claims/c1")
+    listed = await oip(*options, "awards", "list", "--claim", "c1")
     wrong = await oip(*options, "expenses", "grant", "claims/c1", "wages", *bill)
 
-    name = first.stdout.partition(":")[0]
+    name = first.stdout.splitlines()[0]
     assert (first.exit_code, again.exit_code, wrong.exit_code) == (0, 2, 2), first.output
     assert name in again.stderr
     assert name in listed.stdout

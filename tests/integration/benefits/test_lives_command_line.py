@@ -47,12 +47,13 @@ async def test_the_command_line_records_a_death_with_kin_and_shows_what_comes_ba
     waiting = await oip(*options, "lives", "dead", "claims/c1", "2025-08-20", *shown, *kin)
     await client.sign_waiting("benefits")
     done = await oip(*options, "lives", "dead", "claims/c1", "2025-08-20", *shown, *kin)
-    listed = await oip(*options, "lives", "list", "claims/c1")
-    recoveries = await oip(*options, "lives", "recoveries", "claims/c1")
+    listed = await oip(*options, "lives", "list", "--claim", "c1", "--format", "json")
+    recoveries = await oip(*options, "recoveries", "list", "--claim", "claims/c1")
 
     assert (wrong.exit_code, done.exit_code, listed.exit_code) == (2, 0, 0), done.output
-    assert "a survivor is not as the help says" in wrong.stderr
+    assert "friend is not known here; choose one of spouse" in wrong.stderr
     assert "oip acts" in waiting.output
-    assert "DEAD on 2025-08-20" in listed.stdout
+    assert '"state": "DEAD"' in listed.stdout
+    assert '"day": "2025-08-20"' in listed.stdout
     assert "grandchild (grandchild) is not supported" in listed.stdout
     assert "2,779.04" in recoveries.stdout

@@ -210,3 +210,24 @@ async def test_months_of_another_century_are_refused(client: StackClient) -> Non
 
     assert reasons == ["OUT_OF_RANGE"] * len(calls)
     assert await stub.GetAward(pb.GetAwardRequest(name=name)) == before
+
+
+async def test_runs_are_listed_newest_month_first_page_by_page(client: StackClient) -> None:
+    await consume(client, determined())
+    await consume(client, concluded(3, grading_pb2.PARTIAL))
+    august = await run_payments(client, AUGUST)
+    client.set_day(date(2025, 11, 15))
+    november = await run_payments(client, Month(2025, 11))
+    stub = client.benefits("fund_officer")
+
+    first = await stub.ListPaymentRuns(pb.ListPaymentRunsRequest(page_size=1))
+    second = await stub.ListPaymentRuns(
+        pb.ListPaymentRunsRequest(page_size=1, page_token=first.next_page_token)
+    )
+
+    listed = [*first.payment_runs, *second.payment_runs]
+    assert [(run.name, run.payment_count, run.sum_fen) for run in listed] == [
+        (run.name, run.payment_count, run.sum_fen) for run in (november, august)
+    ]
+    assert [list(run.parts) for run in listed] == [[], []]
+    assert listed[0].update_time == november.update_time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 from tests.integration.claims.conftest import A, at, enrol, file
@@ -12,9 +13,7 @@ from tests.support.stack_client import StackClient
 async def oip(client: StackClient, *arguments: str) -> tuple[int, str]:
     """The exit code and the output, called by an adjudicator."""
     token = client.stack.issuer.issue("li", ["adjudicator"], "", timedelta(minutes=5))
-    result = await command_line.oip(
-        client.stack.settings.state_dir, "--token", token, "claims", *arguments
-    )
+    result = await command_line.oip(client.stack.settings.state_dir, "--token", token, *arguments)
     return result.exit_code, result.output
 
 
@@ -34,47 +33,72 @@ async def test_an_adjudicator_says_which_filings_are_about_one_accident(
     second = await file(client, worker, at("12:20"))
     third = await file(client, worker, at("14:20"))
 
-    code, waiting = await oip(client, "filings", "--open")
+    code, waiting = await oip(client, "filings", "list", "--open-only", "--format", "json")
     assert code == 0
-    assert f"{second.name}: WORKER reports 2025-07-15 12:20:00 in 440106; PENDING" in waiting
-    assert f"near in time: {first.name}" in waiting
+    (filing, _) = json.loads(waiting)
+    assert (filing["name"], filing["state"]) == (second.name, "PENDING")
+    assert filing["accident_time"] == "2025-07-15T12:20:00+08:00"
+    assert filing["near_claims"] == [first.name]
 
     code, output = await oip(
-        client, "distinct", second.name, "--code", "two-events", "--reason", "Two pictures."
+        client,
+        "filings",
+        "distinct",
+        second.name,
+        "--code",
+        "two-events",
+        "--reason",
+        "Two pictures.",
     )
     assert code == 2
     assert first.name in output
     code, output = await oip_signed(
         client,
-        *("distinct", second.name, "--code", "two-events", "--reason", "Two pictures."),
+        *("filings", "distinct", second.name, "--code", "two-events", "--reason", "Two pictures."),
         *("--from", first.name),
     )
-    assert (code, output.strip()) == (0, f"{second.name} is a claim about an accident of its own.")
+    assert (code, output.splitlines()[0]) == (0, second.name)
 
-    code, output = await oip(client, "contest", third.name, "--reason", "It was another fall.")
-    assert (code, output.strip()) == (0, f"{third.name} waits for an adjudicator's answer.")
     code, output = await oip(
-        client, "same", third.name, "--code", "same-injury", "--reason", "One fracture."
+        client, "filings", "contest", third.name, "--reason", "It was another fall."
+    )
+    assert (code, output.splitlines()[0]) == (0, third.name)
+    code, output = await oip(
+        client, "filings", "same", third.name, "--code", "same-injury", "--reason", "One fracture."
     )
     assert code == 2
     assert first.name in output
     assert second.name in output
     code, output = await oip(
         client,
-        *("same", third.name, "--code", "same-injury", "--reason", "One fracture."),
+        *("filings", "same", third.name, "--code", "same-injury", "--reason", "One fracture."),
         *("--claim", second.name),
     )
-    assert (code, output.strip()) == (0, f"{third.name} is part of {second.name}.")
+    assert code == 0
+    assert second.name in output
 
-    code, listed = await oip(client, "accidents", "--worker", f"workers/{worker}")
+    code, listed = await oip(client, "accidents", "list", "--worker", str(worker))
     assert code == 0
     assert second.name in listed
     code, output = await oip_signed(
         client,
-        *("merge", first.name, second.name, "--code", "filed-twice", "--reason", "One fall."),
+        *(
+            "claims",
+            "merge",
+            first.name,
+            second.name,
+            "--code",
+            "filed-twice",
+            "--reason",
+            "One fall.",
+        ),
     )
     assert code == 0
-    assert output.startswith(f"{second.name} is part of {first.name}, revision ")
-    code, listed = await oip(client, "filings", "--claim", first.name)
-    assert "SAME (FILED_TWICE) by li: One fall." in listed
-    assert "contested: It was another fall." in listed
+    assert output.startswith(first.name)
+    code, listed = await oip(client, "filings", "list", "--claim", first.name, "--format", "json")
+    answers = [answer for filing in json.loads(listed) for answer in filing["answers"]]
+    assert ("SAME", "FILED_TWICE", "li", "One fall.") in [
+        (answer["answer"], answer["code"], answer["adjudicator"], answer["reason"])
+        for answer in answers
+    ]
+    assert "It was another fall." in listed

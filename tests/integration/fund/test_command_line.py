@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -27,6 +28,7 @@ async def test_a_month_is_closed_from_the_command_line(client: StackClient) -> N
     code, tried, _ = await oip(client, "li", "settlement", "trial", "2025-07", "--explain")
     assert code == 0
     assert "Risk adjustment of 441900 in 2025-07: receives 33,514.35 yuan." in tried
+    assert "Settlement of 2025-07: open" in tried
 
     await producers_of(client).end_month(JULY)
     code, proposed, _ = await oip(client, "li", "settlement", "propose", "2025-07")
@@ -43,8 +45,8 @@ async def test_a_month_is_closed_from_the_command_line(client: StackClient) -> N
 
     code, shown, _ = await oip(client, "li", "statement", "2025-07")
     assert code == 0
-    assert "CLOSED" in shown
-    assert "(UTC+8, Asia/Shanghai)" in shown
+    assert "Settlement of 2025-07: closed" in shown
+    assert "close time 20" in shown
     assert digest in shown
     (row,) = (line for line in shown.splitlines() if C in line)
     assert "33,514.35" in row
@@ -52,7 +54,11 @@ async def test_a_month_is_closed_from_the_command_line(client: StackClient) -> N
 
     code, replayed, _ = await oip(client, "li", "settlement", "replay", "2025-07")
     assert code == 0
-    assert "2025-07 is the same, byte for byte." in replayed
+    assert replayed.count(digest) == 2
+
+    code, listed, _ = await oip(client, "li", "settlement", "list", "--format", "json")
+    newest = json.loads(listed)[0]
+    assert (newest["name"], newest["state"]) == ("settlementPeriods/2025-07", "CLOSED")
 
 
 async def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(client: StackClient) -> None:
@@ -61,7 +67,7 @@ async def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(client: Stack
     for arguments, sentence in (
         (("statement", "July"), "July is not a month; write it as 2025-07."),
         (("settlement", "approve", "2025-07", "--hash", "12"), "The hash has 64 hexadecimal"),
-        (("settlement", "close", "2025-07"), "This is not possible now: close needs APPROVED,"),
+        (("settlement", "close", "2025-07"), "This is not possible now: close needs approved,"),
     ):
         code, out, stderr = await oip(client, "li", *arguments)
         assert (code, out) == (2, ""), arguments

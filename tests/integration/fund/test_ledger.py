@@ -275,3 +275,29 @@ def differences(url: str) -> list[object]:
 
 async def test_the_migrated_schema_is_that_of_the_store(client: StackClient) -> None:
     assert await asyncio.to_thread(differences, client.stack.settings.database_url) == []
+
+
+async def test_a_transaction_is_found_by_its_name_and_by_what_caused_it(
+    client: StackClient,
+) -> None:
+    await client.consume("fund", assessed(JULY, (A, DELIVERY, 100, 700), (B, RIDE, 9, 9)))
+    stub = officer(client)
+    listed = (
+        await stub.ListLedgerTransactions(pb.ListLedgerTransactionsRequest())
+    ).ledger_transactions
+
+    one = await stub.GetLedgerTransaction(pb.GetLedgerTransactionRequest(name=listed[0].name))
+    caused = await stub.ListLedgerTransactions(
+        pb.ListLedgerTransactionsRequest(source=listed[0].source, pooling_area=A)
+    )
+    other = await stub.ListLedgerTransactions(pb.ListLedgerTransactionsRequest(source="none/1"))
+    unknown = await refused(
+        stub.GetLedgerTransaction(pb.GetLedgerTransactionRequest(name="ledgerTransactions/none"))
+    )
+
+    assert one == listed[0]
+    assert sum(posting.amount_fen for posting in one.postings) == 0
+    assert {row.source for row in caused.ledger_transactions} == {listed[0].source}
+    assert {row.pooling_area for row in caused.ledger_transactions} == {A}
+    assert list(other.ledger_transactions) == []
+    assert unknown.code is grpc.StatusCode.NOT_FOUND

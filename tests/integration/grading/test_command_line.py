@@ -21,7 +21,7 @@ async def test_a_specialist_is_registered_listed_and_excluded(client: StackClien
     waits = await oip(client, *registering, "--request-id", "r1")
     await client.sign_waiting("grading")
     registered = await oip(client, *registering, "--request-id", "r1")
-    name = registered.stdout.partition(":")[0]
+    name = registered.stdout.splitlines()[0]
     listed = await oip(client, "specialists", "list")
     excluding = ("specialists", "exclude", opened.name, name, "--code")
     waiting = await oip(client, *excluding, "interest", "--request-id", "x1")
@@ -32,5 +32,5 @@ async def test_a_specialist_is_registered_listed_and_excluded(client: StackClien
     assert "another person" in waits.stdout
     assert "another person" in waiting.stdout
     assert "neurology" in listed.stdout
-    assert f"{name} does not sit on panels of {opened.name}." in excluded.stdout
+    assert excluded.stdout.splitlines()[0] == opened.name
     assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)

@@ -39,6 +39,7 @@ NO_RECORD = {
     "ListSpecialists": "a register that all share",
     "GetOwnStaffMember": "the caller",
     "RecuseSpecialist": "gives the seat away; tests/integration/grading/test_withdrawals.py",
+    "FindWorker": "offices that see all workers; tests/integration/enrolment/test_look_up.py",
     "UploadOrders": "a stream; tests/contract/test_access.py",
     "GetOrderArchive": "administrators alone",
     "InviteColleague": "makes a record; tests/integration/staff/test_register.py",
@@ -102,6 +103,9 @@ def claims(world: World) -> dict[str, tuple[Fields, str | None]]:
         # A platform sees the claim, and only the documents that it brought.
         "ListEvidence": (claim, "OK"),
         "ListDeterminations": (claim, f"{world.claim}/determinations/1"),
+        "PreviewDetermination": (name, None),
+        "GetAccidentReport": ({"name": world.report}, world.report),
+        "ListAccidentReports": ({"worker": world.worker}, world.report),
         "ListAccidents": ({"worker": world.worker}, world.worker),
         "ListFilings": (claim, world.claim),
         "ReportAccident": (accident, None),

@@ -41,8 +41,9 @@ BELONGING = [
 ]
 WALKED = [method for method in BELONGING if method.name not in NO_RECORD]
 
-# A report of an accident has no area before the orders are found: staff of any area take it.
-OF_ANY_AREA = {"ReportAccident"}
+# A report of an accident has no area before the orders are found: staff of any area take and see
+# it.
+OF_ANY_AREA = {"ReportAccident", "GetAccidentReport", "ListAccidentReports"}
 # A claim is filed in its area: staff of another one are refused once its orders are found.
 FILED_IN_ITS_AREA = {"CreateClaim"}
 

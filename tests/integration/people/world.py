@@ -18,7 +18,7 @@ from oip.staff.v1 import staff_pb2
 from oip.type.v1 import type_pb2
 
 from services.kernel.periods import Month
-from services.runtime.rpc.wire import date_to_wire, enum_number, month_to_wire
+from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire, month_to_wire
 from tests.integration.benefits.builders import record_life_event
 from tests.integration.claims.conftest import accept, add_evidence, at, enrol, file, send
 from tests.integration.people.money_acts import granted_earlier
@@ -40,6 +40,7 @@ class World:
     worker: str
     stranger: str
     claim: str
+    report: str
     award: str
     life_event: str
     trued_up: str
@@ -68,6 +69,7 @@ async def seed(client: StackClient) -> World:
         worker=f"workers/{worker}",
         stranger=f"workers/{stranger}",
         claim=claim,
+        report=await reported(client, worker),
         award=award,
         life_event=await missing(client, claim),
         trued_up=await trued_up(client, worker),
@@ -105,6 +107,21 @@ async def orders_of(client: StackClient, worker: int) -> str:
         orders_pb2.ListOrderBatchesRequest(platform=f"platforms/{SWIFT}")
     )
     return listed.order_batches[0].name
+
+
+async def reported(client: StackClient, worker: int) -> str:
+    """A report by the platform; it does not see those of others."""
+    stub = client.claims("platform", platform=SWIFT)
+    report = await stub.ReportAccident(
+        claims_pb2.ReportAccidentRequest(
+            request_id=client.new_id(),
+            worker=f"workers/{worker}",
+            accident_time=moment_to_wire(at("10:20")),
+            place_of_injury="440106",
+            description="Collision.",
+        )
+    )
+    return report.name
 
 
 async def confirmed_claim(client: StackClient, worker: int) -> str:

@@ -240,3 +240,30 @@ async def test_lists_page_to_their_end(client: StackClient) -> None:
 
     assert seen == [1, 2, 3, 4, 5] * 2
     assert len(bills.bills) == len(rest.bills) == 1
+
+
+async def test_bills_and_receipts_come_newest_first_by_state_and_counted(
+    client: StackClient,
+) -> None:
+    await count_orders(client, SWIFT, ("440100", DELIVERY, date(2025, 7, 1), 5000))
+    await count_orders(client, SWIFT, ("440100", DELIVERY, date(2025, 8, 1), 5000))
+    client.set_day(date(2025, 9, 2))
+    await assess(client, 2025, 7)
+    await assess(client, 2025, 8)
+    stub = officer(client)
+    newest = pb.ListPremiumBillsRequest(newest_first=True, count_all=True, page_size=1)
+
+    first = await stub.ListPremiumBills(newest)
+    newest.page_token = first.next_page_token
+    second = await stub.ListPremiumBills(newest)
+    paid = await stub.ListPremiumBills(
+        pb.ListPremiumBillsRequest(states=[pb.PremiumBill.PAID], count_all=True)
+    )
+    receipts = await stub.ListPremiumReceipts(
+        pb.ListPremiumReceiptsRequest(newest_first=True, count_all=True)
+    )
+
+    assert [bill.month.month for page in (first, second) for bill in page.bills] == [8, 7]
+    assert (first.total_count, second.total_count) == (2, 2)
+    assert (list(paid.bills), paid.total_count) == ([], 0)
+    assert (list(receipts.receipts), receipts.total_count) == ([], 0)

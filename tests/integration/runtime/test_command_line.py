@@ -52,4 +52,4 @@ async def test_oip_says_in_one_sentence_that_no_service_answers(toy_stack: ToySt
     code, shown = await oip(toy_stack.settings, {"toy": "127.0.0.1:1"}, "verify")
 
     assert code == 3
-    assert shown.startswith("The service cannot be reached")
+    assert shown.startswith("The toy service at 127.0.0.1:1 cannot be reached")

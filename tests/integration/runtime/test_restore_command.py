@@ -65,7 +65,7 @@ async def test_a_restored_service_is_brought_back_with_the_command_line(
         code, shown = await oip(toys, *begin, "--digest", digest)
         assert (code, "pendingActs/" in shown) == (0, True), shown
 
-        code, shown = await oip(toys, "restore", "lost")
+        code, shown = await oip(toys, "lost-events", "list")
         assert (code, "ring 1 of b" in shown) == (0, True), shown
         subject = ("--subject", "oip.toy.v1.BellRang", "--reason", "bell undone")
         resolve = ("restore", "resolve", "--service", "toy", *subject)
@@ -73,6 +73,6 @@ async def test_a_restored_service_is_brought_back_with_the_command_line(
         assert (code, "cannot be kept" in shown) == (2, True), shown
         code, shown = await oip(toys, *resolve, "--as", "taken-back")
         assert (code, "pendingActs/" in shown) == (0, True), shown
-        assert "There are no lost events." in (await oip(toys, "restore", "lost"))[1]
+        assert "There are none." in (await oip(toys, "lost-events", "list"))[1]
         code, shown = await oip(toys, "restore", "show", "--service", "toy")
         assert "holds all that was published" in shown
