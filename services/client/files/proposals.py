@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from services.client.files.faults import OrderFileUnreadable, Unreadable
+from services.client.files.faults import FileFault, OrderFileUnreadable, Unreadable
 from services.client.files.form_guesses import FormGuess, guess_form, is_day, is_time
 from services.client.files.samples import Sample, sample_of
 from services.client.files.vocabulary import (
@@ -27,8 +27,6 @@ from services.client.files.vocabulary import (
 from services.kernel.identifiers import is_credit_code
 
 ZONE = "Asia/Shanghai"
-_REQUIRED = ("platform", "industry", "order_no", "worker", "accept_time", "end_time")
-_OPTIONAL = ("pick_up_time", "state", "reason", "revision")
 _MOMENTS = ("accept_time", "pick_up_time", "end_time")
 _WORDS_MAX = 30
 _SHOWN_MAX = 40
@@ -81,9 +79,8 @@ def propose(path: Path) -> Proposal:
         raise OrderFileUnreadable.of(path.name, error.reason) from error
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise OrderFileUnreadable(
-            file=path.name, fault="NOT_OPENED", what=reason, what_zh=reason
-        ) from error
+        damage = Unreadable(FileFault.DAMAGED, kind=path.suffix.lstrip("."), reason=reason)
+        raise OrderFileUnreadable.of(path.name, damage.reason) from error
     draft = _Draft(sample, path.name, chosen_columns(sample.names))
     _platform(draft)
     _industry(draft)
