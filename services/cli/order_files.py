@@ -29,8 +29,8 @@ from services.cli.push_files import REJECTED_HEADER, harmless
 from services.cli.refusals import unwritable
 from services.client.channels import problem_of
 from services.client.files.mapping import load_mapping
+from services.client.files.order_files import propose_mapping
 from services.client.files.places import PlaceBy
-from services.client.files.proposals import propose
 from services.client.files.reviews import FileReview, areas_by_count, review_file
 from services.client.files.summary import FileSummary
 from services.client.upload.workers import look_up_padded, look_up_workers
@@ -48,7 +48,7 @@ def mapping(
     ] = None,
 ) -> None:
     """Propose a mapping from the first rows of a file, and say what was guessed and why."""
-    proposal = propose(file)
+    proposal = propose_mapping(file)
     if out is None:
         typer.echo(proposal.text, nl=False)
     elif out.exists():

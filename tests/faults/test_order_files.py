@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from openpyxl import Workbook
 
 from services.client.files.faults import OrderFileUnreadable
 from services.client.files.order_files import read_rows
@@ -37,6 +39,18 @@ def write(table: pa.Table, file: Path) -> Path:
     """A table as a file of the kind that the suffix says."""
     if file.suffix == ".parquet":
         pyarrow.parquet.write_table(table, file, compression="zstd")
+    elif file.suffix == ".csv":
+        pyarrow.csv.write_csv(table, file)
+    elif file.suffix in {".json", ".ndjson"}:
+        lines = [json.dumps(row, default=str) for row in table.to_pylist()]
+        whole = file.suffix == ".json"
+        file.write_text(f"[{','.join(lines)}]" if whole else "\n".join(lines), encoding="utf-8")
+    elif file.suffix == ".xlsx":
+        book = Workbook()
+        book.active.append(table.column_names)
+        for row in table.to_pylist():
+            book.active.append([str(value) for value in row.values()])
+        book.save(file)
     else:
         with pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
@@ -63,7 +77,7 @@ def push(file: Path, mapping: Path) -> str:
     return sentence
 
 
-@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "csv", "ndjson", "json", "xlsx"])
 def test_a_file_that_was_changed_at_random_is_read_or_refused_and_breaks_nothing(
     tmp_path: Path, mapping: Path, kind: str
 ) -> None:

@@ -32,7 +32,7 @@ def main() -> None:
     """Read the file; the last line says whether it was read as a whole."""
     path = Path(sys.argv[1])
     mapping = FileMapping.model_validate_json(sys.stdin.buffer.read())
-    _limit(path)
+    limit_memory(path)
     _write(rows_of(path, mapping), sys.stdout.buffer)
 
 
@@ -63,7 +63,8 @@ def _mark(path: Path) -> tuple[int, int]:
     return (status.st_size, status.st_mtime_ns) if path.is_file() else (0, 0)
 
 
-def _limit(path: Path) -> None:
+def limit_memory(path: Path) -> None:
+    """Let this process have a few gigabytes and no more: some files expand without end."""
     size = path.stat().st_size if path.is_file() else 0
     most = MEMORY_BYTES_LEAST + MEMORY_BYTES_PER_BYTE * size
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

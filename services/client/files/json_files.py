@@ -26,6 +26,7 @@ _ROWS_PER_LOT = 1024
 _PIECE_TEXT_MAX = 32 << 20
 _SHOWN_MAX = 200
 _PATHS_MAX = 50
+_EVENTS_MAX = 200_000
 # A fraction is kept as it is written: 6.9E+17 is damage, and must not become a number.
 _DECODER = json.JSONDecoder(parse_float=str)
 _TEXT_OR_NOTHING = {str, type(None)}
@@ -90,17 +91,17 @@ def paths_in(row: Any, prefix: str = "") -> Iterator[str]:
 
 def arrays_in(path: Path, form: FileForm) -> list[str]:
     """The paths of the arrays of objects in a JSON file, the empty one for the file itself."""
-    import ijson  # noqa: PLC0415 - as above
-
+    ijson = _library()
     paths: dict[str, None] = {}
     stream = TextStream(path, form.encoding)
     try:
-        events = islice(ijson.parse(stream), 200_000)
-        for prefix, event, _value in events:
+        for prefix, event, _value in islice(ijson.parse(stream), _EVENTS_MAX):
             if event == "start_map" and (prefix == "item" or prefix.endswith(".item")):
                 paths.setdefault(prefix.removesuffix("item").removesuffix("."))
             if len(paths) >= _PATHS_MAX:
                 break
+    except ijson.JSONError as error:
+        raise _damaged(error) from error
     finally:
         stream.close()
     return [name for name in paths if ".item" not in f".{name}." and not name.startswith("item")]
@@ -108,10 +109,7 @@ def arrays_in(path: Path, form: FileForm) -> list[str]:
 
 def _items(stream: TextStream, path: Path, form: FileForm) -> Iterator[Row]:
     """The items of the array that the mapping names."""
-    try:
-        import ijson  # noqa: PLC0415 - the distribution has it as an extra
-    except ImportError as error:
-        raise Unreadable(FileFault.LIBRARY_MISSING, extra="json") from error
+    ijson = _library()
     number = 0
     try:
         for number, item in enumerate(
@@ -119,11 +117,24 @@ def _items(stream: TextStream, path: Path, form: FileForm) -> Iterator[Row]:
         ):
             yield number, item
     except ijson.JSONError as error:
-        reason = str(error).splitlines()[0][:_SHOWN_MAX]
-        raise Unreadable(FileFault.DAMAGED, kind="json", reason=reason) from error
+        raise _damaged(error) from error
     if not number and (known := arrays_in(path, form)):
         named = ", ".join(f'"{name}"' for name in known)
         raise Unreadable(FileFault.NO_ARRAY, path=form.path, known=named)
+
+
+def _library() -> Any:
+    """What reads arrays of any size; the distribution has it as an extra."""
+    try:
+        import ijson  # noqa: PLC0415 - not everybody has it
+    except ImportError as error:
+        raise Unreadable(FileFault.LIBRARY_MISSING, extra="json") from error
+    return ijson
+
+
+def _damaged(error: Exception) -> Unreadable:
+    reason = str(error).splitlines()[0][:_SHOWN_MAX]
+    return Unreadable(FileFault.DAMAGED, kind="json", reason=reason)
 
 
 def _lines(stream: TextStream) -> Iterator[Row]:

@@ -25,7 +25,6 @@ from services.kernel.identifiers import is_credit_code, is_division
 
 INDUSTRIES = {"RIDE_HAILING": 1, "INSTANT_DELIVERY": 2, "SAME_CITY_FREIGHT": 3}
 STATES = {"ACCEPTED": 1, "COMPLETED": 2, "CANCELLED": 3, "REVERSED": 4}
-FORMATS = ("csv", "tsv", "xlsx", "parquet", "arrow", "ndjson", "json")
 # The encodings that a mapping may name, and how the decoder calls them.
 ENCODINGS = {
     "utf-8": "utf-8",

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,16 @@ from services.client.files.mapping import FileMapping
 # The reader's first line, before the table, and its last; any other line says what is wrong.
 TABLE, END = b"table\n", b"end\n"
 READER = f"{__package__}.file_reader"
+PROPOSER = f"{__package__}.proposal_reader"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The text of a mapping, and what a person has to fill in or check."""
+
+    text: str
+    missing: list[str] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
 
 
 def read_rows(path: Path, mapping: FileMapping) -> Iterator[pa.Table]:
@@ -35,10 +46,7 @@ def read_rows(path: Path, mapping: FileMapping) -> Iterator[pa.Table]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={
-            "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder),
-            "ARROW_DEFAULT_MEMORY_POOL": "system",
-        },
+        env=_environment(),
     ) as reader:
         assert reader.stdin is not None
         assert reader.stdout is not None
@@ -57,6 +65,31 @@ def read_rows(path: Path, mapping: FileMapping) -> Iterator[pa.Table]:
         reader.stdout.close()
         exit_code = reader.wait()
     raise OrderFileUnreadable.of(path.name, _reason(line, exit_code))
+
+
+def propose_mapping(path: Path) -> Proposal:
+    """A mapping for a file, from its first rows. Raises OrderFileUnreadable."""
+    ended = subprocess.run(  # noqa: S603 - the path is one argument of a program of ours
+        [sys.executable, "-m", PROPOSER, str(path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_environment(),
+        check=False,
+    )
+    try:
+        return Proposal(**json.loads(ended.stdout))
+    except (TypeError, ValueError):
+        reason = _reason(ended.stdout, ended.returncode)
+        raise OrderFileUnreadable.of(path.name, reason) from None
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder),
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "PYTHONIOENCODING": "utf-8",
+    }
 
 
 def _send(mapping: FileMapping, reader: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -178,7 +177,7 @@ class _Polygons:
 
 def _shape(shapely: Any, geometry: str, file: str) -> Any:
     try:
-        return shapely.from_geojson(json.dumps({**json.loads(geometry)}))
+        return shapely.from_geojson(geometry)
     except shapely.errors.ShapelyError as error:
         raise Unreadable(FileFault.DAMAGED, kind="GeoJSON", reason=f"{file}: {error}") from error
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from services.client.files.faults import OrderFileUnreadable, Unreadable
+from services.client.files.faults import FileFault, Unreadable
 from services.client.files.form_guesses import FormGuess, guess_form, is_day, is_time
+from services.client.files.order_files import Proposal
 from services.client.files.samples import Sample, sample_of
 from services.client.files.vocabulary import (
     INDUSTRY_HINTS,
@@ -27,22 +28,11 @@ from services.client.files.vocabulary import (
 from services.kernel.identifiers import is_credit_code
 
 ZONE = "Asia/Shanghai"
-_REQUIRED = ("platform", "industry", "order_no", "worker", "accept_time", "end_time")
-_OPTIONAL = ("pick_up_time", "state", "reason", "revision")
 _MOMENTS = ("accept_time", "pick_up_time", "end_time")
 _WORDS_MAX = 30
 _SHOWN_MAX = 40
 # Degrees of longitude and latitude that lie in China.
 _CHINA = ((73.0, 136.0), (3.0, 54.0))
-
-
-@dataclass
-class Proposal:
-    """The text of a mapping, and what a person has to fill in or check."""
-
-    text: str
-    missing: list[str] = field(default_factory=list)
-    guessed: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -74,16 +64,15 @@ class _Draft:
 
 
 def propose(path: Path) -> Proposal:
-    """A mapping for a file, from its first rows. Raises OrderFileUnreadable."""
+    """A mapping for a file, from its first rows. Raises Unreadable."""
     try:
         sample = sample_of(path)
-    except Unreadable as error:
-        raise OrderFileUnreadable.of(path.name, error.reason) from error
+    except MemoryError as error:
+        raise Unreadable(FileFault.MEMORY) from error
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise OrderFileUnreadable(
-            file=path.name, fault="NOT_OPENED", what=reason, what_zh=reason
-        ) from error
+        kind = path.suffix.lstrip(".")
+        raise Unreadable(FileFault.DAMAGED, kind=kind, reason=reason) from error
     draft = _Draft(sample, path.name, chosen_columns(sample.names))
     _platform(draft)
     _industry(draft)

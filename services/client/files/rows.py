@@ -137,7 +137,7 @@ class RowReader:
             if moment is None:
                 return Reading(pa.nulls(len(piece), MOMENT))
             if isinstance(moment, Span):
-                length = self._column(name, moment.length, piece)
+                length = _column(moment.length, piece)
                 span = add_span(values[moment.origin], length, moment.factor_us)
                 return _required(span) if name == "accept_time" else span
             rule = self._mapping.rule_of(moment)
@@ -189,8 +189,8 @@ class RowReader:
 
     def _moment_column(self, name: str, moment: Moment | DayAndTime, piece: Piece) -> Any:
         if isinstance(moment, Moment):
-            return self._column(name, moment, piece)
-        day = self._column(name, moment.date, piece)
+            return _column(moment, piece)
+        day = _column(moment.date, piece)
         if pa.types.is_timestamp(day.type):
             day = day.cast(pa.date32(), safe=False)
         days, times = self._as_texts(name, day), self._texts(name, moment.time, piece)
@@ -204,7 +204,7 @@ class RowReader:
         cell = self._columns.revision
         if cell is None:
             return Reading(pa.repeat(pa.scalar(1, pa.int32()), len(piece)))
-        reading = numbers_in(self._column("revision", cell, piece))
+        reading = numbers_in(_column(cell, piece))
         number = reading.values
         whole = pc.and_(
             pc.equal(pc.round(number), number),
@@ -232,16 +232,13 @@ class RowReader:
         if cell.hash == "row":
             joined = piece.whole
         else:
-            columns = [
-                pc.fill_null(_any_texts(self._column("order_no", one, piece)), "")
-                for one in cell.hash
-            ]
+            columns = [pc.fill_null(_any_texts(_column(one, piece)), "") for one in cell.hash]
             joined = pc.binary_join_element_wise(*columns, "\x1f")
         digests = [sha256(text.encode()).hexdigest()[:HASH_LENGTH] for text in joined.to_pylist()]
         return pa.array(digests, pa.string())
 
     def _texts(self, name: str, cell: Cell, piece: Piece) -> Any:
-        return self._as_texts(name, self._column(name, cell, piece))
+        return self._as_texts(name, _column(cell, piece))
 
     def _as_texts(self, name: str, column: Any) -> Any:
         texts = as_texts(column)
@@ -255,11 +252,6 @@ class RowReader:
             )
         return texts
 
-    def _column(self, _name: str, cell: Cell, piece: Piece) -> Any:
-        if cell.ref is None:
-            return pa.repeat(pa.scalar(str(cell.constant)), len(piece))
-        return piece.columns[cell.ref]
-
     def _named(self, name: str) -> str:
         """The column of a field as the mapping names it."""
         return " ".join(_name_of(ref) for ref in self._refs(name))
@@ -271,6 +263,13 @@ class RowReader:
 
 def _name_of(ref: Ref) -> str:
     return ref.column or str(ref.position)
+
+
+def _column(cell: Cell, piece: Piece) -> Any:
+    """The column of a cell; a constant in each row where it is one."""
+    if cell.ref is None:
+        return pa.repeat(pa.scalar(str(cell.constant)), len(piece))
+    return piece.columns[cell.ref]
 
 
 def _required(reading: Reading) -> Reading:

@@ -27,6 +27,7 @@ ROWS_MAX = 500
 _HEAD_BYTES = 256 << 10
 _SEPARATORS = (",", "\t", ";", "|")
 _HEADER_LINES_MAX = 20
+_SUFFIXES_OF_TEXT = frozenset({".txt", ".dat", ".log", ""})
 _NOT_A_NAME = re.compile(r"\s*[\d:.,/+-]*\s*")
 Rows = list[list[str]]
 
@@ -54,6 +55,13 @@ def sample_of(path: Path) -> Sample:
     """The beginning of a file. Raises Unreadable."""
     if not path.exists():
         raise Unreadable(FileFault.NO_FILE)
+    packing = path.suffix if path.suffix.lower() in PACKINGS else ""
+    suffix = Path(path.name.removesuffix(packing)).suffix.lower()
+    if suffix in _SUFFIXES_OF_TEXT:
+        sample = _of_csv(path, "csv")
+        sample.file["format"] = "csv"
+        sample.notes["format"] = "the suffix does not say it"
+        return sample
     kind = kind_of(path, FileForm())
     if kind in {"csv", "tsv"}:
         return _of_csv(path, kind)

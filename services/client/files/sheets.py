@@ -33,6 +33,7 @@ from services.client.files.text_streams import EXPANSION_FREE_BYTES, EXPANSION_M
 _SHEET_PART = re.compile(r"xl/worksheets/[^/]+\.xml")
 _FORMULA = re.compile(rb"<f[ >/]")
 _CHUNK_BYTES = 1 << 20
+_REASON_MAX = 200
 
 Cells = Sequence[Any]
 
@@ -69,21 +70,31 @@ def _pieces(
 
 def rows_of_sheet(path: Path, form: FileForm) -> Generator[list[str | None], None, None]:
     """The rows of a sheet as texts, with empty ones. Raises Unreadable."""
-    _require_small(path)
-    with warnings.catch_warnings(), ExitStack() as closing_last:
-        # On styles and extensions that do not matter here.
-        warnings.simplefilter("ignore")
-        values = _open_sheet(path, form, closing_last, data_only=True)
-        written: Iterator[Cells] = repeat(())
-        if _has_formulas(path):
-            written = _open_sheet(path, form, closing_last, data_only=False)
-        for cells, with_formulas in zip(values, written, strict=False):
-            require_few(len(cells) if len(cells) > COLUMNS_MAX else 0)
-            texts = [_text(cell) for cell in cells]
-            for place, cell in enumerate(with_formulas):
-                if getattr(cell, "data_type", "") == "f" and texts[place] is None:
-                    texts[place] = f"{FORMULA_MARK}{_formula(cell.value)}"
-            yield texts
+    try:
+        _require_small(path)
+        with warnings.catch_warnings(), ExitStack() as closing_last:
+            # On styles and extensions that do not matter here.
+            warnings.simplefilter("ignore")
+            yield from _rows(path, form, closing_last)
+    except (Unreadable, MemoryError, OSError):
+        raise
+    except Exception as error:  # a damaged workbook breaks the library in many ways
+        reason = str(error).splitlines()[0][:_REASON_MAX] if str(error) else type(error).__name__
+        raise Unreadable(FileFault.DAMAGED, kind="xlsx", reason=reason) from error
+
+
+def _rows(path: Path, form: FileForm, closing_last: ExitStack) -> Iterator[list[str | None]]:
+    values = _open_sheet(path, form, closing_last, data_only=True)
+    written: Iterator[Cells] = repeat(())
+    if _has_formulas(path):
+        written = _open_sheet(path, form, closing_last, data_only=False)
+    for cells, with_formulas in zip(values, written, strict=False):
+        require_few(len(cells) if len(cells) > COLUMNS_MAX else 0)
+        texts = [_text(cell) for cell in cells]
+        for place, cell in enumerate(with_formulas):
+            if getattr(cell, "data_type", "") == "f" and texts[place] is None:
+                texts[place] = f"{FORMULA_MARK}{_formula(cell.value)}"
+        yield texts
 
 
 def _open_sheet(

@@ -140,6 +140,14 @@ async def test_a_mapping_is_proposed_with_reasons_and_never_overwritten(tmp_path
     assert "cannot be used: columns.industry" in used.output or "words.platform.A" in used.output
 
 
+async def test_a_text_of_another_suffix_is_proposed_with_its_format(tmp_path: Path) -> None:
+    file = write(tmp_path, ROW.format(no="1", worker="w0")).rename(tmp_path / "orders.txt")
+
+    shown = await oip(tmp_path, "orders", "mapping", file)
+
+    assert 'format = "csv"' in shown.stdout
+
+
 async def test_a_file_that_no_reader_knows_has_no_proposal(tmp_path: Path) -> None:
     (tmp_path / "orders.pdf").write_bytes(b"%PDF")
 
