@@ -16,6 +16,7 @@ from services.kernel.names import name
 from services.runtime.rpc.survivors import survivor_to_wire
 from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire
 from services.runtime.service.context import Guard
+from services.runtime.storage.erasures import Erasure
 
 
 def _determined(event: events_pb2.ClaimDetermined) -> str:
@@ -85,6 +86,16 @@ def claims_merged(
 def data_key_erased(key: str) -> events_pb2.DataKeyErased:
     """The data key of an erased person was destroyed."""
     return events_pb2.DataKeyErased(key=key)
+
+
+def worker_erased(erasure: Erasure) -> events_pb2.WorkerErased:
+    """A worker was erased here."""
+    return events_pb2.WorkerErased(
+        worker=erasure.name,
+        code=enum_number(erasure.code),
+        document_number=erasure.document_number,
+        document_hash=erasure.document_hash,
+    )
 
 
 def month_ended(summary: type_pb2.MonthSummary) -> events_pb2.MonthEnded:

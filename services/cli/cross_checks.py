@@ -65,11 +65,15 @@ CROSS_CHECKS = (
     *(
         CrossCheck(
             f"I12-erasures-{service}",
-            ("enrolment", service),
-            f"{service} knows every erasure of a worker that enrolment has recorded",
-            ERASURES,
+            (before, service),
+            f"{service} knows every erasure of a worker that {before} has carried out",
+            ERASURES.format(producer=before),
         )
-        for service in ("claims", "grading", "benefits")
+        for before, service in (
+            ("enrolment", "claims"),
+            ("claims", "grading"),
+            ("grading", "benefits"),
+        )
     ),
     *(
         CrossCheck(

@@ -12,6 +12,7 @@ from oip.type.v1 import type_pb2
 from services.grading.domain.appraisals import Appraisal
 from services.runtime.rpc.wire import date_to_wire, enum_number
 from services.runtime.service.context import Guard
+from services.runtime.storage.erasures import Erasure
 
 
 def _concluded(event: events_pb2.AppraisalConcluded) -> str:
@@ -78,6 +79,16 @@ def appraisal_revoked(appraisal: Appraisal, day: date) -> events_pb2.AppraisalRe
 def data_key_erased(key: str) -> events_pb2.DataKeyErased:
     """The data key of an erased person was destroyed."""
     return events_pb2.DataKeyErased(key=key)
+
+
+def worker_erased(erasure: Erasure) -> events_pb2.WorkerErased:
+    """A worker was erased here."""
+    return events_pb2.WorkerErased(
+        worker=erasure.name,
+        code=enum_number(erasure.code),
+        document_number=erasure.document_number,
+        document_hash=erasure.document_hash,
+    )
 
 
 def month_ended(summary: type_pb2.MonthSummary) -> events_pb2.MonthEnded:

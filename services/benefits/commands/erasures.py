@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from oip.grading.v1.events_pb2 import WorkerErased
+
 from services.benefits.store import obstacles as obstacle_store
 from services.kernel.names import name
 from services.runtime.service.erasures import Erasing, Obstacle
@@ -18,4 +20,4 @@ async def list_obstacles(tx: Transaction, worker: str) -> list[Obstacle]:
     return obstacles
 
 
-ERASING = Erasing(list_obstacles)
+ERASING = Erasing(WorkerErased, list_obstacles)

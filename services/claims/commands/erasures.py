@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from oip.enrolment.v1.events_pb2 import WorkerErased
+
 from services.claims import events
 from services.claims.store import obstacles as obstacle_store
 from services.kernel.names import name, parse
@@ -16,4 +18,4 @@ async def list_obstacles(tx: Transaction, worker: str) -> list[Obstacle]:
     return [] if claim_id is None else [Obstacle("CLAIM_OPEN", name("claims", claim_id))]
 
 
-ERASING = Erasing(list_obstacles, events.data_key_erased)
+ERASING = Erasing(WorkerErased, list_obstacles, events.data_key_erased, events.worker_erased)

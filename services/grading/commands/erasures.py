@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from oip.claims.v1.events_pb2 import WorkerErased
+
 from services.grading import events
 from services.grading.domain.appraisals import appraisal_name
 from services.grading.store import appraisals as appraisal_store
@@ -15,4 +17,4 @@ async def list_obstacles(tx: Transaction, worker: str) -> list[Obstacle]:
     return [] if appraisal is None else [Obstacle("APPRAISAL_OPEN", appraisal_name(appraisal))]
 
 
-ERASING = Erasing(list_obstacles, events.data_key_erased)
+ERASING = Erasing(WorkerErased, list_obstacles, events.data_key_erased, events.worker_erased)

@@ -11,7 +11,9 @@ from services.runtime.storage.database import Transaction
 
 
 async def get_of_claim(tx: Transaction, cipher: ColumnCipher, claim: str) -> ColumnCipher:
-    """The cipher under the data key of a claim's worker; of the claim before it is known."""
+    """The cipher under the data key of a claim's worker, who is known once it is determined."""
     statement = sa.select(injuries.c.worker).where(injuries.c.claim == claim)
-    worker = (await tx.execute(statement)).scalar_one_or_none()
-    return await data_keys.of_person(tx, cipher, worker or claim)
+    worker = (await tx.execute(statement)).scalar_one()
+    if not worker:
+        raise ValueError(f"{claim} is not determined: nothing can be stored about its worker")
+    return await data_keys.of_person(tx, cipher, worker)

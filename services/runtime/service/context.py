@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
-from oip.enrolment.v1.events_pb2 import WorkerErased
 from oip.staff.v1.events_pb2 import StaffChanged
 from oip.type.v1 import type_pb2
 
@@ -252,7 +251,7 @@ class Service:
             events_of_erased_keys(self.handlers), on_data_key_erased
         )
         if self.erasing is not None:
-            common[WorkerErased] = self.erasing.on_worker_erased
+            common[self.erasing.trigger] = self.erasing.on_worker_erased
         if self.name != STAFF:
             common[StaffChanged] = on_staff_changed
         return {**self.handlers, **common}

@@ -1,9 +1,10 @@
 """The erasure of a person in a service that holds data of persons.
 
-Enrolment decides it and publishes WorkerErased. Each service that consumes it destroys its own data
-key of the person and, if its events have personal fields, tells their consumers with an event of
-its own. An open case keeps the key: the erasure waits, and a round in the background completes it
-once the case has ended.
+Enrolment decides it and publishes WorkerErased. A service that consumes it destroys its own data
+key of the person, and publishes DataKeyErased for those who have copies and a WorkerErased of its
+own for the next service: the erasure takes the way of the facts, so that none of them comes after
+it. An open case keeps the key: the erasure waits, and a round in the background completes it once
+the case has ended.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf import message_factory
 from google.protobuf.message import Message
-from oip.enrolment.v1.events_pb2 import WorkerErased
 
 from services.runtime.base.log import logger
 from services.runtime.events import outbox, producer_keys
@@ -37,7 +37,7 @@ log = logger("erasures")
 POLL_SECONDS = 60.0
 PAUSE_SECONDS = 5.0
 # The checks of `oip verify` that compare services: who is erased, and which keys of a producer.
-ERASURES = "erasures"
+ERASURES = "erasures/{producer}"
 ERASED_KEYS = "erased-keys/{producer}"
 
 
@@ -58,16 +58,17 @@ class Obstacle:
 class Erasing:
     """How a service erases a person.
 
-    `obstacles(tx, worker)` says what keeps it from doing so; `key_erased(key)` makes the event for
-    the consumers of its data keys.
+    `trigger` is the WorkerErased that it consumes; `obstacles(tx, worker)` says what keeps it from
+    erasing. `key_erased(key)` makes the event for the consumers of its data keys, and
+    `worker_erased(erasure)` the one for the next service.
     """
 
+    trigger: type[Message]
     obstacles: Callable[[Transaction, str], Awaitable[list[Obstacle]]]
     key_erased: Callable[[str], Message] | None = None
+    worker_erased: Callable[[Erasure], Message] | None = None
 
-    async def on_worker_erased(
-        self, tx: Transaction, event: WorkerErased, context: CommandContext
-    ) -> None:
+    async def on_worker_erased(self, tx: Transaction, event: Any, context: CommandContext) -> None:
         """Erase the worker, or let the erasure wait; a repeat changes nothing."""
         if await erasures.find(tx, event.worker) is not None:
             return
@@ -86,7 +87,7 @@ class Erasing:
             await erasures.insert(tx, context.cipher, waiting)
             return
         await erasures.insert(tx, context.cipher, replace(erasure, erase_time=context.now))
-        await self._destroy(tx, key, context.now)
+        await self._destroy(tx, key, erasure, context.now)
 
     async def complete(self, tx: Transaction, cipher: ColumnCipher, now: datetime) -> list[str]:
         """Do the erasures that waited and need not wait any more; the names of the persons."""
@@ -98,14 +99,18 @@ class Erasing:
                 await erasures.update_obstacle(tx, erasure.name, obstacles[0].text)
                 continue
             await erasures.update_erased(tx, erasure.name, now)
-            await self._destroy(tx, key, now)
+            await self._destroy(tx, key, erasure, now)
             completed.append(erasure.name)
         return completed
 
-    async def _destroy(self, tx: Transaction, key: LockedKey, now: datetime) -> None:
+    async def _destroy(
+        self, tx: Transaction, key: LockedKey, erasure: Erasure, now: datetime
+    ) -> None:
         await data_keys.destroy(tx, key)
         if self.key_erased is not None and not key.is_new:
             await outbox.add(tx, self.key_erased(key.id), now)
+        if self.worker_erased is not None:
+            await outbox.add(tx, self.worker_erased(erasure), now)
 
 
 def events_of_erased_keys(events: Iterable[type[Message]]) -> list[type[Message]]:
@@ -146,7 +151,7 @@ async def complete_waiting(context: ServiceContext, erasing: Erasing) -> None:
                 tx,
                 now=now,
                 actor=f"services/{context.service}",
-                action=WorkerErased.DESCRIPTOR.full_name,
+                action=erasing.trigger.DESCRIPTOR.full_name,
                 resource=name,
             )
     if completed:
@@ -154,13 +159,18 @@ async def complete_waiting(context: ServiceContext, erasing: Erasing) -> None:
         log.info("erasures_completed", service=context.service, count=len(completed))
 
 
-async def totals(tx: Transaction, service: str, producers: tuple[str, ...]) -> dict[str, Total]:
+async def totals(
+    tx: Transaction, service: str, producers: tuple[str, ...], erasing: Erasing | None
+) -> dict[str, Total]:
     """What other services must hold as well, by the name of the check.
 
-    Who is erased; which own data keys were destroyed, if consumers have copies; and those of each
-    producer whose keys this service gets.
+    Who was erased here, and who by the service before; which own data keys were destroyed, if
+    consumers have copies, and those of each producer whose keys this service gets.
     """
-    by_check = {ERASURES: await erasures.total_of_persons(tx)}
+    by_check = {ERASURES.format(producer=service): await erasures.total_of_erased(tx)}
+    if erasing is not None:
+        before = producer_of(erasing.trigger.DESCRIPTOR.full_name)
+        by_check[ERASURES.format(producer=before)] = await erasures.total_of_known(tx)
     if consumers_of(service):
         by_check[ERASED_KEYS.format(producer=service)] = await erasures.total_of_own_keys(tx)
     sharing = [name for name in producers if service in consumers_of(name)]

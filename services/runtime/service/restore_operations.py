@@ -148,7 +148,7 @@ class RestoreOperations(operations_pb2_grpc.OperationsServiceServicer):
 
         async def work(tx: Transaction) -> list[Figure]:
             service = self._service
-            totals = await erasures.totals(tx, service.name, service.producers)
+            totals = await erasures.totals(tx, service.name, service.producers, service.erasing)
             common = [
                 Figure(check, "all", each.count, each.digest) for check, each in totals.items()
             ]

@@ -157,10 +157,20 @@ class Total:
 _DIGEST = "coalesce(sum(('x' || substr(md5({column}), 1, 15))::bit(60)::bigint), 0)::text"
 
 
-async def total_of_persons(tx: Transaction) -> Total:
-    """The persons whose erasure this service knows."""
+async def total_of_known(tx: Transaction) -> Total:
+    """The persons whose erasure this service knows, also if it still waits."""
     digest = _DIGEST.format(column="name")
     return await _total(tx, f"select count(*) as number, {digest} as digest from erasure")  # noqa: S608 - constants
+
+
+async def total_of_erased(tx: Transaction) -> Total:
+    """The persons whom this service has erased."""
+    digest = _DIGEST.format(column="name")
+    return await _total(
+        tx,
+        f"select count(*) as number, {digest} as digest from erasure"  # noqa: S608 - constants
+        " where erase_time is not null",
+    )
 
 
 async def total_of_own_keys(tx: Transaction) -> Total:

@@ -8,11 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from oip.benefits.v1 import benefits_pb2
 from oip.claims.v1 import events_pb2 as claim_events
-from oip.enrolment.v1 import events_pb2 as enrolment_events
 from oip.type.v1 import type_pb2
 
+from services.kernel.periods import Month
 from services.runtime.events import receiver
+from services.runtime.rpc.wire import month_to_wire
 from services.runtime.service import erasures, requests
 from tests.integration.claims.conftest import enrol
 from tests.integration.people.erasures import (
@@ -20,6 +22,7 @@ from tests.integration.people.erasures import (
     ERASED,
     HOLDERS,
     Person,
+    bill,
     determine,
     erase,
     erasing,
@@ -71,14 +74,12 @@ async def test_the_command_line_records_an_erasure_that_another_person_signs(
     assert worker in shown.stdout
 
 
-def erased_event(person: Person) -> enrolment_events.WorkerErased:
-    """What enrolment publishes of an erasure."""
-    return enrolment_events.WorkerErased(
-        worker=person.worker,
-        code=type_pb2.ORDERED,
-        document_number="2025-18",
-        document_hash=DOCUMENT,
-    )
+def erased_event(client: StackClient, service: str, person: Person) -> Any:
+    """The event by which a service hears of an erasure."""
+    erasing = client.services[service].erasing
+    assert erasing is not None
+    fields = {"worker": person.worker, "code": type_pb2.ORDERED, "document_number": "2025-18"}
+    return erasing.trigger(**fields, document_hash=DOCUMENT)
 
 
 async def state_of(client: StackClient, service: str) -> list[Any]:
@@ -94,7 +95,7 @@ async def test_an_erasure_that_comes_twice_counts_once(client: StackClient) -> N
     await erase(client, person)
     before = [await state_of(client, name) for name in HOLDERS]
     for name in HOLDERS:
-        await client.consume(name, erased_event(person))
+        await client.consume(name, erased_event(client, name, person))
 
     assert [await state_of(client, name) for name in HOLDERS] == before
 
@@ -102,7 +103,7 @@ async def test_an_erasure_that_comes_twice_counts_once(client: StackClient) -> N
 async def test_an_event_that_comes_after_the_erasure_has_no_effect(client: StackClient) -> None:
     """Benefits has heard of the erasure before the determination that claims publishes."""
     late = await hurt(client, 73)
-    await client.consume("benefits", erased_event(late))
+    await client.consume("benefits", erased_event(client, "benefits", late))
     await determine(client, late)
 
     question = "select from case_facts where worker = :worker"
@@ -128,23 +129,52 @@ async def test_a_key_that_was_erased_before_the_event_that_names_it(client: Stac
     assert await client.broken_common("grading") == []
 
 
-async def test_an_open_case_keeps_the_key_until_it_has_ended(client: StackClient) -> None:
-    """A claim that was filed while enrolment decided: the erasure waits, and is completed."""
-    late = await hurt(client, 75)
-    await client.consume("claims", erased_event(late))
-    (row,) = [row for row in await state_of(client, "claims") if row[0] == late.worker]
-    assert (row[1], row[2]) == (None, f"CLAIM_OPEN {late.claim}")
-    assert await client.broken_common("claims") == []
-    context, declared = client.context("claims"), client.services["claims"].erasing
+async def complete(client: StackClient, service: str) -> None:
+    """The round in the background."""
+    declared = client.services[service].erasing
     assert declared is not None
-    await erasures.complete_waiting(context, declared)
+    await erasures.complete_waiting(client.context(service), declared)
+    await client.delivered()
+
+
+async def waiting(client: StackClient, service: str, person: Person) -> str | None:
+    """What keeps a worker in a service; None once erased there."""
+    rows = [row for row in await state_of(client, service) if row[0] == person.worker]
+    assert len(rows) == 1, service
+    assert (rows[0][1] is None) == bool(rows[0][2])
+    return rows[0][2] or None
+
+
+async def test_a_case_that_was_filed_meanwhile_goes_its_way_before_the_worker_is_erased(
+    client: StackClient,
+) -> None:
+    """A claim was filed while enrolment decided: it is determined, graded and paid as any other."""
+    late = await hurt(client, 75)
+    await client.consume("claims", erased_event(client, "claims", late))
+    await complete(client, "claims")
+    assert await waiting(client, "claims", late) == f"CLAIM_OPEN {late.claim}"
     assert (await get_claim(client, late)).description == word(75, "description")
+    assert await client.broken_common("claims") == []
 
     await determine(client, late)
-    await erasures.complete_waiting(context, declared)
+    await client.benefits("fund_officer").GrantExpense(bill(client, late, "1"))
+    await complete(client, "claims")
 
     assert (await get_claim(client, late)).description == ERASED
-    assert await client.broken_common("claims") == []
+    assert [await waiting(client, name, late) for name in ("claims", "grading")] == [None, None]
+    kept = await waiting(client, "benefits", late)
+    assert kept is not None
+    assert kept.startswith("AWARD_IN_PAYMENT awards/")
+    run = await client.benefits("fund_officer").InstructPayments(
+        benefits_pb2.InstructPaymentsRequest(
+            request_id=client.new_id(), month=month_to_wire(Month(2025, 11))
+        )
+    )
+    await complete(client, "benefits")
+    assert run.payment_count == 1
+    assert await waiting(client, "benefits", late) is None
+    for name in HOLDERS:
+        assert await client.broken_common(name) == [], name
 
 
 async def test_a_service_that_dies_while_it_erases_has_erased_nothing_or_all(

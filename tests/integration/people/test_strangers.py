@@ -135,8 +135,8 @@ class Walk:
 
     async def found(self, method: MethodDescriptor, place: Place) -> str:
         fields, mark = calls(self._world)[method.name]
-        answer = await self._call(method, place, fields)
-        missing = await self._call(method, place, {key: _missing(v) for key, v in fields.items()})
+        answer = await self.call(method, place, fields)
+        missing = await self.call(method, place, {key: _missing(v) for key, v in fields.items()})
         if answer.startswith("PERMISSION_DENIED FORBIDDEN"):
             # For a stranger's platform and for a missing one alike.
             is_own = "this account acts for platform" in answer
@@ -153,7 +153,13 @@ class Walk:
         assert answer == missing or not any(fields.values()), (answer, missing)
         return "absent"
 
-    async def _call(self, method: MethodDescriptor, place: Place, fields: dict[str, Any]) -> str:
+    async def call_on_record(self, method: MethodDescriptor, place: Place) -> str:
+        """The answer of a method about the record of the world."""
+        fields, _ = calls(self._world)[method.name]
+        return await self.call(method, place, fields)
+
+    async def call(self, method: MethodDescriptor, place: Place, fields: dict[str, Any]) -> str:
+        """The answer, as its code and content, or its code, reason and sentence."""
         (service,) = services_with(method) if len(services_with(method)) == 1 else ["grading"]
         request: Any = message_factory.GetMessageClass(method.input_type)(**fields)
         if "claimant_kind" in fields and place.platform:

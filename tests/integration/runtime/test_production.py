@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
+from cryptography.fernet import Fernet
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
 from services.runtime.embedded import NatsServer
 from services.runtime.rpc.certificates import thumbprint
 from services.runtime.rpc.client import problem_of
+from services.runtime.service.health import START_SECONDS
+from services.runtime.storage.key_file import wrap_file
+from services.runtime.storage.key_wrapping import WrapCommand
 from tests.support.authorities import Authority
 from tests.support.databases import Databases
 from tests.support.production import ProductionService, production_service
@@ -110,3 +116,47 @@ async def test_it_does_not_start_on_a_nats_server_that_may_forget(
     assert code == 1
     assert "sync_interval: always" in shown
     await forgetful.stop()
+
+
+async def test_it_starts_with_a_key_file_that_a_command_unwraps(
+    service: ProductionService, tmp_path: Path
+) -> None:
+    """Without the command it does not start, and says which setting is missing."""
+    (tmp_path / "kms.key").write_bytes(Fernet.generate_key())
+    kms = tmp_path / "kms"
+    kms.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\nfrom cryptography.fernet import Fernet\n"
+        f"kms = Fernet(open({str(tmp_path / 'kms.key')!r}, 'rb').read())\n"
+        "work = {'wrap': kms.encrypt, 'unwrap': kms.decrypt}[sys.argv[-1]]\n"
+        "sys.stdout.buffer.write(work(sys.stdin.buffer.read().strip()))\n"
+    )
+    kms.chmod(0o700)
+    wrap_file(tmp_path / "columns.json", WrapCommand(str(kms)))
+    await service.start()
+    code, shown = await service.stop_by_itself()
+    assert code == 1
+    assert "OIP_KEY_WRAP_COMMAND" in shown
+
+    service.environment |= {"OIP_KEY_WRAP_COMMAND": str(kms)}
+    await service.start()
+    assert (await service.until_it_answers()).epoch
+    assert (await service.stop())[0] == 0
+
+
+async def test_the_token_of_another_service_is_a_fault(
+    service: ProductionService, tmp_path: Path
+) -> None:
+    """Producers would give data keys to the wrong service, or to none."""
+    certificate = (tmp_path / "certificate.pem").read_bytes()
+    token = service.issuer.issue(
+        "services/orders", ["service"], certificate=thumbprint(certificate)
+    )
+    (tmp_path / "token").write_text(token)
+    await service.start()
+    await service.until_it_answers()
+    await asyncio.sleep(START_SECONDS + 2)
+
+    _, shown = await service.stop()
+
+    assert "is of services/orders, not of services/enrolment" in shown

@@ -1,14 +1,16 @@
-"""A key file whose keys a command wraps: openssl here, a KMS in a deployment."""
+"""A key file whose keys a command wraps: openssl or a script here, a KMS in a deployment."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import stat
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from typer.testing import CliRunner
 
 from services.cli.main import app
@@ -23,8 +25,6 @@ from services.runtime.storage.key_file import (
     wrap_file,
 )
 from services.runtime.storage.key_wrapping import KeyWrapError, WrapCommand, wrapper_of
-
-OPENSSL = shutil.which("openssl")
 
 SCRIPT = """#!/bin/sh
 echo "$1" >> "{folder}/calls"
@@ -42,11 +42,25 @@ def script(folder: Path, text: str) -> str:
     return str(path)
 
 
-@pytest.fixture
-def command(tmp_path: Path) -> str:
-    assert OPENSSL, "the test needs openssl"
-    (tmp_path / "kms.key").write_text("the key that never leaves the KMS")
-    return script(tmp_path, SCRIPT)
+PYTHON = f"""#!{sys.executable}
+import pathlib, sys
+from cryptography.fernet import Fernet
+folder = pathlib.Path("{{folder}}")
+with (folder / "calls").open("a") as calls:
+    calls.write(sys.argv[-1] + chr(10))
+kms = Fernet((folder / "kms.key").read_bytes())
+work = {{"wrap": kms.encrypt, "unwrap": kms.decrypt}}[sys.argv[-1]]
+sys.stdout.buffer.write(work(sys.stdin.buffer.read().strip()))
+"""
+
+
+@pytest.fixture(params=["openssl", "python"])
+def command(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A command that keeps its own key: openssl, or a script."""
+    if request.param == "openssl" and shutil.which("openssl") is None:
+        pytest.skip("there is no openssl on this machine")
+    (tmp_path / "kms.key").write_bytes(Fernet.generate_key())
+    return script(tmp_path, SCRIPT if request.param == "openssl" else PYTHON)
 
 
 def calls(tmp_path: Path) -> list[str]:
