@@ -234,11 +234,11 @@ async def test_a_confirmation_names_a_value_that_is_assumed_here_and_not_confirm
 async def test_assumed_values_come_in_pages(client: StackClient) -> None:
     stub, token = client.operations("benefits", "fund_officer"), ""
     whole = await stub.ListAssumedValues(ops.ListAssumedValuesRequest(page_size=1000))
-    pages = []
+    pages: list[list[ops.AssumedValue]] = []
     while token or not pages:
         request = ops.ListAssumedValuesRequest(page_size=3, page_token=token)
         answer = await stub.ListAssumedValues(request)
-        pages.append(answer.values)
+        pages.append(list(answer.values))
         token = answer.next_page_token
 
     assert [value for page in pages for value in page] == list(whole.values)
