@@ -31,11 +31,11 @@ from services.runtime.events import jetstream, personal_fields
 from services.runtime.events.envelope import Envelope
 from services.runtime.rpc.client import Channels, RemoteProblem, problem_of
 from services.runtime.service.common_invariants import common_checks
-from services.runtime.service.context import Service, ServiceContext, producer_of
+from services.runtime.service.context import Check, Service, ServiceContext, producer_of
 from services.runtime.service.host import event_signer
 from services.runtime.service.stack import Stack, stack
 from services.runtime.storage import data_keys
-from services.runtime.storage.database import Database
+from services.runtime.storage.database import Database, retrying
 
 Stub = TypeVar("Stub")
 
@@ -240,8 +240,13 @@ class StackClient:
 
     async def broken_common(self, service: str) -> list[str]:
         """The codes of the invariants of every service that do not hold in this one."""
-        async with self.database(service).begin() as tx:
-            checks = await common_checks(tx, self.context(service))
+
+        async def attempt() -> list[Check]:
+            # One snapshot: audit rows are linked in the background meanwhile.
+            async with self.database(service).begin(serializable=True) as tx:
+                return await common_checks(tx, self.context(service))
+
+        checks = await retrying(attempt)
         return [check.invariant for check in checks if not check.holds]
 
     async def close(self) -> None:
