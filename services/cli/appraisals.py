@@ -30,7 +30,7 @@ Call: TypeAlias = Callable[[Any], Awaitable[Any]]
 
 @app.command()
 def invited(context: typer.Context) -> None:
-    """List confirmed claims that expect a disability, for which nobody has applied yet."""
+    """List confirmed claims that expect a disability, without an open appraisal or a conclusion."""
     connection, table = connection_of(context), Table("claim", "worker", "accident")
 
     async def rows(stub: Any) -> list[grading_pb2.Invitation]:

@@ -1,4 +1,4 @@
-"""`oip awards`: awards that rest on figures which stand in, and their true-up."""
+"""`oip awards`: awards that rest on figures which stand in, their true-up, and adjustments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.kernel.money import Fen
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List provisional awards, and true them up to figures published since (暂定待遇、清算).",
+    help="Provisional awards, their true-up, and adjustments (暂定待遇、清算、待遇调整).",
 )
 
 PAGE_SIZE = 200
@@ -89,6 +89,32 @@ def true_up(
             return
 
 
+@app.command()
+def index(
+    context: typer.Context,
+    claims: Annotated[
+        int, typer.Option(min=1, max=5000, help="Cases of one act that another person signs.")
+    ] = 500,
+    request_id: Annotated[
+        str, typer.Option(help="Id of an earlier attempt whose outcome is unknown.")
+    ] = "",
+) -> None:
+    """Bring all awards to the law as published (待遇调整); if money moves, another person signs."""
+    connection = connection_of(context)
+    while True:
+        request = benefits_pb2.IndexAwardsRequest(
+            request_id=request_id or f"index-{uuid.uuid4().hex}", claim_count=claims
+        )
+        done = _call(connection, _index(request))
+        typer.echo(
+            f"{done.claim_count} cases planned, {done.award_count} awards granted or changed, "
+            f"{done.remaining_count} cases left."
+        )
+        request_id = ""
+        if not done.remaining_count:
+            return
+
+
 @app.command("trued-up")
 def trued_up(
     context: typer.Context,
@@ -128,6 +154,10 @@ def _provisional(
 
     answer: list[benefits_pb2.ListProvisionalAwardsResponse.Row] = _call(connection, rows)
     return answer
+
+
+def _index(request: benefits_pb2.IndexAwardsRequest) -> Call:
+    return lambda stub: stub.IndexAwards(request)
 
 
 def _true_up(request: benefits_pb2.TrueUpAwardsRequest) -> Call:
