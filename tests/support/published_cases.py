@@ -84,17 +84,20 @@ async def province_stack(
     url = await databases.fresh(*(service.name for service in services))
     update = {"state_dir": folder, "province": facts.province}
     settings = with_nats(stack, server, url).model_copy(update=update)
-    async with stack_client(services, settings, SetClock(facts.accident - 30 * ONE_DAY)) as client:
-        await client.enrolment("administrator").RegisterPlatform(
-            enrolment_pb2.RegisterPlatformRequest(
-                request_id=client.new_id(),
-                credit_code=PEARL,
-                display_name="a platform",
-                industries=[enum_number(facts.industry)],
+    clock = SetClock(facts.accident - 30 * ONE_DAY)
+    try:
+        async with stack_client(services, settings, clock) as client:
+            await client.enrolment("administrator").RegisterPlatform(
+                enrolment_pb2.RegisterPlatformRequest(
+                    request_id=client.new_id(),
+                    credit_code=PEARL,
+                    display_name="a platform",
+                    industries=[enum_number(facts.industry)],
+                )
             )
-        )
-        yield client
-    await server.stop()
+            yield client
+    finally:
+        await server.stop()
 
 
 async def enrol(client: StackClient, facts: Facts) -> int:
