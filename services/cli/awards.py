@@ -74,7 +74,7 @@ def true_up(
         rows = _provisional(connection, area, changing_only=True)
         _show(row.true_up for row in rows)
         count = len(rows)
-        _tell(
+        _add_sentence(
             f"{count} awards would change; nothing has been changed.",
             f"有 {count} 项待遇将变更; 目前未作任何变更。",
         )
@@ -92,7 +92,7 @@ def true_up(
         remaining_count, request_id = answer.remaining_count, ""
         if view().format is Format.TABLE and answer.true_ups:
             _show(answer.true_ups)
-        _tell(
+        _add_sentence(
             f"{answer.worker_count} workers planned, {remaining_count} left.",
             f"已核算 {answer.worker_count} 人, 尚余 {remaining_count} 人。",
         )
@@ -129,7 +129,7 @@ def _true_up(
     return connection.call(BENEFITS, lambda stub: stub.TrueUpAwards(request))
 
 
-def _tell(en: str, zh: str) -> None:
+def _add_sentence(en: str, zh: str) -> None:
     """A sentence beside the rows; on stderr where programs read the output."""
     typer.echo(say(en, zh), err=view().format is not Format.TABLE)
 

@@ -10,11 +10,11 @@ from datetime import date
 from services.benefits.domain import law as rules
 from services.benefits.domain.award import LIFECYCLE, Award, State, award_id, correction_id
 from services.benefits.domain.case import Case, CaseState
-from services.benefits.domain.entitlement import Entitlement
+from services.benefits.domain.entitlement import Entitlement, in_month_paid, without_months
 from services.benefits.domain.findings import calculation
-from services.benefits.domain.kinds import EXPENSES, PERIODIC, BenefitKind
+from services.benefits.domain.kinds import EXPENSES, BenefitKind
 from services.benefits.domain.recovery import Recovery
-from services.benefits.domain.segments import Segment, amount_in, merge
+from services.benefits.domain.segments import Segment, amount_in
 from services.kernel.law import Finding
 from services.kernel.money import ZERO, Fen, total
 from services.kernel.names import id_from
@@ -115,10 +115,12 @@ class _Gap:
         """Let the award of a kind follow its plan; the payments of merged awards count for it."""
         first, *merged = _carrying_on_first(group)
         paid = _paid_by_month(group)
-        due = _in_month_paid(entitlement, paid)
+        due = in_month_paid(entitlement, paid)
         covered = set(paid) - set(first.paid)
         is_suspended = any(each.is_suspended for each in group)
-        award = _follow(first.award, _without(due, covered), self._case, is_suspended=is_suspended)
+        award = _follow(
+            first.award, without_months(due, covered), self._case, is_suspended=is_suspended
+        )
         sum_due = total(amount_in(due.segments, due.last_month, month) for month in paid)
         self.close([first, *merged], award, sum_due)
 
@@ -304,38 +306,6 @@ def _as_one(group: Sequence[PaidAward]) -> PaidAward:
         recovered=total(paid.recovered for paid in group),
         withheld=total(paid.withheld for paid in group),
     )
-
-
-def _in_month_paid(entitlement: Entitlement, paid: Iterable[Month]) -> Entitlement:
-    """A benefit paid once stays in the month in which it was paid, wherever the plan puts it."""
-    month = min(paid, default=None)
-    if month is None or entitlement.kind in PERIODIC:
-        return entitlement
-    (segment,) = entitlement.segments
-    return replace(entitlement, segments=(replace(segment, since=month),), last_month=month)
-
-
-def _without(entitlement: Entitlement, covered: set[Month]) -> Entitlement:
-    """The entitlement without the months that a merged award has paid."""
-    if not covered:
-        return entitlement
-    segments, last = entitlement.segments, entitlement.last_month
-    months = {segment.since for segment in segments}
-    months |= {month for each in covered for month in (each, each.plus(1))}
-    return replace(
-        entitlement,
-        segments=merge(
-            Segment(month, ZERO, "paid under a merged award")
-            if month in covered
-            else replace(_in_force(segments, month), since=month)
-            for month in months
-            if month >= entitlement.first_month and (last is None or month <= last)
-        ),
-    )
-
-
-def _in_force(segments: Sequence[Segment], month: Month) -> Segment:
-    return next(segment for segment in reversed(segments) if segment.since <= month)
 
 
 def _back_pay(

@@ -40,22 +40,12 @@ async def test_an_adjudicator_says_which_filings_are_about_one_accident(
     assert filing["accident_time"] == "2025-07-15T12:20:00+08:00"
     assert filing["near_claims"] == [first.name]
 
-    code, output = await oip(
-        client,
-        "filings",
-        "distinct",
-        second.name,
-        "--code",
-        "two-events",
-        "--reason",
-        "Two pictures.",
-    )
+    distinct = ("filings", "distinct", second.name, "--code", "two-events")
+    code, output = await oip(client, *distinct, "--reason", "Two pictures.")
     assert code == 2
     assert first.name in output
     code, output = await oip_signed(
-        client,
-        *("filings", "distinct", second.name, "--code", "two-events", "--reason", "Two pictures."),
-        *("--from", first.name),
+        client, *distinct, "--reason", "Two pictures.", "--from", first.name
     )
     assert (code, output.splitlines()[0]) == (0, second.name)
 
@@ -82,16 +72,8 @@ async def test_an_adjudicator_says_which_filings_are_about_one_accident(
     assert second.name in listed
     code, output = await oip_signed(
         client,
-        *(
-            "claims",
-            "merge",
-            first.name,
-            second.name,
-            "--code",
-            "filed-twice",
-            "--reason",
-            "One fall.",
-        ),
+        *("claims", "merge", first.name, second.name),
+        *("--code", "filed-twice", "--reason", "One fall."),
     )
     assert code == 0
     assert output.startswith(first.name)
