@@ -44,6 +44,7 @@ class Context:
         self._peer = peer
         self._left = left
         self.status: Any = None
+        self.trailing: dict[str, Any] = {}
 
     def peer(self) -> str:
         return self._peer
@@ -51,8 +52,9 @@ class Context:
     def time_remaining(self) -> float | None:
         return self._left
 
-    async def abort_with_status(self, status: Any) -> None:
-        self.status = status
+    async def abort(self, code: Any, details: str, trailing: Any) -> None:
+        self.status = code, details
+        self.trailing = dict(trailing)
         raise _AbortedError
 
 
@@ -132,7 +134,8 @@ async def test_a_held_call_is_refused_before_its_deadline(refused: Refused) -> N
 
     context = Context(left=0.2)
     assert 0.1 < await refused.call(context=context) < 0.2
-    assert context.status.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert context.status[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert context.trailing["grpc-retry-pushback-ms"] == "-1"
 
 
 async def test_so_many_calls_are_held_and_no_more(refused: Refused) -> None:
