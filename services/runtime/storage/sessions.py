@@ -106,7 +106,7 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
             log.warning("database_silent", seconds=seconds)
             raise SilentServerError(seconds) from None
 
-    def __del__(self) -> None:
+    def __del__(self, *_: object) -> None:
         """Close a connection that was given back to a pool which was closed meanwhile.
 
         The toolkit drops such a pool with what is in it; a connection that was never given back
