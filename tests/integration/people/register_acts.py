@@ -86,7 +86,8 @@ async def link_account(client: StackClient, number: int) -> Made:
 
 async def erase_worker(client: StackClient, number: int) -> Made:
     """Another platform that enrols the person in between voids the signature."""
-    for platform in (SWIFT, PEARL):
+    rows = await client.rows("enrolment", "select credit_code from platform")
+    for platform in {SWIFT, PEARL} - {row.credit_code for row in rows}:
         await client.enrolment("administrator").RegisterPlatform(
             enrolment_pb2.RegisterPlatformRequest(
                 request_id=client.new_id(),
