@@ -238,6 +238,8 @@ class DeadlineInterceptor(Interceptor):
         def in_time(request: Any, context: Context) -> Any:
             left: float | None = context.time_remaining()
             if left is None:
+                if access.caller().is_service:
+                    raise DeadlineMissing(field="deadline", most_seconds=cap)
                 return _within(cap, behaviour(readable(request), context))
             if left > longest:
                 raise DeadlineTooLong(field="deadline", most_seconds=cap)
@@ -248,9 +250,7 @@ class DeadlineInterceptor(Interceptor):
 
 
 def _within(cap: int, answer: Any) -> Any:
-    """A call without a deadline gets the method's cap, unless a service makes it."""
-    if access.caller().is_service:
-        raise DeadlineMissing(field="deadline", most_seconds=cap)
+    """The answer to a call without a deadline, which gets the method's cap."""
     limits.set_seconds_left(cap)
     return _stream_within(cap, answer) if hasattr(answer, "__aiter__") else _one_within(cap, answer)
 

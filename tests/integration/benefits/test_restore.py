@@ -105,6 +105,11 @@ async def booked(client: StackClient) -> int:
     return int(row.fen)
 
 
+async def sums(client: StackClient, service: str) -> list[Any]:
+    """What a service says of the sums instructed and booked."""
+    return [row for row in await figures(client, service) if row[0] == "I15-instructed"]
+
+
 async def figures(client: StackClient, service: str) -> list[tuple[str, str, int, str]]:
     answer = await client.operations(service).ListFigures(
         operations_pb2.ListFiguresRequest(first_month=month_to_wire(Month(2025, 1)))
@@ -184,9 +189,7 @@ async def test_a_month_run_again_after_a_restore_is_paid_once(copies: Copies, un
 
         assert again.sum_fen == PAID
         assert await booked(client) == PAID
-        assert await figures(client, "fund") == [
-            row for row in await figures(client, "benefits") if row[0] == "I15-instructed"
-        ]
+        assert await sums(client, "fund") == await sums(client, "benefits")
         assert await client.broken("benefits") == []
 
 

@@ -172,7 +172,7 @@ async def test_a_conclusion_is_explained_on_the_command_line(client: StackClient
         line for finding in chain.findings for line in lines(finding, 1, Language.BOTH)
     )
 
-    assert "CONCLUDED, grade 8" in chain.title
+    assert "concluded, grade 8" in chain.title
     assert "2 injuries share the worst grade 9, which makes it grade 8." in shown
     assert "2 处伤残同为最重的 9 级, 晋升为 8 级。" in shown
     assert "grading_standard = gb_t_16180_2014, item 9.23 (since 2015-01-01, CN, GB/T" in shown
