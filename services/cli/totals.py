@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -124,25 +124,28 @@ def _from_options(lines: Iterable[str]) -> Totals:
     for text in lines:
         place, _, count = text.partition("=")
         area, _, industry = place.partition(":")
-        _add(totals, f"--line {text}", (area, industry, count))
+        _add(totals, (area, industry, count))
     return totals
 
 
 def _from_file(file: Path) -> Totals:
     totals: Totals = Counter()
-    for line in read_rows(file, COLUMNS, lambda row: row, LINES_MAX):
-        _add(totals, str(file), [line[name] for name in COLUMNS])
+
+    def read(row: Mapping[str, str]) -> None:
+        _add(totals, [row[name] for name in COLUMNS])
+
+    for _ in read_rows(file, COLUMNS, read, LINES_MAX):
+        pass
     return totals
 
 
-def _add(totals: Totals, where: str, values: Iterable[str]) -> None:
+def _add(totals: Totals, values: Iterable[str]) -> None:
     area, industry, count = (value.strip() for value in values)
     number = choice_in(type_pb2.Industry.DESCRIPTOR, industry)
     if (area, number) in totals:
         raise Refused(
-            "{where}: {area} {industry} occurs twice; write each once.",
-            "{where}: {area} {industry} 出现两次; 每项只能填写一次。",
-            where=where,
+            "{area} {industry} occurs twice; write each once.",
+            "{area} {industry} 出现两次; 每项只能填写一次。",
             area=area,
             industry=industry,
         )

@@ -143,7 +143,7 @@ async def test_two_sides_that_do_not_trust_each_other_are_one_sentence(
     [
         ({"--tls-certificate": "certificate.pem"}, "a certificate needs its key: give --tls-c"),
         ({"--tls-authority": "mapping.toml"}, "mapping.toml has no certificate in PEM"),
-        ({"--tls-authority": "nothing.pem"}, "nothing.pem cannot be read (No such file or dir"),
+        ({"--tls-authority": "nothing.pem"}, "nothing.pem cannot be read: there is no such file"),
         (
             {"--tls-certificate": "certificate.pem", "--tls-key": "other-key.pem"},
             "other-key.pem are not a certificate and its key in PEM, without a password",
