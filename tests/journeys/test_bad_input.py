@@ -270,7 +270,7 @@ async def test_a_reason_with_a_mark_that_turns_the_writing_on_the_command_line(
     simulated: SimulatedMonth,
 ) -> None:
     said = one_sentence(
-        await oip(simulated, "claims", "contest", "claims/c1", "--reason", "not \u202eus\u202c")
+        await oip(simulated, "filings", "contest", "filings/c1", "--reason", "not \u202eus\u202c")
     )
 
     assert said == "reason has the character U+202E, which cannot be seen; remove it."
