@@ -146,9 +146,7 @@ async def _month(
     async with stages.stage("verification") as done:
         await verify(running, console)
     platforms = [company.name for company in scenario.companies]
-    figures = await summarise(actors, platforms, batches, list(scenario.months), scenario.month)
-    print_statement(console, figures)
-    return figures
+    return await summarise(actors, platforms, batches, list(scenario.months), scenario.month)
 
 
 def main(
@@ -161,10 +159,15 @@ def main(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start from empty servers.")] = False,
     order_count: Annotated[int, typer.Option(help="Number of fictional orders.")] = 200_000,
     worker_count: Annotated[int, typer.Option(help="Number of fictional workers.")] = 10_000,
-    out: Annotated[Path, typer.Option(help="Folder for summary.json.")] = Path("build/demo"),
+    out: Annotated[Path, typer.Option(help="Folder for summary.json and the log.")] = Path(
+        "build/demo"
+    ),
 ) -> None:
     """Simulate a month of a province: orders, premiums, claims, benefits, settlement."""
-    logs.configure(quiet=True)
+    out.mkdir(parents=True, exist_ok=True)
+    # A file, because a line among the bars would break them.
+    log_file = out / "log.jsonl"
+    logs.configure(quiet=True, sink=log_file.open("w", encoding="utf-8", buffering=1))
     try:
         scenario = _scenario(orders, mapping, order_count, worker_count)
         settings = _settings(scenario, is_default=orders is None, fresh=fresh)
@@ -180,10 +183,14 @@ def main(
     except VerificationFailedError as error:
         console.print(str(error), soft_wrap=True)
         sys.exit(EXIT_CHECK_FAILED)
-    out.mkdir(parents=True, exist_ok=True)
+    finally:
+        if log_file.stat().st_size:
+            console.print(f"The services' warnings are in {log_file}.", soft_wrap=True)
+    print_statement(figures)
     target = out / "summary.json"
     target.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    console.print(f"The figures are in {target}. To explore the stack: {_dev_command(settings)}")
+    explore = f"To explore the stack: {_dev_command(settings)}"
+    console.print(f"The figures are in {target}. {explore}", soft_wrap=True)
 
 
 def _scenario(

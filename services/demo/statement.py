@@ -1,26 +1,43 @@
-"""The statement that the month prints at its end."""
+"""The statement that the month prints at its end, with names that `oip` takes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+import typer
+from oip.benefits.v1 import benefits_pb2
+from oip.type.v1 import type_pb2
 
-from services.kernel.money import Fen, total
+from services.cli.tables import Row, show_rows
+from services.cli.values import NOTHING, Value, count_value, fen_value, text_value
+from services.cli.view import language
+from services.kernel.phrases import label
+
+_PREMIUM = ("month", "platform", "pooling_area", "industry", "order_count", "premium_fen")
+_CLAIM = ("claim", "accident_time", "outcome", "orders", "grade", "care_dependence")
+_AWARD = ("award", "claim", "kind", "amount_fen", "first_month")
+_ACT = ("act", "maker", "signer", "count")
+_AMOUNTS = ("income_fen", "spending_fen", "equalisation_fen", "closing_fen")
 
 
-def print_statement(console: Console, figures: dict[str, Any]) -> None:
+def print_statement(figures: dict[str, Any]) -> None:
     """Print the figures of the month as tables."""
-    console.print(_orders(figures["orders"]))
-    console.print(_premiums(figures["premium_lines"]))
-    console.print(_claims(figures))
-    console.print(_awards(figures["awards"]))
-    console.print(_signatures(figures["signatures"]))
-    console.print(_settlement(figures["settlement"]))
+    _show("Orders", _orders(figures["orders"]), ("outcome", "rows"))
+    lines = figures["premium_lines"]
+    sums: Row = {
+        "month": text_value("all"),
+        "order_count": count_value(sum(line["order_count"] for line in lines)),
+        "premium_fen": fen_value(sum(line["premium_fen"] for line in lines)),
+    }
+    _show("Premiums assessed", map(_premium, lines), _PREMIUM, sums)
+    _show("Claims", _claims(figures), _CLAIM)
+    _show("Awards", map(_award, figures["awards"]), _AWARD)
+    _show("Acts of two persons", map(_signed, figures["signatures"]), _ACT)
+    _show_settlement(figures["settlement"])
     payments, ledger = figures["payments"], figures["ledger"]
-    console.print(
-        f"{payments['count']} payments of {_yuan(payments['sum_fen'])} yuan instructed; "
+    typer.echo(
+        f"{payments['count']} payments of {fen_value(payments['sum_fen']).text} yuan instructed; "
         f"{ledger['transactions']} ledger transactions with {ledger['postings']} postings "
         f"sum to {ledger['sum_fen']} fen."
     )
@@ -32,91 +49,78 @@ def print_statement(console: Console, figures: dict[str, Any]) -> None:
     )
 
 
-def _signatures(signatures: list[dict[str, Any]]) -> Table:
-    table = Table("act", "made by", "signed by", "times", title="Acts of two persons")
-    for row in signatures:
-        table.add_row(row["act"], row["maker"], row["signer"], str(row["count"]))
-    return table
+def _show(heading: str, rows: Any, columns: Sequence[str], sums: Row | None = None) -> None:
+    show_rows(rows, columns, heading=heading, totals=[sums] if sums else [])
+    typer.echo()
 
 
-def _orders(orders: dict[str, Any]) -> Table:
-    table = Table("order records", "rows", title="Orders")
-    table.columns[1].justify = "right"
-    for name in ("received", "created", "exists", "conflict"):
-        table.add_row(name, f"{orders[name]:,}")
-    for reason, count in orders["rejected"].items():
-        table.add_row(f"rejected: {reason}", f"{count:,}")
-    return table
+def _orders(orders: dict[str, Any]) -> list[Row]:
+    counts = {name: orders[name] for name in ("received", "created", "exists", "conflict")}
+    counts |= {f"rejected: {reason}": count for reason, count in orders["rejected"].items()}
+    return [
+        {"outcome": text_value(name), "rows": count_value(count)} for name, count in counts.items()
+    ]
 
 
-def _premiums(lines: list[dict[str, Any]]) -> Table:
-    table = Table(
-        "month", "platform", "pooling area", "industry", "orders", "yuan", title="Premiums assessed"
-    )
-    for column in table.columns[4:]:
-        column.justify = "right"
-    for line in lines:
-        table.add_row(
-            line["month"],
-            line["platform"],
-            line["pooling_area"],
-            line["industry"].lower().replace("_", " "),
-            f"{line['order_count']:,}",
-            _yuan(line["premium_fen"]),
-        )
-    premium = total(Fen(line["premium_fen"]) for line in lines)
-    count = sum(line["order_count"] for line in lines)
-    table.add_row("", "", "", "all", f"{count:,}", premium.yuan, style="bold")
-    return table
+def _premium(line: dict[str, Any]) -> Row:
+    return {
+        "month": text_value(line["month"]),
+        "platform": text_value(line["platform"]),
+        "pooling_area": text_value(line["pooling_area"]),
+        "industry": _enum(type_pb2.Industry, line["industry"]),
+        "order_count": count_value(line["order_count"]),
+        "premium_fen": fen_value(line["premium_fen"]),
+    }
 
 
-def _claims(figures: dict[str, Any]) -> Table:
-    table = Table("claim", "accident (UTC)", "outcome", "orders", "grade", title="Claims")
-    grades = {appraisal["claim"]: appraisal for appraisal in figures["appraisals"]}
+def _claims(figures: dict[str, Any]) -> list[Row]:
+    appraisal_of = {appraisal["claim"]: appraisal for appraisal in figures["appraisals"]}
+    rows: list[Row] = []
     for claim in figures["claims"]:
-        table.add_row(
-            _short(claim["name"]),
-            claim["accident_time"].removesuffix("+00:00").replace("T", " "),
-            claim["outcome"].lower(),
-            str(len(claim["order_nos"])),
-            _grade(grades.get(claim["name"])),
+        appraisal = appraisal_of.get(claim["name"])
+        rows.append(
+            {
+                "claim": text_value(claim["name"]),
+                "accident_time": text_value(claim["accident_time"]),
+                "outcome": text_value(claim["outcome"].lower()),
+                "orders": count_value(len(claim["order_nos"])),
+                "grade": text_value(appraisal["grade"]) if appraisal else NOTHING,
+                "care_dependence": (
+                    text_value(appraisal["care_dependence"].lower()) if appraisal else NOTHING
+                ),
+            }
         )
-    return table
+    return rows
 
 
-def _awards(awards: list[dict[str, Any]]) -> Table:
-    table = Table("claim", "award", "yuan", "from", title="Awards")
-    table.columns[2].justify = "right"
-    for award in awards:
-        kind = award["kind"].lower().replace("_", " ")
-        yuan = _yuan(award["amount_fen"])
-        table.add_row(_short(award["claim"]), kind, yuan, award["first_month"])
-    return table
+def _award(award: dict[str, Any]) -> Row:
+    return {
+        "award": text_value(award["name"]),
+        "claim": text_value(award["claim"]),
+        "kind": _enum(benefits_pb2.BenefitKind, award["kind"]),
+        "amount_fen": fen_value(award["amount_fen"]),
+        "first_month": text_value(award["first_month"]),
+    }
 
 
-def _short(name: str) -> str:
-    return name.rsplit("/", 1)[1]
+def _signed(act: dict[str, Any]) -> Row:
+    names = {name: text_value(act[name]) for name in ("act", "maker", "signer")}
+    return {**names, "count": count_value(act["count"])}
 
 
-def _grade(appraisal: dict[str, Any] | None) -> str:
-    if appraisal is None:
-        return ""
-    care = appraisal["care_dependence"].lower()
-    return f"{appraisal['grade']}" if care == "none" else f"{appraisal['grade']}, care {care}"
+def _show_settlement(settlement: dict[str, Any]) -> None:
+    pools = settlement["pools"]
+    rows = [
+        {"pooling_area": text_value(pool["pooling_area"]), **_amounts([pool])} for pool in pools
+    ]
+    sums = {"pooling_area": text_value("province"), **_amounts(pools)}
+    heading = f"Settlement of {settlement['month']}, in yuan"
+    _show(heading, rows, ("pooling_area", *_AMOUNTS), sums)
 
 
-def _settlement(settlement: dict[str, Any]) -> Table:
-    names = ("income_fen", "spending_fen", "equalisation_fen", "closing_fen")
-    table = Table("pooling area", *(name.removesuffix("_fen") for name in names))
-    table.title = f"Settlement of {settlement['month']}, in yuan"
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for pool in settlement["pools"]:
-        table.add_row(pool["pooling_area"], *(_yuan(pool[name]) for name in names))
-    sums = (sum(pool[name] for pool in settlement["pools"]) for name in names)
-    table.add_row("province", *map(_yuan, sums), style="bold")
-    return table
+def _amounts(pools: list[dict[str, Any]]) -> dict[str, Value]:
+    return {name: fen_value(sum(pool[name] for pool in pools)) for name in _AMOUNTS}
 
 
-def _yuan(fen: int) -> str:
-    return Fen(fen).yuan
+def _enum(enum: Any, name: str) -> Value:
+    return text_value(label(enum.DESCRIPTOR.full_name, name).text(language()))

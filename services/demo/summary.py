@@ -204,6 +204,7 @@ async def _awards(actors: Actors) -> list[dict[str, Any]]:
             benefits_pb2.BenefitKind.Name(award.kind),
             award.beneficiary,
             {
+                "name": award.name,
                 "claim": award.claim,
                 "kind": benefits_pb2.BenefitKind.Name(award.kind),
                 "amount_fen": award.amount_fen,

@@ -46,12 +46,14 @@ def live(folder: Path) -> dict[str, Any]:
 
 
 def with_numbered_claims(summary: str) -> dict[str, Any]:
-    """The figures; ids of claims are random, so they give way to the order of the accidents."""
+    """The figures; ids of claims and awards are random: claims get the order of accidents."""
     claims = json.loads(summary)["claims"]
     assert len({claim["accident_time"] for claim in claims}) == len(claims)
     for number, claim in enumerate(claims, 1):
         summary = summary.replace(claim["name"], f"claim {number:02}")
     figures: dict[str, Any] = json.loads(summary)
+    for award in figures["awards"]:
+        del award["name"]
     for table, key in (("appraisals", "grade"), ("awards", "kind")):
         figures[table].sort(key=lambda row: (row[key], row["claim"], row.get("amount_fen", 0)))
     return figures

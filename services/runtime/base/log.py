@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def configure(*, quiet: bool = False) -> None:
-    """Write structured lines to stderr; `quiet` keeps warnings and errors only."""
+def configure(*, quiet: bool = False, sink: TextIO | None = None) -> None:
+    """Write structured lines to stderr or `sink`; `quiet` keeps warnings and errors only."""
+    target = sink or sys.stderr
     level = logging.WARNING if quiet else logging.INFO
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -27,10 +29,10 @@ def configure(*, quiet: bool = False) -> None:
     structlog.configure(
         processors=[*shared, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
