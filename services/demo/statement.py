@@ -42,10 +42,9 @@ def print_statement(figures: dict[str, Any]) -> None:
         f"sum to {ledger['sum_fen']} fen."
     )
     assumed = figures["assumed_values"]
-    console.print(
+    typer.echo(
         f"They used {assumed['count']} assumed values of the law, of which {assumed['province']} "
-        f"has confirmed {assumed['confirmed_count']}: oip law unconfirmed.",
-        soft_wrap=True,
+        f"has confirmed {assumed['confirmed_count']}: oip law unconfirmed."
     )
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from io import StringIO
 from pathlib import Path
 
 import grpc
 import pytest
 from oip.fund.v1 import fund_pb2, fund_pb2_grpc
-from rich.console import Console
 
 from services.demo import money
 from services.demo.statement import print_statement
@@ -113,15 +111,16 @@ async def test_a_closed_month_is_computed_again_to_the_same_bytes(
     assert replay.replayed_hash == replay.approved_hash
 
 
-async def test_the_month_says_how_many_assumed_values_it_used(simulated: SimulatedMonth) -> None:
+async def test_the_month_says_how_many_assumed_values_it_used(
+    simulated: SimulatedMonth, capsys: pytest.CaptureFixture[str]
+) -> None:
     platforms = [company.name for company in simulated.plan.companies]
     months = list(simulated.plan.months)
     figures = await summarise(simulated.actors, platforms, simulated.batches, months, JULY)
-    shown = StringIO()
 
-    print_statement(Console(file=shown, width=200), figures)
+    print_statement(figures)
 
-    (line,) = (line for line in shown.getvalue().splitlines() if "assumed values" in line)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "assumed values" in line)
     used = re.fullmatch(
         r"They used (\d+) assumed values of the law, of which 440000 has confirmed 0:"
         r" oip law unconfirmed\.",

@@ -67,7 +67,7 @@ async def appraisal(case: Case, claim: claims_pb2.Claim) -> grading_pb2.Appraisa
     )
     client.set_day(date(2025, 9, 11))
     drawn = await stub.DrawPanel(grading_pb2.DrawPanelRequest(request_id="draw", name=opened.name))
-    drawn = await specialist(client, drawn.panel[0]).RecuseSpecialist(
+    await specialist(client, drawn.panel[0]).RecuseSpecialist(
         grading_pb2.RecuseSpecialistRequest(
             request_id="recuse",
             name=opened.name,
@@ -75,6 +75,7 @@ async def appraisal(case: Case, claim: claims_pb2.Claim) -> grading_pb2.Appraisa
             reason=case.word("recusal: reason"),
         )
     )
+    drawn = await stub.GetAppraisal(grading_pb2.GetAppraisalRequest(name=opened.name))
     case.words["opinion"] = b'"9.23"'
     case.words["opinion in a message"] = (
         grading_pb2.Opinion.Impairment(item="9.23").SerializeToString() + b"\x12\x06\x0a\x049.24"
