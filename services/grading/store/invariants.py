@@ -90,7 +90,8 @@ async def count_wrong_pools(tx: Transaction) -> int:
 
 
 # Pools with a specialist who may not sit, or without one who may. One who was registered in the
-# minute before the draw may have been added by a transaction that ended after it.
+# minute before the draw may have been added by a transaction that ended after it. Who stayed from
+# the panel before is not drawn again.
 _WRONG_POOLS = """
     with eligible as (
         select d.appraisal, d.draw, d.create_time - s.create_time as registered_before, s.id
@@ -119,7 +120,7 @@ _WRONG_POOLS = """
     ) from panel_draw d
     where not d.pool <@ array(
             select id from eligible e where (e.appraisal, e.draw) = (d.appraisal, d.draw))
-        or not d.pool @> array(
+        or not (d.pool || d.kept) @> array(
             select id from eligible e where (e.appraisal, e.draw) = (d.appraisal, d.draw)
                 and e.registered_before > interval '1 minute')
 """
