@@ -143,7 +143,7 @@ async def test_a_stack_whose_streams_are_lost_makes_them_at_its_next_start(dev: 
     shown = await asyncio.to_thread(dev.oip, "delivery")
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "of 6,144.0 MiB (0 %)" in shown.stdout
+    assert "/ 6,144.0 MiB (0 %)" in shown.stdout
     code, _ = await asyncio.to_thread(dev.send, signal.SIGTERM)
     assert code == 0
 
