@@ -16,11 +16,14 @@ from services.runtime.base.failpoints import FailpointError
 from services.runtime.base.log import logger
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.error_status import as_problem, is_unavailable, log_fields, status_of
+from services.runtime.rpc.quotas import LimitReached
 
 log = logger("orders")
 
 # Batches of one stream under way; the next one is read only after one of them is done.
 WINDOW = 3
+# Before the next message is read of a platform that has reached a limit.
+PAUSE_SECONDS = 1.0
 
 AnswerTask = asyncio.Task[orders_pb2.UploadOrdersResponse]
 
@@ -68,6 +71,9 @@ class UploadStream:
                 self._under_way.add(task)
                 previous = task
                 self._waiting.put_nowait(task)
+                if isinstance(upload, LimitReached):
+                    # Who sends on is read later: a refused batch has cost its way here.
+                    await asyncio.sleep(PAUSE_SECONDS)
         finally:
             # Without waiting: no reader of the queue may be left.
             self._waiting.put_nowait(None)
@@ -90,13 +96,14 @@ class UploadStream:
         return answer
 
     def _upload_or_problem(self, request: orders_pb2.UploadOrdersEnvelope) -> Upload | Problem:
+        refusal = self._intake.allowances.refusal(self._tenant, request.ByteSize())
+        if refusal is not None:
+            return refusal
         try:
-            upload = parse.upload(request)
+            return parse.upload(request)
         except Problem as problem:
             # Its traceback would keep the message in memory.
             return problem.with_traceback(None)
-        refusal = self._intake.allowances.refusal(upload.platform, len(upload.content))
-        return upload if refusal is None else refusal
 
     def _log(self, error: Exception, batch_id: str) -> None:
         problem = as_problem(error, self._service)

@@ -42,6 +42,8 @@ class Limits(BaseModel):
     reserved_calls: int = Field(default=64, ge=0)
 
     # What a platform may send to the orders service in a minute: about what a machine takes in.
+    # A batch may have one row, and costs as much as another call.
+    batches_per_minute: int = Field(default=3_000, ge=1)
     rows_per_minute: int = Field(default=10_000_000, ge=1)
     bytes_per_minute: int = Field(default=4 * GIB, ge=1)
 

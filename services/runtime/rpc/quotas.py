@@ -70,6 +70,7 @@ _WORDS = {
     "all": ("calls at a time of all platforms and workers together", "所有平台和人员并发请求"),
     "everybody": ("calls at a time of all callers together", "全部并发请求"),
     "rate": ("calls per second", "每秒请求"),
+    "batches": ("batches per minute", "每分钟批次"),
     "rows": ("rows per minute", "每分钟记录"),
     "bytes": ("bytes per minute", "每分钟字节"),
 }

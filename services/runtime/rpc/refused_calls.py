@@ -129,7 +129,8 @@ class RefusedCalls:
 
         async def refuse(_requests: Any, context: Context) -> None:
             peer = context.peer()
-            host = peer.rpartition(":")[0]
+            # Without the port; gRPC forgets the peer of a call that was given up.
+            host = peer.rpartition(":")[0] or peer
             self._log.note(refusal, host)
             seconds = self._seconds_to_hold(refusal.tenant or host, peer, context.time_remaining())
             status, trailing = refusal.status, tuple(refusal.status.trailing_metadata or ())

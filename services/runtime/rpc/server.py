@@ -45,6 +45,8 @@ log = logger("rpc")
 # Calls on their way in or out, besides those that are admitted or held.
 CALLS_BESIDES = 256
 CONNECTION_AGE_MS = 30 * 60 * 1000
+HANDSHAKE_MS = 10 * 1000
+IDLE_MS = 10 * 60 * 1000
 LAG_LIMIT_SECONDS = 1.0
 
 # The names in the health service besides those of the served services, which are as `readiness`.
@@ -67,6 +69,10 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
+    # Each connection takes one of the files that a process may have open: one on which nobody
+    # speaks HTTP/2 ends soon, one without calls after a while.
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+    ("grpc.max_connection_idle_ms", IDLE_MS),
     # Old connections end, so that a new replica gets its share of the callers.
     ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
     ("grpc.max_connection_age_grace_ms", 10 * 60 * 1000),

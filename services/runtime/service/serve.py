@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 import threading
@@ -118,6 +119,7 @@ async def _run(service: Service, settings: Settings) -> int:
         stop.set()
 
     try:
+        allow_open_files()
         async with serving(service, settings, SystemClock(), on_crash=on_crash):
             keep_what_is_loaded()
             await stop.wait()
@@ -130,6 +132,12 @@ async def _run(service: Service, settings: Settings) -> int:
             sys.stderr.write(f"{sentence}\n")
         return EXIT_FAILED
     return EXIT_FAILED if crashed else 0
+
+
+def allow_open_files() -> None:
+    """As many files as the system grants: each connection takes one, also one that says nothing."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def keep_what_is_loaded() -> None:

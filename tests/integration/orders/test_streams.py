@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from oip.orders.v1 import orders_pb2 as pb
 
-from services.orders.api.upload import UploadStream
+from services.orders.api.upload import PAUSE_SECONDS, UploadStream
 from services.orders.commands import enrolments
 from services.orders.domain.problems import BatchBrokeReader
 from services.orders.reader.pool import ReaderPool
 from services.orders.reader.process import PRIORITY_STEPS
+from services.runtime.base.settings import Settings
+from tests.support.databases import Databases
 from tests.support.killed_orders import until
 from tests.support.platforms import PEARL, SWIFT
 from tests.support.stack_client import StackClient
-from tests.support.uploads import as_rows, enrol, row, upload_one
+from tests.support.uploads import (
+    as_rows,
+    enrol,
+    orders_client,
+    problem_in,
+    row,
+    upload,
+    upload_one,
+)
 
 # Workers from here on are not enrolled.
 UNKNOWN_WORKERS = 1000
@@ -84,6 +96,24 @@ async def test_unknown_workers_of_one_platform_hold_up_no_other(
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_batches_that_cannot_be_read_count_too_and_above_the_limit_the_stream_is_slowed(
+    stack: Settings, databases: Databases
+) -> None:
+    limits = stack.limits.model_copy(update={"batches_per_minute": 6})
+    settings = stack.model_copy(update={"limits": limits})
+    nonsense = pb.UploadOrdersRequest(platform=f"platforms/{SWIFT}")
+    async with orders_client(settings, databases) as client:
+        await enrol(client, 1, platform=PEARL)
+        begin = time.monotonic()
+        answers = await upload(client, *[nonsense] * 9)
+        seconds = time.monotonic() - begin
+
+        reasons = [problem_in(answer.problem)[1] for answer in answers]
+        assert reasons == ["MALFORMED"] * 6 + ["LIMIT_REACHED"] * 3
+        assert seconds > 2 * PAUSE_SECONDS
+        await upload_one(client, as_rows("other", [row("other")], PEARL), PEARL)
 
 
 async def test_reader_processes_leave_the_cores_to_questions() -> None:

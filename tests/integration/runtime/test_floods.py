@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.runtime.base.tenant_limits import Limits, TenantLimits
-from services.runtime.rpc import refused_calls
+from services.runtime.rpc import refused_calls, server
 from services.runtime.rpc.client import CLIENT_OPTIONS
 from services.runtime.rpc.refused_calls import AT_ONCE_MAX, AT_ONCE_PER_SECOND
 from tests.support.echo import CAP_SECONDS, EchoStub, Text, add_echo_to_server
@@ -153,3 +153,35 @@ async def code_of(call: Any) -> grpc.StatusCode:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     return caught.value.code()
+
+
+async def test_a_connection_on_which_nobody_speaks_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each takes one of the files that a process may have open. gRPC ignores unknown options."""
+    short = {"grpc.server_handshake_timeout_ms": 500, "grpc.max_connection_idle_ms": 1000}
+    assert set(short) <= set(dict(server.SERVER_OPTIONS))
+    options = {**dict(server.SERVER_OPTIONS), **short}
+    monkeypatch.setattr(server, "SERVER_OPTIONS", tuple(options.items()))
+    echo = EchoServer()
+    echo.port = await echo.server.start("127.0.0.1:0")
+
+    async def end_of(first: bytes) -> float:
+        reader, writer = await asyncio.open_connection("127.0.0.1", echo.port)
+        begin = time.monotonic()
+        writer.write(first)
+        while await reader.read(4096):
+            pass
+        writer.close()
+        return time.monotonic() - begin
+
+    async with asyncio.timeout(10):
+        preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        empty_settings = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+        for first in (b"", preface, preface + empty_settings):
+            assert await end_of(first) < 5
+        async with grpc.aio.insecure_channel(echo.address) as channel:
+            for _ in range(2):
+                await send(EchoStub(channel), "Echo", "a")
+                await asyncio.sleep(1.5)
+    await echo.server.stop(0)

@@ -30,6 +30,21 @@ def test_bytes_above_the_limit_wait_for_as_long_as_the_refusal_says() -> None:
     assert allowances.refusal("a", 1) is None
 
 
+def test_each_batch_counts_however_small_it_is() -> None:
+    seconds = Seconds()
+    allowances = Allowances(Limits(batches_per_minute=60), seconds)
+    for _ in range(60):
+        assert allowances.refusal("a", 1) is None
+
+    refusal = allowances.refusal("a", 1)
+
+    assert refusal is not None
+    assert "60 batches per minute" in refusal.sentence
+    assert allowances.refusal("b", 1) is None
+    seconds.now += 1
+    assert allowances.refusal("a", 1) is None
+
+
 def test_rows_count_once_they_were_read() -> None:
     seconds = Seconds()
     allowances = Allowances(LIMITS, seconds)
