@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from oip.enrolment.v1.events_pb2 import WorkerErased
 
 from services.claims import events
@@ -10,10 +12,14 @@ from services.kernel.names import name, parse
 from services.runtime.service.erasures import Erasing, Obstacle
 from services.runtime.storage.database import Transaction
 
+_WORKER_ID = re.compile(r"[0-9]{1,18}")
+
 
 async def list_obstacles(tx: Transaction, worker: str) -> list[Obstacle]:
     """What keeps a worker (`workers/{id}`) from being erased."""
     (worker_id,) = parse(worker, "workers", field="worker")
+    if not _WORKER_ID.fullmatch(worker_id):
+        return []  # nobody has such an id
     claim_id = await obstacle_store.find_open(tx, int(worker_id))
     return [] if claim_id is None else [Obstacle("CLAIM_OPEN", name("claims", claim_id))]
 
