@@ -35,6 +35,9 @@ from services.runtime.service.stack import Stack
 from services.runtime.service.stack import stack as running_stack
 
 Access = type_pb2.Access
+# A stream that is refused at once may end while gRPC still sends its first message.
+UNKNOWN_OUTCOME = "UNAVAILABLE UNAVAILABLE"
+TRIES_MAX = 5
 
 
 def proto_services() -> list[str]:
@@ -190,6 +193,16 @@ class Caller:
         self, service: str, method: MethodDescriptor, token: str | None, request: Any = None
     ) -> str:
         """The code and reason of the refusal; `OK` if there is none."""
+        answer = UNKNOWN_OUTCOME
+        for _ in range(TRIES_MAX):
+            answer = await self._answer(service, method, token, request)
+            if answer != UNKNOWN_OUTCOME:
+                break
+        return answer
+
+    async def _answer(
+        self, service: str, method: MethodDescriptor, token: str | None, request: Any
+    ) -> str:
         channel = self._open.setdefault(
             service, grpc.aio.insecure_channel(self._stack.addresses[service])
         )

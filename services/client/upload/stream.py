@@ -170,10 +170,9 @@ def _answer(batch: Batch, response: orders_pb2.UploadOrdersResponse) -> Answer:
 
 
 def _is_transient(error: grpc.aio.AioRpcError | RemoteProblem) -> bool:
-    if isinstance(error, RemoteProblem):
-        # A batch that is too large has the code of overload, but stays too large.
-        return error.code in _RETRIED and error.reason != BatchTooLarge.reason
-    return error.code() in _RETRIED
+    problem = error if isinstance(error, RemoteProblem) else problem_of(error)
+    # A batch that is too large has the code of overload, but stays too large.
+    return problem.code in _RETRIED and problem.reason != BatchTooLarge.reason
 
 
 def _asked_wait(error: grpc.aio.AioRpcError | RemoteProblem) -> float:

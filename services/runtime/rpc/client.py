@@ -76,6 +76,10 @@ def problem_of(error: grpc.RpcError) -> RemoteProblem:
     """The refusal inside an RPC error; errors without details get their code as the reason."""
     call = cast("grpc.aio.AioRpcError", error)
     code, details = call.code(), call.details() or ""
+    if code is grpc.StatusCode.INTERNAL and not _details_in(call):
+        # Not of a service, whose refusals have details: gRPC could not send a message on a stream
+        # that the other side had just ended, and does not say why it ended.
+        code = grpc.StatusCode.UNAVAILABLE
     if code is grpc.StatusCode.UNAVAILABLE and not _details_in(call):
         details = "The service cannot be reached; start it, or check its address, and try again."
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
