@@ -56,7 +56,7 @@ unit: setup ## what needs no server: units, rules, properties, house rules
 
 test: setup .venv/bin/oip ## all tests but the fault series and the benchmarks
 	rm -rf build/reached
-	$(V)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder --durations=20 $(addprefix --ignore=tests/,benchmarks faults wired)
+	$(V)/python tools/in_memory.py $(V)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder --durations=20 $(addprefix --ignore=tests/,benchmarks faults wired)
 	$(V)/pytest -q tests/wired
 
 journeys: setup .venv/bin/oip ## the whole-system tests alone

@@ -8,12 +8,14 @@ or `consumers`. A rule that is only imported, or only called by a unit test, is 
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib.machinery
 import json
 import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
@@ -43,13 +45,22 @@ def note(rule: str) -> None:
 
 
 def _is_consuming() -> bool:
+    if asyncio._get_running_loop() is None:  # a unit test, as most calls of rules are
+        return False
     frame: FrameType | None = sys._getframe(3)
     while frame is not None:
-        for file, function in CONSUMERS:
-            if frame.f_code.co_filename.endswith(file) and function in {None, frame.f_code.co_name}:
-                return True
+        if _consumes(frame.f_code):
+            return True
         frame = frame.f_back
     return False
+
+
+@cache
+def _consumes(code: CodeType) -> bool:
+    return any(
+        code.co_filename.endswith(file) and function in {None, code.co_name}
+        for file, function in CONSUMERS
+    )
 
 
 def write(files: set[Path], failed_count: int) -> None:
