@@ -30,13 +30,14 @@ from services.cli.fields import (
     options_in,
     parameters_of,
 )
-from services.cli.messages import show_message, show_messages
+from services.cli.messages import in_language, show_message, show_messages
 from services.cli.operations import services_named
 from services.cli.refusals import Refused
 from services.cli.values import Field
 from services.cli.view import say
 from services.client.channels import Channels, problem_of
-from services.runtime.rpc.access import role_name, rule_in
+from services.runtime.rpc.access import rule_in
+from services.runtime.rpc.roles import role_name
 
 OPERATIONS = "oip.operations.v1.OperationsService"
 APIS = (
@@ -234,7 +235,7 @@ def _group_help(method: Method) -> str:
 
 def _list_command(method: Method) -> Any:
     fields = list(options_in(method.descriptor.input_type, (*PAGING, COUNT_ALL)))
-    limit = _option("limit", int, ROWS_SHOWN, "At most this many rows; 0 for all.")
+    limit = _option("limit", int, ROWS_SHOWN, "At most this many rows; 0 for all.", least=0)
     columns = _option("columns", str | None, None, "Fields of the resource, by commas.")
     arguments = [field.name for field in fields if is_required(field)]
     parameters = [*parameters_of(fields, arguments), *_service_option(method), limit, columns]
@@ -303,7 +304,7 @@ class _Listing:
 
     def _columns(self, text: str | None) -> tuple[str, ...]:
         if not text:
-            return COLUMNS.get(self._method.group, ())
+            return in_language(COLUMNS.get(self._method.group, ()))
         names = tuple(part.strip() for part in text.split(","))
         known = self._method.rows_field.message_type.fields_by_name
         unknown = [name for name in names if name not in known]
@@ -354,10 +355,12 @@ def _service_option(method: Method) -> list[inspect.Parameter]:
     return [_option("service", str | None, None, "Only this service; default: all.")]
 
 
-def _option(name: str, kind: Any, default: Any, text: str) -> inspect.Parameter:
+def _option(
+    name: str, kind: Any, default: Any, text: str, *, least: int | None = None
+) -> inspect.Parameter:
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[kind, typer.Option(f"--{name}", help=text)],
+        annotation=Annotated[kind, typer.Option(f"--{name}", help=text, min=least)],
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
+from services.client.error_words import NAME_NOT_UTF8, library_words, os_words
 from services.client.files.column_files import read_arrow, read_parquet
 from services.client.files.columns import Ref
 from services.client.files.csv_files import ROW_BYTES_MAX, read_csv
@@ -16,7 +16,9 @@ from services.client.files.faults import FileFault, Unreadable
 from services.client.files.json_files import read_json, read_ndjson
 from services.client.files.mapping import FileForm
 from services.client.files.pieces import Piece
+from services.client.files.regular_files import require_regular
 from services.client.files.text_streams import PACKINGS
+from services.kernel.phrases import Phrase
 
 KINDS = {
     ".csv": "csv",
@@ -29,7 +31,6 @@ KINDS = {
     ".json": "json",
 }
 TEXT_KINDS = frozenset({"csv", "tsv", "ndjson", "json"})
-_REASON_MAX = 200
 
 Reader = Callable[..., Iterator[Piece]]
 
@@ -41,6 +42,7 @@ def pieces(
 
     With `whole` each piece has all cells of a row as one text too.
     """
+    require_regular(path)
     kind = kind_of(path, form)
     last = 0
     try:
@@ -51,9 +53,11 @@ def pieces(
         raise Unreadable(FileFault.NO_FILE) from error
     except MemoryError as error:
         raise Unreadable(FileFault.MEMORY) from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise Unreadable(FileFault.NOT_OPENED, reason=error.strerror) from error
-    except (pa.ArrowException, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        if not error.errno:  # of a library
+            raise _refusal(error, kind, last) from error
+        raise Unreadable(FileFault.NOT_OPENED, reason=os_words(error)) from error
+    except (pa.ArrowException, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise _refusal(error, kind, last) from error
 
 
@@ -66,8 +70,8 @@ def kind_of(path: Path, form: FileForm) -> str:
     if kind is None:
         raise Unreadable(
             FileFault.UNKNOWN_KIND,
-            suffix=path.suffix or "no suffix",
-            known=", ".join(KINDS),
+            suffix=path.suffix or Phrase("NO_SUFFIX", "no suffix", "没有后缀的名称"),
+            known=tuple(KINDS),
         )
     if packing and kind not in TEXT_KINDS:
         raise Unreadable(FileFault.PACKED, suffix=suffix or kind)
@@ -86,15 +90,13 @@ def _reader(kind: str) -> Reader:
 
 def _refusal(error: Exception, kind: str, row: int) -> Unreadable:
     """What the error of a reader means for the file."""
-    reason = str(error).splitlines()[0][:_REASON_MAX] if str(error) else type(error).__name__
     is_text = kind in TEXT_KINDS
     if isinstance(error, UnicodeDecodeError):
         # Names and time zones that are not UTF-8 fail only when they are used.
-        return Unreadable(FileFault.DAMAGED, kind=kind, reason="a name in it is not UTF-8")
-    if is_text and "straddling" in reason:
+        return Unreadable(FileFault.DAMAGED, kind=kind, reason=NAME_NOT_UTF8)
+    if is_text and "straddling" in str(error):
         return Unreadable(FileFault.LONG_LINE, mebibytes=ROW_BYTES_MAX >> 20, row=row)
-    reason = re.sub(r"[Rr]ow #?(\d+)", r"row \1", reason)
-    return Unreadable(FileFault.DAMAGED, kind=kind, reason=reason)
+    return Unreadable(FileFault.DAMAGED, kind=kind, reason=library_words(error))
 
 
 _READERS: dict[str, Reader] = {

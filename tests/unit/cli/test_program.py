@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import main, settlement
-from services.cli.connection import new_request_id
+from services.cli.connection import EXIT_PIPE_CLOSED, new_request_id
 from services.cli.view import options_first
 
 runner = CliRunner()
@@ -38,6 +40,101 @@ def test_the_language_is_that_of_the_locale_or_the_option(tmp_path: Path) -> Non
 
     assert english == against == "July is not a month; write it as 2025-07.\n"
     assert chinese == option == "July 不是月份; 请写作 2025-07。\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("statement",), "缺少 MONTH; 用法见 `oip statement --help`。"),
+        (
+            ("claims", "list", "--colour", "red"),
+            "没有选项 --colour; 用法见 `oip claims list --help`。",
+        ),
+        (("claims", "forget"), "没有命令 forget; 用法见 `oip claims --help`。"),
+        (("statement", "2025-07", "x"), "多余的参数: x; 用法见 `oip statement --help`。"),
+        (
+            ("claims", "list", "--limit", "x"),
+            "--limit 的写法有误; 用法见 `oip claims list --help`。",
+        ),
+        (("evidence", "prove"), "缺少 ORDER; 用法见 `oip evidence prove --help`。"),
+    ],
+)
+def test_what_is_written_wrongly_is_said_in_chinese(
+    arguments: tuple[str, ...], sentence: str
+) -> None:
+    code, said = oip(*arguments, "--language", "zh")
+
+    assert (code, said) == (2, f"{sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (("--format", "xml", "--language", "zh", "status"), {}),
+        (("--format=xml", "--language=zh", "status"), {}),
+        (("--format", "xml", "status"), {"LC_ALL": "zh_CN.UTF-8"}),
+        (("--format", "xml", "status"), {"OIP_LANGUAGE": "zh"}),
+    ],
+)
+def test_an_option_before_the_command_is_refused_in_chinese(
+    arguments: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    code, said = oip(*arguments, environment=environment)
+
+    assert (code, said) == (
+        2,
+        "--format 的写法有误, 可选: table、csv、json; 用法见 `oip --help`。\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("law", "names"),
+        ("law", "show", "disability_grant_months", "--on", "2025-07-01"),
+        ("orders", "mapping", "examples/orders.csv"),
+        (
+            "orders",
+            "check",
+            "examples/orders.csv",
+            "--offline",
+            "--mapping",
+            "examples/mapping.toml",
+        ),
+    ],
+    ids=" ".join,
+)
+def test_output_that_nobody_reads_ends_the_command_without_a_word(
+    arguments: tuple[str, ...],
+) -> None:
+    command = [sys.executable, "-m", "services.cli.main", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+
+    assert (process.returncode, said) == (EXIT_PIPE_CLOSED, b"")
+
+
+def test_a_number_of_rows_below_none_is_refused(tmp_path: Path) -> None:
+    code, said = oip("--state-dir", str(tmp_path), "claims", "list", "--limit", "-1")
+
+    assert code == 2
+    assert "--limit" in said
+
+
+@pytest.mark.parametrize("line", ["a", "440100=3", "440100:=3", "=", "440100:RIDE_HAILING="])
+def test_a_line_of_totals_that_is_none_is_shown_with_an_example(line: str) -> None:
+    arguments = ("orders", "declare", "2025-07-01", "--platform", "x", "--line", line)
+    code, said = oip(*arguments)
+    _, chinese = oip(*arguments, "--language", "zh")
+
+    assert code == 2
+    assert said == (
+        f"{line} is not a line; write AREA:INDUSTRY=COUNT, such as 440100:RIDE_HAILING=120.\n"
+    )
+    assert chinese.startswith(f"{line} 不是一行")
 
 
 def test_options_may_stand_anywhere_but_not_after_two_dashes() -> None:
