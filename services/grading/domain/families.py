@@ -106,13 +106,16 @@ class Comparison:
 class Step:
     """One way to reach an item: each condition holds if one of its comparisons does.
 
-    `assumed` and `assumed_zh` say why the step closes a gap that the standard leaves.
+    `assumed` and `assumed_zh` say why the step closes a gap that the standard leaves; `name` and
+    `name_zh` what the standard calls the state that the conditions show.
     """
 
     item: str
     conditions: tuple[tuple[Comparison, ...], ...]
     assumed: str = ""
     assumed_zh: str = ""
+    name: str = ""
+    name_zh: str = ""
 
     @property
     def grade(self) -> int:
@@ -209,7 +212,11 @@ class Family:
     def step_labels(self, step: Step) -> Labels:
         """The words of one step."""
         labels = [self.condition_labels(condition) for condition in step.conditions]
-        return ", and ".join(en for en, _ in labels), "且".join(zh for _, zh in labels)
+        name, name_zh = (f"{name}: " if name else "" for name in (step.name, step.name_zh))
+        return (
+            name + ", and ".join(en for en, _ in labels),
+            name_zh + "且".join(zh for _, zh in labels),
+        )
 
     def condition_labels(self, condition: Sequence[Comparison]) -> Labels:
         """The words of one condition."""
