@@ -224,17 +224,18 @@ def _opened(
         what = f"write {injury.accident_date}, the day of the accident, or later"
         what_zh = f"请填写不早于事故日期 {injury.accident_date} 的日期"
         raise Malformed.of("application_date", what, what_zh)
-    due = times.conclusion_due(application.day, days)
+    limit = times.conclusion_limit(application.day, days)
     return Appraisal(
         id=appraisal_id,
         claim=injury.claim,
         level=level,
         state=State.OPENED,
-        due_date=due,
+        due_date=limit.last_day,
+        rest_days=limit.rest_days,
         create_time=now,
         applicant=application.applicant,
         application_date=application.day,
-        findings=(*findings, _application_finding(application, due, days)),
+        findings=(*findings, _application_finding(application, limit.last_day, days)),
     )
 
 
