@@ -33,7 +33,7 @@ class Measure:
     """What is measured: a number between bounds, or one of `choices` in rising order.
 
     `named` are results below all numbers, the worst first. `default` is the text that counts where
-    no value was measured.
+    no value was measured. `within` is the measure of which this one counts a part.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Measure:
     required: bool = False
     whole: bool = False
     yes_no: bool = False
+    within: str = ""
 
     def read(self, text: str) -> Fraction | None:
         """A measured value as a number: a choice by its place; None if the text is neither."""
@@ -186,6 +187,13 @@ class Family:
                 readings[name] = measure.read(measure.default) or Fraction(0)
             if name not in readings and measure.required:
                 raise self._wrong(f"{field}.measurements", name, *measure.form)
+        for name, measure in names.items():
+            whole = readings.get(measure.within)
+            if whole is not None and name in readings and readings[name] > whole:
+                form = f"a number no higher than {measure.within}"
+                raise self._wrong(
+                    f"{field}.measurements", name, form, f"不超过 {measure.within} 的数值"
+                )
         if not measurements:
             first = next(iter(names))
             raise self._wrong(f"{field}.measurements", first, *names[first].form)

@@ -141,7 +141,7 @@ def search(
     all of them, Chinese words, which are written without gaps, are looked for in pieces: 脾切除
     finds the spleen removed. Of those, the items that need the fewest pieces or one more are found.
     """
-    words = folded(query).split()
+    terms = folded(query).split()
     chosen = [
         item
         for item in sorted(items, key=lambda item: item.place)
@@ -149,13 +149,13 @@ def search(
         and (not kind or kind == item.kind)
         and (not grade or grade == item.grade)
     ]
-    named = [item for item in chosen if item.number in words or item.clause in words]
-    if words and len(named) == len(words):
+    named = [item for item in chosen if item.number in terms or item.clause in terms]
+    if terms and len(named) == len(terms):
         return named
-    whole = [item for item in chosen if all(word in item.search_text for word in words)]
+    whole = [item for item in chosen if all(term in item.search_text for term in terms)]
     if named or whole:
         return [item for item in chosen if item in named or item in whole]
-    counts = [(item, _piece_count(words, item.search_text)) for item in chosen]
+    counts = [(item, _piece_count(terms, item.search_text)) for item in chosen]
     fewest = min((count for _, count in counts if count), default=0)
     return [item for item, count in counts if 0 < count <= fewest + 1]
 
@@ -168,9 +168,9 @@ def folded(text: str) -> str:
     return plain
 
 
-def _piece_count(words: Sequence[str], text: str) -> int:
+def _piece_count(terms: Sequence[str], text: str) -> int:
     """Into how many pieces that a text has the words fall; 0 if they do not."""
-    counts = [_pieces_of(word, text) for word in words]
+    counts = [_pieces_of(term, text) for term in terms]
     return sum(counts) if all(counts) else 0
 
 

@@ -296,6 +296,7 @@ def _measure(row: Mapping[str, Any], units: Mapping[str, Term], file: str) -> Me
         required=row.get("required", False),
         whole=row.get("whole", False),
         yes_no=row.get("yes_no", False),
+        within=row.get("within", ""),
     )
     if bool(measure.choices) == (measure.low is not None and measure.high is not None):
         raise StandardFaulty(file, f"{measure.name} has low and high, or choices; write one")
