@@ -8,7 +8,7 @@ from services.benefits.commands.awards import grant_awards, list_facts, lock_cla
 from services.benefits.commands.cases import require_confirmed_case
 from services.benefits.domain import law as rules
 from services.benefits.domain.case import Facts
-from services.benefits.domain.death_plan import explain_life
+from services.benefits.domain.death_plan import explain_life, rights_on_death_of
 from services.benefits.domain.life import LifeEvent, LifeState, require_cause, require_possible
 from services.benefits.store import life_events as life_store
 from services.runtime.service.context import CommandContext
@@ -45,7 +45,7 @@ async def record_life_event(
     # What it gives rests on these; a conclusion in between voids a signature.
     revisions.note(f"{case.claim}/conclusions", facts.conclusions)
     findings = explain_life(rules.LAW, facts, context.today)
-    require_cause(recorded, findings)
+    require_cause(recorded, rights_on_death_of(rules.LAW, facts))
     recorded = replace(recorded, findings=findings)
     await life_store.insert(tx, context.cipher, recorded)
     await grant_awards(tx, case.worker, _REASONS[event.state], context)

@@ -17,6 +17,7 @@ from services.benefits.domain.stays import Days
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen
+from services.kernel.parameters import Value
 from services.kernel.periods import MONTHS_PER_YEAR, Month
 from services.kernel.problems import FieldMissing, OutOfRange, require_within
 
@@ -91,8 +92,9 @@ def _device(law: Law, expense: Expense, where: str) -> ExplainedAmount:
     amount = min(expense.allowed_cost, top)
     finding = calculation(
         rules.DEVICES,
-        f"The fund pays a device up to its list price of {top.yuan} yuan: {amount.yuan} yuan.",
-        f"辅助器具在目录限价 {top.yuan} 元以内支付: {amount.yuan} 元。",
+        f"The fund pays a device up to its list price of {top.yuan} yuan: {amount.yuan} yuan"
+        f"{_stand_in(prices)[0]}.",
+        f"辅助器具在目录限价 {top.yuan} 元以内支付: {amount.yuan} 元{_stand_in(prices)[1]}。",
         f"min({expense.allowed_cost}, {top}) = {amount}",
         inputs={"expense_date": expense.day, "device": expense.device or "as approved"},
         outputs={"amount": amount},
@@ -111,14 +113,26 @@ def _meals(law: Law, expense: Expense, where: str) -> ExplainedAmount:
         (
             calculation(
                 rules.TREATMENT,
-                f"{days} days in hospital at {rate.fen.yuan} yuan: {amount.yuan} yuan.",
-                f"住院 {days} 天, 每天伙食补助 {rate.fen.yuan} 元: {amount.yuan} 元。",
+                f"{days} days in hospital at {rate.fen.yuan} yuan: {amount.yuan} yuan"
+                f"{_stand_in(rate)[0]}.",
+                f"住院 {days} 天, 每天伙食补助 {rate.fen.yuan} 元: {amount.yuan} 元"
+                f"{_stand_in(rate)[1]}。",
                 f"{rate.fen} x {days} = {amount}",
                 inputs={"first_day": expense.day, "days": days},
                 outputs={"amount": amount},
                 values=(rate,),
             ),
         ),
+    )
+
+
+def _stand_in(value: Value) -> tuple[str, str]:
+    """What a finding says of a figure that is not the area's own; nothing for one that is."""
+    if not value.stands_in:
+        return "", ""
+    return (
+        "; a figure for the whole country, because the area's own is not entered",
+        "; 本地区标准尚未录入, 按全国标准计算",
     )
 
 
@@ -141,8 +155,9 @@ def _travel(law: Law, expense: Expense, where: str) -> ExplainedAmount:
             calculation(
                 rules.TREATMENT,
                 f"Travel for treatment outside the area: {amount.yuan} yuan; lodging up to "
-                f"{cap.fen.yuan} yuan a day.",
-                f"统筹地区以外就医交通食宿费 {amount.yuan} 元, 住宿每天不超过 {cap.fen.yuan} 元。",
+                f"{cap.fen.yuan} yuan a day{_stand_in(cap)[0]}.",
+                f"统筹地区以外就医交通食宿费 {amount.yuan} 元, 住宿每天不超过 {cap.fen.yuan} 元"
+                f"{_stand_in(cap)[1]}。",
                 arithmetic,
                 inputs={"first_day": expense.day, "days": expense.day_count},
                 outputs={"amount": amount},

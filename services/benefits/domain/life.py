@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 
-from services.benefits.domain import law as rules
 from services.benefits.domain.case import Absence, Case, CauseOfDeath, Facts
+from services.benefits.domain.death import DeathRights
 from services.benefits.domain.problems import CauseNeeded
 from services.kernel.law import Finding, Outcome
 from services.kernel.problems import Malformed, OutOfRange
@@ -154,10 +154,13 @@ def require_possible(
         )
 
 
-def require_cause(event: LifeEvent, findings: Iterable[Finding]) -> None:
-    """Raise CauseNeeded for a death whose cause decides and has not been said."""
-    if event.state is not LifeState.DEAD or event.cause is not None:
+def require_cause(event: LifeEvent, rights: DeathRights | None) -> None:
+    """Raise CauseNeeded for a death whose cause decides and has not been said.
+
+    That is a death with a grade of 5 to 10, or before any grade was concluded: it gives what a
+    death from the injury gives, or nothing.
+    """
+    if event.state is not LifeState.DEAD or event.cause is not None or rights is None:
         return
-    for finding in findings:
-        if finding.provision == rules.LATER_DEATH and finding.outcome is Outcome.UNCLEAR:
-            raise CauseNeeded(field="cause", claim=event.claim)
+    if rights.grant or rights.finding.outcome is Outcome.UNCLEAR:
+        raise CauseNeeded(field="cause", claim=event.claim)

@@ -25,7 +25,7 @@ class CaseNotConfirmed(Problem):
 
 
 class CauseNeeded(Problem):
-    """A later death with grade 5 to 10 gives nothing or all, by its cause."""
+    """A later death without grade 1 to 4 gives nothing or all, by its cause."""
 
     kind, reason = Kind.MALFORMED, "CAUSE_NEEDED"
     message = (

@@ -8,12 +8,13 @@ orders of several ran on the same route and nothing decides, that of the order a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
 from services.claims.domain import law as provisions
 from services.claims.domain.case import Case
+from services.claims.domain.execution import other_time_within_an_order
 from services.claims.domain.order_records import (
     DOUBTFUL,
     OrderEvidence,
@@ -36,6 +37,7 @@ class Basis(Enum):
     ENQUIRY = "the enquiry found which order was being executed"
     ONLY_PLATFORM = "all orders under way are of one platform"
     FIRST_ACCEPTED = "which order was being executed cannot be decided; this was accepted first"
+    JUDGED = "the only order that a person may have found under way"
     LAST_ENDED = "the last order that had ended"
     NEAREST = "the order nearest to the accident"
     NAMED = "the platform named by the enquiry, without an order record"
@@ -51,6 +53,7 @@ _BASIS_ZH = {
     Basis.ENQUIRY: "经调查查明正在执行的订单",
     Basis.ONLY_PLATFORM: "事故时在执行的订单均属同一平台",
     Basis.FIRST_ACCEPTED: "无法确定正在执行的订单, 以首接单为准",
+    Basis.JUDGED: "经人工判断正在执行的唯一订单",
     Basis.LAST_ENDED: "事故前最后结束的订单",
     Basis.NEAREST: "距事故时间最近的订单",
     Basis.NAMED: "调查指明的平台(无订单记录)",
@@ -74,9 +77,10 @@ def attribution_of(case: Case, *, executed: bool = True, on_way_home: bool = Fal
     """Which platform bears a confirmed case.
 
     That of the orders under way; else of those within the time after completion, or that a person
-    judged to be under way; else what the enquiry names; else the order nearest to the accident.
-    On the way home it is the last order that ended. `executed` says whether the claim was met as
-    the execution of an order. Raises Malformed if nothing says which.
+    judged to be under way; else what the enquiry names. After completion, in a rest between orders
+    and on the way home it is the last order that ended: one that was accepted after the accident
+    was not executed. Else it is the order nearest to the accident. `executed` says whether the
+    claim was met as the execution of an order. Raises Malformed if nothing says which.
     """
     moment, served = case.claim.accident_time, case.enquiry.served_order
     standing_of = standings(case.orders, moment, case.terms)
@@ -85,18 +89,29 @@ def attribution_of(case: Case, *, executed: bool = True, on_way_home: bool = Fal
     by_execution = None if on_way_home else _executed(standing_of, doubtful, served, moment)
     if by_execution is not None:
         return by_execution
-    last = last_ended(real, moment)
-    if on_way_home and last is not None and not served:
-        return _of(last, Basis.LAST_ENDED)
+    withheld = case.enquiry.order_records_withheld
+    if not served and (on_way_home or (executed and not withheld)):
+        after_an_order = _after_an_order(case, real, on_way_home=on_way_home)
+        if after_an_order is not None:
+            return after_an_order
     named = [order for order in real if order.name == served]
     if named:
         return _of(named[0], Basis.ENQUIRY)
-    if served:
-        return _by_name(case, served, real)
     closest = nearest(real, moment)
-    if closest is not None and not case.enquiry.order_records_withheld:
-        return _of(closest, Basis.NEAREST)
-    return _by_name(case, "", real)
+    if served or closest is None or withheld:
+        return _by_name(case, served, real)
+    return _of(closest, Basis.NEAREST)
+
+
+def _after_an_order(
+    case: Case, real: Sequence[OrderEvidence], *, on_way_home: bool
+) -> Attribution | None:
+    """The attribution in a rest or on the way home; or at the time that another party reports."""
+    other = None if on_way_home else other_time_within_an_order(case)
+    if other is not None:
+        return preliminary_attribution(case.orders, other)
+    last = last_ended(real, case.claim.accident_time)
+    return _of(last, Basis.LAST_ENDED) if last is not None else None
 
 
 def _executed(
@@ -112,10 +127,18 @@ def _executed(
             continue
         _require_candidate(served, candidates)
         last = last_ended(candidates, moment)
-        if Standing.WITHIN_GRACE in accepted and last is not None and not served:
+        are_over = all(standing_of[order] in _OVER for order in candidates)
+        if are_over and last is not None and not served:
             return _of(last, Basis.LAST_ENDED)
-        return attribute(candidates, served)
+        found = attribute(candidates, served)
+        if accepted is doubtful and found.basis is Basis.ONLY_ORDER:
+            return replace(found, basis=Basis.JUDGED)
+        return found
     return None
+
+
+# Completed before the accident: the orders do not run beside each other any more.
+_OVER = frozenset({Standing.WITHIN_GRACE, Standing.JUST_COMPLETED})
 
 
 def preliminary_attribution(

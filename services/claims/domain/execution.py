@@ -40,6 +40,8 @@ def order_execution(case: Case, dated: DatedProvision) -> Answer:
             ),
             "平台未在规定时限内提供订单记录, 推定事故发生时正在执行订单。",
         )
+    elif set(doubtful) == {Standing.JUST_COMPLETED} and _is_rest(case, standing_of):
+        outcome, text = Outcome.UNCLEAR, _rest(at)
     elif doubtful:
         outcome, standing = Outcome.UNCLEAR, doubtful[-1]
         text = (
@@ -49,21 +51,11 @@ def order_execution(case: Case, dated: DatedProvision) -> Answer:
             ),
             f"事故时间 {at}: {_DOUBT[standing][1]}; 是否仍在执行订单须由人工判断。",
         )
-    elif other := _other_time_within_an_order(case):
+    elif other := other_time_within_an_order(case):
         outcome, text = Outcome.UNCLEAR, _reported_otherwise(at, format_moment(other))
         inputs = (*inputs, *facts(other_time=format_moment(other)))
     elif _is_rest(case, standing_of):
-        outcome = Outcome.UNCLEAR
-        text = (
-            (
-                f"The accident at {at} lies between two orders; a wait that the platform forced is "
-                "part of the service, a time with the app closed is not: a person has to decide."
-            ),
-            (
-                f"事故时间 {at} 在两单之间; 平台强制等待期间属于执行任务, 关闭接单后的时间不属于: "
-                "须由人工判断。"
-            ),
-        )
+        outcome, text = Outcome.UNCLEAR, _rest(at)
     else:
         outcome, text = Outcome.NOT_MET, _outside(list(standing_of.values()), at)
     return answer(
@@ -127,6 +119,19 @@ def _is_rest(case: Case, standing_of: Mapping[OrderEvidence, Standing]) -> bool:
     return min(to_come) - ended.end_time <= timedelta(minutes=longest)
 
 
+def _rest(at: str) -> tuple[str, str]:
+    return (
+        (
+            f"The accident at {at} lies between two orders; a wait that the platform forced is "
+            "part of the service, a time with the app closed is not: a person has to decide."
+        ),
+        (
+            f"事故时间 {at} 在两单之间; 平台强制等待期间属于执行任务, 关闭接单后的时间不属于: "
+            "须由人工判断。"
+        ),
+    )
+
+
 _DOUBT = {
     Standing.JUST_COMPLETED: (
         "completed shortly before, and execution ends with completion only in principle",
@@ -157,7 +162,7 @@ def _reported_otherwise(at: str, other: str) -> tuple[str, str]:
     )
 
 
-def _other_time_within_an_order(case: Case) -> datetime | None:
+def other_time_within_an_order(case: Case) -> datetime | None:
     """The first moment at which another party reports the accident and an order was under way."""
     times = sorted(filing.accident_time for filing in case.filings)
     return next(

@@ -230,17 +230,18 @@ def _opened(
             "请填写不早于事故日期 {first} 的日期",
             first=injury.accident_date,
         )
-    due = times.conclusion_due(application.day, days)
+    limit = times.conclusion_limit(application.day, days)
     return Appraisal(
         id=appraisal_id,
         claim=injury.claim,
         level=level,
         state=State.OPENED,
-        due_date=due,
+        due_date=limit.last_day,
+        rest_days=limit.rest_days,
         create_time=now,
         applicant=application.applicant,
         application_date=application.day,
-        findings=(*findings, _application_finding(application, due, days)),
+        findings=(*findings, _application_finding(application, limit.last_day, days)),
     )
 
 

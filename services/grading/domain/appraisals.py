@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import Enum
 
 from services.grading.domain.grades import NO_GRADE
@@ -195,6 +195,8 @@ class Appraisal:
     conclusion_number: int = 0
     cause: Cause | None = None
     revision: int = 1
+    # How far the time limit moved off rest days; what moves it further counts without them.
+    rest_days: int = 0
     # The worker was erased, and the findings cannot be read any more.
     erased: bool = False
 
@@ -202,6 +204,11 @@ class Appraisal:
     def name(self) -> str:
         """The resource name."""
         return appraisal_name(self.id)
+
+    @property
+    def limit_end(self) -> date:
+        """The end of the time limit before it moves off rest days."""
+        return self.due_date - timedelta(days=self.rest_days)
 
     @property
     def has_panel(self) -> bool:

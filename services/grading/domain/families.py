@@ -34,7 +34,7 @@ class Measure:
     """What is measured: a number between bounds, or one of `choices` in rising order.
 
     `named` are results below all numbers, the worst first. `default` is the text that counts where
-    no value was measured.
+    no value was measured. `within` is the measure of which this one counts a part.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Measure:
     required: bool = False
     whole: bool = False
     yes_no: bool = False
+    within: str = ""
 
     def read(self, text: str) -> Fraction | None:
         """A measured value as a number: a choice by its place; None if the text is neither."""
@@ -119,13 +120,16 @@ class Comparison:
 class Step:
     """One way to reach an item: each condition holds if one of its comparisons does.
 
-    `assumed` and `assumed_zh` say why the step closes a gap that the standard leaves.
+    `assumed` and `assumed_zh` say why the step closes a gap that the standard leaves; `name` and
+    `name_zh` what the standard calls the state that the conditions show.
     """
 
     item: str
     conditions: tuple[tuple[Comparison, ...], ...]
     assumed: str = ""
     assumed_zh: str = ""
+    name: str = ""
+    name_zh: str = ""
 
     @property
     def grade(self) -> int:
@@ -202,6 +206,14 @@ class Family:
                 readings[name] = measure.read(measure.default) or Fraction(0)
             if name not in readings and measure.required:
                 raise self._wrong(f"{field}.measurements", name, measure.form)
+        for name, measure in names.items():
+            whole = readings.get(measure.within)
+            if whole is not None and name in readings and readings[name] > whole:
+                most = self._title(measure.within, names[measure.within])
+                form = Phrase.of(
+                    "WITHIN", "a number no higher than {most}", "不超过{most}的数值", most=most
+                )
+                raise self._wrong(f"{field}.measurements", name, form)
         if not measurements:
             first = next(iter(names))
             raise self._wrong(f"{field}.measurements", first, names[first].form)
@@ -228,7 +240,11 @@ class Family:
     def step_labels(self, step: Step) -> Labels:
         """The words of one step."""
         labels = [self.condition_labels(condition) for condition in step.conditions]
-        return ", and ".join(en for en, _ in labels), "且".join(zh for _, zh in labels)
+        name, name_zh = (f"{name}: " if name else "" for name in (step.name, step.name_zh))
+        return (
+            name + ", and ".join(en for en, _ in labels),
+            name_zh + "且".join(zh for _, zh in labels),
+        )
 
     def condition_labels(self, condition: Sequence[Comparison]) -> Labels:
         """The words of one condition."""

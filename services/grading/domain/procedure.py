@@ -129,7 +129,8 @@ def adjourn(appraisal: Appraisal, until: date, days: Days) -> Appraisal:
             "请填写晚于 {day} 的日期",
             day=days.day,
         )
-    due = times.moved_due(appraisal.due_date, until, days)
+    limit = times.moved_limit(appraisal.limit_end, until, days)
+    due = limit.last_day
     finding = Finding(
         ADJOURNMENT.on(days.day),
         Outcome.CALCULATED,
@@ -139,7 +140,13 @@ def adjourn(appraisal: Appraisal, until: date, days: Days) -> Appraisal:
         inputs=facts(adjourn_date=days.day, due_date=appraisal.due_date),
         outputs=facts(until_date=until, due_date=due),
     )
-    return _changed(appraisal, state=state, due_date=due, findings=(*appraisal.findings, finding))
+    return _changed(
+        appraisal,
+        state=state,
+        due_date=due,
+        rest_days=limit.rest_days,
+        findings=(*appraisal.findings, finding),
+    )
 
 
 def defer(
@@ -164,7 +171,8 @@ def defer(
             day=days.day,
         )
     times.require_stable(until, kind, accident, days)
-    due = times.moved_due(appraisal.due_date, until, days)
+    limit = times.moved_limit(appraisal.limit_end, until, days)
+    due = limit.last_day
     finding = Finding(
         STABLE,
         Outcome.NOT_MET,
@@ -178,6 +186,7 @@ def defer(
         state=state,
         not_before=until,
         due_date=due,
+        rest_days=limit.rest_days,
         findings=(*appraisal.findings, finding),
     )
 
@@ -187,7 +196,8 @@ def extend(appraisal: Appraisal, days: Days) -> Appraisal:
     state = LIFECYCLE.after(appraisal.state, "extend")
     if appraisal.extended:
         raise AlreadyExtended(due=appraisal.due_date)
-    due = times.extended_due(appraisal.due_date, days)
+    limit = times.extended_limit(appraisal.limit_end, days)
+    due = limit.last_day
     value = days.value("conclusion_extension_days")
     finding = Finding(
         provision_of(value),
@@ -202,6 +212,7 @@ def extend(appraisal: Appraisal, days: Days) -> Appraisal:
         appraisal,
         state=state,
         due_date=due,
+        rest_days=limit.rest_days,
         extended=True,
         findings=(*appraisal.findings, finding),
     )
@@ -278,10 +289,12 @@ def resume(appraisal: Appraisal, days: Days) -> Appraisal:
 
     The time limit restarts today [assumed].
     """
+    limit = times.conclusion_limit(days.day, days)
     return _changed(
         appraisal,
         state=LIFECYCLE.after(appraisal.state, "resume"),
-        due_date=times.conclusion_due(days.day, days),
+        due_date=limit.last_day,
+        rest_days=limit.rest_days,
         not_before=None,
         extended=False,
         absence_count=0,

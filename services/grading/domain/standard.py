@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from services.grading.domain.families import COMPARE, Comparison, Family, Measure, Step, number_of
-from services.grading.domain.items import Bound, Fact, Item, Labels, Term
+from services.grading.domain.items import Bound, Fact, Item, Labels, Term, folded
 from services.kernel.lawbook import Law
 from services.kernel.parameters import Value
 
@@ -212,10 +212,11 @@ def _with_search_text(
     item: Item, terms: Mapping[str, Mapping[str, Term]], families: Mapping[str, Family]
 ) -> Item:
     named = [terms["kind"][item.kind], *(terms["region"][code] for code in item.regions)]
-    texts = [item.number, item.label, item.label_zh, *(f"{t.en} {t.zh}" for t in named)]
+    texts = [item.number, item.clause, item.label, item.label_zh]
+    texts += [f"{term.en} {term.zh}" for term in named]
     if item.family:
         texts += [item.family, families[item.family].en, families[item.family].zh]
-    return replace(item, search_text=" ".join(texts).casefold())
+    return replace(item, search_text=folded(" ".join(texts)))
 
 
 def _families(folder: Path, terms: Mapping[str, Mapping[str, Term]]) -> dict[str, Family]:
@@ -253,6 +254,8 @@ def _family(
             ),
             row.get("assumed", ""),
             row.get("assumed_zh", ""),
+            row.get("en", ""),
+            row.get("zh", ""),
         )
         for row in content["step"]
     )
@@ -293,6 +296,7 @@ def _measure(row: Mapping[str, Any], units: Mapping[str, Term], file: str) -> Me
         required=row.get("required", False),
         whole=row.get("whole", False),
         yes_no=row.get("yes_no", False),
+        within=row.get("within", ""),
     )
     if bool(measure.choices) == (measure.low is not None and measure.high is not None):
         raise StandardFaulty(file, f"{measure.name} has low and high, or choices; write one")

@@ -49,9 +49,22 @@ class Days:
         return self.calendar.next_working(start + timedelta(days=days))
 
 
-def conclusion_due(start: date, days: Days) -> date:
-    """The last day for the conclusion of an appraisal applied for, or resumed, on `start`."""
-    return days.after(start, "conclusion_days")
+@dataclass(frozen=True)
+class Limit:
+    """A time limit for the conclusion: its end, and its last day, which is no rest day."""
+
+    end: date
+    last_day: date
+
+    @property
+    def rest_days(self) -> int:
+        """How far the last day moved off rest days."""
+        return (self.last_day - self.end).days
+
+
+def conclusion_limit(start: date, days: Days) -> Limit:
+    """The time limit of an appraisal applied for, or resumed, on `start`."""
+    return _limit(start + timedelta(days=days.law.count("conclusion_days", days.day)), days)
 
 
 def documents_request_day(application_date: date, days: Days) -> date:
@@ -60,14 +73,18 @@ def documents_request_day(application_date: date, days: Days) -> date:
     return days.calendar.plus(application_date, count)
 
 
-def moved_due(due: date, until: date, days: Days) -> date:
-    """The last day for the conclusion when the procedure rests from today until a later day."""
-    return days.calendar.next_working(due + (until - days.day))
+def moved_limit(end: date, until: date, days: Days) -> Limit:
+    """The time limit that ended on `end` when the procedure rests from today until a later day."""
+    return _limit(end + (until - days.day), days)
 
 
-def extended_due(due: date, days: Days) -> date:
-    """The last day for the conclusion of a complex case."""
-    return days.after(due, "conclusion_extension_days")
+def extended_limit(end: date, days: Days) -> Limit:
+    """The time limit of a complex case: the days are added to those of the application."""
+    return _limit(end + timedelta(days=days.law.count("conclusion_extension_days", days.day)), days)
+
+
+def _limit(end: date, days: Days) -> Limit:
+    return Limit(end, days.calendar.next_working(end))
 
 
 def on_time(due: date, concluded: date, days: Days) -> Finding:

@@ -62,6 +62,7 @@ appraisals = sa.Table(
     sa.Column("level", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("due_date", sa.Date, nullable=False),
+    sa.Column("rest_days", sa.Integer, nullable=False),
     sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
     sa.Column("previous", sa.Text, nullable=False),
     sa.Column("not_before", sa.Date),

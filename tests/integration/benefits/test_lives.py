@@ -117,6 +117,33 @@ async def test_a_later_death_with_grade_9_depends_on_the_cause(
     assert await client.broken("benefits") == []
 
 
+@pytest.mark.parametrize(
+    ("cause", "kinds"),
+    [
+        (LifeEvent.OTHER, set()),
+        (LifeEvent.INJURY, {"FUNERAL_GRANT kin", "DEATH_GRANT kin", "SURVIVOR_PENSION mother"}),
+    ],
+)
+async def test_a_death_before_any_conclusion_depends_on_the_cause(
+    client: StackClient, cause: LifeEvent.Cause.ValueType, kinds: set[str]
+) -> None:
+    await consume(client, determined())
+    client.set_day(date(2027, 9, 20))
+
+    problem = await refused(
+        client.benefits("fund_officer").RecordLifeEvent(
+            life_event_request(client, survivors=[MOTHER])
+        )
+    )
+    silent = await amounts(client)
+    await record_life_event(client, cause=cause, survivors=[MOTHER])
+
+    assert (problem.code, problem.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "CAUSE_NEEDED")
+    assert silent == {}
+    assert set(await amounts(client)) == kinds
+    assert await client.broken("benefits") == []
+
+
 async def test_a_missing_worker_brings_pensions_from_the_fourth_month_and_half_in_hardship(
     client: StackClient,
 ) -> None:

@@ -111,9 +111,10 @@ def of_draw(day: date, facts: dict[str, Any]) -> dict[str, Any]:
 def of_time_limit(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """The last day for the conclusion of an appraisal opened on the day."""
     days = the_days(day)
-    due = times.conclusion_due(day, days)
+    limit = times.conclusion_limit(day, days)
     if facts.get("complex"):
-        due = times.extended_due(due, days)
+        limit = times.extended_limit(limit.end, days)
+    due = limit.last_day
     if facts.get("twice"):
         appraisal = an_appraisal(due_date=due, extended=True)
         procedure.extend(appraisal, days)

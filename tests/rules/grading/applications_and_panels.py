@@ -28,7 +28,9 @@ def of_withdrawal(day: date, facts: dict[str, Any]) -> dict[str, Any]:
 def of_adjournment(day: date, facts: dict[str, Any]) -> dict[str, Any]:
     """An examination adjourned on the day."""
     state = State[facts.get("state", "PANEL_DRAWN")]
-    appraisal = an_appraisal(state=state, due_date=facts["due"])
+    appraisal = an_appraisal(
+        state=state, due_date=facts["due"], rest_days=facts.get("rest_days", 0)
+    )
     adjourned = procedure.adjourn(appraisal, facts["until"], the_days(day))
     return {
         "state": adjourned.state.name,

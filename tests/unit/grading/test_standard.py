@@ -74,6 +74,18 @@ def test_a_label_compares_as_its_item_does() -> None:
     assert differing == {}
 
 
+def test_a_label_says_or_more_as_its_item_does() -> None:
+    """`2个以上` of the text is `≥2` in the label, unless the label keeps the text's own word."""
+    or_more = re.compile(r"(\d+(?:/\d+)?)(?:cm²?|°|个|处|节|根|%)?(?:及)?以上")
+    lacking = {
+        number: numbers
+        for number, text in texts().items()
+        if (numbers := [one for one in or_more.findall(text) if f"≥{one}" not in _label_zh(number)])
+    }
+
+    assert lacking == {}
+
+
 def test_no_sentence_of_the_standard_stands_in_the_data() -> None:
     written = "\n".join(
         path.read_text(encoding="utf-8") for path in DATA.rglob("*") if path.is_file()
@@ -142,6 +154,8 @@ def test_a_gap_of_the_standard_is_closed_as_an_assumption() -> None:
         ("脾", {"7.47", "8.56"}),
         ("KNEE cruciate", {"9.22", "10.11"}),
         ("hearing", {"4.19", "5.28", "6.33", "7.32", "8.34", "9.30", "10.27"}),
+        ("paraplegia", {"2.4", "3.4", "6.5", "7.2"}),
+        ("尿毒症", {"1.16", "1.23", "2.37"}),
         ("no-such-word", set()),
     ],
 )
@@ -152,6 +166,34 @@ def test_items_are_found_by_words_of_either_language_and_by_number(
 
     assert numbers <= found_numbers
     assert bool(found_numbers) == bool(numbers)
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("脾切除", ["7.47", "8.56"]),
+        ("肋骨骨折", ["8.45"]),
+        ("一侧肺移植术", ["4.30"]),
+        ("心瓣膜置换术后", ["4.31"]),
+        ("舌缺损", ["3.25", "6.38", "8.38"]),
+        ("单侧卵巢切除", ["8.66", "9.40"]),
+        ("脾飞行", []),
+    ],
+)
+def test_chinese_words_are_found_without_gaps_and_in_the_words_of_the_text(
+    query: str, numbers: list[str]
+) -> None:
+    assert [item.number for item in search(STANDARD.items.values(), query)] == numbers
+
+
+@pytest.mark.parametrize("number", STANDARD.items)
+def test_a_number_finds_its_item_alone(number: str) -> None:
+    item = STANDARD.items[number]
+
+    assert search(STANDARD.items.values(), number) == [item]
+    assert search(STANDARD.items.values(), item.clause) == [item]
+    wide = number.translate({ord(plain): ord(plain) + 0xFEE0 for plain in "0123456789."})
+    assert search(STANDARD.items.values(), wide) == [item]
 
 
 def test_every_item_is_found_by_its_number_region_and_kind() -> None:

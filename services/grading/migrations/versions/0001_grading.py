@@ -99,6 +99,7 @@ def _create_appraisals() -> None:
             level text not null,
             state text not null,
             due_date date not null,
+            rest_days integer not null check (rest_days >= 0),
             create_time timestamptz not null,
             previous text not null,
             not_before date,
