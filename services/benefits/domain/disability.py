@@ -6,7 +6,7 @@ from datetime import date
 
 from services.benefits.domain import law as rules
 from services.benefits.domain.benefit_base import Base
-from services.benefits.domain.figures import MINIMUM_WAGE, AwaitedFigure
+from services.benefits.domain.figures import MINIMUM_WAGE, awaited
 from services.benefits.domain.findings import ExplainedAmount, calculation, percent
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
@@ -102,7 +102,7 @@ def disability_allowance(
                 values=(floor,),
             )
         )
-    awaits = (AwaitedFigure(MINIMUM_WAGE, where, month.first_day),) if floor.stands_in else ()
+    awaits = awaited(MINIMUM_WAGE, where, month.first_day, floor)
     return ExplainedAmount(plain + top_up, tuple(findings), awaits)
 
 

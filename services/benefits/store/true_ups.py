@@ -1,18 +1,65 @@
-"""True-ups: what published figures changed about provisional awards; rows are never changed."""
+"""True-ups: who waits for figures, and what published ones changed; rows are never changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.true_ups import TrueUp
-from services.benefits.store.tables import claims_of_case, month_of, number_of, true_ups
+from services.benefits.store.tables import (
+    awards,
+    claims_of_case,
+    month_of,
+    not_erased,
+    number_of,
+    true_ups,
+)
 from services.kernel.money import Fen
 from services.runtime.rpc.wire import versions_from_json, versions_to_json
 from services.runtime.storage.database import Transaction
+
+_WAITS = (sa.func.cardinality(awards.c.awaits) > 0, not_erased(awards))
+
+
+async def list_awaited(tx: Transaction) -> list[tuple[str, int]]:
+    """The figures that awards wait for, each with the number of awards."""
+    each = sa.select(sa.func.unnest(awards.c.awaits).label("figure")).where(*_WAITS).subquery()
+    statement = (
+        sa.select(each.c.figure, sa.func.count().label("award_count"))
+        .group_by(each.c.figure)
+        .order_by(each.c.figure)
+    )
+    return [(row.figure, row.award_count) for row in await tx.execute(statement)]
+
+
+async def list_waiting(
+    tx: Transaction, figures: Sequence[str], pooling_area: str = "", size: int | None = None
+) -> list[str]:
+    """The workers with an award that waits for one of these figures."""
+    statement = (
+        sa.select(awards.c.worker)
+        .where(*_waits_for(figures, pooling_area))
+        .distinct()
+        .order_by(awards.c.worker)
+        .limit(size)
+    )
+    return list((await tx.execute(statement)).scalars())
+
+
+async def count_waiting(tx: Transaction, figures: Sequence[str], pooling_area: str) -> int:
+    """The number of workers that `list_waiting` lists without a limit."""
+    statement = sa.select(sa.func.count(awards.c.worker.distinct())).where(
+        *_waits_for(figures, pooling_area)
+    )
+    return int((await tx.execute(statement)).scalar_one())
+
+
+def _waits_for(figures: Sequence[str], pooling_area: str) -> Iterable[sa.ColumnElement[bool]]:
+    in_area = [awards.c.pooling_area == pooling_area] if pooling_area else []
+    return (*_WAITS, awards.c.awaits.overlap(list(figures)), *in_area)
 
 
 async def insert(tx: Transaction, records: Sequence[TrueUp], member: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.benefits.domain.case import Case, CaseState, Conclusion, Facts
-from services.benefits.domain.figures import AwaitedFigure
+from services.benefits.domain.figures import AwaitedFigure, earliest
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.law import LAW
 from services.benefits.domain.payments import due
@@ -150,9 +150,52 @@ def test_the_areas_own_figure_makes_the_award_final_and_trues_it_up() -> None:
     (before,) = entitlements(law, facts, date(2026, 1, 19))
     (after,) = entitlements(law, facts, date(2026, 1, 20))
 
-    assert before.awaits == (AwaitedFigure("average_wage", "440100", date(2025, 7, 10)),)
+    assert before.awaits == (
+        AwaitedFigure(
+            "average_wage", "440100", date(2025, 7, 10), "average_wage@CN@2025-01-01=69476"
+        ),
+    )
     assert after.awaits == ()
     assert (before.segments[0].amount, after.segments[0].amount) == (
         Fen(347_380 * 9),
         Fen(420_000 * 9),
     )
+
+
+def test_an_award_waits_for_each_figure_that_another_one_stands_in_for() -> None:
+    """Of the days for which the same figure stands in, the first one is kept."""
+
+    def waiting_for(day: date, stand_in: str) -> AwaitedFigure:
+        return AwaitedFigure("average_wage", "440100", day, stand_in)
+
+    of_2025 = "average_wage@CN@2025-01-01=69476"
+    of_2026 = "average_wage@CN@2026-01-01=71590"
+    figures = [
+        waiting_for(date(2026, 1, 1), of_2026),
+        waiting_for(date(2025, 9, 1), of_2025),
+        waiting_for(date(2025, 7, 10), of_2025),
+    ]
+
+    assert earliest(figures) == (
+        waiting_for(date(2025, 7, 10), of_2025),
+        waiting_for(date(2026, 1, 1), of_2026),
+    )
+    assert [AwaitedFigure.parse(str(figure)) for figure in figures] == figures
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "known", "outdated"),
+    [
+        ("average_wage@CN@2024-01-01=68340", date(2025, 5, 15), False),
+        ("average_wage@CN@2024-01-01=68340", date(2025, 5, 16), True),
+        ("average_wage@CN@2025-01-01=69476", date(2026, 7, 1), False),
+    ],
+)
+def test_another_stand_in_is_a_reason_to_plan_again_but_not_the_figure_waited_for(
+    stand_in: str, known: date, *, outdated: bool
+) -> None:
+    """The national wages of 2023 and 2024; the latter is published on 2025-05-16."""
+    figure = AwaitedFigure("average_wage", "440100", date(2025, 3, 1), stand_in)
+
+    assert figure.is_outdated(LAW, known) == outdated
+    assert not figure.is_published(LAW, known)
