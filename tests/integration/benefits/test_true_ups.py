@@ -147,6 +147,9 @@ async def test_a_lower_figure_is_offset_against_half_of_each_later_payment(
         "DISABILITY_ALLOWANCE": (260_535, 249_000, -4 * (260_535 - 249_000), False),
     }
     assert allowance > 0
+    award = await stub.GetAward(pb.GetAwardRequest(name="awards/c1-disability-allowance-worker"))
+    (floor,) = [one.text for one in award.findings if "minimum wage" in one.text]
+    assert "2,490.00 yuan; a national figure, because the area's own is not published" in floor
     assert sum(one.amount_fen for one in marked.recoveries) == grant + 4 * (260_535 - 249_000)
     paid = await client.rows(
         "benefits", "select amount_fen, withheld_fen from payment where run_month = 2026 * 12"

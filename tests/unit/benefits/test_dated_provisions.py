@@ -114,6 +114,38 @@ def test_a_fine_for_fraud_and_a_set_off_cite_none_either(accident: date) -> None
     require_in_force([taken], accident)
 
 
+@given(
+    accident=st.dates(date(2022, 7, 1), date(2026, 6, 30)),
+    grade=st.integers(1, 10),
+    care=st.sampled_from(CARE),
+    days_to_death=st.sampled_from([None, 0, 40, 600]),
+    where=st.sampled_from(["440100", "110105", "310117", "510100"]),
+    days_known=st.integers(0, 400),
+)
+def test_each_figure_that_an_award_waits_for_is_said_in_a_finding(
+    *,
+    accident: date,
+    grade: int,
+    care: CareDependence,
+    days_to_death: int | None,
+    where: str,
+    days_known: int,
+) -> None:
+    death = None if days_to_death is None else accident + timedelta(days=days_to_death)
+    facts = facts_of(accident, grade, care, death, where)
+    known = accident + timedelta(days=150 + days_known)
+    for entitlement in entitlements(LAW, facts, known):
+        for figure in entitlement.awaits:
+            stand_in = figure.stand_in.partition("@")[0]
+            said = [
+                finding
+                for finding in entitlement.findings
+                if "not published" in finding.text
+                and any(version.name == stand_in for version in finding.parameters)
+            ]
+            assert said, (entitlement.kind, figure)
+
+
 @pytest.mark.parametrize(
     ("accident", "where", "provisional"),
     [
