@@ -14,6 +14,7 @@ from services.benefits.domain.figures import (
     awaited,
     figure_on,
     is_of_earlier_year,
+    said_of,
 )
 from services.benefits.domain.findings import calculation, percent
 from services.kernel.law import Finding
@@ -56,11 +57,8 @@ def benefit_base(
     base = monthly.times(share.decimal)
     is_late = is_of_earlier_year(wage, day)
     provisional = is_late or wage.stands_in
-    lag, lag_zh = "", ""
-    if wage.stands_in:
-        lag = "; a national figure, because the area's own is not published, so this is provisional"
-        lag_zh = "; 本地区数据尚未公布, 暂按全国数据计发"
-    elif is_late:
+    lag, lag_zh = said_of(wage)
+    if is_late and not wage.stands_in:
         lag = f"; the wage for events of {day.year} is not published, so this is provisional"
         lag_zh = f"; {day.year} 年适用的平均工资尚未公布, 暂按已公布数据计发"
     finding = calculation(

@@ -6,7 +6,7 @@ from datetime import date
 
 from services.benefits.domain import law as rules
 from services.benefits.domain.benefit_base import Base
-from services.benefits.domain.figures import MINIMUM_WAGE, awaited
+from services.benefits.domain.figures import MINIMUM_WAGE, awaited, said_of
 from services.benefits.domain.findings import ExplainedAmount, calculation, percent
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
@@ -96,11 +96,8 @@ def disability_allowance(
 
 
 def _floor_finding(floor: Value, plain: Fen, top_up: Fen, month: Month) -> Finding:
-    """What the minimum wage adds, and that a national one stands in, also where it adds nothing."""
-    lag, lag_zh = "", ""
-    if floor.stands_in:
-        lag = "; a national figure, because the area's own is not published, so this is provisional"
-        lag_zh = "; 本地区数据尚未公布, 暂按全国数据计发"
+    """What the minimum wage adds, and that another one stands in, also where it adds nothing."""
+    lag, lag_zh = said_of(floor)
     if not top_up:
         return calculation(
             rules.ALLOWANCE_FLOOR,

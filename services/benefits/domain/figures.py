@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
+from services.kernel.identifiers import NATIONAL
 from services.kernel.lawbook import Law
 from services.kernel.parameters import ParameterNotFound, Value
 
@@ -84,6 +85,19 @@ def earliest(figures: Iterable[AwaitedFigure]) -> tuple[AwaitedFigure, ...]:
     for figure in sorted(figures):
         by_stand_in.setdefault((figure.parameter, figure.place, figure.stand_in), figure)
     return tuple(sorted(by_stand_in.values()))
+
+
+def said_of(value: Value) -> tuple[str, str]:
+    """What a finding adds about a value of a wider place that stands in, in both languages."""
+    if not value.stands_in:
+        return "", ""
+    whose, whose_zh = (
+        ("a national", "全国") if value.jurisdiction == NATIONAL else ("the province's", "全省")
+    )
+    return (
+        f"; {whose} figure, because the area's own is not published, so this is provisional",
+        f"; 本地区数据尚未公布, 暂按{whose_zh}数据计发",
+    )
 
 
 def is_of_earlier_year(value: Value, day: date) -> bool:

@@ -194,6 +194,44 @@ def test_the_areas_own_figure_makes_the_award_final_and_trues_it_up() -> None:
     )
 
 
+def test_a_provinces_wage_stands_in_for_that_of_its_area_and_says_so() -> None:
+    """A made-up wage of Jiangsu (320000), then one of Nanjing (320100), both of 2022."""
+    facts = facts_of(date(2023, 2, 10), 9, CareDependence.NONE, None, "320100")
+    wages = LAW.parameters["all_employee_wage"]
+    of_province, of_area = (
+        replace(
+            wages.values[0],
+            since=date(2023, 1, 1),
+            jurisdiction=place,
+            published=published,
+            value=value,
+        )
+        for place, published, value in (
+            ("320000", date(2023, 8, 1), "10000"),
+            ("320100", date(2023, 9, 1), "11000"),
+        )
+    )
+    values = (*wages.values, of_province, of_area)
+    law = Law({**LAW.parameters, "all_employee_wage": replace(wages, values=values)})
+
+    (early,) = entitlements(law, facts, date(2023, 7, 31))
+    (provisional,) = entitlements(law, facts, date(2023, 8, 1))
+    (final,) = entitlements(law, facts, date(2023, 9, 1))
+
+    (waits_first,), (waits_then,) = early.awaits, provisional.awaits
+    assert waits_first.stand_in == "average_wage@CN@2023-01-01=65237"
+    assert waits_first.is_outdated(law, date(2023, 8, 1))
+    assert not waits_first.is_published(law, date(2023, 8, 1))
+    assert waits_then.stand_in == "all_employee_wage@320000@2023-01-01=10000"
+    assert final.awaits == ()
+    assert [each.segments[0].amount for each in (provisional, final)] == [
+        Fen(600_000 * 9),
+        Fen(660_000 * 9),
+    ]
+    texts = " ".join(finding.text for finding in provisional.findings)
+    assert "the province's figure, because the area's own is not published" in texts
+
+
 def test_an_award_waits_for_each_figure_that_another_one_stands_in_for() -> None:
     """Of the days for which the same figure stands in, the first one is kept."""
 
