@@ -30,6 +30,7 @@ from services.benefits.store.tables import (
     recoveries,
     suspensions,
 )
+from services.benefits.store.true_ups import numbers_waiting
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
@@ -93,7 +94,7 @@ async def list_provisional(
     if pooling_area:
         statement = statement.where(awards.c.pooling_area == pooling_area)
     if figures is not None:
-        statement = statement.where(awards.c.awaits.overlap(list(figures)))
+        statement = statement.where(awards.c.number.in_(numbers_waiting(figures)))
     if after:
         statement = statement.where(awards.c.id > after[0])
     return await _with_rates(tx, cipher, (await tx.execute(statement)).all())
