@@ -77,7 +77,10 @@ def award_message(award: Award, *, whole: bool = False) -> benefits_pb2.Award:
         reversed=award.is_reversed,
         awaited_figures=[
             benefits_pb2.AwaitedFigure(
-                parameter=figure.parameter, place=figure.place, day=date_to_wire(figure.day)
+                parameter=figure.parameter,
+                place=figure.place,
+                day=date_to_wire(figure.day),
+                stand_in=figure.stand_in,
             )
             for figure in award.awaits
         ],

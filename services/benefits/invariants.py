@@ -6,6 +6,7 @@ from services.benefits.domain import law as rules
 from services.benefits.domain.figures import AwaitedFigure
 from services.benefits.store import invariants as rows
 from services.benefits.store import payment_runs as run_store
+from services.benefits.store import true_ups as true_up_store
 from services.kernel.lawbook import law_version
 from services.kernel.periods import Month
 from services.runtime.service.context import Check, Figure, Invariant, ServiceContext
@@ -110,8 +111,8 @@ async def _count_overdue(tx: Transaction) -> int:
         return 0
     return sum(
         count
-        for figure, count in await rows.list_awaited(tx)
-        if AwaitedFigure.parse(figure).own(rules.LAW, latest[1]) is not None
+        for figure, count in await true_up_store.list_awaited(tx)
+        if AwaitedFigure.parse(figure).is_outdated(rules.LAW, latest[1])
     )
 
 

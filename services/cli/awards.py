@@ -164,12 +164,13 @@ def _true_up_row(true_up: benefits_pb2.TrueUp) -> Row:
 
 def _awaited_text(figure: benefits_pb2.AwaitedFigure) -> str:
     day = date(figure.day.year, figure.day.month, figure.day.day)
-    published = say(", published", ", 已公布") if figure.published else ""
     text = say(
         f"{figure.parameter} of {figure.place} for {day}",
         f"{figure.place} {figure.parameter} ({day})",
     )
-    return f"{text}{published}"
+    if figure.published:
+        return f"{text}{say(', published', ', 已公布')}"
+    return f"{text}{say(f', until then {figure.stand_in}', f', 暂用 {figure.stand_in}')}"
 
 
 def _list(texts: Iterable[str] | Iterator[str]) -> Value:

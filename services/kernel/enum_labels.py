@@ -95,6 +95,7 @@ LABELS: dict[str, dict[str, tuple[str, str]]] = {
     "oip.claims.v1.Situation": {
         "MISSING": ("missing after an accident", "事故后下落不明"),
         "ORDER_EXECUTION": ("executing an order", "执行订单期间受伤"),
+        "OTHER_LAW": ("another law", "法律法规规定的其他情形"),
         "RELAPSE": ("relapse of a soldier's injury", "旧伤复发"),
         "REQUIRED_TRAVEL": ("required travel", "按要求前往指定地点途中"),
         "RESCUE": ("emergency rescue", "抢险救灾"),

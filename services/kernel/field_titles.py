@@ -209,6 +209,7 @@ TITLES: dict[str, str] = {
     "instrument": "文件",
     "invariant": "检查项",
     "invitations": "待申请鉴定",
+    "irreversible_time": "死亡不可逆转时间",
     "issuer": "签发方",
     "item": "条目",
     "items": "条目",

@@ -68,6 +68,17 @@ def test_every_provision_has_an_instrument_with_a_first_day_and_a_place() -> Non
     assert wrong == [], "take another tag, or say in instruments.py that the article was seen"
 
 
+def test_no_rule_of_all_provinces_cites_the_notice_of_one() -> None:
+    """A value may have a province's notice as its source; the rule that reads it may not."""
+    provinces = {
+        str(applied.provision): applied.provision.held_by.jurisdiction
+        for applied in applied_provisions().values()
+        if applied.provision.held_by.jurisdiction.isdigit()
+    }
+
+    assert provinces == {}
+
+
 def test_every_province_stands_on_its_page_with_all_parameters() -> None:
     page = (ROOT / "docs" / "provinces.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| .+ \| (\d{6}) \| .+? \|((?: \d+ \|)+)$", page, re.MULTILINE)

@@ -136,7 +136,7 @@ def provisional_award_message(
     """A provisional award, which of its figures are published, and what a true-up would change."""
     row = benefits_pb2.ListProvisionalAwardsResponse.Row(award=award_message(award))
     for message, figure in zip(row.award.awaited_figures, award.awaits, strict=True):
-        message.published = figure.own(law, today) is not None
+        message.published = figure.is_published(law, today)
     if preview is not None:
         row.true_up.CopyFrom(true_up_message(preview))
     return row

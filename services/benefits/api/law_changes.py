@@ -7,11 +7,11 @@ from oip.benefits.v1 import benefits_pb2, benefits_pb2_grpc
 from services.benefits.api import parse
 from services.benefits.api.format import provisional_award_message, true_up_message
 from services.benefits.commands import indexation
+from services.benefits.commands.awards import list_outdated
 from services.benefits.domain import law as rules
 from services.benefits.store import awards as award_store
 from services.benefits.store import true_ups as true_up_store
 from services.kernel import names
-from services.kernel.lawbook import law_version
 from services.runtime.rpc.paging import page_of
 from services.runtime.rpc.wire import Context
 from services.runtime.service.context import ServiceContext
@@ -52,14 +52,13 @@ class LawChangeApi(benefits_pb2_grpc.BenefitServiceServicer):
         """Provisional awards, and what a true-up would change today."""
         page, command = page_of(request, str), self._context.command()
         area = parse.pooling_area_of(request.pooling_area)
-        version = law_version(rules.LAW, command.today) if request.changing_only else ""
 
         async def work(tx: Transaction) -> benefits_pb2.ListProvisionalAwardsResponse:
             awards = await award_store.list_provisional(
                 tx,
                 self._context.cipher,
                 area,
-                version,
+                await list_outdated(tx, command) if request.changing_only else None,
                 after=page.after,
                 size=page.size,
             )

@@ -11,6 +11,7 @@ from services.benefits.domain import law as rules
 from services.benefits.domain.award import LIFECYCLE, Award, accident_of, ended_by_officer
 from services.benefits.domain.case import Facts, facts_of_case
 from services.benefits.domain.death_plan import accident_of_death
+from services.benefits.domain.figures import AwaitedFigure
 from services.benefits.domain.life import LifeEvent, life_of, with_life
 from services.benefits.domain.plan import entitlements
 from services.benefits.domain.problems import MonthOutOfRange, NotPeriodic
@@ -97,6 +98,15 @@ async def grant_awards(
     await suspension_store.update_merged(tx, worker, context.now)
     await case_store.update_law_version(tx, worker, law_version(rules.LAW, context.today))
     return Replanned(changed_count, tuple(records), moved_sum)
+
+
+async def list_outdated(tx: Transaction, context: CommandContext) -> list[str]:
+    """The figures waited for that are published by today, or for which another one stands in."""
+    return [
+        figure
+        for figure, _ in await true_up_store.list_awaited(tx)
+        if AwaitedFigure.parse(figure).is_outdated(rules.LAW, context.today)
+    ]
 
 
 async def plan_awards(

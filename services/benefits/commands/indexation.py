@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.benefits.commands.awards import grant_awards, lock_claims, plan_awards
+from services.benefits.commands.awards import (
+    grant_awards,
+    list_outdated,
+    lock_claims,
+    plan_awards,
+)
 from services.benefits.domain import law as rules
 from services.benefits.domain.true_ups import TrueUp, true_ups
 from services.benefits.store import cases as case_store
+from services.benefits.store import true_ups as true_up_store
 from services.kernel.lawbook import law_version
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
@@ -63,8 +69,8 @@ async def true_up_awards(
     Repeat it until none remains. What was paid too little becomes back pay, what was paid too much
     a recovery; an award whose figures are all published is final.
     """
-    version = law_version(rules.LAW, context.today)
-    workers = await case_store.list_provisional(tx, version, pooling_area, worker_count)
+    figures = await list_outdated(tx, context)
+    workers = await true_up_store.list_waiting(tx, figures, pooling_area, worker_count)
     await lock_claims(tx, *await case_store.list_claims(tx, workers))
     records: list[TrueUp] = []
     moved = ZERO
@@ -72,8 +78,8 @@ async def true_up_awards(
         replanned = await grant_awards(tx, worker, "true-up", context)
         records += replanned.true_ups
         moved = moved + replanned.moved
-    _note(f"trueUps/{version}", (workers, records, moved), moved)
-    remaining_count = await case_store.count_provisional(tx, version, pooling_area)
+    _note("trueUps", (workers, records, moved), moved)
+    remaining_count = await true_up_store.count_waiting(tx, figures, pooling_area)
     return TrueUpRound(len(workers), tuple(records), remaining_count)
 
 

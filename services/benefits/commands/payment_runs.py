@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from services.benefits import events
-from services.benefits.commands.awards import grant_awards
+from services.benefits.commands.awards import grant_awards, list_outdated
 from services.benefits.domain import law as rules
 from services.benefits.domain.payments import require_begun
-from services.benefits.store import cases as case_store
 from services.benefits.store import law_bases as basis_store
 from services.benefits.store import payment_runs as run_store
 from services.benefits.store import recoveries as recovery_store
+from services.benefits.store import true_ups as true_up_store
 from services.benefits.store.payment_runs import Debt, Run
 from services.kernel.lawbook import UsedValues, law_version
 from services.kernel.money import total
@@ -27,8 +27,8 @@ async def instruct_payments(tx: Transaction, month: Month, context: CommandConte
     """Instruct all payments due up to a month: each award, kind and month once, ever.
 
     The run names the assumed values on which its payments rest; in production it is refused unless
-    the province has confirmed them. Awards that are provisional, or that rest on values which have
-    changed since, are planned again first.
+    the province has confirmed them. Awards whose figures have come, or that rest on values which
+    have changed since, are planned again first.
     """
     today = context.today
     used = UsedValues()
@@ -37,7 +37,7 @@ async def instruct_payments(tx: Transaction, month: Month, context: CommandConte
     last_month = await run_store.lock_for_run(tx)
     newest = await run_store.find_newest_award(tx)
     version = law_version(rules.LAW, today)
-    for worker in await _workers_to_plan(tx, version):
+    for worker in await _workers_to_plan(tx, version, context):
         await grant_awards(tx, worker, "true-up", context)
     await run_store.update_law(tx, version, today)
     debts = [
@@ -65,12 +65,12 @@ async def instruct_payments(tx: Transaction, month: Month, context: CommandConte
     return await run_store.get(tx, month)
 
 
-async def _workers_to_plan(tx: Transaction, version: str) -> list[str]:
-    """The workers whose awards are provisional or rest on values that the law no longer has."""
+async def _workers_to_plan(tx: Transaction, version: str, context: CommandContext) -> list[str]:
+    """The workers whose figures have come, or whose awards rest on values no longer in the law."""
     in_law = [value.version.digest for value in rules.LAW.assumed]
     return sorted(
         {
-            *await case_store.list_provisional(tx, version),
+            *await true_up_store.list_waiting(tx, await list_outdated(tx, context)),
             *await basis_store.list_workers_on_other(tx, in_law, version),
         }
     )

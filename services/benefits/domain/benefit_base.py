@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
@@ -11,13 +11,16 @@ from services.benefits.domain.figures import (
     ALL_EMPLOYEE_WAGE,
     AVERAGE_WAGE,
     AwaitedFigure,
+    awaited,
+    figure_on,
     is_of_earlier_year,
+    said_of,
 )
 from services.benefits.domain.findings import calculation, percent
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import Fen
-from services.kernel.parameters import ParameterNotFound, Value
+from services.kernel.parameters import Value
 from services.kernel.periods import MONTHS_PER_YEAR
 
 ALL_EMPLOYEES = "ALL_EMPLOYEES"
@@ -47,16 +50,15 @@ def benefit_base(
     """
     ruled_by = accident or day
     kind = law.on("benefit_base_wage", ruled_by, where)
-    wage, monthly, arithmetic = _wage(law, day, where, known, str(kind.value))
+    name = ALL_EMPLOYEE_WAGE if kind.value == ALL_EMPLOYEES else AVERAGE_WAGE
+    wage = figure_on(law, name, day, where, known)
+    monthly, arithmetic = _monthly(wage)
     share = law.on("benefit_base_share", ruled_by, where)
     base = monthly.times(share.decimal)
     is_late = is_of_earlier_year(wage, day)
     provisional = is_late or wage.stands_in
-    lag, lag_zh = "", ""
-    if wage.stands_in:
-        lag = "; a national figure, because the area's own is not published, so this is provisional"
-        lag_zh = "; 本地区数据尚未公布, 暂按全国数据计发"
-    elif is_late:
+    lag, lag_zh = said_of(wage)
+    if is_late and not wage.stands_in:
         lag = f"; the wage for events of {day.year} is not published, so this is provisional"
         lag_zh = f"; {day.year} 年适用的平均工资尚未公布, 暂按已公布数据计发"
     finding = calculation(
@@ -70,22 +72,12 @@ def benefit_base(
         outputs={"average_wage": monthly, "benefit_base": base, "provisional": provisional},
         values=(wage, share, kind),
     )
-    awaited = ALL_EMPLOYEE_WAGE if kind.value == ALL_EMPLOYEES else AVERAGE_WAGE
-    awaits = (AwaitedFigure(awaited, where, day),) if provisional else ()
-    return Base(monthly, base, awaits, finding, (wage, share, kind))
+    return Base(monthly, base, awaited(name, where, day, wage), finding, (wage, share, kind))
 
 
-def _wage(law: Law, day: date, where: str, known: date, kind: str) -> tuple[Value, Fen, str]:
-    """The wage with its amount a month; the private-sector wage stands in for the other one."""
-    stands_in = False
-    if kind == ALL_EMPLOYEES:
-        try:
-            own = law.on(ALL_EMPLOYEE_WAGE, day, where, known)
-        except ParameterNotFound:
-            stands_in = True
-        else:
-            return own, own.fen, str(own.fen)
-    wage = law.on(AVERAGE_WAGE, day, where, known)
+def _monthly(wage: Value) -> tuple[Fen, str]:
+    """The amount a month; that of private-sector employees is published for a year."""
+    if wage.parameter == ALL_EMPLOYEE_WAGE:
+        return wage.fen, str(wage.fen)
     monthly = wage.fen.times(Fraction(1, MONTHS_PER_YEAR))
-    wage = replace(wage, stands_in=stands_in or wage.stands_in)
-    return wage, monthly, f"{wage.fen} / {MONTHS_PER_YEAR} = {monthly}"
+    return monthly, f"{wage.fen} / {MONTHS_PER_YEAR} = {monthly}"

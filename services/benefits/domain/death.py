@@ -14,6 +14,7 @@ from services.benefits.domain.disability import ALLOWANCE_GRADES
 from services.benefits.domain.figures import (
     DISPOSABLE_INCOME,
     AwaitedFigure,
+    awaited,
     is_of_earlier_year,
 )
 from services.benefits.domain.findings import ExplainedAmount, calculation, condition
@@ -171,7 +172,7 @@ def death_grant(law: Law, death: date, where: str, known: date, *, accident: dat
     of, of_zh = ("death", "死亡") if of_death else ("injury", "工伤发生")
     return DeathGrant(
         amount,
-        (AwaitedFigure(DISPOSABLE_INCOME, NATIONAL, day),) if provisional else (),
+        awaited(DISPOSABLE_INCOME, NATIONAL, day, income),
         (
             condition(
                 rules.DEATH_ANCHOR,

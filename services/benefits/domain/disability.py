@@ -6,11 +6,12 @@ from datetime import date
 
 from services.benefits.domain import law as rules
 from services.benefits.domain.benefit_base import Base
-from services.benefits.domain.figures import MINIMUM_WAGE, AwaitedFigure
+from services.benefits.domain.figures import MINIMUM_WAGE, awaited, said_of
 from services.benefits.domain.findings import ExplainedAmount, calculation, percent
 from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen
+from services.kernel.parameters import Value
 from services.kernel.periods import Month
 from services.kernel.scheme import CareDependence
 
@@ -88,22 +89,36 @@ def disability_allowance(
         return ExplainedAmount(plain, tuple(findings))
     floor = law.on(MINIMUM_WAGE, month.first_day, where, known)
     top_up = max(ZERO, floor.fen - plain)
-    if top_up:
-        findings.append(
-            calculation(
-                rules.ALLOWANCE_FLOOR,
-                f"The allowance is below the minimum wage of {floor.fen.yuan} yuan; the fund adds "
-                f"{top_up.yuan} yuan.",
-                f"伤残津贴低于当地最低工资标准 {floor.fen.yuan} 元, "
-                f"由基金补足差额 {top_up.yuan} 元。",
-                f"{floor.fen} - {plain} = {top_up}",
-                inputs={"month": month, "allowance": plain, "minimum_wage": floor.fen},
-                outputs={"top_up": top_up, "amount": plain + top_up},
-                values=(floor,),
-            )
-        )
-    awaits = (AwaitedFigure(MINIMUM_WAGE, where, month.first_day),) if floor.stands_in else ()
+    if top_up or floor.stands_in:
+        findings.append(_floor_finding(floor, plain, top_up, month))
+    awaits = awaited(MINIMUM_WAGE, where, month.first_day, floor)
     return ExplainedAmount(plain + top_up, tuple(findings), awaits)
+
+
+def _floor_finding(floor: Value, plain: Fen, top_up: Fen, month: Month) -> Finding:
+    """What the minimum wage adds, and that another one stands in, also where it adds nothing."""
+    lag, lag_zh = said_of(floor)
+    if not top_up:
+        return calculation(
+            rules.ALLOWANCE_FLOOR,
+            f"The allowance is not below the minimum wage of {floor.fen.yuan} yuan{lag}.",
+            f"伤残津贴不低于最低工资标准 {floor.fen.yuan} 元{lag_zh}。",
+            f"{plain} >= {floor.fen}",
+            inputs={"allowance": plain, "minimum_wage": floor.fen},
+            outputs={"top_up": top_up},
+            values=(floor,),
+        )
+    return calculation(
+        rules.ALLOWANCE_FLOOR,
+        f"The allowance is below the minimum wage of {floor.fen.yuan} yuan{lag}; the fund adds "
+        f"{top_up.yuan} yuan.",
+        f"伤残津贴低于当地最低工资标准 {floor.fen.yuan} 元{lag_zh}, "
+        f"由基金补足差额 {top_up.yuan} 元。",
+        f"{floor.fen} - {plain} = {top_up}",
+        inputs={"month": month, "allowance": plain, "minimum_wage": floor.fen},
+        outputs={"top_up": top_up, "amount": plain + top_up},
+        values=(floor,),
+    )
 
 
 def after_pension(

@@ -62,7 +62,10 @@ def indexed(
         if care is not CareDependence.NONE and value.value.get("care_wage") == "new":
             base = benefit_base(law, value.since, where, known)
             awaits.extend(base.awaits)
-            raised = max(raised, care_allowance(law, base, care, value.since, where).amount)
+            anew = care_allowance(law, base, care, value.since, where).amount
+            if anew > raised:
+                findings.append(base.finding)
+                raised = anew
         if f"floor_{key}" in value.value:
             raised = max(raised, Fen.of_yuan(value.value[f"floor_{key}"]))
         if raised > amount:

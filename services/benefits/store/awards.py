@@ -20,7 +20,6 @@ from services.benefits.domain.segments import Segment
 from services.benefits.store.tables import (
     awards,
     awards_to_backfill,
-    cases,
     claims_of_case,
     kind_numbers,
     month_of,
@@ -31,6 +30,7 @@ from services.benefits.store.tables import (
     recoveries,
     suspensions,
 )
+from services.benefits.store.true_ups import numbers_waiting
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import findings_from_json, findings_to_json
@@ -76,14 +76,14 @@ async def list_provisional(
     tx: Transaction,
     cipher: ColumnCipher,
     pooling_area: str,
-    law_version: str,
+    figures: Sequence[str] | None,
     *,
     after: tuple[str] | tuple[()],
     size: int,
 ) -> list[Award]:
     """Awards that wait for a figure, by id, after an id; of all areas, or of one.
 
-    With a version of the law only those planned on another one.
+    With figures only those that wait for one of them.
     """
     statement = (
         sa.select(awards)
@@ -93,10 +93,8 @@ async def list_provisional(
     )
     if pooling_area:
         statement = statement.where(awards.c.pooling_area == pooling_area)
-    if law_version:
-        statement = statement.where(
-            sa.exists().where(cases.c.claim == awards.c.claim, cases.c.law_version != law_version)
-        )
+    if figures is not None:
+        statement = statement.where(awards.c.number.in_(numbers_waiting(figures)))
     if after:
         statement = statement.where(awards.c.id > after[0])
     return await _with_rates(tx, cipher, (await tx.execute(statement)).all())

@@ -19,18 +19,18 @@ from services.benefits.domain.case import (
     Conclusion,
     EndCause,
 )
-from services.benefits.store.tables import appraisal_ends, awards, cases, conclusions, mergers
+from services.benefits.store.tables import (
+    appraisal_ends,
+    cases,
+    conclusions,
+    mergers,
+    not_erased,
+)
 from services.kernel.scheme import AppraisalLevel, CareDependence, Survivor
 from services.runtime.rpc.survivors import survivor_from_json, survivor_to_json
 from services.runtime.storage import data_keys, revisions
 from services.runtime.storage.crypto import ColumnCipher
 from services.runtime.storage.database import Transaction
-
-# Of an erased worker nothing is planned again: the facts cannot be read any more.
-_IS_NOT_ERASED = sa.text(
-    "not exists (select from erasure where erasure.name = case_facts.worker"
-    " and erasure.erase_time is not null)"
-)
 
 
 async def lock(tx: Transaction, name: str) -> None:
@@ -191,47 +191,17 @@ async def count_on_older_law(tx: Transaction, law_version: str) -> int:
     return int((await tx.execute(statement)).scalar_one())
 
 
-async def list_provisional(
-    tx: Transaction, law_version: str, pooling_area: str = "", size: int | None = None
-) -> list[str]:
-    """The workers with a provisional award, planned on another version of the law."""
-    statement = (
-        sa.select(awards.c.worker)
-        .where(_is_provisional_on_older_law(law_version, pooling_area))
-        .distinct()
-        .order_by(awards.c.worker)
-        .limit(size)
-    )
-    return list((await tx.execute(statement)).scalars())
-
-
-async def count_provisional(tx: Transaction, law_version: str, pooling_area: str) -> int:
-    """The number of workers that `list_provisional` lists without a limit."""
-    statement = sa.select(sa.func.count(awards.c.worker.distinct())).where(
-        _is_provisional_on_older_law(law_version, pooling_area)
-    )
-    return int((await tx.execute(statement)).scalar_one())
-
-
 async def list_claims(tx: Transaction, workers: Iterable[str]) -> list[str]:
     """The determined claims of workers, by name."""
     statement = sa.select(cases.c.claim).where(cases.c.worker.in_(workers)).order_by(cases.c.claim)
     return list((await tx.execute(statement)).scalars())
 
 
-def _is_provisional_on_older_law(law_version: str, pooling_area: str) -> sa.ColumnElement[bool]:
-    planned_on_other = sa.exists().where(
-        cases.c.claim == awards.c.claim, cases.c.law_version != law_version, _IS_NOT_ERASED
-    )
-    in_area = [awards.c.pooling_area == pooling_area] if pooling_area else []
-    return sa.and_(sa.func.cardinality(awards.c.awaits) > 0, planned_on_other, *in_area)
-
-
 def _is_on_older_law(law_version: str) -> sa.ColumnElement[bool]:
     return sa.and_(
         cases.c.law_version != law_version,
         cases.c.state == CaseState.CONFIRMED.value,
-        _IS_NOT_ERASED,
+        not_erased(cases),
     )
 
 

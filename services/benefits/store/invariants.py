@@ -269,17 +269,6 @@ async def count_unexplained_life_events(tx: Transaction) -> int:
     )
 
 
-async def list_awaited(tx: Transaction) -> list[tuple[str, int]]:
-    """The figures that awards wait for, each with the number of awards."""
-    rows = await tx.execute(
-        sa.text(
-            "select figure, count(*) as award_count from award, unnest(awaits) figure"
-            " group by figure order by figure"
-        )
-    )
-    return [(row.figure, row.award_count) for row in rows]
-
-
 async def _count(tx: Transaction, question: str) -> int:
     values = {name: value for name, value in _VALUES.items() if f":{name}" in question}
     return int((await tx.execute(sa.text(question), values)).scalar_one())

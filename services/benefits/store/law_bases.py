@@ -15,6 +15,7 @@ from services.benefits.store.tables import (
     kind_numbers,
     law_bases,
     law_basis_values,
+    not_erased,
     rates,
 )
 from services.kernel.law import ParameterVersion, Tag
@@ -66,7 +67,7 @@ async def list_workers_on_other(
         sa.select(awards.c.worker)
         .join(rates, rates.c.number == awards.c.number)
         .join(cases, cases.c.claim == awards.c.claim)
-        .where(rates.c.basis.in_(outdated), cases.c.law_version != law_version)
+        .where(rates.c.basis.in_(outdated), cases.c.law_version != law_version, not_erased(cases))
         .distinct()
         .order_by(awards.c.worker)
     )

@@ -338,6 +338,15 @@ def claims_of_case(claim: str) -> sa.Select[tuple[str]]:
     return sa.union(statement, sa.select(sa.literal(claim))).subquery().select()
 
 
+def not_erased(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Of an erased worker nothing is planned again: the facts cannot be read any more."""
+    return sa.literal_column(
+        f"not exists (select from erasure where erasure.name = {table.name}.worker"
+        " and erasure.erase_time is not null)",
+        sa.Boolean(),
+    )
+
+
 def kind_numbers(kinds: Iterable[BenefitKind]) -> list[int]:
     """Kinds of benefit as the tables store them."""
     return sorted(kind.value for kind in kinds)

@@ -1,4 +1,4 @@
-"""True-ups: what published figures changed about provisional awards; rows are never changed."""
+"""True-ups: who waits for figures, and what published ones changed; rows are never changed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,77 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.true_ups import TrueUp
-from services.benefits.store.tables import claims_of_case, month_of, number_of, true_ups
+from services.benefits.store.tables import (
+    awards,
+    claims_of_case,
+    month_of,
+    not_erased,
+    number_of,
+    true_ups,
+)
 from services.kernel.money import Fen
 from services.runtime.rpc.wire import versions_from_json, versions_to_json
 from services.runtime.storage.database import Transaction
+
+
+async def list_awaited(tx: Transaction) -> list[tuple[str, int]]:
+    """The figures that awards wait for, each with the number of awards."""
+    each = _each_awaited()
+    statement = (
+        sa.select(each.c.figure, sa.func.count().label("award_count"))
+        .group_by(each.c.figure)
+        .order_by(each.c.figure)
+    )
+    return [(row.figure, row.award_count) for row in await tx.execute(statement)]
+
+
+async def list_waiting(
+    tx: Transaction, figures: Sequence[str], pooling_area: str = "", size: int | None = None
+) -> list[str]:
+    """The workers with an award that waits for one of these figures."""
+    waiting = _waiting(figures, pooling_area)
+    statement = sa.select(waiting.c.worker).distinct().order_by(waiting.c.worker).limit(size)
+    return list((await tx.execute(statement)).scalars())
+
+
+async def count_waiting(tx: Transaction, figures: Sequence[str], pooling_area: str) -> int:
+    """The number of workers that `list_waiting` lists without a limit."""
+    waiting = _waiting(figures, pooling_area)
+    statement = sa.select(sa.func.count(waiting.c.worker.distinct()))
+    return int((await tx.execute(statement)).scalar_one())
+
+
+def numbers_waiting(figures: Sequence[str]) -> sa.Select[tuple[int]]:
+    """The numbers of the awards that wait for one of these figures."""
+    return sa.select(_waiting(figures).c.number)
+
+
+def _waiting(figures: Sequence[str], pooling_area: str = "") -> sa.Subquery:
+    """The awards that wait for one of many figures; joined by hash, not compared one by one."""
+    each = _each_awaited()
+    wanted = sa.select(sa.func.unnest(sa.literal(list(figures), ARRAY(sa.Text))))
+    statement = sa.select(each).where(each.c.figure.in_(wanted))
+    if pooling_area:
+        statement = statement.where(each.c.pooling_area == pooling_area)
+    return statement.subquery()
+
+
+def _each_awaited() -> sa.Subquery:
+    """A row for each award and each figure that it waits for; of erased workers none."""
+    return (
+        sa.select(
+            awards.c.number,
+            awards.c.worker,
+            awards.c.pooling_area,
+            sa.func.unnest(awards.c.awaits).label("figure"),
+        )
+        .where(sa.func.cardinality(awards.c.awaits) > 0, not_erased(awards))
+        .subquery()
+    )
 
 
 async def insert(tx: Transaction, records: Sequence[TrueUp], member: str, now: datetime) -> None:

@@ -214,6 +214,7 @@ def enquiry(message: claims_pb2.DetermineClaimRequest.Enquiry) -> Enquiry:
         if message.industry
         else None,
         labour_relationship=message.labour_relationship,
+        irreversible_time=_moment(message, "irreversible_time"),
     )
 
 

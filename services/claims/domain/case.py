@@ -46,6 +46,7 @@ class Enquiry:
     pooling_area: str = ""
     industry: Industry | None = None
     labour_relationship: bool = False
+    irreversible_time: datetime | None = None
 
 
 @dataclass(frozen=True)

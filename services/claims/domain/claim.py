@@ -50,6 +50,7 @@ class Situation(Enum):
     RESCUE = 6
     WAY_HOME = 7
     RELAPSE = 8
+    OTHER_LAW = 9
 
 
 _F, _E, _A, _S, _D, _P, _M = ClaimState

@@ -217,8 +217,23 @@ def _require_consistent(case: Case) -> None:
                 "it lies after the death",
                 "晚于死亡时间; 请核对",
             )
+    _require_possible_end(case)
     if enquiry.served_order:
         order_in(enquiry.served_order, "enquiry.served_order")
+
+
+def _require_possible_end(case: Case) -> None:
+    """A death is found to be certain after the accident and the diagnosis, and before it comes."""
+    enquiry, field = case.enquiry, "enquiry.irreversible_time"
+    certain, diagnosed = enquiry.irreversible_time, enquiry.first_diagnosis_time
+    if certain is None:
+        return
+    if certain < (diagnosed or case.claim.accident_time):
+        raise Malformed.of(
+            field, "lies before the accident or the first diagnosis", "早于事故或初次诊断; 请核对"
+        )
+    if enquiry.death_time is not None and certain > enquiry.death_time:
+        raise Malformed.of(field, "lies after the death", "晚于死亡时间; 请核对")
 
 
 def _enrolled(case: Case) -> Answer:

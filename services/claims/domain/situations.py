@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.claims.domain import law as provisions
 from services.claims.domain.case import Answer, Case, answer, met
@@ -177,8 +177,25 @@ def _relapse(case: Case) -> Answer:
     return answer("old_injury", provision, Outcome.UNCLEAR, text, inputs=inputs)
 
 
+def _other_law(case: Case) -> Answer:
+    """A situation that another law or regulation names; which one, the judgement's reason says."""
+    text = (
+        (
+            "Whether another law or regulation makes this accident an occupational injury is for a "
+            "person to decide; the reason has to name its article."
+        ),
+        "是否属于法律、行政法规规定应当认定的其他情形, 须由人工判断, 并在理由中写明条款。",
+    )
+    provision = provisions.OTHER_LAW.on(case.claim.accident_day)
+    return answer("other_law", provision, Outcome.UNCLEAR, text)
+
+
 def _sudden_illness(case: Case) -> Answer:
-    """Sudden illness with death on the spot, or within the hours after the first diagnosis."""
+    """Sudden illness with death on the spot, or within the hours after the first diagnosis.
+
+    A death that could not be averted any more within the hours counts, whenever it came
+    ((2025)最高法行再516号).
+    """
     day, where = case.claim.accident_day, case.claim.place_of_injury
     rule = case.law.on("illness_rule", day, where)
     hours = case.law.on("sudden_illness_hours", day, where)
@@ -187,6 +204,7 @@ def _sudden_illness(case: Case) -> Answer:
         illness_rule=rule.value,
         first_diagnosis_time=enquiry.first_diagnosis_time or "not given",
         death_time=enquiry.death_time or "not given",
+        irreversible_time=enquiry.irreversible_time or "not given",
         spot_or_direct=enquiry.spot_or_direct,
         death_certificate=case.has(DocumentKind.DEATH_CERTIFICATE),
     )
@@ -214,18 +232,7 @@ def _illness_outcome(case: Case, rule: str, hours: int) -> tuple[Outcome, tuple[
         return Outcome.NOT_MET, text
     diagnosed = enquiry.first_diagnosis_time
     if death is not None and diagnosed is not None:
-        within = death - diagnosed <= timedelta(hours=hours)
-        between = death - diagnosed
-        text = (
-            f"Death came {between} after the first diagnosis; the limit is {hours} hours.",
-            f"自初次诊断至死亡历时 {between}; 时限为 {hours} 小时。",
-        )
-        if within and not case.has(DocumentKind.DEATH_CERTIFICATE):
-            return Outcome.UNCLEAR, (
-                f"{text[0]} No death certificate is in evidence.",
-                f"{text[1]}证据中没有死亡证明。",
-            )
-        return met(within), text
+        return _within_hours(case, diagnosed, death, hours)
     if enquiry.spot_or_direct and diagnosed is None and case.has(DocumentKind.DEATH_CERTIFICATE):
         return Outcome.MET, ("The worker died on the spot.", "劳动者突发疾病当场死亡。")
     text = (
@@ -233,6 +240,30 @@ def _illness_outcome(case: Case, rule: str, hours: int) -> tuple[Outcome, tuple[
         "初次诊断时间与死亡时间尚未全部查明。",
     )
     return Outcome.UNCLEAR, text
+
+
+def _within_hours(
+    case: Case, diagnosed: datetime, death: datetime, hours: int
+) -> tuple[Outcome, tuple[str, str]]:
+    """Whether the death, or that it could not be averted any more, came within the hours."""
+    certain = case.enquiry.irreversible_time
+    limit = timedelta(hours=hours)
+    within = (death if certain is None else certain) - diagnosed <= limit
+    en = f"Death came {death - diagnosed} after the first diagnosis"
+    zh = f"自初次诊断至死亡历时 {death - diagnosed}"
+    if certain is not None:
+        en += f" and could not be averted any more {certain - diagnosed} after it"
+        zh += f", 至抢救无效死亡不可逆转历时 {certain - diagnosed}"
+    elif not within:
+        en += ", and nothing says that it could not be averted any more before"
+        zh += ", 且无材料表明此前死亡已不可逆转"
+    text = (f"{en}; the limit is {hours} hours.", f"{zh}; 时限为 {hours} 小时。")
+    if within and not case.has(DocumentKind.DEATH_CERTIFICATE):
+        return Outcome.UNCLEAR, (
+            f"{text[0]} No death certificate is in evidence.",
+            f"{text[1]}证据中没有死亡证明。",
+        )
+    return met(within), text
 
 
 ANSWERS: Mapping[Situation, Callable[[Case], tuple[Answer, ...]]] = {
@@ -253,4 +284,5 @@ ANSWERS: Mapping[Situation, Callable[[Case], tuple[Answer, ...]]] = {
     Situation.WAY_HOME: _way_home,
     Situation.RESCUE: lambda case: (_rescue(case),),
     Situation.RELAPSE: lambda case: (_relapse(case),),
+    Situation.OTHER_LAW: lambda case: (_other_law(case),),
 }

@@ -5,13 +5,25 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from services.kernel.law import Provision, Tag
+from services.kernel.law import DatedProvision, Provision, Tag
 from services.kernel.lawbook import Law, load_law
 
-# Article 9 is known by report; the others are the texts of one province, which all follow here.
-PREMIUM_BASE = Provision("人社部发〔2025〕24号", "第九条", Tag.COMMON)
-EXPERIENCE_BAND = Provision("京人社工发〔2025〕8号", "浮动档次", Tag.COMMON)
-PREMIUM = Provision("山东省试点说明 (2025-07-11)", "缴费基准额×订单量", Tag.COMMON)
+R110 = "人社部发〔2021〕110号"
+R24 = "人社部发〔2025〕24号"
+
+# The service date chooses the text. Article 9 of the Measures of 2025 is known by report, and so is
+# what the pilot of 2022 counted; bands followed work-injury insurance before article 9.
+PREMIUM_BASE = DatedProvision(
+    Provision(R110, "缴费基准额", Tag.COMMON), Provision(R24, "第九条", Tag.COMMON)
+)
+EXPERIENCE_BAND = DatedProvision(
+    Provision("人社部发〔2015〕71号", "浮动档次", Tag.COMMON),
+    Provision(R24, "第九条(浮动档次)", Tag.COMMON),
+)
+PREMIUM = DatedProvision(
+    Provision(R110, "缴费基准额×订单量", Tag.COMMON),
+    Provision(R24, "第九条(缴费基准额×订单量)", Tag.COMMON),
+)
 RESERVE_MARKUP = Provision("ILO report", "chapter 5", Tag.SEED)
 DUE_DATE = Provision("纳税申报期限惯例", "次月15日", Tag.ASSUMED)
 RATE_FLOATING = Provision("人社部发〔2015〕71号", "浮动费率", Tag.COMMON)

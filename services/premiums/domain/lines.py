@@ -111,7 +111,7 @@ def explain_line(line: Line, bill_month: Month) -> tuple[Finding, ...]:
     return (
         *line.findings,
         Finding(
-            PREMIUM,
+            PREMIUM.on(line.key.month.first_day),
             Outcome.CALCULATED,
             text + ".",
             text_zh + "。",

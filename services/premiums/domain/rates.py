@@ -124,7 +124,7 @@ def base_on(key: LineKey, day: date, terms: Sequence[Term], law: Law) -> tuple[D
         text_zh = f"平台自 {term.since} 起适用缴费基准额每单 {base} 元。"
         inputs = facts(industry=industry, day=day, since=term.since, reason=term.reason)
     return base, Finding(
-        PREMIUM_BASE,
+        PREMIUM_BASE.on(day),
         Outcome.CALCULATED,
         text,
         text_zh,
@@ -146,7 +146,7 @@ def band_on(platform: str, day: date, terms: Sequence[Term], law: Law) -> tuple[
         text = f"The platform's band is {band} of the base from {term.since}."
         text_zh = f"平台自 {term.since} 起浮动档次为 {band}。"
     return band, Finding(
-        EXPERIENCE_BAND,
+        EXPERIENCE_BAND.on(day),
         Outcome.CALCULATED,
         text,
         text_zh,

@@ -124,3 +124,17 @@ async def test_events_in_any_order_rest_the_same_months(client: StackClient) -> 
     )
     assert len(rows) == 24
     assert len({row.rates for row in rows}) == 1
+
+
+async def test_an_end_that_is_taken_back_counts_in_no_order(client: StackClient) -> None:
+    await consume(client, determined(), concluded(4))
+    before = await client.rows("benefits", "select since_month, amount_fen from award_rate")
+
+    await consume(client, appraisal_resumed(), appraisal_ended())
+    taken_back = await client.rows("benefits", "select since_month, amount_fen from award_rate")
+    await consume(client, appraisal_ended(revision=6, day=date(2025, 12, 5)))
+    client.set_day(date(2026, 2, 20))
+    await run_payments(client, Month(2026, 2))
+
+    assert taken_back == before
+    assert await months_paid(client) == ["2025-09", "2025-10", "2025-11", "2025-12"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from oip.benefits.v1 import benefits_pb2 as pb
+from oip.grading.v1 import grading_pb2
 
 from tests.integration.benefits.builders import awards_of, concluded, consume, determined
 from tests.support.stack_client import StackClient
@@ -122,3 +123,35 @@ async def test_an_adjustment_takes_the_grade_of_its_year_and_reaches_december(
     assert reached[2025, 1] == later[2025, 2] + 21_000
     assert abs(reached[2025, 11] - of_grade_1 - 21_000) <= 1
     assert await client.broken("benefits") == []
+
+
+async def test_care_from_a_new_wage_names_the_wage_and_waits_for_the_areas_own(
+    client: StackClient,
+) -> None:
+    """Sichuan 2023: half of the national wage of 2021, then of 2022, while no own is published."""
+    client.set_day(date(2023, 6, 20))
+    accident: dict[str, Any] = {
+        "pooling_area": "510100",
+        "accident_date": date(2022, 8, 10),
+        "determine_date": date(2022, 9, 1),
+    }
+    await consume(
+        client, determined(**accident), concluded(1, grading_pb2.FULL, day=date(2022, 11, 15))
+    )
+
+    award = await client.benefits("fund_officer").GetAward(
+        pb.GetAwardRequest(name="awards/c1-care-allowance-worker")
+    )
+
+    rates = [
+        (rate.since_month.year, rate.since_month.month, rate.amount_fen) for rate in award.rates
+    ]
+    assert rates == [(2022, 12, 262_017), (2023, 1, 271_821)]
+    assert [
+        (figure.parameter, figure.day.year, figure.stand_in) for figure in award.awaited_figures
+    ] == [
+        ("all_employee_wage", 2022, "average_wage@CN@2022-01-01=62884"),
+        ("all_employee_wage", 2023, "average_wage@CN@2023-01-01=65237"),
+    ]
+    texts = [finding.text for finding in award.findings]
+    assert sum("a national figure, because the area's own" in text for text in texts) == 2

@@ -103,7 +103,7 @@ async def test_verify_names_an_award_that_was_forgotten(client: StackClient) -> 
 
     async with client.database("benefits").begin() as tx:
         await tx.execute(
-            sa.text("update award set awaits = '{all_employee_wage/110105/2023-02-10}'")
+            sa.text("update award set awaits = '{all_employee_wage/110105/2023-02-10/x}'")
         )
 
     assert "I3-benefits-trued-up" in await client.broken("benefits")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+import sqlalchemy as sa
 from oip.benefits.v1 import benefits_pb2 as pb
 from oip.claims.v1 import claims_pb2
 
@@ -146,6 +147,9 @@ async def test_a_lower_figure_is_offset_against_half_of_each_later_payment(
         "DISABILITY_ALLOWANCE": (260_535, 249_000, -4 * (260_535 - 249_000), False),
     }
     assert allowance > 0
+    award = await stub.GetAward(pb.GetAwardRequest(name="awards/c1-disability-allowance-worker"))
+    (floor,) = [one.text for one in award.findings if "minimum wage" in one.text]
+    assert "2,490.00 yuan; a national figure, because the area's own is not published" in floor
     assert sum(one.amount_fen for one in marked.recoveries) == grant + 4 * (260_535 - 249_000)
     paid = await client.rows(
         "benefits", "select amount_fen, withheld_fen from payment where run_month = 2026 * 12"
@@ -213,6 +217,47 @@ async def test_parts_of_it_end_as_the_whole_does(client: StackClient) -> None:
     assert [row.fen for row in paid] == [
         9 * AFTER if number % 2 else 6_578_820 for number in range(1, 8)
     ]
+    assert await client.broken("benefits") == []
+
+
+async def test_an_award_whose_figure_has_not_come_is_not_planned_again(
+    client: StackClient,
+) -> None:
+    """The wage of Nanjing (320100) of 2022 is not published with that of Beijing."""
+    await paid_before(client)
+    await consume(client, an_injury("claims/c2", "320100"))
+    await consume(client, concluded(9, claim="claims/c2", day=date(2023, 5, 15)))
+    client.set_day(date(2023, 7, 3))
+
+    changing = await provisional(client, changing_only=True)
+    done = await true_up(client)
+    still = await provisional(client)
+
+    assert {row.award.claim for row in changing} == {"claims/c1"}
+    assert (done.worker_count, done.remaining_count) == (1, 0)
+    assert {each.claim for each in done.true_ups} == {"claims/c1"}
+    assert {row.award.claim for row in still} == {"claims/c2"}
+    (figure,) = still[0].award.awaited_figures
+    assert figure.stand_in == "average_wage@CN@2023-01-01=65237"
+
+
+async def test_nothing_of_an_erased_worker_is_planned_again(client: StackClient) -> None:
+    await paid_before(client)
+    async with client.database("benefits").begin() as tx:
+        await tx.execute(
+            sa.text(
+                "insert into erasure (person, name, code, document_number, document_hash, maker,"
+                " signer, create_time, erase_time, obstacle) values (sha256('1'), 'workers/1', 1,"
+                " 'made for this test', sha256('2'), 'li', 'wang', now(), now(), '')"
+            )
+        )
+    client.set_day(date(2023, 7, 3))
+
+    done = await true_up(client)
+    await run_payments(client, JULY)
+
+    assert (done.worker_count, done.remaining_count) == (0, 0)
+    assert not (await client.rows("benefits", "select from true_up"))
     assert await client.broken("benefits") == []
 
 

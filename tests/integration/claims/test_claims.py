@@ -271,7 +271,7 @@ async def test_alerts_and_the_reckoning_of_the_due_date_are_shown_to_the_adjudic
     ]
     assert not hidden.alerts
     assert shown.time_limit.parameters[0].name == "document_check_time"
-    assert "2025-07-23" in shown.time_limit.text
+    assert "2025-07-31" in shown.time_limit.text
 
 
 async def test_a_supplement_stops_the_check_and_is_requested_once(client: StackClient) -> None:
@@ -283,11 +283,11 @@ async def test_a_supplement_stops_the_check_and_is_requested_once(client: StackC
     replied = await get_claim(client, filed)
     problem = await refused(request_evidence(client, filed, "invoice"))
 
-    assert filed.due_date == date_pb2.Date(year=2025, month=7, day=23)
+    assert filed.due_date == date_pb2.Date(year=2025, month=7, day=31)
     assert requested.step == claims_pb2.Claim.EVIDENCE_REPLY
     assert requested.due_date == date_pb2.Date(year=2025, month=8, day=6)
     assert replied.state == claims_pb2.Claim.FILED
-    assert replied.due_date == date_pb2.Date(year=2025, month=7, day=30)
+    assert replied.due_date == date_pb2.Date(year=2025, month=8, day=7)
     assert problem.reason == "EVIDENCE_REQUESTED_ONCE"
 
 

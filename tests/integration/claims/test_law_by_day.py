@@ -12,12 +12,13 @@ from google.type import date_pb2
 from oip.claims.v1 import claims_pb2
 from oip.type.v1 import type_pb2
 
-from services.runtime.rpc.wire import date_to_wire
+from services.runtime.rpc.wire import date_to_wire, moment_to_wire
 from tests.integration.claims.conftest import (
     DAY,
     A,
     B,
     accept,
+    add_evidence,
     at,
     determine,
     enrol,
@@ -114,6 +115,73 @@ async def test_a_measured_level_alone_refuses_nobody(client: StackClient) -> Non
 
     assert (asked.reason, "intoxication" in asked.sentence) == ("FINDINGS_OPEN", True)
     assert claim.determination.outcome == Determination.CONFIRMED
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    ("accident", "article"),
+    [(LAST_DAY, "第十条第一款第(六)项"), (FIRST_DAY, "第十一条第一款第(六)项")],
+)
+async def test_whether_another_law_names_the_situation_is_for_a_person(
+    client: StackClient, accident: date, article: str, *, named: bool
+) -> None:
+    client.clock.set(at("09:00", FIRST_DAY))
+    worker = await enrol(client, A)
+    client.clock.set(at("23:00", accident))
+    times = {
+        "accept_time_us": int(at("10:00", accident).timestamp() * 1_000_000),
+        "end_time_us": int(at("10:40", accident).timestamp() * 1_000_000),
+    }
+    await send(client, A, worker, (client.new_id(), "10:00", "10:40"), **times)
+    client.clock.set(at("09:00", date(2025, 7, 3)))
+    filed = await file(client, worker, at("10:20", accident), situation=claims_pb2.OTHER_LAW)
+    accepted = await accept(client, filed)
+
+    asked = await refused(determine(client, accepted))
+    judgement = Judgement(finding="other_law", met=named, reason="By the article on militia duty.")
+    claim = await determine(client, accepted, judgements=(judgement,))
+
+    assert (asked.reason, "other_law" in asked.sentence) == ("FINDINGS_OPEN", True)
+    outcome = Determination.CONFIRMED if named else Determination.REFUSED
+    assert claim.determination.outcome == outcome
+    assert article in {finding.provision.article for finding in claim.determination.findings}
+
+
+@pytest.mark.parametrize(
+    ("hours", "outcome"), [(48, Determination.CONFIRMED), (49, Determination.REFUSED)]
+)
+async def test_a_death_counts_from_when_it_could_not_be_averted_any_more(
+    client: StackClient, hours: int, outcome: claims_pb2.Determination.Outcome.ValueType
+) -> None:
+    """(2025)最高法行再516号: a later death that was certain within the 48 hours."""
+    worker = await enrol(client, A)
+    await send(client, A, worker, (client.new_id(), "10:00", "10:40"))
+    client.clock.set(at("09:00", DAY + timedelta(days=6)))
+    filed = await file(
+        client,
+        worker,
+        at("10:20"),
+        situation=claims_pb2.SUDDEN_ILLNESS,
+        death_date=date_to_wire(DAY + timedelta(days=4)),
+    )
+    await add_evidence(client, filed, claims_pb2.Evidence.DEATH_CERTIFICATE)
+    diagnosed = at("11:00")
+    enquiry = Enquiry(
+        harm_established=True,
+        first_diagnosis_time=moment_to_wire(diagnosed),
+        irreversible_time=moment_to_wire(diagnosed + timedelta(hours=hours)),
+        death_time=moment_to_wire(at("08:00", DAY + timedelta(days=4))),
+    )
+    impossible = Enquiry()
+    impossible.CopyFrom(enquiry)
+    impossible.irreversible_time.CopyFrom(moment_to_wire(at("10:50")))
+    accepted = await accept(client, filed)
+
+    wrong = await refused(determine(client, accepted, impossible))
+    claim = await determine(client, accepted, enquiry)
+
+    assert wrong.reason == "MALFORMED"
+    assert claim.determination.outcome == outcome
 
 
 async def test_of_orders_of_two_platforms_the_first_accepted_bears_the_case(

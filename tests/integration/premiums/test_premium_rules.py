@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import date
 
 import grpc
+import pytest
 from oip.orders.v1 import events_pb2 as order_events
 from oip.orders.v1 import orders_pb2
 from oip.premiums.v1 import premiums_pb2 as pb
@@ -245,3 +246,23 @@ async def test_orders_of_the_first_day_of_the_scheme_bear_premium(client: StackC
     await assess(client, 2025, 7)
 
     assert (await get_bill(client, SWIFT, "2025-07")).premium_fen == 7_000
+
+
+@pytest.mark.parametrize(
+    ("day", "premium_fen", "instruments"),
+    [
+        (date(2025, 6, 30), 4_000, {"人社部发〔2021〕110号", "人社部发〔2015〕71号"}),
+        (date(2025, 7, 1), 7_000, {"人社部发〔2025〕24号"}),
+    ],
+)
+async def test_the_service_date_chooses_base_and_text(
+    client: StackClient, day: date, premium_fen: int, instruments: set[str]
+) -> None:
+    await count_orders(client, SWIFT, ("440300", DELIVERY, day, 1_000))
+
+    await assess(client, day.year, day.month)
+
+    bill = await get_bill(client, SWIFT, f"{day:%Y-%m}")
+    (line,) = bill.lines
+    assert bill.premium_fen == premium_fen
+    assert {finding.provision.instrument for finding in line.findings} == instruments

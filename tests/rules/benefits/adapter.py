@@ -256,6 +256,7 @@ def case(day: date, facts: CaseFacts) -> dict[str, Any]:
     planned = entitlements(law_of(facts), facts_of(day, facts), facts.get("known", FAR))
     return {
         "awards": {f"{one.kind.name} {one.beneficiary}": line(one) for one in planned},
+        "provisional": sorted({one.kind.name for one in planned if one.awaits}),
         **explained([finding for one in planned for finding in one.findings]),
     }
 

@@ -302,7 +302,7 @@ def law_for(facts: Mapping[str, Any], known: date) -> Law:
 
 def _enquiry(day: date, row: Mapping[str, Any]) -> Enquiry:
     facts = dict(row)
-    for name in ("first_diagnosis_time", "death_time"):
+    for name in ("first_diagnosis_time", "death_time", "irreversible_time"):
         if name in facts:
             facts[name] = _moment(day, facts[name])
     facts["exclusions"] = frozenset(Exclusion[one] for one in facts.get("exclusions", []))

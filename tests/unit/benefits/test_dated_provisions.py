@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.benefits.domain.case import Case, CaseState, Conclusion, Facts
-from services.benefits.domain.figures import AwaitedFigure
+from services.benefits.domain.figures import AwaitedFigure, earliest
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.law import LAW
 from services.benefits.domain.payments import due
@@ -114,6 +114,38 @@ def test_a_fine_for_fraud_and_a_set_off_cite_none_either(accident: date) -> None
     require_in_force([taken], accident)
 
 
+@given(
+    accident=st.dates(date(2022, 7, 1), date(2026, 6, 30)),
+    grade=st.integers(1, 10),
+    care=st.sampled_from(CARE),
+    days_to_death=st.sampled_from([None, 0, 40, 600]),
+    where=st.sampled_from(["440100", "110105", "310117", "510100"]),
+    days_known=st.integers(0, 400),
+)
+def test_each_figure_that_an_award_waits_for_is_said_in_a_finding(
+    *,
+    accident: date,
+    grade: int,
+    care: CareDependence,
+    days_to_death: int | None,
+    where: str,
+    days_known: int,
+) -> None:
+    death = None if days_to_death is None else accident + timedelta(days=days_to_death)
+    facts = facts_of(accident, grade, care, death, where)
+    known = accident + timedelta(days=150 + days_known)
+    for entitlement in entitlements(LAW, facts, known):
+        for figure in entitlement.awaits:
+            stand_in = figure.stand_in.partition("@")[0]
+            said = [
+                finding
+                for finding in entitlement.findings
+                if "not published" in finding.text
+                and any(version.name == stand_in for version in finding.parameters)
+            ]
+            assert said, (entitlement.kind, figure)
+
+
 @pytest.mark.parametrize(
     ("accident", "where", "provisional"),
     [
@@ -150,9 +182,90 @@ def test_the_areas_own_figure_makes_the_award_final_and_trues_it_up() -> None:
     (before,) = entitlements(law, facts, date(2026, 1, 19))
     (after,) = entitlements(law, facts, date(2026, 1, 20))
 
-    assert before.awaits == (AwaitedFigure("average_wage", "440100", date(2025, 7, 10)),)
+    assert before.awaits == (
+        AwaitedFigure(
+            "average_wage", "440100", date(2025, 7, 10), "average_wage@CN@2025-01-01=69476"
+        ),
+    )
     assert after.awaits == ()
     assert (before.segments[0].amount, after.segments[0].amount) == (
         Fen(347_380 * 9),
         Fen(420_000 * 9),
     )
+
+
+def test_a_provinces_wage_stands_in_for_that_of_its_area_and_says_so() -> None:
+    """A made-up wage of Jiangsu (320000), then one of Nanjing (320100), both of 2022."""
+    facts = facts_of(date(2023, 2, 10), 9, CareDependence.NONE, None, "320100")
+    wages = LAW.parameters["all_employee_wage"]
+    of_province, of_area = (
+        replace(
+            wages.values[0],
+            since=date(2023, 1, 1),
+            jurisdiction=place,
+            published=published,
+            value=value,
+        )
+        for place, published, value in (
+            ("320000", date(2023, 8, 1), "10000"),
+            ("320100", date(2023, 9, 1), "11000"),
+        )
+    )
+    values = (*wages.values, of_province, of_area)
+    law = Law({**LAW.parameters, "all_employee_wage": replace(wages, values=values)})
+
+    (early,) = entitlements(law, facts, date(2023, 7, 31))
+    (provisional,) = entitlements(law, facts, date(2023, 8, 1))
+    (final,) = entitlements(law, facts, date(2023, 9, 1))
+
+    (waits_first,), (waits_then,) = early.awaits, provisional.awaits
+    assert waits_first.stand_in == "average_wage@CN@2023-01-01=65237"
+    assert waits_first.is_outdated(law, date(2023, 8, 1))
+    assert not waits_first.is_published(law, date(2023, 8, 1))
+    assert waits_then.stand_in == "all_employee_wage@320000@2023-01-01=10000"
+    assert final.awaits == ()
+    assert [each.segments[0].amount for each in (provisional, final)] == [
+        Fen(600_000 * 9),
+        Fen(660_000 * 9),
+    ]
+    texts = " ".join(finding.text for finding in provisional.findings)
+    assert "the province's figure, because the area's own is not published" in texts
+
+
+def test_an_award_waits_for_each_figure_that_another_one_stands_in_for() -> None:
+    """Of the days for which the same figure stands in, the first one is kept."""
+
+    def waiting_for(day: date, stand_in: str) -> AwaitedFigure:
+        return AwaitedFigure("average_wage", "440100", day, stand_in)
+
+    of_2025 = "average_wage@CN@2025-01-01=69476"
+    of_2026 = "average_wage@CN@2026-01-01=71590"
+    figures = [
+        waiting_for(date(2026, 1, 1), of_2026),
+        waiting_for(date(2025, 9, 1), of_2025),
+        waiting_for(date(2025, 7, 10), of_2025),
+    ]
+
+    assert earliest(figures) == (
+        waiting_for(date(2025, 7, 10), of_2025),
+        waiting_for(date(2026, 1, 1), of_2026),
+    )
+    assert [AwaitedFigure.parse(str(figure)) for figure in figures] == figures
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "known", "outdated"),
+    [
+        ("average_wage@CN@2024-01-01=68340", date(2025, 5, 15), False),
+        ("average_wage@CN@2024-01-01=68340", date(2025, 5, 16), True),
+        ("average_wage@CN@2025-01-01=69476", date(2026, 7, 1), False),
+    ],
+)
+def test_another_stand_in_is_a_reason_to_plan_again_but_not_the_figure_waited_for(
+    stand_in: str, known: date, *, outdated: bool
+) -> None:
+    """The national wages of 2023 and 2024; the latter is published on 2025-05-16."""
+    figure = AwaitedFigure("average_wage", "440100", date(2025, 3, 1), stand_in)
+
+    assert figure.is_outdated(LAW, known) == outdated
+    assert not figure.is_published(LAW, known)

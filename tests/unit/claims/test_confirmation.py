@@ -77,6 +77,7 @@ def cases(draw: st.DrawFn) -> Case:
                     "RESCUE",
                     "WAY_HOME",
                     "RELAPSE",
+                    "OTHER_LAW",
                 ]
             )
         ),

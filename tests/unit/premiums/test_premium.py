@@ -3,7 +3,12 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from services.kernel.identifiers import NATIONAL, province_of
+from services.kernel.instruments import INSTRUMENTS
+from services.kernel.law import Outcome
 from services.kernel.money import Fen, total
 from services.kernel.parameters import Fallback
 from services.kernel.periods import Month
@@ -11,8 +16,14 @@ from services.kernel.scheme import Industry
 from services.premiums.domain import assessment, receipts
 from services.premiums.domain.bills import Allotment, AreaPremium, Bill, BillState, Due
 from services.premiums.domain.law import law
-from services.premiums.domain.lines import DueDates, Line, premium_lines
-from services.premiums.domain.problems import EarlierMonthNotAssessed, MonthAssessed, MonthStillOpen
+from services.premiums.domain.lines import DueDates, Line, explain_line, premium_lines
+from services.premiums.domain.problems import (
+    BaseNotKnown,
+    EarlierMonthNotAssessed,
+    MonthAssessed,
+    MonthStillOpen,
+    SchemeNotInForce,
+)
 from services.premiums.domain.rates import rates
 from services.premiums.domain.standing import standing
 from services.premiums.domain.tallies import Tally
@@ -255,3 +266,33 @@ def test_no_premium_line_waits_for_a_figure_that_another_stands_in_for() -> None
     ]
 
     assert waiting == []
+
+
+@given(
+    st.dates(date(2022, 7, 1), date(2026, 12, 31)),
+    st.sampled_from(Industry),
+    st.sampled_from(["110105", "310117", "370100", "440100", "510100"]),
+    st.sampled_from([None, "1.20"]),
+)
+def test_a_premium_cites_what_was_in_force_on_the_service_date_in_its_place(
+    day: date, industry: Industry, area: str, band: str | None
+) -> None:
+    """Not the Measures of 2025 for orders of the pilot, nor one province's notice in another."""
+    terms = [] if band is None else [a_band(band, date(2022, 7, 1))]
+    tally = Tally(PLATFORM, area, industry.value, day, 1000)
+    try:
+        in_force = rates({tally.key}, terms, law(area))
+    except (SchemeNotInForce, BaseNotKnown):
+        assume(False)
+    (line,) = premium_lines([tally], in_force, DueDates(DUE))
+
+    findings = explain_line(line, Month.of(day))
+
+    assert [finding.outcome for finding in findings] == [Outcome.CALCULATED] * 3
+    for finding in findings:
+        instrument = finding.provision.held_by
+        assert instrument.since <= day, finding.text
+        assert instrument.jurisdiction in {NATIONAL, province_of(area)}, finding.text
+        for version in finding.parameters:
+            for name, each in INSTRUMENTS.items():
+                assert name not in version.source or each.since <= day, version
