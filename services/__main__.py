@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.gateway.process import gateway_settings_or_exit
-from services.gateway.server import RunningGateway
+from services.gateway.server import RunningGateway, listen_address
 from services.gateway.server import serving as serving_gateway
 from services.runtime.base import log as logs
 from services.runtime.base.settings import Settings
@@ -83,6 +83,7 @@ async def serve(settings: Settings) -> int:
             on_crash=on_crash,
             on_stage=on_stage,
             prepare=_register_developers,
+            further_addresses=[listen_address(settings, gateway_settings_or_exit())],
         )
         running = await lifetime.__aenter__()
     try:

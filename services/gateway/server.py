@@ -69,6 +69,11 @@ class _Server(uvicorn.Server):
         yield
 
 
+def listen_address(settings: Settings, gateway_settings: GatewaySettings) -> str:
+    """Where the gateway listens, unless its caller says otherwise."""
+    return gateway_settings.address or settings.default_gateway_address
+
+
 @asynccontextmanager
 async def serving(
     settings: Settings,
@@ -83,7 +88,8 @@ async def serving(
     `addresses` has those of the services; `address` is in place of that of the settings, and port 0
     takes a free one.
     """
-    host, _, port = (address or gateway_settings.address).rpartition(":")
+    own_address = address or listen_address(settings, gateway_settings)
+    host, _, port = own_address.rpartition(":")
     listen = settings.listen_host or host.strip("[]")
     check_calls(Risks(settings), settings, listen)
     server_credentials(settings)  # refuses half of a certificate

@@ -17,7 +17,8 @@ class GatewaySettings(BaseSettings):
         env_prefix="OIP_GATEWAY_", env_ignore_empty=True, frozen=True, extra="ignore"
     )
 
-    address: str = "127.0.0.1:51080"
+    # Default: OIP_PORT_BASE + 79 on this machine.
+    address: str = ""
     # Where batches of orders go; default: the orders service (deploy/README.md).
     intake_address: str = ""
 

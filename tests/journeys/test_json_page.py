@@ -39,7 +39,7 @@ class Dev:
 
     def run(self, script: str, folder: Path) -> str:
         """Run a script as a reader of the page would; what it prints."""
-        script = script.replace("http://127.0.0.1:51080", self.url)
+        script = script.replace("http://127.0.0.1:21080", self.url)
         script = script.replace(".venv/bin/oip", str(BIN / "oip"))
         ran = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],

@@ -20,6 +20,10 @@ class Environment(Enum):
     PRODUCTION = "production"
 
 
+# How far the JSON door is from the first port.
+GATEWAY_OFFSET = 79
+
+
 class Settings(BaseSettings):
     """What may differ from one deployment to another.
 
@@ -65,14 +69,17 @@ class Settings(BaseSettings):
     # in the URL.
     nats_authority_file: Path | None = None
 
-    enrolment_address: str = "127.0.0.1:51001"
-    orders_address: str = "127.0.0.1:51002"
-    premiums_address: str = "127.0.0.1:51003"
-    claims_address: str = "127.0.0.1:51004"
-    grading_address: str = "127.0.0.1:51005"
-    benefits_address: str = "127.0.0.1:51006"
-    fund_address: str = "127.0.0.1:51007"
-    staff_address: str = "127.0.0.1:51008"
+    # Where services listen on one machine: this port and the next ones, in the order of the
+    # addresses. It lies below the ports that Linux gives to connections, from 32768 on.
+    port_base: int = Field(default=21_001, ge=1024, le=64_000)
+    enrolment_address: str = ""
+    orders_address: str = ""
+    premiums_address: str = ""
+    claims_address: str = ""
+    grading_address: str = ""
+    benefits_address: str = ""
+    fund_address: str = ""
+    staff_address: str = ""
 
     # The port of this process for probes; default: 1,000 above that of the service.
     health_port: int = 0
@@ -114,7 +121,15 @@ class Settings(BaseSettings):
     @property
     def addresses(self) -> dict[str, str]:
         """Where every service listens, `host:port` by its name."""
-        return {name: getattr(self, f"{name}{ADDRESS}") for name in service_names()}
+        return {
+            name: getattr(self, f"{name}{ADDRESS}") or f"127.0.0.1:{port}"
+            for port, name in enumerate(service_names(), self.port_base)
+        }
+
+    @property
+    def default_gateway_address(self) -> str:
+        """Where the JSON door listens on this machine, unless OIP_GATEWAY_ADDRESS is set."""
+        return f"127.0.0.1:{self.port_base + GATEWAY_OFFSET}"
 
     def health_port_of(self, port: int) -> int:
         """The port for probes of the service that listens on `port`; 0 takes a free one."""

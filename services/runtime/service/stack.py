@@ -22,6 +22,7 @@ from services.runtime.service import delivery
 from services.runtime.service.addresses import publish_addresses
 from services.runtime.service.context import Service, ServiceContext
 from services.runtime.service.host import OnCrash
+from services.runtime.service.ports import require_free_ports
 from services.runtime.service.serve import GRACE_SECONDS, serving_all
 from services.runtime.storage.migrate import migrate
 from services.runtime.storage.sessions import as_psycopg
@@ -69,17 +70,21 @@ async def stack(
     on_stage: Callable[[str], None] = lambda _stage: None,
     prepare: Callable[[Stack], Awaitable[None]] | None = None,
     compares: bool = True,
+    further_addresses: Iterable[str] = (),
 ) -> AsyncIterator[Stack]:
     """Start servers without a URL, migrate, serve; stop everything in reverse order.
 
     `any_port` takes free ports instead of those of the settings. `on_stage` gets the name of each
     stage that begins, for a progress display. `prepare` runs before the addresses are
     published. `compares` is false only where databases share a nats-server that they did not fill,
-    as in tests.
+    as in tests. `further_addresses` are to be free, too: the caller listens there afterwards.
     """
     declared = tuple(services)
     clock = clock or SystemClock()
     addresses = {service.name: "127.0.0.1:0" for service in declared} if any_port else None
+    if not any_port:
+        own = [settings.addresses[service.name] for service in declared]
+        require_free_ports(settings, [*own, *further_addresses])
     on_stage("servers")
     async with embedded(settings) as filled:
         on_stage("schemas")

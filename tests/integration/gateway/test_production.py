@@ -126,7 +126,7 @@ async def test_it_serves_over_tls_with_tokens_that_are_bound_to_its_certificate(
     [
         ({"OIP_LISTEN_HOST": "0.0.0.0"}, "add clear-calls to OIP_ACCEPTED_RISKS"),
         ({"OIP_GATEWAY_ADDRESS": "127.0.0.1:TAKEN"}, "set OIP_GATEWAY_ADDRESS"),
-        ({"OIP_GATEWAY_ADDRESS": "192.0.2.1:51080", "OIP_LISTEN_HOST": "::zz"}, "cannot listen"),
+        ({"OIP_GATEWAY_ADDRESS": "192.0.2.1:21080", "OIP_LISTEN_HOST": "::zz"}, "cannot listen"),
         ({"OIP_GATEWAY_CALLS": "0"}, "OIP_GATEWAY_CALLS cannot be used"),
         ({"OIP_TLS_KEY_FILE": "/nowhere/key.pem"}, "Set both OIP_TLS_CERTIFICATE_FILE"),
     ],

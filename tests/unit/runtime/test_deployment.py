@@ -147,11 +147,11 @@ def test_probes_ask_for_the_names_that_the_health_service_has() -> None:
 
 def test_probes_ask_a_port_that_is_not_the_service_s() -> None:
     ports = {int(port) for port in re.findall(r"Probe: {grpc: {port: (\d+)", KUBERNETES)}
-    addresses = (*Settings().addresses.values(), GatewaySettings().address)
+    addresses = (*Settings().addresses.values(), Settings().default_gateway_address)
     served = {int(address.rpartition(":")[2]) for address in addresses}
 
     assert ports == {Settings().health_port_of(port) for port in served}
-    assert not re.search(r"port: 52\d+}\]", KUBERNETES), "no service offers the port of probes"
+    assert not re.search(r"port: 22\d+}\]", KUBERNETES), "no service offers the port of probes"
 
 
 def test_every_service_has_a_login_of_its_own() -> None:
@@ -185,7 +185,7 @@ def test_queries_about_orders_have_more_weight_than_intake() -> None:
     assert shares["orders"] > 1024 > shares["orders-intake"]
     assert requests["orders"] > requests["claims"] > requests["orders-intake"]
     # Services call the deployment for queries.
-    assert "OIP_ORDERS_ADDRESS: orders:51002" in COMPOSE
+    assert "OIP_ORDERS_ADDRESS: orders:21002" in COMPOSE
 
 
 def test_the_gateway_gets_neither_a_database_nor_a_key() -> None:
@@ -196,7 +196,7 @@ def test_the_gateway_gets_neither_a_database_nor_a_key() -> None:
     assert re.findall(r"secretName: ([\w-]+)", kubernetes) == ["oip-tls-gateway"]
     assert "secretRef" not in kubernetes
     for text in (compose, kubernetes):
-        assert re.search(r"OIP_GATEWAY_INTAKE_ADDRESS\W.*orders-intake:51002", text)
+        assert re.search(r"OIP_GATEWAY_INTAKE_ADDRESS\W.*orders-intake:21002", text)
 
 
 def test_every_setting_of_the_gateway_is_in_the_page_for_operators() -> None:
