@@ -87,7 +87,7 @@ verify: .venv/bin/oip ## re-compute the invariants of the running stack
 	@$(V)/oip verify
 
 docs: setup ## rewrite the generated documents
-	$(V)/python tools/docs.py
+	$(V)/python -m tools.docs
 
 clean: ## remove what was built, but no data
 	rm -rf build protos/gen .venv

@@ -32,12 +32,12 @@ from services.cli.verify import DELIVERED_TEXT
 from services.kernel.law import DatedProvision, Provision
 from services.kernel.parameter_check import parameter_files
 from services.kernel.parameters import load
-from services.kernel.problems import Problem
 from services.runtime.service.common_invariants import COMMON_INVARIANTS
 from services.runtime.service.context import Invariant
 from tools.message_tables import edits_page, events_page, service_config_file
 from tools.openapi import openapi_text
 from tools.provinces import provinces_page
+from tools.reasons import reasons_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "services"
@@ -290,41 +290,6 @@ def _parameter(path: Path) -> list[str]:
 def _short(text: str, longest: int = 160) -> str:
     text = text.replace("|", "/").replace("\n", " ")
     return text if len(text) <= longest else f"{text[:longest].rsplit(',', 1)[0]}, …"
-
-
-def reasons_page() -> str:
-    """docs/reasons.md: every refusal with its code, its sentence and what it means."""
-    lines = [
-        "# Reasons",
-        "",
-        "Written by `make docs`. A refusal carries its reason and facts in `google.rpc.ErrorInfo`",
-        "and one sentence in English and in Chinese. Callers read the reason, never the sentence.",
-        "From the first release on (ADR 12) reasons are added, never renamed.",
-        "",
-        "| reason | code | sentence | 中文 |",
-        "|---|---|---|---|",
-    ]
-    by_reason = {problem.reason: problem for problem in all_problems()}
-    for reason in sorted(by_reason):
-        problem = by_reason[reason]
-        lines.append(
-            f"| `{reason}` | {problem.kind.code} | {problem.message} | {problem.message_zh} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def all_problems() -> list[type[Problem]]:
-    """Every kind of refusal that has its own reason."""
-    for module in pkgutil.walk_packages(services.__path__, "services."):
-        if not {"__main__", "migrations", "alembic"} & set(module.name.split(".")):
-            importlib.import_module(module.name)
-    problems, waiting = [], [Problem]
-    while waiting:
-        for subclass in waiting.pop().__subclasses__():
-            waiting.append(subclass)
-            if "reason" in vars(subclass) and subclass.__module__.startswith("services."):
-                problems.append(subclass)
-    return sorted(problems, key=lambda problem: (problem.reason, problem.__module__))
 
 
 def enum_labels() -> str:

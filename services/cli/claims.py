@@ -24,7 +24,7 @@ def judgements_in(texts: Iterable[str]) -> Iterator[Judgement]:
         if not (finding and equals and colon and reason.strip()):
             raise Refused(
                 "{text} is not a judgement; write it as order_execution=yes: the reason.",
-                "{text} 不是判断; 请写作 order_execution=yes: 理由。",
+                "{text} 不是判断; 请写作 `order_execution=yes: 理由`。",
                 text=text,
             )
         yield Judgement(finding=finding, met=yes_in(met.strip()), reason=reason.strip())

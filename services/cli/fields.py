@@ -207,7 +207,7 @@ def moment_of(text: str) -> datetime:
     except ValueError:
         raise Refused(
             "{text} is not a moment; write it as 2025-07-01T08:30.",
-            "{text} 不是时间; 请写作 2025-07-01T08:30。",
+            "{text} 不是时间; 请写作 `2025-07-01T08:30`。",
             text=text,
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)
@@ -232,7 +232,7 @@ def _duration(text: str) -> Message:
     if match is None:
         raise Refused(
             "{text} is not a time; write it as 90s, 30m or 2h.",
-            "{text} 不是时长; 请写作 90s、30m 或 2h。",
+            "{text} 不是时长; 请写作 `90s`、`30m` 或 `2h`。",
             text=text,
         )
     message = Duration()

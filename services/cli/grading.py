@@ -170,7 +170,7 @@ def _impairments(items: Iterable[str], measured: Iterable[str]) -> Iterator[Opin
         if not all(name and sign and value for name, sign, value in pairs):
             raise Refused(
                 "{text} is not a finding; write it as SCARS:area=92,joints=1.",
-                "{text} 不是测量结果; 请写作 SCARS:area=92,joints=1。",
+                "{text} 不是测量结果; 请写作 `SCARS:area=92,joints=1`。",
                 text=text,
             )
         findings = [Opinion.Measurement(name=name, value=value) for name, _, value in pairs]

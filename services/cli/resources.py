@@ -36,7 +36,8 @@ from services.cli.refusals import Refused
 from services.cli.values import Field
 from services.cli.view import say
 from services.client.channels import Channels, problem_of
-from services.runtime.rpc.access import role_name, rule_in
+from services.runtime.rpc.access import rule_in
+from services.runtime.rpc.roles import role_name
 
 OPERATIONS = "oip.operations.v1.OperationsService"
 APIS = (

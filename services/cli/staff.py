@@ -22,7 +22,7 @@ from services.cli.fields import choice_in, choices_in
 from services.cli.messages import show_message
 from services.cli.refusals import not_a_choice
 from services.cli.steps import REQUEST_ID
-from services.runtime.rpc.access import role_names, role_of
+from services.runtime.rpc.roles import role_names, role_of
 from services.runtime.rpc.wire import date_to_wire, enum_number
 
 app = typer.Typer(no_args_is_help=True, help="Keep the staff register (人员名册).")

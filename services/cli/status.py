@@ -15,7 +15,7 @@ from services.cli.tables import Row, show_rows
 from services.cli.values import NOTHING, count_value, text_value, truth_value
 from services.cli.view import Format, say, view
 from services.client.channels import Channels, problem_of
-from services.runtime.rpc.access import role_name
+from services.runtime.rpc.roles import role_name
 
 ANSWER_SECONDS = 5.0
 COLUMNS = (

@@ -21,7 +21,8 @@ from services.cli.connection import connection_of, new_request_id
 from services.cli.fields import as_command, comment, fill_request, options_in, parameters_of
 from services.cli.messages import show_message, show_result
 from services.cli.operations import require_service
-from services.runtime.rpc.access import PLATFORM_ROLES, role_name, rule_in
+from services.runtime.rpc.access import PLATFORM_ROLES, rule_in
+from services.runtime.rpc.roles import role_name
 
 REQUEST_ID = "Id of an earlier attempt whose outcome is not known."
 # Roles of persons who act for themselves or their company; a development token has the others.

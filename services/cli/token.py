@@ -10,7 +10,7 @@ import typer
 from services.cli.connection import DEVELOPER, Refused, connection_of
 from services.cli.refusals import not_a_choice
 from services.kernel.identifiers import is_credit_code
-from services.runtime.rpc.access import role_names
+from services.runtime.rpc.roles import role_names
 
 
 def token(

@@ -92,7 +92,7 @@ def token_in(authorization: str) -> str:
     """The token of a request; who sends none is refused before the body is read."""
     token = bearer_in(authorization)
     if not token or not token.isascii() or not token.isprintable():
-        raise Unauthenticated(what="there is no token")
+        raise Unauthenticated.no_token()
     return token
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Kind, Problem
 
 State = TypeVar("State", bound=Enum)
@@ -17,21 +18,26 @@ class TransitionNotAllowed(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "TRANSITION_NOT_ALLOWED"
     message = "This is not possible now: {event} needs {needs}, but the state is {state}."
-    message_zh = "现在不能办理: {event} 要求状态为 {needs}, 当前状态为 {state}。"
+    message_zh = "现在不能办理: {event}要求状态为{needs}, 当前状态为{state}。"
 
 
 @dataclass(frozen=True)
 class Lifecycle(Generic[State]):
-    """The state after each event in each state: `{"determine": {ACCEPTED: DETERMINED}}`."""
+    """The state after each event in each state: `{"determine": {ACCEPTED: DETERMINED}}`.
+
+    `titles` has the Chinese word for each event: `{"determine": "作出结论"}`.
+    """
 
     table: Mapping[str, Mapping[State, State]]
+    titles: Mapping[str, str]
 
     def after(self, state: State, event: str) -> State:
         """The state after the event; raises TransitionNotAllowed with the states it needs."""
         moves = self.table[event]
         if state not in moves:
-            needs = ", ".join(sorted(start.name for start in moves))
-            raise TransitionNotAllowed(event=event, state=state.name, needs=needs)
+            needs = tuple(sorted(moves, key=lambda start: start.name))
+            title = Phrase(event, event.replace("_", " "), self.titles[event])
+            raise TransitionNotAllowed(event=title, state=state, needs=needs)
         return moves[state]
 
     def diagram(self) -> str:

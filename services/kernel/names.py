@@ -25,13 +25,20 @@ def parse(text: str, *collections: str, field: str = "name") -> tuple[str, ...]:
     ids = tuple(parts[1::2])
     if tuple(parts[0::2]) != collections or len(ids) != len(collections):
         raise Malformed.of(
-            field, f"write it as {form}, not {text[:80]!r}", f"请写作 {form}, 而不是 {text[:80]!r}"
+            field,
+            "WRONG_FORM",
+            "write it as {form}, not {text}",
+            "请写作 {form}, 而不是 {text}",
+            form=form,
+            text=repr(text[:80]),
         )
     if not all(_ID.fullmatch(part) for part in ids):
         raise Malformed.of(
             field,
-            f"an id in {form} has letters, digits, '.', '_' or '-' only",
-            f"{form} 中的编号只能含字母、数字、'.'、'_' 或 '-'",
+            "WRONG_ID",
+            "an id in {form} has letters, digits, '.', '_' or '-' only",
+            "{form} 中的编号只能含字母、数字、'.'、'_' 或 '-'",
+            form=form,
         )
     return ids
 

@@ -14,6 +14,18 @@ from enum import Enum
 from functools import cache
 
 from services.kernel.enum_labels import LABELS
+from services.kernel.field_titles import TITLES
+
+_SERVICE_TITLES = {
+    "benefits": "待遇",
+    "claims": "职业伤害确认",
+    "enrolment": "参保登记",
+    "fund": "基金",
+    "grading": "劳动能力鉴定",
+    "orders": "订单",
+    "premiums": "保费",
+    "staff": "人员名册",
+}
 
 # A blank between two Chinese characters, left where a word stands for a placeholder.
 _LOOSE = re.compile(r"(?<=[\u3400-\u9fff、。；，：]) (?=[\u3400-\u9fff])")
@@ -48,21 +60,45 @@ class Phrase:
         return fill(self.en if language is Language.EN else self.zh, self.facts, language)
 
 
+@dataclass(frozen=True)
+class FieldPath:
+    """The path of a field of a request: as it is, or by the titles of its parts."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+    def text(self, language: Language) -> str:
+        """`rows[3].pooling_area`, or 行第 4 项的统筹地区 for those who read Chinese."""
+        if language is Language.EN:
+            return self.path
+        return "的".join(_part_title(part) for part in self.path.split("."))
+
+
+def _part_title(part: str) -> str:
+    name, bracket, index = part.rstrip("]").partition("[")
+    title = TITLES.get(name, name)
+    return f"{title}第 {int(index) + 1} 项" if bracket and index.isdigit() else title
+
+
 def fill(template: str, facts: Mapping[str, object], language: Language) -> str:
     """A sentence with its facts in place of the placeholders."""
+    if not facts:
+        return template
     text = template.format_map({name: shown(fact, language) for name, fact in facts.items()})
     return _LOOSE.sub("", text) if language is Language.ZH else text
 
 
 def shown(fact: object, language: Language) -> str:
     """A fact as people read it."""
-    if isinstance(fact, Phrase):
+    if isinstance(fact, Phrase | FieldPath):
         return fact.text(language)
     if isinstance(fact, Enum):
         return label_of(fact).text(language)
     if isinstance(fact, tuple):
-        between = ", " if language is Language.EN else "、"
-        return between.join(shown(part, language) for part in fact)
+        between, none = (", ", "none") if language is Language.EN else ("、", "无")
+        return between.join(shown(part, language) for part in fact) or none
     return str(fact)
 
 
@@ -101,6 +137,12 @@ def label(enum: str, value: str) -> Phrase:
     '出行'
     """
     return Phrase(value, *LABELS[enum][value])
+
+
+def service_label(name: str) -> Phrase:
+    """A service: by its name, which commands and settings use, and in Chinese by its title too."""
+    title = _SERVICE_TITLES.get(name)
+    return Phrase(name, name, f"{title}({name})" if title else name)
 
 
 @cache

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any, ClassVar, Protocol
 
-from services.kernel.phrases import Language, fill, metadata
+from services.kernel.phrases import FieldPath, Language, Phrase, fill, metadata
 
 
 class Ordered(Protocol):
@@ -70,30 +71,88 @@ class Problem(Exception):  # noqa: N818 - a refusal is not an error of the progr
 
 
 class Malformed(Problem):
-    """A field of a request is missing or cannot be read."""
+    """A field of a request cannot be read, or contradicts another one.
+
+    `what` is a phrase, whose code says which case it is: programs branch on it. It is also the
+    reason of the field's violation in `google.rpc.BadRequest`.
+    """
 
     kind, reason = Kind.MALFORMED, "MALFORMED"
     message = "{field_name}: {what}."
-    message_zh = "{field_name} 有误: {what_zh}。"
+    message_zh = "{field_name} 有误: {what}。"
 
     @classmethod
-    def of(cls, field: str, what: str, what_zh: str) -> Malformed:
-        """`Malformed.of("month", "write it as 2025-07", "请写作 2025-07")`."""
-        return cls(field=field, field_name=field, what=what, what_zh=what_zh)
+    def of(cls, field: str, case: str, en: str, zh: str, **facts: object) -> Malformed:
+        """`Malformed.of("month", "NOT_A_MONTH", "write it as {form}", "请写作 {form}", form=…)`."""
+        return cls(field=field, field_name=FieldPath(field), what=Phrase(case, en, zh, facts))
+
+    @classmethod
+    def choice(cls, field: str, choices: Iterable[Enum | Phrase]) -> Malformed:
+        """A value that is none of these."""
+        return cls.of(
+            field,
+            "NOT_A_CHOICE",
+            "choose one of {choices}",
+            "请从以下各项中选择: {choices}",
+            choices=tuple(choices),
+        )
+
+    @classmethod
+    def form(cls, field: str, form: str) -> Malformed:
+        """A text of another form than this one: a resource name, a month."""
+        return cls.of(field, "WRONG_FORM", "write it as {form}", "请写作 {form}", form=form)
+
+    @classmethod
+    def leave_out(cls, field: str, case: str, en: str, zh: str) -> Malformed:
+        """A field that must be empty here, with the reason why."""
+        why = Phrase(case, en, zh)
+        return cls.of(field, case, "leave it out: {why}", "请勿填写: {why}", why=why)
+
+
+class FieldMissing(Problem):
+    """A field that a method needs is missing."""
+
+    kind, reason = Kind.MALFORMED, "FIELD_MISSING"
+    message = "{field_name} is missing; fill it in."
+    message_zh = "缺少 {field_name}; 请填写。"
+
+    @classmethod
+    def of(cls, field: str) -> FieldMissing:
+        """The field that is missing."""
+        return cls(field=field, field_name=FieldPath(field))
+
+
+class GivenTwice(Problem):
+    """Two items of a list are about the same."""
+
+    kind, reason = Kind.MALFORMED, "GIVEN_TWICE"
+    message = "{field_name} names the same twice; give each once."
+    message_zh = "{field_name} 有重复; 每项只能填写一次。"
+
+    @classmethod
+    def of(cls, field: str) -> GivenTwice:
+        """The list, or the second of the items."""
+        return cls(field=field, field_name=FieldPath(field))
 
 
 class OutOfRange(Problem):
-    """A day or a month lies outside what it belongs to."""
+    """A day, a month or a number lies outside what it belongs to."""
 
     kind, reason = Kind.MALFORMED, "OUT_OF_RANGE"
     message = "{field_name}: {value} is not within {first} to {last}; check it and correct it."
     message_zh = "{field_name}: {value} 不在 {first} 至 {last} 之内; 请核对更正。"
 
+    @classmethod
+    def of(cls, field: str, value: object, first: object, last: object) -> OutOfRange:
+        """A value outside `first` to `last`."""
+        name = FieldPath(field)
+        return cls(field=field, field_name=name, value=value, first=first, last=last)
+
 
 def require_within(field: str, value: Ordered, first: Ordered, last: Ordered) -> None:
     """Refuse a day or a month outside the days or months from `first` to `last`."""
     if not first <= value <= last:
-        raise OutOfRange(field=field, field_name=field, value=value, first=first, last=last)
+        raise OutOfRange.of(field, value, first, last)
 
 
 class NotFound(Problem):
@@ -110,6 +169,11 @@ class Forbidden(Problem):
     kind, reason = Kind.FORBIDDEN, "FORBIDDEN"
     message = "{what}; ask an administrator for the role, or use another account."
     message_zh = "无权办理: {what}。"
+
+    @classmethod
+    def of(cls, case: str, en: str, zh: str, **facts: object) -> Forbidden:
+        """`Forbidden.of("NO_ROLE", "no role may call this method", "任何角色均不得调用该接口")`."""
+        return cls(what=Phrase(case, en, zh, facts))
 
 
 class PlatformNotRegistered(Problem):

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Kind, Problem
 
 ROWS_MAX = 50_000
@@ -34,12 +35,34 @@ SCHEMA = pa.schema(
 )
 
 
+_UNREADABLE = {
+    "NOT_A_STREAM": ("it is not an Arrow IPC stream ({error})", "不是 Arrow IPC 数据流 ({error})"),
+    "TOO_LARGE": ("unpacked it has more than {most} MiB", "解压后超过 {most} MiB"),
+    "OTHER_COLUMNS": (
+        "columns missing: {missing}, unknown or doubled: {unknown}",
+        "缺少的列: {missing}; 未知或重复的列: {unknown}",
+    ),
+    "OTHER_TYPE": (
+        "column {column} is {type}, not {wanted}",
+        "列 {column} 的类型为 {type}, 应为 {wanted}",
+    ),
+    "NO_ROWS_MESSAGE": ("its rows are not an OrderRows message", "其内容不是 OrderRows 消息"),
+}
+
+
 class BatchUnreadable(Problem):
-    """The batch does not have the form it declares."""
+    """The batch does not have the form it declares.
+
+    Made again from its facts, which come from the process that read the batch.
+    """
 
     kind, reason = Kind.MALFORMED, "BATCH_UNREADABLE"
     message = "The batch cannot be read: {what}; send it again as the proto describes it."
     message_zh = "无法读取该批次: {what}; 请按接口定义重新发送。"
+
+    def __init__(self, *, what: str, **facts: object) -> None:
+        """`what` is one of the cases."""
+        super().__init__(what=Phrase(what, *_UNREADABLE[what], facts))
 
 
 class BatchSizeWrong(Problem):
@@ -106,11 +129,9 @@ def from_arrow(content: bytes | memoryview) -> Columns:
                     break
                 batches.append(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise BatchUnreadable(
-            what=f"it is not an Arrow IPC stream ({type(error).__name__})"
-        ) from error
+        raise BatchUnreadable(what="NOT_A_STREAM", error=type(error).__name__) from error
     if size > BYTES_MAX:
-        raise BatchUnreadable(what=f"unpacked it has more than {BYTES_MAX >> 20} MiB")
+        raise BatchUnreadable(what="TOO_LARGE", most=BYTES_MAX >> 20)
     check_size(count)
     return of_table(pa.Table.from_batches(batches))
 
@@ -158,12 +179,18 @@ def _check_schema(schema: pa.Schema) -> None:
     if names != sorted(SCHEMA.names):
         missing = sorted(set(SCHEMA.names) - set(names))
         unknown = sorted(set(names) - set(SCHEMA.names))
-        what = f"columns missing: {missing}, unknown or doubled: {unknown or names}"
-        raise BatchUnreadable(what=what[:300])
+        raise BatchUnreadable(
+            what="OTHER_COLUMNS", missing=_shortened(missing), unknown=_shortened(unknown or names)
+        )
     for field in schema:
         wanted = SCHEMA.field(field.name).type
         if field.type != wanted:
-            raise BatchUnreadable(what=f"column {field.name} is {field.type}, not {wanted}"[:300])
+            column, kind = (_shortened([text]) for text in (field.name, str(field.type)))
+            raise BatchUnreadable(what="OTHER_TYPE", column=column, type=kind, wanted=wanted)
+
+
+def _shortened(texts: list[str]) -> str:
+    return ", ".join(texts)[:100] or "-"
 
 
 def check_size(count: int) -> None:

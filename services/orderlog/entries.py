@@ -24,11 +24,7 @@ def parse_order_name(text: str) -> tuple[str, str]:
     """Platform and number of an order's name; the number may hold any printable character."""
     head, divider, order_no = text.partition("/orders/")
     if not divider or not order_no:
-        raise Malformed.of(
-            "name",
-            "write it as platforms/{credit code}/orders/{order_no}",
-            "请写作 platforms/{信用代码}/orders/{订单号}",
-        )
+        raise Malformed.form("name", "platforms/{credit_code}/orders/{order_no}")
     (platform,) = names.parse(head, "platforms")
     return platform, order_no
 

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from services.kernel.periods import Month
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Kind, Problem
 from services.orderlog import notes, tree
 from services.orderlog.columns import SCHEMA
@@ -132,7 +133,11 @@ def parse_manifest(manifest: bytes) -> Archive:
             files=tuple(ArchivedFile(**file) for file in content["files"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ArchiveBroken(what=f"its manifest is damaged ({error})") from error
+        raise ArchiveBroken(
+            what=Phrase.of(
+                "MANIFEST_DAMAGED", "its manifest is damaged ({error})", "清单已损坏", error=error
+            )
+        ) from error
 
 
 def require_proven(archive: Archive) -> None:
@@ -145,23 +150,52 @@ def require_proven(archive: Archive) -> None:
     batches = archive.batches
     if not batches or not head.origin.endswith(f"/{archive.platform}"):
         raise ArchiveBroken(
-            what=f"its head is not that of a log of {archive.platform} with batches"
+            what=Phrase.of(
+                "OTHER_HEAD",
+                "its head is not that of a log of {platform} with batches",
+                "检查点不属于 {platform} 的非空日志",
+                platform=archive.platform,
+            )
         )
     around = [batch for batch in (archive.before, *batches, archive.after) if batch]
     for batch in around:
         if not batch.name.startswith(f"platforms/{archive.platform}/orderBatches/"):
-            raise ArchiveBroken(what=f"{batch.name} is of another platform")
+            raise ArchiveBroken(
+                what=Phrase.of(
+                    "OTHER_PLATFORM",
+                    "{batch} is of another platform",
+                    "{batch} 属于其他平台",
+                    batch=batch.name,
+                )
+            )
         if not tree.is_included(
             batch.entry_hash, batch.log_index, head.size, batch.log_path, head.root
         ):
-            raise ArchiveBroken(what=f"{batch.name} does not lie in the log")
+            raise ArchiveBroken(
+                what=Phrase.of(
+                    "NOT_IN_LOG",
+                    "{batch} does not lie in the log",
+                    "{batch} 不在日志中",
+                    batch=batch.name,
+                )
+            )
     indexes = [batch.log_index for batch in around]
     if indexes != list(range(indexes[0], indexes[0] + len(indexes))):
-        raise ArchiveBroken(what="batches are missing between others")
+        raise ArchiveBroken(
+            what=Phrase("BATCHES_MISSING", "batches are missing between others", "中间缺少批次")
+        )
     if (archive.before is None) != (batches[0].log_index == 0):
-        raise ArchiveBroken(what="it does not show what came before the month")
+        raise ArchiveBroken(
+            what=Phrase(
+                "NO_BEFORE", "it does not show what came before the month", "未显示该月之前的批次"
+            )
+        )
     if (archive.after is None) != (batches[-1].log_index == head.size - 1):
-        raise ArchiveBroken(what="it does not show what came after the month")
+        raise ArchiveBroken(
+            what=Phrase(
+                "NO_AFTER", "it does not show what came after the month", "未显示该月之后的批次"
+            )
+        )
     _require_month(archive)
 
 
@@ -173,7 +207,14 @@ def _require_month(archive: Archive) -> None:
     begins = before is None or before.create_time < first
     ends = after is None or after.create_time >= end
     if not (is_month and begins and ends):
-        raise ArchiveBroken(what=f"its batches are not those of {archive.month}")
+        raise ArchiveBroken(
+            what=Phrase.of(
+                "OTHER_MONTH",
+                "its batches are not those of {month}",
+                "其批次不属于 {month}",
+                month=archive.month,
+            )
+        )
 
 
 def _batch_json(batch: LoggedBatch) -> dict[str, Any]:

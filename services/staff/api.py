@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from oip.staff.v1 import staff_pb2, staff_pb2_grpc
 
 from services.kernel import names
+from services.kernel.phrases import label
 from services.kernel.problems import Malformed, NotFound
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.paging import page_of
@@ -307,7 +308,9 @@ def role_of(number: int) -> Role:
     try:
         return Role(number)
     except ValueError:
-        raise Malformed.of("role", "name a role of the register", "请填写名册中的角色") from None
+        raise Malformed.choice(
+            "role", (label("oip.type.v1.Access.Role", role.name) for role in Role)
+        ) from None
 
 
 def revocation_code_of(number: int) -> RevocationCode:
@@ -315,7 +318,7 @@ def revocation_code_of(number: int) -> RevocationCode:
     try:
         return RevocationCode(number)
     except ValueError:
-        raise Malformed.of("code", "say why with one of the codes", "请选择原因代码") from None
+        raise Malformed.choice("code", RevocationCode) from None
 
 
 def _own_platform(name: str) -> str:

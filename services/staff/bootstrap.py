@@ -18,8 +18,8 @@ from services.kernel.problems import Malformed, Problem
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.refusals import StartRefusedError
 from services.runtime.base.settings import Settings
-from services.runtime.rpc.access import role_of
 from services.runtime.rpc.client import Channels
+from services.runtime.rpc.roles import role_of
 from services.runtime.service.context import ServiceContext
 from services.runtime.storage import data_keys
 from services.runtime.storage.crypto import ColumnCipher
@@ -53,9 +53,14 @@ def first_members_of(content: bytes, today: date) -> list[FirstMember]:
     """The members in a TOML file; raises Malformed with what to correct."""
     try:
         tables = tomllib.loads(content.decode("utf-8"))["member"]
-    except (ValueError, KeyError) as error:
-        what = f"write a table [[member]] for each person ({error})"
-        raise Malformed.of("member", what, f"请为每人填写 [[member]] 表 ({error})") from None
+    except (ValueError, KeyError):
+        raise Malformed.of(
+            "member",
+            "NO_TABLE",
+            "write a table {form} for each person",
+            "请为每人填写 {form} 表",
+            form="[[member]]",
+        ) from None
     return [_member_of(table, f"member[{index}]", today) for index, table in enumerate(tables)]
 
 
@@ -71,10 +76,13 @@ def _member_of(table: Mapping[str, Any], field: str, today: date) -> FirstMember
             accounts_of(accounts),
         )
         return FirstMember(person, tuple(_grant_of(grant, today) for grant in table["grants"]))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        what = f"write display_name, identity_number, accounts and grants ({error})"
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise Malformed.of(
-            field, what, f"请填写 display_name、identity_number、accounts 和 grants ({error})"
+            field,
+            "WRONG_TABLE",
+            "write each of {fields} in its form",
+            "请按格式填写: {fields}",
+            fields=("display_name", "identity_number", "accounts", "grants"),
         ) from None
 
 

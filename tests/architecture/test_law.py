@@ -235,7 +235,7 @@ def _parsed(value: Any) -> Decimal | None:
 
 def test_the_documents_are_up_to_date() -> None:
     ran = subprocess.run(
-        [sys.executable, "tools/docs.py", "--check"],
+        [sys.executable, "-m", "tools.docs", "--check"],
         cwd=ROOT,
         env={"PYTHONPATH": ".:protos/gen", "PATH": ""},
         capture_output=True,

@@ -327,7 +327,7 @@ def test_every_reason_is_documented() -> None:
         if "reason" in vars(problem) and f"`{problem.reason}`" not in written
     ]
 
-    assert missing == [], "a client's engineer looks the reason up: run tools/docs.py"
+    assert missing == [], "a client's engineer looks the reason up: run `make docs`"
 
 
 def test_the_project_speaks_of_itself_alone() -> None:

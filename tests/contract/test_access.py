@@ -24,13 +24,12 @@ from services.runtime.base.settings import Settings
 from services.runtime.rpc.access import (
     describe,
     reaches,
-    role_name,
-    role_names,
     rule_in,
     unruled_methods,
 )
 from services.runtime.rpc.bounds import bounds_of
 from services.runtime.rpc.client import problem_of
+from services.runtime.rpc.roles import role_name, role_names
 from services.runtime.service.stack import Stack
 from services.runtime.service.stack import stack as running_stack
 

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescripto
 
 from tests.support.golden import promised
 from tests.support.problems import all_problems
+from tools.reasons import cases
 
 PACKAGE = Path(next(iter(oip.__path__)))
 
@@ -66,6 +67,8 @@ def reasons() -> Iterator[str]:
     for problem in all_problems():
         if "reason" in vars(problem):
             yield f"{problem.reason} {problem.kind.code}"
+    for case in cases():
+        yield f"{case.reason} {case.code}"
 
 
 def test_no_field_number_or_method_that_was_promised_is_gone() -> None:

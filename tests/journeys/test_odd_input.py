@@ -23,8 +23,10 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
 from services.demo.province import COMPANIES
 from services.kernel.problems import Kind, Problem
-from services.runtime.rpc.access import caller, role_name, rule_in
+from services.orders.commands.gaps import CLOCK_SECONDS
+from services.runtime.rpc.access import caller, rule_in
 from services.runtime.rpc.client import problem_of
+from services.runtime.rpc.roles import role_name
 from services.runtime.service import requests, signatures
 from tests.contract.test_access import METHODS, services_with
 from tests.journeys.conftest import SimulatedMonth

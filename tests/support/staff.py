@@ -14,7 +14,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from oip.staff.v1 import events_pb2, staff_pb2
 from psycopg import sql
 
-from services.runtime.rpc.access import OUTSIDE_REGISTER, PLATFORM_ROLES, role_names, role_of
+from services.runtime.rpc.access import OUTSIDE_REGISTER, PLATFORM_ROLES
+from services.runtime.rpc.roles import role_names, role_of
 from services.runtime.rpc.staff import Admission, StaffEntry
 from services.runtime.rpc.tokens import DEVELOPMENT_ISSUER, Verifier
 from services.runtime.rpc.wire import date_to_wire, enum_number

@@ -15,14 +15,13 @@ from services.benefits.domain.case import CauseOfDeath
 from services.benefits.domain.expenses import Expense
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.life import LifeEvent, LifeState
-from services.benefits.domain.problems import NotAnExpense
 from services.benefits.store.awards import AwardFilter
 from services.kernel import names
 from services.kernel.identifiers import is_division
 from services.kernel.money import Fen
 from services.kernel.names import id_from
 from services.kernel.periods import Month, civil_day
-from services.kernel.problems import Malformed
+from services.kernel.problems import FieldMissing, Malformed
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.survivors import survivors_from_wire
 from services.runtime.rpc.wire import date_from_wire
@@ -33,7 +32,7 @@ E = TypeVar("E", bound=Enum)
 def expense(request: benefits_pb2.GrantExpenseRequest) -> Expense:
     """A bill or a stay to reimburse."""
     if not request.kind:
-        raise NotAnExpense(field="kind", kind="a benefit without a kind")
+        raise FieldMissing.of("kind")
     return Expense(
         kind=BenefitKind(request.kind),
         day=date_from_wire(request.expense_date, "expense_date"),
@@ -82,14 +81,15 @@ def _one_of(kinds: type[E], number: int, field: str) -> E:
     try:
         return kinds(number)
     except ValueError:
-        choices = ", ".join(kind.name for kind in kinds)
-        raise Malformed.of(field, f"choose one of {choices}", f"请从 {choices} 中选择") from None
+        ", ".join(kind.name for kind in kinds)
+        raise Malformed.choice(field, kinds) from None
 
 
 def _document_hash(digest: bytes) -> bytes:
     if len(digest) not in {0, sha256().digest_size}:
         raise Malformed.of(
             "document_hash",
+            "NOT_A_HASH",
             "give the 32 bytes of the SHA-256 of the document",
             "请提供文件的 SHA-256 (32 字节)",
         )
@@ -110,6 +110,4 @@ def month_of_run(text: str) -> Month:
     try:
         return Month.parse(text)
     except ValueError:
-        raise Malformed.of(
-            "name", "write it as paymentRuns/2025-07", "请写作 paymentRuns/2025-07"
-        ) from None
+        raise Malformed.form("name", "paymentRuns/2025-07") from None

@@ -9,6 +9,7 @@ from services.benefits.store import awards as award_store
 from services.benefits.store import pensions as pension_store
 from services.kernel.money import Fen
 from services.kernel.periods import MONTHS_PER_YEAR, Month
+from services.kernel.phrases import Phrase
 from services.kernel.problems import NotFound, require_within
 from services.runtime.service.context import CommandContext
 from services.runtime.storage.database import Transaction
@@ -36,4 +37,8 @@ async def record_pension(
         of_case = award.accident == case.accident and not award.merged_into
         if of_case and award.beneficiary == WORKER and award.periodic:
             return award
-    raise NotFound(name=f"monthly award of {claim}")
+    raise NotFound(
+        name=Phrase.of(
+            "MONTHLY_AWARD", "monthly award of {claim}", "{claim} 的按月待遇", claim=claim
+        )
+    )

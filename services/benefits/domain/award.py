@@ -39,7 +39,13 @@ LIFECYCLE = Lifecycle(
             State.SUSPENDED: State.TERMINATED,
         },
         "reinstate": {State.TERMINATED: State.IN_PAYMENT},
-    }
+    },
+    {
+        "suspend": "停发",
+        "resume": "恢复发放",
+        "terminate": "终止",
+        "reinstate": "重新发放",
+    },
 )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from services.benefits.domain.kinds import BenefitKind
 from services.benefits.domain.problems import BillNotIdentified
 from services.kernel.identifiers import spelling_key
-from services.kernel.problems import Malformed
+from services.kernel.problems import FieldMissing, Malformed
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,11 @@ def require_identified(bill: Bill, kind: BenefitKind) -> None:
         if not spelling_key(bill.number):
             raise Malformed.of(
                 "bill_number",
-                "write the letters and digits on the bill",
-                "请填写票据上的字母和数字",
+                "NO_LETTERS_OR_DIGITS",
+                "write the letters and digits of the original",
+                "请照原件填写其中的字母和数字",
             )
         if not spelling_key(bill.institution):
-            raise Malformed.of(
-                "institution", "name the institution that issued the bill", "请填写出具票据的机构"
-            )
+            raise FieldMissing.of("institution")
     elif not bill.document_hash and kind is not BenefitKind.HOSPITAL_MEALS:
         raise BillNotIdentified(field="bill_number")

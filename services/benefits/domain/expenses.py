@@ -18,7 +18,7 @@ from services.kernel.law import Finding
 from services.kernel.lawbook import Law
 from services.kernel.money import ZERO, Fen
 from services.kernel.periods import MONTHS_PER_YEAR, Month
-from services.kernel.problems import Malformed, require_within
+from services.kernel.problems import FieldMissing, OutOfRange, require_within
 
 # The treatment allowance is a month's base over thirty days, whatever the month.
 DAYS_OF_MONTH = 30
@@ -53,7 +53,8 @@ def require_days_possible(law: Law, expense: Expense, where: str, today: date) -
 def reimbursement(law: Law, expense: Expense, accident: date, where: str) -> ExplainedAmount:
     """What the fund pays of a bill, in fen; raises a Problem for one that cannot be right."""
     if expense.kind not in EXPENSES:
-        raise NotAnExpense(field="kind", kind=expense.kind.name)
+        choices = tuple(sorted(EXPENSES, key=lambda kind: kind.value))
+        raise NotAnExpense(field="kind", kind=expense.kind, choices=choices)
     if expense.day < accident:
         raise BeforeAccident(field="expense_date", expense_date=expense.day, accident_date=accident)
     _require_day_count(expense)
@@ -83,7 +84,7 @@ def _device(law: Law, expense: Expense, where: str) -> ExplainedAmount:
     _require_cost(expense)
     prices = law.on("assistive_device_price", expense.day, where)
     if expense.device and expense.device not in prices.value:
-        known = ", ".join(sorted(prices.value))
+        known = tuple(sorted(prices.value))
         raise NotOnList(field="device", device=expense.device, day=expense.day, known=known)
     limit = prices.at(expense.device) if expense.device else None
     top = Fen.of_yuan(str(limit)) if limit is not None else expense.allowed_cost
@@ -155,7 +156,7 @@ def renewal_day(law: Law, device: str, fitted: date, where: str) -> tuple[date, 
     """The day from which the fund pays for a new device: after the service life of the old one."""
     lives = law.on("assistive_device_life", fitted, where)
     if device not in lives.value:
-        known = ", ".join(sorted(lives.value))
+        known = tuple(sorted(lives.value))
         raise NotOnList(field="device", device=device, day=fitted, known=known)
     years = int(lives.at(device))
     day = _months_after(fitted, years * MONTHS_PER_YEAR)
@@ -243,19 +244,17 @@ def _months_after(day: date, months: int) -> date:
 
 def _require_day_count(expense: Expense) -> None:
     if not 0 <= expense.day_count <= DAYS_MAX:
-        raise Malformed.of("day_count", f"give 0 to {DAYS_MAX} days", f"请填写 0 至 {DAYS_MAX} 天")
+        raise OutOfRange.of("day_count", expense.day_count, 0, DAYS_MAX)
 
 
 def _require_cost(expense: Expense) -> None:
     if not expense.allowed_cost:
-        raise Malformed.of(
-            "allowed_cost_fen", "give the cost that the catalogues allow", "请填写目录内费用"
-        )
+        raise FieldMissing.of("allowed_cost_fen")
 
 
 def _require_days(expense: Expense) -> int:
     if not expense.day_count:
-        raise Malformed.of("day_count", "give the number of days in hospital", "请填写住院天数")
+        raise FieldMissing.of("day_count")
     return expense.day_count
 
 

@@ -11,7 +11,7 @@ from services.benefits.domain import law as rules
 from services.benefits.domain.case import Absence, Case, CauseOfDeath, Facts
 from services.benefits.domain.problems import CauseNeeded
 from services.kernel.law import Finding, Outcome
-from services.kernel.problems import Malformed
+from services.kernel.problems import Malformed, OutOfRange
 from services.kernel.scheme import Survivor
 
 SURVIVORS_MAX = 30
@@ -112,38 +112,45 @@ def require_possible(
     """Refuse what cannot be: a death before the accident, the return of somebody who never left."""
     if event.state is LifeState.MISSING:
         if event.day is not None:
-            raise Malformed.of(
+            raise Malformed.leave_out(
                 "day",
-                "leave it out; the months of absence count from the accident",
-                "请勿填写; 失踪月数自事故之日起算",
+                "ABSENCE_COUNTS_FROM_ACCIDENT",
+                "the months of absence count from the accident",
+                "失踪月数自事故之日起算",
             )
     elif event.day is None or not case.accident_date <= event.day <= today:
         raise Malformed.of(
-            "day", "give a day from the accident to today", "请填写事故之日至今日之间的日期"
+            "day",
+            "DAY_OUT_OF_CASE",
+            "give a day from {first} to {last}",
+            "请填写 {first} 至 {last} 之间的日期",
+            first=case.accident_date,
+            last=today,
         )
     if event.cause is not None and event.state is not LifeState.DEAD:
-        raise Malformed.of(
-            "cause", "leave it out; only a death has a cause", "请勿填写; 仅死亡须填写死因"
+        raise Malformed.leave_out(
+            "cause", "ONLY_A_DEATH_HAS_A_CAUSE", "only a death has a cause", "仅死亡须填写死因"
         )
     if event.hardship and event.state is not LifeState.MISSING:
-        raise Malformed.of(
+        raise Malformed.leave_out(
             "hardship",
-            "leave it out; only for a missing person half is advanced",
-            "请勿填写; 仅下落不明者可预支一半",
+            "ONLY_FOR_THE_MISSING",
+            "only for a missing person half is advanced",
+            "仅下落不明者可预支一半",
         )
     if event.survivors and event.state is LifeState.ALIVE:
-        raise Malformed.of(
-            "survivors", "leave them out; the worker is alive", "请勿填写; 该职工健在"
+        raise Malformed.leave_out(
+            "survivors", "WORKER_IS_ALIVE", "the worker is alive", "该人员健在"
         )
     if len(event.survivors) > SURVIVORS_MAX:
-        raise Malformed.of(
-            "survivors", f"name at most {SURVIVORS_MAX}", f"最多填写 {SURVIVORS_MAX} 人"
-        )
+        raise OutOfRange.of("survivors", len(event.survivors), 0, SURVIVORS_MAX)
     if event.state is LifeState.ALIVE and not earlier and case.death_date is None:
         raise Malformed.of(
             "state",
-            "choose DEAD or MISSING; nothing else is recorded to undo",
-            "请选择 DEAD 或 MISSING; 没有可撤销的记录",
+            "NOTHING_TO_UNDO",
+            "choose one of {choices}; nothing is recorded that could be undone",
+            "请选择 {choices}; 没有可撤销的记录",
+            choices=(LifeState.DEAD, LifeState.MISSING),
         )
 
 

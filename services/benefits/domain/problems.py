@@ -55,8 +55,8 @@ class NotAnExpense(Problem):
     """Only bills are reimbursed; the other kinds follow from decisions."""
 
     kind, reason = Kind.MALFORMED, "NOT_AN_EXPENSE"
-    message = "{kind} is not reimbursed on request; choose MEDICAL_BENEFIT to TRAVEL."
-    message_zh = "{kind} 不属于费用报销; 请选择医疗、康复、辅助器具、伙食或交通食宿费。"
+    message = "The {kind} is not reimbursed on request; choose one of: {choices}."
+    message_zh = "{kind}不属于费用报销; 请从以下各项中选择: {choices}。"
 
 
 class NoExpense(Problem):

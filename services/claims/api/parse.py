@@ -125,7 +125,8 @@ def document(request: claims_pb2.AddEvidenceRequest, caller: Caller, now: dateti
     if len(request.content_hash) != HASH_BYTES:
         raise Malformed.of(
             "content_hash",
-            "send the SHA-256 of the document, 32 bytes",
+            "NOT_A_HASH",
+            "give the 32 bytes of the SHA-256 of the document",
             "请提供文件的 SHA-256 (32 字节)",
         )
     owner = claim_id(request.claim, "claim")
@@ -189,7 +190,10 @@ def enquiry(message: claims_pb2.DetermineClaimRequest.Enquiry) -> Enquiry:
     """What the enquiry found."""
     if message.pooling_area and not is_division(message.pooling_area):
         raise Malformed.of(
-            "enquiry.pooling_area", "write a division code of six digits", "请填写六位行政区划代码"
+            "enquiry.pooling_area",
+            "NOT_A_DIVISION",
+            "write a division code of six digits, such as 440106",
+            "请填写六位行政区划代码, 如 440106",
         )
     return Enquiry(
         harm_established=message.harm_established,
@@ -225,8 +229,8 @@ def one_of(kinds: type[E], number: int, field: str) -> E:
     try:
         return kinds(number)
     except ValueError:
-        choice = ", ".join(kind.name for kind in kinds)
-        raise Malformed.of(field, f"choose one of {choice}", f"请从 {choice} 中选择") from None
+        ", ".join(kind.name for kind in kinds)
+        raise Malformed.choice(field, kinds) from None
 
 
 def _claimant(number: int, caller: Caller) -> ClaimantKind:
@@ -236,8 +240,10 @@ def _claimant(number: int, caller: Caller) -> ClaimantKind:
     if caller.is_platform:
         raise Malformed.of(
             "claimant_kind",
-            "a platform files for itself; choose PLATFORM",
-            "平台企业只能以自身名义申请; 请选择 PLATFORM",
+            "PLATFORM_FILES_FOR_ITSELF",
+            "a platform files for itself; choose {choice}",
+            "平台企业只能以自身名义申请; 请选择{choice}",
+            choice=ClaimantKind.PLATFORM,
         )
     return kind
 

@@ -181,6 +181,7 @@ async def _require_own_report(tx: Transaction, claim: Claim) -> None:
     if report.worker != claim.worker:
         raise Malformed.of(
             "accident_report",
-            "is of another worker; name theirs, or none",
+            "OF_ANOTHER_PERSON",
+            "it is of another worker; name theirs, or none",
             "属于其他人员; 请填写本人的报案或留空",
         )

@@ -19,7 +19,7 @@ from services.claims.store import determinations as determination_store
 from services.claims.store import evidence as evidence_store
 from services.claims.store import order_records as record_store
 from services.kernel.periods import civil_day
-from services.kernel.problems import Malformed
+from services.kernel.problems import OutOfRange
 from services.runtime.events import outbox, personal_fields
 from services.runtime.service import signatures
 from services.runtime.service.context import CommandContext
@@ -106,10 +106,8 @@ async def record_service(
     if determination.service_date is not None:
         raise AlreadyServed(claim=claim.name, day=determination.service_date)
     if not civil_day(determination.create_time) <= service_date <= context.today:
-        raise Malformed.of(
-            "service_date",
-            "lies before the determination or in the future",
-            "早于确认结论或晚于今天; 请核对",
+        raise OutOfRange.of(
+            "service_date", service_date, civil_day(determination.create_time), context.today
         )
     await determination_store.insert_service(
         tx, determination, service_date, context.actor, context.now

@@ -247,15 +247,18 @@ def question(claim: Claim, law: Law) -> Finding:
 def require_fitting_code(answer: AccidentAnswer, code: AnswerCode) -> None:
     """Refuse a code that belongs to the other answer."""
     if (code in CODES_OF_SAME) != (answer is AccidentAnswer.SAME):
-        fitting = [
-            member.name
+        fitting = tuple(
+            member
             for member in AnswerCode
             if (member in CODES_OF_SAME) == (answer is AccidentAnswer.SAME)
-        ]
+        )
         raise Malformed.of(
             "code",
-            f"choose one of {', '.join(fitting)} for {answer.name}",
-            f"{answer.name} 请从 {', '.join(fitting)} 中选择",
+            "CODE_OF_OTHER_ANSWER",
+            "choose one of {choices} for {answer}",
+            "{answer}请从以下各项中选择: {choices}",
+            choices=fitting,
+            answer=answer,
         )
 
 
@@ -264,13 +267,15 @@ def require_one_person(surviving: Claim, merged: Claim) -> None:
     if surviving.id == merged.id:
         raise Malformed.of(
             "merged_claim",
-            "is the surviving claim; name another one",
+            "SURVIVING_CLAIM",
+            "it is the surviving claim; name another one",
             "即为保留的申请; 请填写另一申请",
         )
     if surviving.worker != merged.worker:
         raise Malformed.of(
             "merged_claim",
-            "is of another person; one accident is of one person",
+            "OF_ANOTHER_PERSON",
+            "it is of another person; one accident is of one person",
             "属于其他人员; 一起事故只属于一人",
         )
 
@@ -279,8 +284,8 @@ def require_all_read(claim: Claim, near: Sequence[Accident], read: Collection[st
     """Refuse DISTINCT unless the claims that were read are those near the filing now."""
     now_near = {accident.claim_id for accident in near}
     if now_near != set(read):
-        names = ", ".join(name("claims", claim_id) for claim_id in sorted(now_near))
-        raise NearClaimsChanged(claim=claim.name, near=names or "none")
+        names = tuple(name("claims", claim_id) for claim_id in sorted(now_near))
+        raise NearClaimsChanged(claim=claim.name, near=names)
 
 
 def claim_of_same(near: Sequence[Accident], claim_id: str) -> str:
@@ -289,10 +294,11 @@ def claim_of_same(near: Sequence[Accident], claim_id: str) -> str:
         return claim_id
     claim_ids = sorted({accident.claim_id for accident in near})
     if len(claim_ids) != 1:
-        names = ", ".join(name("claims", near_id) for near_id in claim_ids) or "none"
         raise Malformed.of(
             "claim",
-            f"name the claim about the same accident; near it: {names}",
-            f"请填写同一事故的申请; 时间相近的有: {names}",
+            "SAME_CLAIM_NEEDED",
+            "name the claim about the same accident; near it: {near}",
+            "请填写同一事故的申请; 时间相近的有: {near}",
+            near=tuple(name("claims", near_id) for near_id in claim_ids),
         )
     return claim_ids[0]

@@ -154,10 +154,12 @@ def place_of_cover(case: Case) -> str:
 
 def _require_candidate(served: str, candidates: Sequence[OrderEvidence]) -> None:
     if served and served not in {order.name for order in candidates}:
-        orders = ", ".join(order.name for order in candidates)
-        what = f"was not under way at the accident; name one of {orders}, or none"
         raise Malformed.of(
-            "enquiry.served_order", what, f"在事故时不在执行中; 请从 {orders} 中选择, 或留空"
+            "enquiry.served_order",
+            "ORDER_NOT_UNDER_WAY",
+            "it was not under way at the accident; name one of {orders}, or none",
+            "在事故时不在执行中; 请从以下各项中选择或留空: {orders}",
+            orders=tuple(order.name for order in candidates),
         )
 
 
@@ -168,11 +170,12 @@ def _by_name(case: Case, served: str, real: Sequence[OrderEvidence]) -> Attribut
     elif len(case.claim.enrolled_platforms) == 1:
         platform, order_no = case.claim.enrolled_platforms[0], ""
     else:
-        what = "name the order, as platforms/{credit code}/orders/{number}: no record says whose"
         raise Malformed.of(
             "enquiry.served_order",
-            what,
-            "没有记录可以归属; 请写作 platforms/{信用代码}/orders/{订单号}",
+            "ORDER_NEEDED",
+            "no record says whose the case is: write it as {form}",
+            "没有记录可以归属; 请写作 {form}",
+            form="platforms/{credit_code}/orders/{order_no}",
         )
     closest = nearest(
         [order for order in real if order.platform == platform], case.claim.accident_time
@@ -181,6 +184,7 @@ def _by_name(case: Case, served: str, real: Sequence[OrderEvidence]) -> Attribut
     if industry is None:
         raise Malformed.of(
             "enquiry.industry",
+            "INDUSTRY_NEEDED",
             "name the industry, because no order record has it",
             "没有订单记载行业; 请填写行业",
         )

@@ -11,9 +11,10 @@ from services.claims.domain.claim import Claim
 from services.claims.domain.evidence import DocumentKind
 from services.claims.domain.order_records import OrderEvidence, WindowTerms, window_terms
 from services.claims.domain.problems import OpenFindings
+from services.claims.domain.questions import question_label
 from services.kernel.law import Finding, Outcome, ParameterVersion, Provision, facts
 from services.kernel.lawbook import Law
-from services.kernel.problems import Malformed
+from services.kernel.problems import GivenTwice, Malformed
 from services.kernel.scheme import Industry
 
 
@@ -153,7 +154,7 @@ def with_judgements(
     """
     relevant = judged_answers(answers, judgements)
     if unanswered := open_questions(relevant):
-        raise OpenFindings(findings=unanswered)
+        raise OpenFindings(findings=tuple(map(question_label, unanswered)))
     return relevant
 
 
@@ -171,19 +172,24 @@ def judged_answers(
     """
     judgement_on = {judgement.question: judgement for judgement in judgements}
     if len(judgement_on) != len(judgements):
-        raise Malformed.of("judgements", "judge each finding once", "每项认定只能判断一次")
+        raise GivenTwice.of("judgements")
     still_open = [current.question for current in answers if current.is_open]
     for judgement in judgements:
         if judgement.question not in still_open:
-            what = f"{judgement.question[:60]!r} is not open: the rules decide it; leave it out"
             raise Malformed.of(
-                "judgements", what, f"{judgement.question[:60]!r} 已由规则认定, 无须判断; 请删除"
+                "judgements",
+                "NOT_OPEN",
+                "{question} is not open: the rules decide it; leave it out",
+                "{question}已由规则认定, 无须判断; 请删除",
+                question=question_label(judgement.question[:60]),
             )
         if not judgement.reason.strip():
             raise Malformed.of(
                 "judgements",
-                f"give the reason for {judgement.question}",
-                f"请说明 {judgement.question} 的理由",
+                "REASON_MISSING",
+                "give the reason for {question}",
+                "请说明{question}的理由",
+                question=question_label(judgement.question),
             )
     judged = tuple(
         current.judged(judgement_on[current.question])

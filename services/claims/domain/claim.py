@@ -14,7 +14,7 @@ from services.kernel.lawbook import Law
 from services.kernel.lifecycle import Lifecycle
 from services.kernel.names import name
 from services.kernel.periods import civil_day
-from services.kernel.problems import Malformed
+from services.kernel.problems import Malformed, OutOfRange
 from services.kernel.scheme import Industry, Survivor
 
 
@@ -68,7 +68,21 @@ LIFECYCLE = Lifecycle(
         "answer_same": {_P: _M, _M: _M},
         "answer_distinct": {_P: _F, _M: _F},
         "merge": {_F: _M, _E: _M, _A: _M, _S: _M, _D: _M},
-    }
+    },
+    {
+        "request_evidence": "一次性告知补正",
+        "add_evidence": "补充证据",
+        "accept": "受理",
+        "record_death": "登记死亡",
+        "stay": "时限中止",
+        "resume": "恢复时限",
+        "determine": "作出结论",
+        "revoke": "撤销结论",
+        "take_in_filing": "并入另一申请",
+        "answer_same": "答复为同一事故",
+        "answer_distinct": "答复为不同事故",
+        "merge": "合并",
+    },
 )
 
 
@@ -182,24 +196,25 @@ def require_possible(
     if accident_time > now:
         raise Malformed.of(
             "accident_time",
-            "lies in the future; check day and time zone",
+            "IN_THE_FUTURE",
+            "it lies in the future; check day and time zone",
             "晚于现在; 请核对日期和时区",
         )
     if not is_division(place):
         raise Malformed.of(
             "place_of_injury",
-            "write a division code of six digits, as 440106",
+            "NOT_A_DIVISION",
+            "write a division code of six digits, such as 440106",
             "请填写六位行政区划代码, 如 440106",
         )
     if death_date is not None and not civil_day(accident_time) <= death_date <= civil_day(now):
-        raise Malformed.of(
-            "death_date", "lies before the accident or in the future", "早于事故或晚于今天; 请核对"
-        )
+        raise OutOfRange.of("death_date", death_date, civil_day(accident_time), civil_day(now))
     if survivor_count and death_date is None:
         raise Malformed.of(
             "survivors",
-            "belong to a claim with a day of death; give death_date",
-            "只有死亡案件才有供养亲属; 请填写 death_date",
+            "ONLY_WITH_A_DEATH",
+            "they belong to a claim with a day of death; give that too",
+            "只有死亡案件才有供养亲属; 请一并填写死亡日期",
         )
 
 
@@ -210,6 +225,8 @@ def require_in_scheme(accident_time: datetime, law: Law) -> None:
     if civil_day(accident_time) < start:
         raise Malformed.of(
             "accident_time",
-            f"lies before {start}, when the scheme began",
-            f"早于试点启动日期 {start}; 请核对",
+            "BEFORE_SCHEME",
+            "it lies before {start}, when the scheme began",
+            "早于制度施行日期 {start}; 请核对",
+            start=start,
         )

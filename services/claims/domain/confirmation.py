@@ -33,7 +33,7 @@ from services.kernel import names
 from services.kernel.law import Finding, Outcome, facts
 from services.kernel.parameters import ParameterNotFound
 from services.kernel.periods import civil_day
-from services.kernel.problems import Malformed
+from services.kernel.problems import Malformed, OutOfRange
 from services.kernel.workdays import WorkCalendar
 
 
@@ -192,22 +192,30 @@ def _require_consistent(case: Case) -> None:
     """Refuse facts that contradict each other."""
     enquiry, claim = case.enquiry, case.claim
     if not 0 <= enquiry.blood_alcohol <= 1000:
-        raise Malformed.of(
-            "enquiry.blood_alcohol_mg_per_100ml", "write 0 to 1000", "请填写 0 至 1000"
-        )
+        raise OutOfRange.of("enquiry.blood_alcohol_mg_per_100ml", enquiry.blood_alcohol, 0, 1000)
     if enquiry.death_time is not None:
         if enquiry.death_time < claim.accident_time:
-            raise Malformed.of("enquiry.death_time", "lies before the accident", "早于事故; 请核对")
+            raise Malformed.of(
+                "enquiry.death_time",
+                "BEFORE_ACCIDENT",
+                "it lies before the accident",
+                "早于事故; 请核对",
+            )
         if claim.death_date not in (None, civil_day(enquiry.death_time)):
             raise Malformed.of(
                 "enquiry.death_time",
-                f"the claim says {claim.death_date}",
-                f"与申请所载 {claim.death_date} 不一致; 请核对",
+                "OTHER_DAY_OF_DEATH",
+                "the claim says {day}",
+                "与申请所载 {day} 不一致; 请核对",
+                day=claim.death_date,
             )
         diagnosed = enquiry.first_diagnosis_time
         if diagnosed is not None and diagnosed > enquiry.death_time:
             raise Malformed.of(
-                "enquiry.first_diagnosis_time", "lies after the death", "晚于死亡时间; 请核对"
+                "enquiry.first_diagnosis_time",
+                "AFTER_DEATH",
+                "it lies after the death",
+                "晚于死亡时间; 请核对",
             )
     if enquiry.served_order:
         order_in(enquiry.served_order, "enquiry.served_order")

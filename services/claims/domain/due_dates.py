@@ -14,6 +14,7 @@ from services.kernel.law import DatedProvision, Finding, Outcome, Tag, facts
 from services.kernel.lawbook import Law
 from services.kernel.money import Fen
 from services.kernel.periods import civil_day
+from services.kernel.phrases import Phrase
 from services.kernel.workdays import WorkCalendar
 
 # Claims without a running clock stand last in the queue.
@@ -175,16 +176,29 @@ def first_determination_clock(
 def _require_small(small: SmallInjury, day: date, where: str, law: Law) -> None:
     terms = law.on("small_injury", day, where)
     if terms.value["path"] != "open":
-        raise NotASmallInjury(why="this place has no such path", why_zh="本地区未设该程序")
+        raise NotASmallInjury(
+            why=Phrase("NO_SUCH_PATH", "this place has no such path", "本地区未设该程序")
+        )
     if small.hospital_stay:
-        raise NotASmallInjury(why="there was a stay in hospital", why_zh="有住院治疗")
+        raise NotASmallInjury(
+            why=Phrase("HOSPITAL_STAY", "there was a stay in hospital", "有住院治疗")
+        )
     if small.appraisal_expected:
-        raise NotASmallInjury(why="an appraisal is to be expected", why_zh="可能需要劳动能力鉴定")
+        raise NotASmallInjury(
+            why=Phrase(
+                "APPRAISAL_EXPECTED", "an appraisal is to be expected", "可能需要劳动能力鉴定"
+            )
+        )
     ceiling = terms.value["cost_below_yuan"]
     if ceiling != "none" and small.treatment_cost >= Fen.of_yuan(ceiling):
         raise NotASmallInjury(
-            why=f"treatment costs {small.treatment_cost.yuan} yuan, not below {ceiling}",
-            why_zh=f"医疗费用 {small.treatment_cost.yuan} 元, 未低于 {ceiling} 元",
+            why=Phrase.of(
+                "COST_TOO_HIGH",
+                "treatment costs {cost} yuan, not below {ceiling}",
+                "医疗费用 {cost} 元, 未低于 {ceiling} 元",
+                cost=small.treatment_cost.yuan,
+                ceiling=ceiling,
+            )
         )
 
 

@@ -259,11 +259,7 @@ def order_in(text: str, field: str) -> tuple[str, str]:
     """Credit code and number in an order's name; the number is the platform's own, in any form."""
     parts = text.split("/", 3)
     if len(parts) != 4 or parts[0::2] != ["platforms", "orders"] or not parts[1] or not parts[3]:
-        raise Malformed.of(
-            field,
-            "write it as platforms/{credit code}/orders/{number}",
-            "请写作 platforms/{信用代码}/orders/{订单号}",
-        )
+        raise Malformed.form(field, "platforms/{credit_code}/orders/{order_no}")
     return parts[1], parts[3]
 
 

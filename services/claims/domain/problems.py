@@ -42,7 +42,7 @@ class NearClaimsChanged(Problem):
     message = (
         "Near {claim} in time are now: {near}; read them, and name all of them in distinct_from."
     )
-    message_zh = "与 {claim} 时间相近的申请现为: {near}; 请阅卷后在 distinct_from 中逐一列明。"
+    message_zh = "与 {claim} 时间相近的申请现为: {near}; 请阅卷后逐一列明。"
 
 
 class OwnFiling(Problem):
@@ -88,7 +88,7 @@ class NotASmallInjury(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_A_SMALL_INJURY"
     message = "The path for small injuries is not open: {why}; accept the claim without it."
-    message_zh = "不适用小额伤害快速办理: {why_zh}; 请按普通程序受理。"
+    message_zh = "不适用小额伤害快速办理: {why}; 请按普通程序受理。"
 
 
 class AlreadyServed(Problem):

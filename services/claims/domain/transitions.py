@@ -14,14 +14,14 @@ from services.claims.domain.order_records import OrderEvidence
 from services.claims.domain.problems import EvidenceRequestedOnce
 from services.claims.domain.time_limits import StepClock
 from services.kernel.lawbook import Law
-from services.kernel.problems import Malformed
+from services.kernel.problems import FieldMissing, Malformed
 from services.kernel.scheme import Survivor
 
 
 def request_evidence(claim: Claim, items: tuple[str, ...], day: date, law: Law) -> Claim:
     """Ask once for all that is missing; the check is stopped and the time for the reply runs."""
     if not all(item.strip() for item in items):
-        raise Malformed.of("items", "name each thing that is missing", "请写明每项缺少的材料")
+        raise FieldMissing.of("items")
     moved = claim.after("request_evidence")
     if claim.requested_evidence:
         raise EvidenceRequestedOnce(claim=claim.name)
@@ -123,8 +123,9 @@ def answer_same(filing: Claim, surviving_id: str) -> Claim:
     if filing.state is ClaimState.MERGED and filing.merged_into != surviving_id:
         raise Malformed.of(
             "claim",
-            "it is part of another claim; answer DISTINCT first",
-            "已并入其他申请; 请先答复 DISTINCT",
+            "PART_OF_ANOTHER",
+            "it is part of another claim; answer that it is distinct first",
+            "已并入其他申请; 请先答复为不同事故",
         )
     return replace(filing.after("answer_same"), merged_into=surviving_id)
 

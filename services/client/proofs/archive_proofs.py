@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from oip.orders.v1 import orders_pb2
 
-from services.client.proofs.archive import check_bytes, hashes_of, read_archive
+from services.client.proofs.archive import check_bytes, hashes_of, read_archive, unreadable
 from services.kernel import names
+from services.kernel.phrases import Phrase
 from services.kernel.problems import NotFound
 from services.orderlog import notes, tree
 from services.orderlog.entries import microseconds, parse_order_name
@@ -54,13 +55,22 @@ def prove_from(folders: Sequence[Path], order: str, revision: int = 0) -> orders
                 if is_eligible and (latest is None or place.revision > latest.revision):
                     latest = place
         if latest is None:
-            raise NotFound(name=f"{order} in {', '.join(map(str, folders))}")
+            raise NotFound(
+                name=Phrase.of(
+                    "ORDER_IN_ARCHIVES",
+                    "{order} in {folders}",
+                    "{folders} 中的 {order}",
+                    order=order,
+                    folders=tuple(folders),
+                )
+            )
         return _prove(latest, order)
     except OSError as error:
-        what = f"{error.filename or folder} cannot be read ({error.strerror or error})"
-        raise ArchiveBroken(what=what) from error
+        raise unreadable(error, folder) from error
     except (ValueError, TypeError, KeyError, IndexError, pa.ArrowException) as error:
-        raise ArchiveBroken(what=f"it is damaged ({error})") from error
+        raise ArchiveBroken(
+            what=Phrase.of("DAMAGED", "it is damaged ({error})", "已损坏", error=error)
+        ) from error
 
 
 def _places(folder: Path, archive: Archive, order_no: str) -> Iterator[_Place]:

@@ -14,6 +14,7 @@ from oip.orders.v1 import orders_pb2
 
 from services.client.proofs.archive import MANIFEST, check
 from services.kernel import names
+from services.kernel.phrases import Phrase
 from services.orderlog.manifest import (
     ROWS_SCHEMA,
     Archive,
@@ -60,7 +61,13 @@ async def write_archive(
         on_rows(writer.row_count, head.row_count if head else 0)
     writer.close()
     if head is None or len(writer.batches) != head.batch_count:
-        raise ArchiveBroken(what="the service sent fewer batches than it announced")
+        raise ArchiveBroken(
+            what=Phrase(
+                "BATCHES_MISSING",
+                "the service sent fewer batches than it announced",
+                "服务发送的批次少于其声明的数量",
+            )
+        )
     (platform,) = names.parse(head.platform, "platforms")
     archive = Archive(
         platform=platform,
@@ -114,7 +121,13 @@ class _Writer:
     def close(self) -> None:
         """Write the rest; raises ArchiveBroken if rows are missing."""
         if self._waiting or sum(table.num_rows for table in self._rows):
-            raise ArchiveBroken(what="the service sent other rows than its batches have")
+            raise ArchiveBroken(
+                what=Phrase(
+                    "OTHER_ROWS",
+                    "the service sent other rows than its batches have",
+                    "服务发送的行与其批次不符",
+                )
+            )
         self._write_group()
         self._close_file()
 

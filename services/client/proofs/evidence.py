@@ -15,6 +15,7 @@ from typing import Any
 
 from oip.orders.v1 import orders_pb2
 
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Kind, Problem
 from services.orderlog import notes, tree
 from services.orderlog.entries import log_entry, moment
@@ -57,6 +58,10 @@ PROOF_KEYS = frozenset(
 # The statements allowed under `unsigned` of the file and of a proof, and their types.
 CLAIM_STATEMENTS = {"claim": str, "accident_report": str, "accident_time": str, "report_time": str}
 RECORD_STATEMENTS = {"late": bool, "named": bool}
+
+
+THE_FILE = Phrase("FILE", "the file", "文件")
+_A_PROOF = Phrase("PROOF", "a proof", "某项证明")
 
 
 class EvidenceBroken(Problem):
@@ -136,13 +141,21 @@ def verify_file(content: bytes, verifier_key: str = "") -> Evidence:
     """
     try:
         evidence = unseal(content, FORMAT)
-        require_keys(evidence, FILE_KEYS, "the file")
+        require_keys(evidence, FILE_KEYS, THE_FILE)
         key = evidence["verifier_key"]
         if verifier_key and key != verifier_key.strip():
-            raise EvidenceBroken(what="it is signed with another key than the expected one")
-        _require_statements(evidence["unsigned"], CLAIM_STATEMENTS, "the file")
+            raise EvidenceBroken(
+                what=Phrase(
+                    "OTHER_KEY",
+                    "it is signed with another key than the expected one",
+                    "签名所用密钥与预期不符",
+                )
+            )
+        _require_statements(evidence["unsigned"], CLAIM_STATEMENTS, THE_FILE)
         if not isinstance(evidence["proofs"], list) or not evidence["proofs"]:
-            raise EvidenceBroken(what="it has no proof, so it proves nothing")
+            raise EvidenceBroken(
+                what=Phrase("NO_PROOF", "it has no proof, so it proves nothing", "不含任何证明")
+            )
         proven = [_verify(proof, key) for proof in evidence["proofs"]]
     except (
         ValueError,
@@ -154,19 +167,47 @@ def verify_file(content: bytes, verifier_key: str = "") -> Evidence:
         RecursionError,
     ) as error:
         raise EvidenceBroken(
-            what=f"it is not an evidence file, or a damaged one ({error})"
+            what=Phrase.of(
+                "NOT_EVIDENCE",
+                "it is not an evidence file, or a damaged one ({error})",
+                "不是证据文件或已损坏",
+                error=error,
+            )
         ) from error
     return Evidence(proven, key, evidence["unsigned"])
 
 
-def require_keys(content: object, keys: frozenset[str], where: str) -> None:
+def require_keys(content: object, keys: frozenset[str], where: Phrase) -> None:
     """Raise EvidenceBroken unless the content has exactly these keys."""
     if not isinstance(content, dict):
-        raise EvidenceBroken(what=f"{where} is not made of names and values")
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "NO_NAMES",
+                "{where} is not made of names and values",
+                "{where}不由名称和值组成",
+                where=where,
+            )
+        )
     if unknown := sorted(content.keys() - keys):
-        raise EvidenceBroken(what=f"{where} has {unknown[0]!r}, which belongs to no such file")
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "UNKNOWN_NAME",
+                "{where} has {name}, which belongs to no such file",
+                "{where}含有不属于该类文件的 {name}",
+                where=where,
+                name=repr(unknown[0]),
+            )
+        )
     if missing := sorted(keys - content.keys()):
-        raise EvidenceBroken(what=f"{where} has no {missing[0]!r}")
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "NAME_MISSING",
+                "{where} has no {name}",
+                "{where}缺少 {name}",
+                where=where,
+                name=repr(missing[0]),
+            )
+        )
 
 
 def decode_leaf(leaf: bytes) -> dict[str, Any]:
@@ -210,30 +251,71 @@ def _proof(proof: orders_pb2.OrderProof, unsigned: dict[str, bool]) -> dict[str,
 
 
 def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
-    require_keys(proof, PROOF_KEYS, "a proof")
-    _require_statements(proof["unsigned"], RECORD_STATEMENTS, "a proof")
+    require_keys(proof, PROOF_KEYS, _A_PROOF)
+    _require_statements(proof["unsigned"], RECORD_STATEMENTS, _A_PROOF)
     leaf, root = from_base64(proof["leaf"]), from_base64(proof["batch_root"])
     record = decode_leaf(leaf)
     if _canonical(record) != _canonical(proof["record"]):
-        raise EvidenceBroken(what="a record does not say what its leaf says")
-    name = f"order {record['order_no']}"
+        raise EvidenceBroken(
+            what=Phrase(
+                "OTHER_RECORD",
+                "a record does not say what its leaf says",
+                "某条记录与其叶节点不一致",
+            )
+        )
+    order = record["order_no"]
     if any(type(proof[place]) is not int for place in ("leaf_index", "leaf_count", "log_index")):
-        raise EvidenceBroken(what=f"the places of {name} are not whole numbers")
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "PLACES",
+                "the places of order {order} are not whole numbers",
+                "订单 {order} 的位置不是整数",
+                order=order,
+            )
+        )
     path, log_path = path_in(proof["batch_path"]), path_in(proof["log_path"])
     count, hashed = proof["leaf_count"], tree.leaf_hash(leaf)
     if not tree.is_included(hashed, proof["leaf_index"], count, path, root):
-        raise EvidenceBroken(what=f"{name} does not lie in its batch")
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "NOT_IN_BATCH",
+                "order {order} does not lie in its batch",
+                "订单 {order} 不在其批次中",
+                order=order,
+            )
+        )
     head = notes.open_note(proof["checkpoint"], verifier_key)
     taken = datetime.fromisoformat(proof["create_time"])
     if taken.isoformat() != proof["create_time"] or taken.utcoffset() != timedelta():
-        raise EvidenceBroken(what=f"the time of {name} is not written as it is in such files")
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "TIME",
+                "the time of order {order} is not written as it is in such files",
+                "订单 {order} 的时间写法不符",
+                order=order,
+            )
+        )
     entry = log_entry(count, taken, root, proof["order_batch"])
     hashed = tree.leaf_hash(entry)
     if not tree.is_included(hashed, proof["log_index"], head.size, log_path, head.root):
-        raise EvidenceBroken(what=f"the batch of {name} does not lie in the log")
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "BATCH_NOT_IN_LOG",
+                "the batch of order {order} does not lie in the log",
+                "订单 {order} 的批次不在日志中",
+                order=order,
+            )
+        )
     platform = record["platform"]
     if not head.origin.endswith(f"/{platform}") or f"/{platform}/" not in proof["order_batch"]:
-        raise EvidenceBroken(what=f"{name} is of another platform than its log")
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "OTHER_PLATFORM",
+                "order {order} is of another platform than its log",
+                "订单 {order} 与其日志不属于同一平台",
+                order=order,
+            )
+        )
     return Proven(
         record,
         proof["order_batch"],
@@ -249,13 +331,28 @@ def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _require_statements(content: object, types: Mapping[str, type], where: str) -> None:
+def _require_statements(content: object, types: Mapping[str, type], where: Phrase) -> None:
     """Raise EvidenceBroken unless `unsigned` has known statements only, each of its type."""
     if not isinstance(content, dict):
-        raise EvidenceBroken(what=f"`unsigned` of {where} is not made of names and values")
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "UNSIGNED_NO_NAMES",
+                "`unsigned` of {where} is not made of names and values",
+                "{where}的 `unsigned` 不由名称和值组成",
+                where=where,
+            )
+        )
     for name, value in content.items():
         if name not in types or not isinstance(value, types[name]):
-            raise EvidenceBroken(what=f"`unsigned` of {where} has a {name!r} it cannot have")
+            raise EvidenceBroken(
+                what=Phrase.of(
+                    "UNSIGNED_UNKNOWN",
+                    "`unsigned` of {where} has a {name} it cannot have",
+                    "{where}的 `unsigned` 含有不应有的 {name}",
+                    where=where,
+                    name=repr(name),
+                )
+            )
 
 
 def to_base64(content: bytes) -> str:

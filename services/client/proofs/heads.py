@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.client.proofs.evidence import EvidenceBroken, path_in, require_keys, to_base64
+from services.client.proofs.evidence import (
+    THE_FILE,
+    EvidenceBroken,
+    path_in,
+    require_keys,
+    to_base64,
+)
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Kind, Problem
 from services.orderlog import notes, tree
 from services.orderlog.notes import Head
@@ -38,13 +45,20 @@ class Growth:
 
 def open_head(note: str, verifier_keys: Sequence[str]) -> Head:
     """The head in a note that one of these keys signed. Raises EvidenceBroken."""
-    what = "there is no verifier key"
+    cause = "there is no verifier key"
     for key in verifier_keys:
         try:
             return notes.open_note(note, key.strip())
         except ValueError as error:
-            what = str(error)
-    raise EvidenceBroken(what=f"a head cannot be opened ({what})")
+            cause = str(error)
+    raise EvidenceBroken(
+        what=Phrase.of(
+            "HEAD_NOT_OPENED",
+            "a head cannot be opened ({cause})",
+            "无法用所给密钥验证检查点",
+            cause=cause,
+        )
+    )
 
 
 def consistency_file(
@@ -66,15 +80,25 @@ def verify_growth(content: bytes, verifier_keys: Sequence[str], kept: str) -> Gr
     """Check a file against the kept note. Raises EvidenceBroken or LogRewritten."""
     try:
         proof = unseal(content, FORMAT)
-        require_keys(proof, FILE_KEYS, "the file")
+        require_keys(proof, FILE_KEYS, THE_FILE)
         first, second = (open_head(proof[name], verifier_keys) for name in ("first", "second"))
         path = path_in(proof["path"])
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        what = f"it is not a consistency file, or a damaged one ({error})"
+        what = Phrase.of(
+            "NOT_CONSISTENCY",
+            "it is not a consistency file, or a damaged one ({error})",
+            "不是一致性证明文件或已损坏",
+            error=error,
+        )
         raise EvidenceBroken(what=what) from error
     kept_head = open_head(kept, verifier_keys)
     if first != kept_head:
-        what = f"the file begins with the head at {first.size}, not with the kept one"
+        what = Phrase.of(
+            "OTHER_FIRST",
+            "the file begins with the head at {size}, not with the kept one",
+            "文件以规模 {size} 的检查点开始, 而非留存的检查点",
+            size=first.size,
+        )
         raise EvidenceBroken(what=what)
     return require_growth(kept_head, second, path)
 
@@ -82,14 +106,39 @@ def verify_growth(content: bytes, verifier_keys: Sequence[str], kept: str) -> Gr
 def require_growth(first: Head, second: Head, path: Sequence[bytes]) -> Growth:
     """Raise LogRewritten unless the second head's log begins with the first's."""
     if first.origin != second.origin:
-        raise EvidenceBroken(what=f"the heads are of two logs, {first.origin}, {second.origin}")
-    what = ""
+        raise EvidenceBroken(
+            what=Phrase.of(
+                "TWO_LOGS",
+                "the heads are of two logs, {first}, {second}",
+                "两个检查点属于不同日志: {first}、{second}",
+                first=first.origin,
+                second=second.origin,
+            )
+        )
+    what = None
     if second.size < first.size:
-        what = f"it had {first.size} batches, and has {second.size} today"
+        what = Phrase.of(
+            "SHRUNK",
+            "it had {before} batches, and has {now} today",
+            "原有 {before} 个批次, 现只有 {now} 个",
+            before=first.size,
+            now=second.size,
+        )
     elif second.size == first.size and second.root != first.root:
-        what = f"its head at {first.size} is different today"
+        what = Phrase.of(
+            "OTHER_HEAD",
+            "its head at {size} is different today",
+            "规模 {size} 的检查点已不同",
+            size=first.size,
+        )
     elif not tree.is_consistent(first.size, second.size, first.root, second.root, path):
-        what = f"its head at {second.size} does not contain the one at {first.size}"
+        what = Phrase.of(
+            "NOT_CONTAINED",
+            "its head at {now} does not contain the one at {before}",
+            "规模 {now} 的检查点不包含规模 {before} 的检查点",
+            now=second.size,
+            before=first.size,
+        )
     if what:
         raise LogRewritten(origin=first.origin, what=what)
     return Growth(first, second)

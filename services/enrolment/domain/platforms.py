@@ -9,7 +9,7 @@ from datetime import datetime
 from services.enrolment.domain.problems import NotACreditCode
 from services.kernel import names
 from services.kernel.identifiers import is_credit_code
-from services.kernel.problems import Malformed
+from services.kernel.problems import FieldMissing, Malformed
 from services.kernel.scheme import Industry
 
 DISPLAY_NAME_LENGTH_MAX = 200
@@ -53,16 +53,17 @@ def platform_of(credit_code: str, display_name: str, industry_numbers: Iterable[
         raise NotACreditCode(field="credit_code", credit_code=credit_code[:SHOWN])
     stripped_name = display_name.strip()
     if not 1 <= len(stripped_name) <= DISPLAY_NAME_LENGTH_MAX:
-        what = f"write the company's name, 1 to {DISPLAY_NAME_LENGTH_MAX} characters"
         raise Malformed.of(
-            "display_name", what, f"请填写企业名称, 1 至 {DISPLAY_NAME_LENGTH_MAX} 个字符"
+            "display_name",
+            "TEXT_LENGTH",
+            "write 1 to {most} characters, all of which can be seen",
+            "请填写 1 至 {most} 个可见字符",
+            most=DISPLAY_NAME_LENGTH_MAX,
         )
     try:
         industries = tuple(Industry(number) for number in sorted(set(industry_numbers)))
     except ValueError:
         industries = ()
     if not industries:
-        raise Malformed.of(
-            "industries", "name at least one industry of the scheme", "请至少填写一个行业"
-        )
+        raise FieldMissing.of("industries")
     return Platform(credit_code, stripped_name, industries)

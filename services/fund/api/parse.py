@@ -25,8 +25,10 @@ def disbursement_from_wire(request: fund_pb2.RecordDisbursementRequest) -> Disbu
     if not _BANK_REFERENCE.fullmatch(request.bank_reference):
         raise Malformed.of(
             "bank_reference",
-            "copy the bank's reference, 1 to 64 characters",
-            "请照抄银行流水号, 1 至 64 个字符",
+            "TEXT_LENGTH",
+            "write 1 to {most} characters, all of which can be seen",
+            "请填写 1 至 {most} 个可见字符",
+            most=64,
         )
     return Disbursement(
         id=names.id_from(request.request_id, "disbursement", caller().key),
@@ -42,7 +44,10 @@ def pooling_area_from_wire(text: str) -> str:
     """A division code. Raises Malformed."""
     if not is_division(text):
         raise Malformed.of(
-            "pooling_area", "write the six digits of its division code", "请填写六位行政区划代码"
+            "pooling_area",
+            "NOT_A_DIVISION",
+            "write a division code of six digits, such as 440106",
+            "请填写六位行政区划代码, 如 440106",
         )
     return text
 
@@ -52,4 +57,4 @@ def month_from_text(text: str, field: str) -> Month:
     try:
         return Month.parse(text)
     except ValueError:
-        raise Malformed.of(field, "write the month as 2025-07", "请把月份写作 2025-07") from None
+        raise Malformed.form(field, "2025-07") from None

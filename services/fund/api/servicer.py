@@ -115,7 +115,10 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         command = self._context.command()
         if disbursement.disburse_date > command.today:
             raise Malformed.of(
-                "disburse_date", "the bank's day cannot be in the future", "银行日期不得晚于今天"
+                "disburse_date",
+                "IN_THE_FUTURE",
+                "the bank's day cannot be in the future",
+                "银行日期不得晚于今天",
             )
 
         async def work(tx: Transaction) -> fund_pb2.Disbursement:
@@ -184,6 +187,7 @@ class FundApi(fund_pb2_grpc.FundServiceServicer):
         if len(request.hash) != HASH_BYTES:
             raise Malformed.of(
                 "hash",
+                "NOT_A_STATEMENT_HASH",
                 "send the 32 bytes of the hash that the statement shows",
                 "请提供结算表所示的哈希值 (32 字节)",
             )

@@ -26,6 +26,7 @@ from services.fund.domain.producers import (
 from services.fund.store import ended_months as month_store
 from services.kernel.money import Fen
 from services.kernel.periods import Month
+from services.kernel.phrases import service_label
 from services.runtime.events import dead_letters, event_alarms, inbox, lost_events
 from services.runtime.rpc.wire import month_from_wire
 from services.runtime.service.context import CommandContext, ServiceContext, producer_of
@@ -89,7 +90,7 @@ async def on_month_ended(tx: Transaction, event: MonthEnded, context: CommandCon
         return
     stored = await month_store.list_ended(tx, ended.month)
     if stored[ended.producer].totals != ended.totals:
-        raise MonthEndedDiffers(producer=ended.producer, month=ended.month)
+        raise MonthEndedDiffers(producer=service_label(ended.producer), month=ended.month)
 
 
 async def _is_ended(tx: Transaction, month: Month) -> bool:

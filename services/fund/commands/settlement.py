@@ -40,6 +40,7 @@ from services.fund.store.periods import NO_PROPOSAL, Period
 from services.kernel.law import Finding
 from services.kernel.lawbook import UsedValues
 from services.kernel.periods import Month, civil_day
+from services.kernel.phrases import Phrase
 from services.kernel.problems import NotFound, Problem
 from services.runtime.events import outbox
 from services.runtime.service import signatures
@@ -116,9 +117,11 @@ async def propose_settlement(
     if reasons:
         raise NotReadyToPropose(
             month=month,
-            reasons=" ".join(obstacle.reason for obstacle in reasons),
-            obstacles=" ".join(obstacle.sentence for obstacle in reasons),
-            obstacles_zh="".join(obstacle.sentence_zh for obstacle in reasons),
+            reasons=Phrase(
+                " ".join(obstacle.reason for obstacle in reasons),
+                " ".join(obstacle.sentence for obstacle in reasons),
+                "".join(obstacle.sentence_zh for obstacle in reasons),
+            ),
         )
     await period_store.insert_month(tx, month)
     period = await _lock(tx, month)

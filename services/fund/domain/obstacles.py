@@ -21,20 +21,45 @@ from services.fund.domain.problems import (
     ProducerUnreachable,
     SumsDiffer,
 )
-from services.fund.domain.producers import FUND, PRODUCERS, Deliveries, Delivery, EndedMonth
+from services.fund.domain.producers import (
+    FUND,
+    PAYMENT_INSTRUCTED,
+    PREMIUM_ASSESSED,
+    PREMIUM_RECEIVED,
+    PRODUCERS,
+    Deliveries,
+    Delivery,
+    EndedMonth,
+)
 from services.kernel.money import Fen
 from services.kernel.periods import Month
+from services.kernel.phrases import Phrase, service_label
 from services.kernel.problems import Problem, ValuesNotConfirmed
 
 # What has to be done for a producer to end a month; the others end it by themselves.
 _STEPS = {
-    "premiums": ("assess its premiums, also if there are none", "请先核定该月保费(无保费亦须核定)"),
-    "benefits": (
+    "premiums": Phrase(
+        "ASSESS_PREMIUMS",
+        "assess its premiums, also if there are none",
+        "请先核定该月保费(无保费亦须核定)",
+    ),
+    "benefits": Phrase(
+        "INSTRUCT_PAYMENTS",
         "instruct its payments, also if there are none",
         "请先生成该月待遇支付(无支付亦须生成)",
     ),
 }
-_STEP = ("check that the service runs, and wait a moment", "请检查该服务是否运行并稍候")
+_STEP = Phrase(
+    "WAIT", "check that the service runs, and wait a moment", "请检查该服务是否运行并稍候"
+)
+_EVENTS = {
+    event: Phrase(event.rpartition(".")[2], title, title_zh)
+    for event, title, title_zh in (
+        (PREMIUM_ASSESSED, "premiums assessed", "核定保费"),
+        (PREMIUM_RECEIVED, "premiums received", "收到保费"),
+        (PAYMENT_INSTRUCTED, "payments instructed", "待遇支付"),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -72,12 +97,12 @@ def delivery_obstacles(deliveries: Deliveries) -> list[Problem]:
     for producer in PRODUCERS:
         answer = deliveries.answers[producer]
         if answer is None:
-            reasons.append(ProducerUnreachable(producer=producer))
+            reasons.append(ProducerUnreachable(producer=service_label(producer)))
             continue
         target = deliveries.targets.get(producer, answer.written_count)
         if answer.published_seq < target:
             count = target - answer.published_seq
-            reasons.append(EventsNotPublished(producer=producer, count=count))
+            reasons.append(EventsNotPublished(producer=service_label(producer), count=count))
         reasons += [
             reason
             for consumer, delivery in services.items()
@@ -112,7 +137,10 @@ def _unconsumed(
     if count < target or not all(position.is_whole for _, position in consumed):
         return [
             EventsNotConsumed(
-                producer=producer, consumer=consumer, consumed=count, published=target
+                producer=service_label(producer),
+                consumer=service_label(consumer),
+                consumed=count,
+                published=target,
             )
         ]
     for epoch, closed_seq in answer.closed.items():
@@ -120,7 +148,10 @@ def _unconsumed(
         if held < closed_seq:
             return [
                 EventsNotConsumed(
-                    producer=producer, consumer=consumer, consumed=held, published=closed_seq
+                    producer=service_label(producer),
+                    consumer=service_label(consumer),
+                    consumed=held,
+                    published=closed_seq,
                 )
             ]
     if consumer == FUND:
@@ -135,7 +166,11 @@ def _unconsumed(
             for epoch, position in consumed
             if position.seq
         )
-    return [EventsDiffer(producer=producer, consumer=consumer)] if differs else []
+    return (
+        [EventsDiffer(producer=service_label(producer), consumer=service_label(consumer))]
+        if differs
+        else []
+    )
 
 
 def _open_cases(services: Mapping[str, Delivery | None]) -> list[Problem]:
@@ -145,13 +180,19 @@ def _open_cases(services: Mapping[str, Delivery | None]) -> list[Problem]:
         if delivery is None:
             continue
         if delivery.dead_letter_count:
-            reasons.append(DeadLettersOpen(service=service, count=delivery.dead_letter_count))
+            reasons.append(
+                DeadLettersOpen(service=service_label(service), count=delivery.dead_letter_count)
+            )
         if delivery.alarm_count:
-            reasons.append(AlarmsOpen(service=service, count=delivery.alarm_count))
+            reasons.append(AlarmsOpen(service=service_label(service), count=delivery.alarm_count))
         if delivery.is_behind:
-            reasons.append(DatabaseIsBehind(service=service))
+            reasons.append(DatabaseIsBehind(service=service_label(service)))
         if delivery.lost_event_count:
-            reasons.append(LostEventsNotResolved(service=service, count=delivery.lost_event_count))
+            reasons.append(
+                LostEventsNotResolved(
+                    service=service_label(service), count=delivery.lost_event_count
+                )
+            )
     return reasons
 
 
@@ -159,10 +200,9 @@ def _unended(month: Month, readiness: CloseReadiness) -> list[Problem]:
     reasons: list[Problem] = []
     for producer in PRODUCERS:
         if producer not in readiness.ended:
-            step, step_zh = _STEPS.get(producer, _STEP)
-            reasons.append(
-                MonthNotEnded(month=month, producer=producer, step=step, step_zh=step_zh)
-            )
+            step = _STEPS.get(producer, _STEP)
+            label = service_label(producer)
+            reasons.append(MonthNotEnded(month=month, producer=label, step=step))
     return reasons
 
 
@@ -179,8 +219,8 @@ def _sums(month: Month, readiness: CloseReadiness) -> list[Problem]:
     return [
         SumsDiffer(
             month=month,
-            producer=producer,
-            event=event.rpartition(".")[2],
+            producer=service_label(producer),
+            event=_EVENTS[event],
             counted=readiness.ended[producer].amount_of(event).yuan,
             posted=posted.yuan,
         )

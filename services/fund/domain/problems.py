@@ -44,8 +44,8 @@ class NotReadyToPropose(Problem):
     """The month has obstacles to its proposal."""
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NOT_READY_TO_PROPOSE"
-    message = "{month} cannot be proposed: {obstacles}"
-    message_zh = "{month} 暂不能提交结账: {obstacles_zh}"
+    message = "{month} cannot be proposed: {reasons}"
+    message_zh = "{month} 暂不能提交结账: {reasons}"
 
 
 class PeriodNotOver(Problem):
@@ -77,7 +77,7 @@ class ProducerUnreachable(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "PRODUCER_UNREACHABLE"
     message = "The {producer} service cannot be reached; start it, then propose the month again."
-    message_zh = "无法连接 {producer} 服务; 请启动后重新提交。"
+    message_zh = "无法连接 {producer}服务; 请启动后重新提交。"
 
 
 class EventsNotPublished(Problem):
@@ -85,7 +85,7 @@ class EventsNotPublished(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "EVENTS_NOT_PUBLISHED"
     message = "The {producer} service has {count} events to publish; check NATS, and wait a moment."
-    message_zh = "{producer} 服务尚有 {count} 条事件未发布; 请检查 NATS 并稍候。"
+    message_zh = "{producer}服务尚有 {count} 条事件未发布; 请检查 NATS 并稍候。"
 
 
 class EventsNotConsumed(Problem):
@@ -97,7 +97,7 @@ class EventsNotConsumed(Problem):
         "check NATS, and wait until they have been sent again."
     )
     message_zh = (
-        "{consumer} 服务已接收 {producer} 的 {published} 条事件中的 {consumed} 条; "
+        "{consumer}服务已接收 {producer} 的 {published} 条事件中的 {consumed} 条; "
         "请检查 NATS 并等待补发。"
     )
 
@@ -111,8 +111,7 @@ class EventsDiffer(Problem):
         "an administrator has to find the cause with `oip verify`."
     )
     message_zh = (
-        "{consumer} 服务所接收的 {producer} 事件与其发布的不一致; "
-        "请管理员用 `oip verify` 查明原因。"
+        "{consumer}服务所接收的 {producer} 事件与其发布的不一致; 请管理员用 `oip verify` 查明原因。"
     )
 
 
@@ -124,7 +123,7 @@ class DeadLettersOpen(Problem):
         "The {service} service could not handle {count} events; "
         "an administrator has to retry or dismiss the dead letters first."
     )
-    message_zh = "{service} 服务有 {count} 条事件未能处理; 请管理员先处理死信。"
+    message_zh = "{service}服务有 {count} 条事件未能处理; 请管理员先处理死信。"
 
 
 class AlarmsOpen(Problem):
@@ -135,7 +134,7 @@ class AlarmsOpen(Problem):
         "The {service} service has {count} open alarms about events; "
         "an administrator has to resolve them first."
     )
-    message_zh = "{service} 服务有 {count} 条未处理的事件警报; 请管理员先处理。"
+    message_zh = "{service}服务有 {count} 条未处理的事件警报; 请管理员先处理。"
 
 
 class DatabaseIsBehind(Problem):
@@ -146,7 +145,7 @@ class DatabaseIsBehind(Problem):
         "The database of the {service} service is behind what it has published; "
         "an administrator has to reconcile it with `oip restore` first."
     )
-    message_zh = "{service} 服务的数据库落后于其已发布的事件; 请管理员先以 `oip restore` 核对恢复。"
+    message_zh = "{service}服务的数据库落后于其已发布的事件; 请管理员先以 `oip restore` 核对恢复。"
 
 
 class LostEventsNotResolved(Problem):
@@ -158,7 +157,7 @@ class LostEventsNotResolved(Problem):
         "then, or have an administrator resolve them first."
     )
     message_zh = (
-        "{service} 服务有 {count} 个丢失的事件尚未处置; 请按原内容重新办理或由管理员先处置。"
+        "{service}服务有 {count} 个丢失的事件尚未处置; 请按原内容重新办理或由管理员先处置。"
     )
 
 
@@ -167,7 +166,7 @@ class MonthNotEnded(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "MONTH_NOT_ENDED"
     message = "The {producer} service has not ended {month}: {step}."
-    message_zh = "{producer} 服务尚未结束 {month}: {step_zh}。"
+    message_zh = "{producer}服务尚未结束 {month}: {step}。"
 
 
 class SumsDiffer(Problem):
@@ -179,7 +178,7 @@ class SumsDiffer(Problem):
         "the ledger has {posted} yuan; an administrator has to find the cause with `oip verify`."
     )
     message_zh = (
-        "{producer} 服务 {month} 的 {event} 合计 {counted} 元, 账内为 {posted} 元; "
+        "{producer}服务 {month} 的{event}合计 {counted} 元, 账内为 {posted} 元; "
         "请管理员用 `oip verify` 查明原因。"
     )
 
@@ -192,7 +191,7 @@ class MonthEndedDiffers(Problem):
         "The {producer} service has already ended {month} with other counts; "
         "an administrator has to find out whether its database was restored."
     )
-    message_zh = "{producer} 服务已按不同数量结束 {month}; 请管理员查明其数据库是否曾被恢复。"
+    message_zh = "{producer}服务已按不同数量结束 {month}; 请管理员查明其数据库是否曾被恢复。"
 
 
 class AlreadyReversed(Problem):

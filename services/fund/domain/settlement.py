@@ -60,7 +60,13 @@ LIFECYCLE = Lifecycle(
         "approve": {State.PROPOSED: State.APPROVED},
         "withdraw": {State.PROPOSED: State.OPEN, State.APPROVED: State.OPEN},
         "close": {State.APPROVED: State.CLOSED},
-    }
+    },
+    {
+        "propose": "提请结账",
+        "approve": "审批",
+        "withdraw": "撤回",
+        "close": "结账",
+    },
 )
 
 

@@ -9,6 +9,7 @@ from services.grading.domain.items import Item
 from services.grading.domain.panels import Exclusion, Opinion, Specialist
 from services.grading.domain.standard import Standard
 from services.kernel import names
+from services.kernel.phrases import Language
 from services.runtime.rpc.wire import date_to_wire, enum_number, moment_to_wire
 
 
@@ -129,7 +130,7 @@ def measured_item_to_wire(item: Item, standard: Standard) -> grading_pb2.Impairm
     message = item_to_wire(item)
     measures = standard.families[item.family].names if item.family else {}
     for name, measure in measures.items():
-        form, form_zh = measure.form
+        form, form_zh = (measure.form.text(language) for language in Language)
         message.measures.add(
             name=name,
             label=measure.en,

@@ -26,7 +26,7 @@ from services.grading.domain.panels import Exclusion, ExclusionCode, Opinion, Re
 from services.grading.domain.procedure import Absence, AbsenceCode
 from services.grading.domain.standard import Standard
 from services.kernel import names
-from services.kernel.problems import Malformed, NotFound
+from services.kernel.problems import GivenTwice, Malformed, NotFound
 from services.kernel.scheme import AppraisalLevel
 from services.runtime.rpc.access import caller
 from services.runtime.rpc.wire import date_from_wire
@@ -51,7 +51,7 @@ def states_of(numbers: Iterable[int]) -> list[State]:
     try:
         return [State(number) for number in numbers]
     except ValueError:
-        raise Malformed.of("states", "name states of an appraisal", "请填写鉴定的状态") from None
+        raise Malformed.choice("states", State) from None
 
 
 def injury_kind_of(number: int) -> InjuryKind | None:
@@ -89,8 +89,8 @@ def _exclusion_code_of(number: int) -> ExclusionCode:
     try:
         return ExclusionCode(number)
     except ValueError:
-        choice = ", ".join(code.name for code in ExclusionCode)
-        raise Malformed.of("code", f"choose one of {choice}", f"请从 {choice} 中选择") from None
+        ", ".join(code.name for code in ExclusionCode)
+        raise Malformed.choice("code", ExclusionCode) from None
 
 
 def applied_of(request: grading_pb2.OpenAppraisalRequest, today: date) -> Applied:
@@ -98,16 +98,18 @@ def applied_of(request: grading_pb2.OpenAppraisalRequest, today: date) -> Applie
     level = AppraisalLevel(request.level)
     is_first = level is AppraisalLevel.FIRST
     if is_first and request.previous:
-        raise Malformed.of(
+        raise Malformed.leave_out(
             "previous",
-            "leave it out for a first appraisal, and name the claim",
-            "首次鉴定请留空, 并填写 claim",
+            "FIRST_NAMES_THE_CLAIM",
+            "a first appraisal names the claim",
+            "首次鉴定只填写申请",
         )
     if not is_first and request.claim:
-        raise Malformed.of(
+        raise Malformed.leave_out(
             "claim",
-            "leave it out, and name the conclusion in previous",
-            "请留空, 并在 previous 填写结论",
+            "LATER_NAMES_THE_CONCLUSION",
+            "it follows from the previous conclusion",
+            "由前次鉴定结论确定",
         )
     if is_first:
         names.parse(request.claim, "claims", field="claim")
@@ -122,19 +124,27 @@ def applied_of(request: grading_pb2.OpenAppraisalRequest, today: date) -> Applie
 def _application(request: grading_pb2.OpenAppraisalRequest, today: date) -> Application:
     inability = request.inability.strip()
     if inability and request.applicant != grading_pb2.NEXT_OF_KIN:
-        raise Malformed.of(
-            "inability", "leave it out unless next of kin apply", "非近亲属申请时请留空"
+        raise Malformed.leave_out(
+            "inability", "ONLY_FOR_NEXT_OF_KIN", "only next of kin give it", "仅近亲属申请时填写"
         )
     day = today
     if request.HasField("application_date"):
         day = date_from_wire(request.application_date, "application_date")
     if day > today:
-        what = f"write the day on which the application was received, {today} or earlier"
-        raise Malformed.of("application_date", what, f"请填写收到申请的日期, 不晚于 {today}")
+        raise Malformed.of(
+            "application_date",
+            "IN_THE_FUTURE",
+            "write the day on which the application was received, {last} or earlier",
+            "请填写收到申请的日期, 不晚于 {last}",
+            last=today,
+        )
     if day != today and Access.APPRAISER not in caller().roles:
-        what = "leave it out: the committee alone enters an earlier day"
-        what_zh = "请留空: 只有鉴定委员会可以登记更早的日期"
-        raise Malformed.of("application_date", what, what_zh)
+        raise Malformed.leave_out(
+            "application_date",
+            "ONLY_FOR_COMMITTEE",
+            "the committee alone enters an earlier day",
+            "只有鉴定委员会可以登记更早的日期",
+        )
     return Application(Applicant(request.applicant), day, inability)
 
 
@@ -187,11 +197,7 @@ def _care_items(numbers: Iterable[int], field: str) -> frozenset[CareItem]:
     items = list(numbers)
     known = {item.value for item in CareItem}
     if len(set(items)) != len(items) or not known.issuperset(items):
-        raise Malformed.of(
-            field,
-            "name each of the five activities once at most",
-            "五项生活自理项目每项至多填写一次",
-        )
+        raise GivenTwice.of(field)
     return frozenset(CareItem(number) for number in items)
 
 
@@ -223,8 +229,10 @@ def items_of(request: grading_pb2.SearchImpairmentItemsRequest, standard: Standa
         if code and code not in known:
             raise Malformed.of(
                 field,
-                f"write one of {', '.join(known)}, or leave it out",
-                f"请从 {', '.join(known)} 中选择, 或留空",
+                "NOT_A_TERM",
+                "write one of {choices}, or leave it out",
+                "请从以下各项中选择或留空: {choices}",
+                choices=tuple(known),
             )
     return search(
         standard.items.values(),

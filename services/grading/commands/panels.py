@@ -162,7 +162,7 @@ async def record_opinion(
             field="opinion.specialist",
             specialist=opinion.specialist,
             appraisal=appraisal.name,
-            panel=", ".join(panel),
+            panel=tuple(panel),
         )
     if not any(seat.name == opinion.specialist and seat.member == member for seat in seats):
         raise NotYourSeat(specialist=opinion.specialist)

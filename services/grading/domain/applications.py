@@ -54,10 +54,8 @@ APPLICANTS_ZH = {
 def require_applicant(application: Application, allowed: Collection[Applicant]) -> None:
     """Refuse an application that the caller may not make; raises ApplicantNotCaller."""
     if application.applicant not in allowed:
-        names = ", ".join(applicant.name for applicant in Applicant if applicant in allowed)
-        raise ApplicantNotCaller(
-            field="applicant", applicant=application.applicant.name, allowed=names
-        )
+        names = tuple(applicant for applicant in Applicant if applicant in allowed)
+        raise ApplicantNotCaller(field="applicant", applicant=application.applicant, allowed=names)
 
 
 def open_first(
@@ -128,7 +126,11 @@ def request_documents(appraisal: Appraisal, until: date, days: Days) -> Appraisa
         raise DocumentsRequestedLate(last=last)
     if until <= days.day:
         raise Malformed.of(
-            "documents_date", f"write a day after {days.day}", f"请填写晚于 {days.day} 的日期"
+            "documents_date",
+            "DAY_TOO_EARLY",
+            "write a day after {day}",
+            "请填写晚于 {day} 的日期",
+            day=days.day,
         )
     finding = Finding(
         provision_of(value),
@@ -221,9 +223,13 @@ def _opened(
     if application.applicant is Applicant.NEXT_OF_KIN and not application.inability:
         raise InabilityMissing(field="inability")
     if injury.accident_date is not None and application.day < injury.accident_date:
-        what = f"write {injury.accident_date}, the day of the accident, or later"
-        what_zh = f"请填写不早于事故日期 {injury.accident_date} 的日期"
-        raise Malformed.of("application_date", what, what_zh)
+        raise Malformed.of(
+            "application_date",
+            "BEFORE_ACCIDENT",
+            "write {first}, the day of the accident, or later",
+            "请填写不早于事故日期 {first} 的日期",
+            first=injury.accident_date,
+        )
     due = times.conclusion_due(application.day, days)
     return Appraisal(
         id=appraisal_id,
@@ -241,7 +247,7 @@ def _opened(
 def _require_agency_reviews(level: AppraisalLevel, application: Application) -> None:
     """The agency applies for a review alone."""
     if application.applicant is Applicant.AGENCY and level is not AppraisalLevel.REVIEW:
-        raise AgencyReviewsOnly(field="applicant", level=level.name)
+        raise AgencyReviewsOnly(field="applicant", level=level)
 
 
 def _application_finding(application: Application, due: date, days: Days) -> Finding:

@@ -99,7 +99,25 @@ LIFECYCLE: Lifecycle[State] = Lifecycle(
         "serve": {State.CONCLUDED: State.CONCLUDED},
         "correct": {State.CONCLUDED: State.CONCLUDED},
         "revoke": {State.CONCLUDED: State.REVOKED},
-    }
+    },
+    {
+        "request_documents": "一次性告知补正",
+        "record_documents": "登记补正材料",
+        "abandon": "按放弃申请终结",
+        "exclude": "专家回避",
+        "draw_panel": "抽取专家组",
+        "record_opinion": "登记专家意见",
+        "adjourn": "休会",
+        "defer": "延期鉴定",
+        "extend": "延长期限",
+        "record_absence": "登记缺席",
+        "end": "终结鉴定",
+        "resume": "恢复鉴定",
+        "conclude": "作出鉴定结论",
+        "serve": "送达",
+        "correct": "更正",
+        "revoke": "撤销结论",
+    },
 )
 
 

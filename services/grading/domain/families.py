@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from services.grading.domain.items import SIGNS, Labels, Term
 from services.grading.domain.problems import MeasurementWrong
+from services.kernel.phrases import Phrase
 
 LEFT, RIGHT = "left", "right"
 BOTH = "both"
@@ -62,20 +63,32 @@ class Measure:
         return number if fits else None
 
     @property
-    def form(self) -> Labels:
-        """What may be written."""
-        parts, parts_zh = [], []
-        if self.low is not None:
-            parts.append(f"a number from {_plain(self.low)} to {_plain(self.high)}")
-            parts_zh.append(f"{_plain(self.low)} 至 {_plain(self.high)} 的数值")
-        if codes := ", ".join(term.code for term in (*self.named, *self.choices)):
-            parts.append(f"one of {codes}")
-            parts_zh.append(f"{codes} 之一")
-        return " or ".join(parts), "或".join(parts_zh)
+    def form(self) -> Phrase:
+        """What may be written: a number, one of the choices, or either."""
+        choices = tuple(Phrase(term.code, term.code, term.zh) for term in self._terms)
+        number = (_plain(self.low), _plain(self.high)) if self.low is not None else ("", "")
+        case, text, text_zh = {
+            (True, True): (
+                "NUMBER_OR_CHOICE",
+                "a number from {low} to {high} or one of {choices}",
+                "{low} 至 {high} 的数值, 或以下之一: {choices}",
+            ),
+            (True, False): (
+                "NUMBER",
+                "a number from {low} to {high}",
+                "{low} 至 {high} 的数值",
+            ),
+            (False, True): ("CHOICE", "one of {choices}", "以下之一: {choices}"),
+        }[self.low is not None, bool(choices)]
+        return Phrase.of(case, text, text_zh, low=number[0], high=number[1], choices=choices)
+
+    @property
+    def _terms(self) -> tuple[Term, ...]:
+        return (*self.named, *self.choices)
 
     def term(self, text: str) -> Term | None:
         """The choice or named value with a code."""
-        return next((term for term in (*self.choices, *self.named) if term.code == text), None)
+        return next((term for term in self._terms if term.code == text), None)
 
 
 @dataclass(frozen=True)
@@ -172,20 +185,26 @@ class Family:
             place = f"{field}.measurements[{index}]"
             measure = names.get(name)
             if measure is None or name in readings:
-                known = ", ".join(names)
-                raise self._wrong(place, name, f"one of {known}, once each", f"{known} 各至多一次")
+                known = tuple(self._title(name, measure) for name, measure in names.items())
+                form = Phrase.of(
+                    "KNOWN_MEASURES",
+                    "one of {measures}, once each",
+                    "各至多一次以下测量值: {measures}",
+                    measures=known,
+                )
+                raise self._wrong(place, name, form)
             value = measure.read(text)
             if value is None:
-                raise self._wrong(place, name, *measure.form)
+                raise self._wrong(place, name, measure.form)
             readings[name] = value
         for name, measure in names.items():
             if name not in readings and measure.default:
                 readings[name] = measure.read(measure.default) or Fraction(0)
             if name not in readings and measure.required:
-                raise self._wrong(f"{field}.measurements", name, *measure.form)
+                raise self._wrong(f"{field}.measurements", name, measure.form)
         if not measurements:
             first = next(iter(names))
-            raise self._wrong(f"{field}.measurements", first, *names[first].form)
+            raise self._wrong(f"{field}.measurements", first, names[first].form)
         return readings
 
     def decide(self, readings: Readings) -> Verdict:
@@ -237,10 +256,20 @@ class Family:
         side, side_zh = self.pair[comparison.side]
         return f"{side}: {labels[0]}", f"{side_zh}{labels[1]}"
 
-    def _wrong(self, field: str, name: str, form: str, form_zh: str) -> MeasurementWrong:
-        return MeasurementWrong(
-            field=field, family=self.code, measure=name, form=form, form_zh=form_zh
-        )
+    @property
+    def label(self) -> Phrase:
+        """The family by its code, and in Chinese by its words."""
+        return Phrase(self.code, self.code, self.zh)
+
+    def _title(self, name: str, measure: Measure) -> Phrase:
+        """A measure by the name under which its value is sent, and in Chinese by its words."""
+        side = {f"{LEFT}.{measure.name}": "左侧", f"{RIGHT}.{measure.name}": "右侧"}.get(name, "")
+        return Phrase(name, name, f"{side}{measure.zh}")
+
+    def _wrong(self, field: str, name: str, form: Phrase) -> MeasurementWrong:
+        measure = self.names.get(name)
+        title = self._title(name, measure) if measure else name
+        return MeasurementWrong(field=field, family=self.label, measure=title, form=form)
 
 
 def number_of(text: str) -> Fraction | None:

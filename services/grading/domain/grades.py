@@ -14,6 +14,7 @@ from services.grading.domain.standard import Standard, standard_on
 from services.kernel.law import Finding, Outcome, Provision, Tag, facts
 from services.kernel.lawbook import Law
 from services.kernel.parameters import Value
+from services.kernel.phrases import Phrase
 from services.kernel.scheme import AppraisalLevel
 
 NO_GRADE = 0
@@ -142,8 +143,11 @@ def _single_grade(
             raise ImpairmentContradicts(
                 field=field,
                 item=impairment.name,
-                what="the injury alone cannot be worse than the actual result; correct the grade",
-                what_zh="仅本次伤害的等级不得重于实际结果; 请更正等级",
+                what=Phrase(
+                    "ALONE_IS_WORSE",
+                    "the injury alone cannot be worse than the actual result; correct the grade",
+                    "仅本次伤害的等级不得重于实际结果; 请更正等级",
+                ),
             )
         text = (
             f"{impairment.name}: the impairment existed before and was not made worse, so this "
@@ -171,8 +175,11 @@ def _require_single_families(impairments: Sequence[Impairment], law: Law, day: d
             raise ImpairmentContradicts(
                 field="opinion.impairments",
                 item=code,
-                what="a person is measured once; send all measurements in one impairment",
-                what_zh="同一人只测量一次; 请将全部测量值写在一项中",
+                what=Phrase(
+                    "MEASURED_TWICE",
+                    "a person is measured once; send all measurements in one impairment",
+                    "同一人只测量一次; 请将全部测量值写在一项中",
+                ),
             )
 
 
@@ -182,35 +189,39 @@ def _require_consistent(impairment: Impairment, field: str) -> None:
     contradictions = (
         (
             not NO_GRADE <= alone <= BEST,
+            "NO_GRADE",
             "the grade of the injury alone is 1 to 10, or 0 for none",
             "仅本次伤害的等级为 1 至 10, 无则为 0",
         ),
         (
             not impairment.pre_existing and (impairment.worsened or alone),
+            "NOT_PRE_EXISTING",
             "only an impairment that existed before can be worsened or have a grade without it",
             "仅原有伤残可以加重或另有本次等级",
         ),
         (
             impairment.worsened and alone,
+            "WORSENED_AND_ALONE",
             "a worsened impairment is graded by the result; leave out the grade without it",
             "加重的原有伤残按实际结果评定; 请勿填写本次等级",
         ),
         (
             impairment.item and family,
+            "ITEM_AND_FAMILY",
             "name an item, or a family with its measurements, not both",
             "请填写条目, 或测量类别及测量值, 不得同时填写",
         ),
         (
             impairment.measurements and not family,
+            "MEASUREMENTS_OF_NO_FAMILY",
             "measurements belong to a family; name it in place of the item",
             "测量值属于测量类别; 请以类别代替条目",
         ),
     )
-    for contradicts, what, what_zh in contradictions:
+    for contradicts, case, text, text_zh in contradictions:
         if contradicts:
-            raise ImpairmentContradicts(
-                field=field, item=impairment.name, what=what, what_zh=what_zh
-            )
+            what = Phrase(case, text, text_zh)
+            raise ImpairmentContradicts(field=field, item=impairment.name, what=what)
 
 
 def _actual_grade(impairment: Impairment, law: Law, day: date, field: str) -> ExplainedGrade:
@@ -221,7 +232,7 @@ def _actual_grade(impairment: Impairment, law: Law, day: date, field: str) -> Ex
             raise UnknownFamily(
                 field=f"{field}.family",
                 family=impairment.family,
-                families=", ".join(standard.families),
+                families=tuple(family.label for family in standard.families.values()),
             )
         return _grade_in_family(impairment, family, standard, value, field)
     item = standard.items.get(impairment.item)

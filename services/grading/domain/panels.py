@@ -166,7 +166,7 @@ def draw_panel(
     sizes = sorted(int(text) for text in value.value)
     size = size or sizes[0]
     if size not in sizes:
-        raise PanelSizeWrong(field="panel_size", size=size, sizes=" or ".join(map(str, sizes)))
+        raise PanelSizeWrong(field="panel_size", size=size, sizes=tuple(sizes))
     free = [specialist for specialist in pool if specialist.name not in excluded]
     if len(free) < size:
         raise PoolTooSmall(available=len(free), size=size)
@@ -288,7 +288,7 @@ def decide(
     opinion_of = {opinion.specialist: opinion for opinion in opinions}
     missing = [member.name for member in panel if member.name not in opinion_of]
     if missing:
-        raise OpinionsMissing(missing=", ".join(missing))
+        raise OpinionsMissing(missing=tuple(missing))
     votes = [_vote(opinion_of[member.name], level, law, day) for member in panel]
     graded = _chosen(votes, {vote.specialist: severity(vote.grade) for vote in votes})
     cared = _chosen(votes, {vote.specialist: vote.care.value for vote in votes})

@@ -10,7 +10,7 @@ class ApplicantNotCaller(Problem):
 
     kind, reason = Kind.FORBIDDEN, "APPLICANT_NOT_CALLER"
     message = "This account does not apply as {applicant}; apply as one of {allowed}."
-    message_zh = "该账号不能以 {applicant} 身份申请; 可用身份: {allowed}。"
+    message_zh = "该账号不能以{applicant}身份申请; 可用身份: {allowed}。"
 
 
 class NotYourApplication(Problem):
@@ -40,10 +40,10 @@ class AgencyReviewsOnly(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "AGENCY_REVIEWS_ONLY"
     message = (
-        "The agency applies for a REVIEW alone, not for a {level}; let the worker or the platform "
+        "The agency applies for a review alone, not for a {level}; let the worker or the platform "
         "apply."
     )
-    message_zh = "经办机构只能申请复查鉴定, 不能申请 {level}; 请由本人或平台企业申请。"
+    message_zh = "经办机构只能申请复查鉴定, 不能申请{level}; 请由本人或平台企业申请。"
 
 
 class InabilityMissing(Problem):
@@ -148,15 +148,15 @@ class DeferralTooShort(Problem):
         "An injury of the kind {injury} usually needs {months} months from the accident to become "
         "stable; defer until {earliest} or later."
     )
-    message_zh = "{injury} 自受伤起一般需 {months} 个月稳定; 请延期至 {earliest} 或之后。"
+    message_zh = "{injury}自受伤起一般需 {months} 个月稳定; 请延期至 {earliest} 或之后。"
 
 
 class PanelSizeWrong(Problem):
     """The law names the sizes of a panel."""
 
     kind, reason = Kind.MALFORMED, "PANEL_SIZE_WRONG"
-    message = "A panel has {sizes} specialists, not {size}; request one of these sizes."
-    message_zh = "专家组应由 {sizes} 名专家组成, 不能为 {size} 名。"
+    message = "A panel cannot have {size} specialists; request one of these sizes: {sizes}."
+    message_zh = "专家组不能为 {size} 名; 可选的人数: {sizes}。"
 
 
 class PoolTooSmall(Problem):
@@ -236,7 +236,7 @@ class MeasurementWrong(Problem):
 
     kind, reason = Kind.MALFORMED, "MEASUREMENT_WRONG"
     message = "{family}, {measure}: write {form}."
-    message_zh = "{family} 的 {measure}: 请填写 {form_zh}。"
+    message_zh = "{family}的{measure}: 请填写 {form}。"
 
 
 class ImpairmentContradicts(Problem):
@@ -244,7 +244,7 @@ class ImpairmentContradicts(Problem):
 
     kind, reason = Kind.MALFORMED, "IMPAIRMENT_CONTRADICTS"
     message = "Item {item}: {what}."
-    message_zh = "条目 {item} 填写有矛盾: {what_zh}。"
+    message_zh = "条目 {item} 填写有矛盾: {what}。"
 
 
 class AlreadyExtended(Problem):
@@ -331,12 +331,11 @@ class LevelWrong(Problem):
 
     kind, reason = Kind.MALFORMED, "LEVEL_WRONG"
     message = (
-        "A {level} cannot follow {previous}; apply for RE_APPRAISAL or REVIEW of a conclusion in "
-        "force, or for FIRST of a claim without one."
+        "A {level} cannot follow {previous}; apply for a re-appraisal or a review of a conclusion "
+        "in force, or for the first appraisal of a claim without one."
     )
     message_zh = (
-        "{previous} 之后不能申请 {level}; 有结论的请申请再次鉴定或复查鉴定, "
-        "无结论的请申请初次鉴定。"
+        "{previous} 之后不能申请{level}; 有结论的请申请再次鉴定或复查鉴定, 无结论的请申请初次鉴定。"
     )
 
 

@@ -68,7 +68,7 @@ def exclude(appraisal: Appraisal, exclusion: Exclusion, panel: Collection[str]) 
             field="specialist",
             specialist=exclusion.name,
             appraisal=appraisal.name,
-            panel=", ".join(panel),
+            panel=tuple(panel),
         )
     return _changed(appraisal, state=LIFECYCLE.after(appraisal.state, "exclude"))
 
@@ -123,7 +123,11 @@ def adjourn(appraisal: Appraisal, until: date, days: Days) -> Appraisal:
     state = LIFECYCLE.after(appraisal.state, "adjourn")
     if until <= days.day:
         raise Malformed.of(
-            "until_date", f"write a day after {days.day}", f"请填写晚于 {days.day} 的日期"
+            "until_date",
+            "DAY_TOO_EARLY",
+            "write a day after {day}",
+            "请填写晚于 {day} 的日期",
+            day=days.day,
         )
     due = times.moved_due(appraisal.due_date, until, days)
     finding = Finding(
@@ -153,7 +157,11 @@ def defer(
     state = LIFECYCLE.after(appraisal.state, "defer")
     if until <= days.day:
         raise Malformed.of(
-            "until_date", f"write a day after {days.day}", f"请填写晚于 {days.day} 的日期"
+            "until_date",
+            "DAY_TOO_EARLY",
+            "write a day after {day}",
+            "请填写晚于 {day} 的日期",
+            day=days.day,
         )
     times.require_stable(until, kind, accident, days)
     due = times.moved_due(appraisal.due_date, until, days)
@@ -206,13 +214,19 @@ def record_absence(appraisal: Appraisal, absence: Absence, days: Days) -> Apprai
     """
     state = LIFECYCLE.after(appraisal.state, "record_absence")
     if absence.examination > days.day:
-        what = f"write the day of the examination, {days.day} or earlier"
-        raise Malformed.of("examination_date", what, f"请填写检查日期, 不晚于 {days.day}")
-    if absence.excused and absence.code is not AbsenceCode.ABSENT:
         raise Malformed.of(
+            "examination_date",
+            "IN_THE_FUTURE",
+            "write the day of the examination, {last} or earlier",
+            "请填写检查日期, 不晚于 {last}",
+            last=days.day,
+        )
+    if absence.excused and absence.code is not AbsenceCode.ABSENT:
+        raise Malformed.leave_out(
             "excused",
-            "only not coming has a good reason; leave it out",
-            "只有缺席可以有正当理由; 请留空",
+            "ONLY_ABSENCE_IS_EXCUSED",
+            "only not coming has a good reason",
+            "只有缺席可以有正当理由",
         )
     missed = ("examination_date", str(absence.examination))
     if any(missed in past.inputs for past in appraisal.findings):

@@ -151,7 +151,7 @@ def require_stable(until: date, kind: InjuryKind | None, accident: date | None, 
     if until < first:
         raise DeferralTooShort(
             field="until_date",
-            injury=name.replace("_", " "),
+            injury=kind,
             months=days.law.table("deferral_months", days.day)[name],
             earliest=first,
         )
@@ -181,14 +181,16 @@ def require_may_follow(
     ReAppraisalTooLate, and Malformed for a day before the conclusion.
     """
     if previous.state is not State.CONCLUDED or level is AppraisalLevel.FIRST:
-        raise LevelWrong(field="level", level=level.name, previous=previous.name)
+        raise LevelWrong(field="level", level=level, previous=previous.name)
     concluded = previous.conclude_date
     assert concluded is not None
     if application_date < concluded:
         raise Malformed.of(
             "application_date",
-            f"write {concluded}, the day of the conclusion, or later",
-            f"请填写不早于结论日期 {concluded} 的日期",
+            "BEFORE_CONCLUSION",
+            "write {first}, the day of the conclusion, or later",
+            "请填写不早于结论日期 {first} 的日期",
+            first=concluded,
         )
     review = review_first_day(concluded, days)
     if level is AppraisalLevel.REVIEW:

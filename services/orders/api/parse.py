@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from oip.orders.v1 import orders_pb2
 
 from services.kernel import names
-from services.kernel.problems import Malformed, NotFound
+from services.kernel.problems import GivenTwice, Malformed, NotFound
 from services.orders.domain.batches import Upload
 from services.orders.domain.gaps import Line
 from services.runtime.rpc.access import caller
@@ -40,11 +40,7 @@ def worker(name: str) -> int:
     """The number in a worker's name."""
     (text,) = names.parse(name, "workers", field="worker")
     if not text.isascii() or not text.isdigit() or int(text) > WORKER_MAX:
-        raise Malformed.of(
-            "worker",
-            "write it as workers/{id} with the worker's opaque id",
-            "请写作 workers/{编号}",
-        )
+        raise Malformed.form("worker", "workers/{id}")
     return int(text)
 
 
@@ -64,11 +60,7 @@ def margin(duration: Duration) -> timedelta:
 def holder(name: str) -> str:
     """The claim or accident report that needs records."""
     if not name.startswith(HOLDERS):
-        raise Malformed.of(
-            "holder",
-            "name the claim or the accident report that needs them",
-            "请填写需要订单记录的申请或报案",
-        )
+        raise Malformed.form("holder", "claims/{id}, accidentReports/{id}")
     return name
 
 
@@ -78,11 +70,7 @@ def total_lines(tallies: Sequence[orders_pb2.OrderTally]) -> dict[Line, int]:
     for index, tally in enumerate(tallies):
         line = (_pooling_area(tally.pooling_area, index), int(tally.industry))
         if line in lines:
-            raise Malformed.of(
-                f"tallies[{index}]",
-                "send each area and industry once",
-                "每个地区和行业只能出现一次",
-            )
+            raise GivenTwice.of(f"tallies[{index}]")
         lines[line] = tally.order_count
     return lines
 
@@ -90,17 +78,21 @@ def total_lines(tallies: Sequence[orders_pb2.OrderTally]) -> dict[Line, int]:
 def upload(request: orders_pb2.UploadOrdersEnvelope) -> Upload:
     """A batch whose rows are still bytes."""
     if not _BATCH_ID.fullmatch(request.batch_id):
-        what = "choose 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit"
         raise Malformed.of(
-            "batch_id", what, "请使用 1 至 63 个字母、数字、'.'、'_' 或 '-', 以字母或数字开头"
+            "batch_id",
+            "WRONG_BATCH_ID",
+            "choose 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit",
+            "请使用 1 至 63 个字母、数字、'.'、'_' 或 '-', 以字母或数字开头",
         )
     platform = own_platform(request.platform)
     piece_count, has_arrow = len(request.rows), request.HasField("arrow_ipc")
     if bool(piece_count) == has_arrow or piece_count > PIECES_MAX:
         raise Malformed.of(
             "content",
-            "send rows or arrow_ipc, one of them and once",
-            "请只发送 rows 或 arrow_ipc 之一, 且只发送一次",
+            "ONE_CONTENT",
+            "send one of {fields}, and once",
+            "请只发送以下之一, 且只发送一次: {fields}",
+            fields=("rows", "arrow_ipc"),
         )
     if has_arrow:
         return Upload(platform, request.batch_id, "arrow", request.arrow_ipc)
@@ -111,7 +103,8 @@ def _pooling_area(code: str, index: int) -> int:
     if not (code.isascii() and code.isdigit() and len(code) == 6):
         raise Malformed.of(
             f"tallies[{index}].pooling_area",
-            "write a division code of six digits",
-            "请填写六位行政区划代码",
+            "NOT_A_DIVISION",
+            "write a division code of six digits, such as 440106",
+            "请填写六位行政区划代码, 如 440106",
         )
     return int(code)

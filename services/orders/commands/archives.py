@@ -15,7 +15,12 @@ from services.orderlog import tree
 from services.orders.domain import archives
 from services.orders.domain.batches import Batch
 from services.orders.domain.logs import Checkpoint
-from services.orders.domain.problems import NothingToArchive, RecordsChanged
+from services.orders.domain.problems import (
+    NODES_MISSING,
+    NothingToArchive,
+    RecordsChanged,
+    log_name,
+)
 from services.orders.store import archives as archive_store
 from services.orders.store import batches as batch_store
 from services.orders.store import logs as log_store
@@ -107,8 +112,7 @@ async def _with_paths(
         await log_store.list_nodes(tx, checkpoint.platform, sorted(positions)) if positions else {}
     )
     if len(nodes) < len(positions):
-        name = f"the log of platforms/{checkpoint.platform}"
-        raise RecordsChanged(name=name, what="nodes are missing")
+        raise RecordsChanged(name=log_name(checkpoint.platform), what=NODES_MISSING)
     return [
         LoggedBatch(batch, tree.log_path(batch.log_index, size, nodes.__getitem__))
         for batch in batches

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.kernel.problems import Malformed, NotFound
+from services.kernel.phrases import Phrase
+from services.kernel.problems import NotFound, OutOfRange
 from services.orderlog import tree
 from services.orderlog.entries import order_name
 from services.orderlog.signer import Signer
@@ -13,7 +14,7 @@ from services.orderlog.tree import Position
 from services.orders.domain.batches import Batch
 from services.orders.domain.logs import Checkpoint
 from services.orders.domain.orders import Record
-from services.orders.domain.problems import RecordsChanged
+from services.orders.domain.problems import NODES_MISSING, RecordsChanged, log_name
 from services.orders.reader.pool import ReaderPool
 from services.orders.store import batches as batch_store
 from services.orders.store import logs as log_store
@@ -78,16 +79,25 @@ async def _parts_of(tx: Transaction, signer: Signer, record: Record) -> ProofPar
     name = order_name(platform, order_no)
     batch = await batch_store.get(tx, platform, record.batch_id)
     if batch is None or batch.batch_no != record.batch_no:
-        raise RecordsChanged(name=name, what="its batch is a different one")
+        raise RecordsChanged(
+            name=name, what=Phrase("OTHER_BATCH", "its batch is a different one", "其批次已不同")
+        )
     checkpoint = await _signed_head(tx, signer, platform)
     size = checkpoint.log_size
     if not 0 <= batch.log_index < size:
-        raise RecordsChanged(name=batch.name, what=f"the log has {size} batches")
+        raise RecordsChanged(
+            name=batch.name,
+            what=Phrase.of(
+                "LOG_SIZE", "the log has {size} batches", "日志只有 {size} 个批次", size=size
+            ),
+        )
     node = await _nodes(tx, platform, tree.path_ranges(batch.log_index, 0, size))
     log_path = tree.log_path(batch.log_index, size, node)
     entry = tree.leaf_hash(batch.log_entry)
     if not tree.is_included(entry, batch.log_index, size, log_path, checkpoint.root):
-        raise RecordsChanged(name=batch.name, what="it does not lie in the log")
+        raise RecordsChanged(
+            name=batch.name, what=Phrase("NOT_IN_LOG", "it does not lie in the log", "不在日志中")
+        )
     return ProofParts(
         record=record,
         leaf=await log_store.get_leaf(tx, platform, order_no, record.revision),
@@ -107,7 +117,10 @@ async def prove(readers: ReaderPool, parts: ProofParts) -> Proof:
     leaf = tree.leaf_hash(parts.leaf)
     is_whole = len(parts.packed_hashes) == count * tree.HASH_BYTES and root == parts.batch.root
     if not is_whole or not tree.is_included(leaf, index, count, path, root):
-        raise RecordsChanged(name=parts.batch.name, what="its records do not give its root")
+        raise RecordsChanged(
+            name=parts.batch.name,
+            what=Phrase("OTHER_ROOT", "its records do not give its root", "其记录算不出根哈希"),
+        )
     return Proof(
         parts.record, parts.leaf, index, parts.batch, path, parts.log_path, parts.checkpoint
     )
@@ -125,14 +138,19 @@ async def prove_consistency(
         raise NotFound(name=f"platforms/{platform}/checkpoints/{second}")
     later = await _signed_head(tx, signer, platform, second) if second else newest
     if not 0 < first <= later.log_size:
-        what = f"write a size from 1 to {later.log_size}"
-        raise Malformed.of("first_size", what, f"请填写 1 至 {later.log_size} 的大小")
+        raise OutOfRange.of("first_size", first, 1, later.log_size)
     earlier = await _signed_head(tx, signer, platform, first)
     node = await _nodes(tx, platform, tree.consistency_ranges(first, later.log_size))
     path = tree.consistency_path(first, later.log_size, node)
     if not tree.is_consistent(first, later.log_size, earlier.root, later.root, path):
-        what = f"the head at {later.log_size} does not contain that at {first}"
-        raise RecordsChanged(name=_log_name(platform), what=what)
+        what = Phrase.of(
+            "NOT_CONTAINED",
+            "the head at {later} does not contain that at {earlier}",
+            "规模 {later} 的检查点不包含规模 {earlier} 的检查点",
+            later=later.log_size,
+            earlier=first,
+        )
+        raise RecordsChanged(name=log_name(platform), what=what)
     return Consistency(earlier, later, path)
 
 
@@ -142,11 +160,25 @@ async def _signed_head(tx: Transaction, signer: Signer, platform: str, size: int
     if head is None:
         if not size and not await log_store.find_any_batch(tx, platform):
             raise NotFound(name=f"platforms/{platform}/checkpoints")
-        where = f"the head at {size}" if size else "its newest head"
-        raise RecordsChanged(name=_log_name(platform), what=f"{where} is missing")
+        what = (
+            Phrase.of(
+                "HEAD_MISSING",
+                "the head at {size} is missing",
+                "缺少规模 {size} 的检查点",
+                size=size,
+            )
+            if size
+            else Phrase("NEWEST_HEAD_MISSING", "its newest head is missing", "缺少最新的检查点")
+        )
+        raise RecordsChanged(name=log_name(platform), what=what)
     if not signer.opens(head.note, platform, head.log_size, head.root):
-        what = f"the head at {head.log_size} is not signed as it stands there"
-        raise RecordsChanged(name=_log_name(platform), what=what)
+        what = Phrase.of(
+            "HEAD_NOT_SIGNED",
+            "the head at {size} is not signed as it stands there",
+            "规模 {size} 的检查点与其签名不符",
+            size=head.log_size,
+        )
+        raise RecordsChanged(name=log_name(platform), what=what)
     return head
 
 
@@ -157,9 +189,5 @@ async def _nodes(
     positions = [position for start, end in ranges for position in tree.range_positions(start, end)]
     nodes = await log_store.list_nodes(tx, platform, positions) if positions else {}
     if len(nodes) < len(positions):
-        raise RecordsChanged(name=_log_name(platform), what="nodes are missing")
+        raise RecordsChanged(name=log_name(platform), what=NODES_MISSING)
     return nodes.__getitem__
-
-
-def _log_name(platform: str) -> str:
-    return f"the log of platforms/{platform}"

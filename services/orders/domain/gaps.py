@@ -90,11 +90,17 @@ def compare(declared: Mapping[Line, int], orders: Mapping[Line, HeldOrders]) -> 
 def require_sum(order_count: int, lines: Mapping[Line, int]) -> None:
     """Refuse totals whose lines do not add up to them."""
     if order_count < 0 or any(count < 0 for count in lines.values()):
-        raise Malformed.of("order_count", "write a count of 0 or more", "请填写 0 或更大的数")
-    if sum(lines.values()) != order_count:
-        what = f"the tallies add up to {sum(lines.values())}, not to {order_count}; correct one"
         raise Malformed.of(
-            "tallies", what, f"明细合计为 {sum(lines.values())}, 与 {order_count} 不符; 请更正"
+            "order_count", "BELOW_ZERO", "write a count of 0 or more", "请填写 0 或更大的数"
+        )
+    if sum(lines.values()) != order_count:
+        raise Malformed.of(
+            "tallies",
+            "WRONG_SUM",
+            "the tallies add up to {sum}, not to {count}; correct one",
+            "明细合计为 {sum}, 与 {count} 不符; 请更正",
+            sum=sum(lines.values()),
+            count=order_count,
         )
 
 
@@ -108,7 +114,7 @@ def require_known(day: date, lines: Mapping[Line, int], rules: Rules) -> None:
         raise TotalsDayOutside(field="service_date", day=day, first=first, last=last)
     for index, (area, industry) in enumerate(lines):
         if area not in rules.pooling_areas:
-            choices = ", ".join(map(str, sorted(rules.pooling_areas)))
+            choices = tuple(f"{known:06d}" for known in sorted(rules.pooling_areas))
             field = f"tallies[{index}].pooling_area"
             raise TotalsAreaUnknown(field=field, pooling_area=f"{area:06d}", choices=choices)
         if industry not in INDUSTRIES:

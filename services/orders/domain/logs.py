@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from services.kernel.phrases import Phrase
 from services.orderlog import tree
 from services.orderlog.signer import Signer
 from services.orderlog.tree import Position
@@ -68,21 +69,48 @@ def require_unchanged(log: PlatformLog, signer: Signer) -> None:
 
     Otherwise the service would sign changes made to the tables by someone without the key.
     """
-    what = _difference(log, signer)
-    if what:
+    what = _difference(log, signer) if log.size or log.batch_count or log.head else None
+    if what is not None:
         raise LogBroken(platform=f"platforms/{log.platform}", what=what)
 
 
-def _difference(log: PlatformLog, signer: Signer) -> str:
+def _difference(log: PlatformLog, signer: Signer) -> Phrase | None:
     size, head = log.size, log.head
     if log.batch_count != size:
-        return f"it holds {size} batches, but {log.batch_count} are there"
+        return Phrase.of(
+            "OTHER_COUNT",
+            "it holds {size} batches, but {count} are there",
+            "应有 {size} 个批次, 现有 {count} 个",
+            size=size,
+            count=log.batch_count,
+        )
     if head is None:
-        return f"the head of its {size} batches is missing" if size else ""
+        return Phrase.of(
+            "HEAD_MISSING",
+            "the head of its {size} batches is missing",
+            "缺少 {size} 个批次的检查点",
+            size=size,
+        )
     if head.log_size != size or len(log.frontier) != size.bit_count():
-        return f"it holds {size} batches, but its newest head is that of {head.log_size}"
+        return Phrase.of(
+            "OTHER_SIZE",
+            "it holds {size} batches, but its newest head is that of {count}",
+            "应有 {size} 个批次, 最新检查点的规模为 {count}",
+            size=size,
+            count=head.log_size,
+        )
     if head.root != tree.fold(log.frontier):
-        return f"its nodes do not give the head at {size}"
-    if not signer.opens(head.note, log.platform, size, head.root):
-        return f"the head at {size} is not signed with the key of this log"
-    return ""
+        return Phrase.of(
+            "OTHER_NODES",
+            "its nodes do not give the head at {size}",
+            "节点算不出规模 {size} 的检查点",
+            size=size,
+        )
+    if signer.opens(head.note, log.platform, size, head.root):
+        return None
+    return Phrase.of(
+        "OTHER_KEY",
+        "the head at {size} is not signed with the key of this log",
+        "规模 {size} 的检查点不是用该日志的密钥签名",
+        size=size,
+    )

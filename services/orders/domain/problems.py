@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Kind, Problem
 
 
@@ -94,3 +95,13 @@ class TotalsIndustryUnknown(Problem):
         "delivery (2) or same-city freight (3)."
     )
     message_zh = "行业 {industry} 不在保障范围内; 可申报: 出行(1)、即时配送(2)、同城货运(3)。"
+
+
+NODES_MISSING = Phrase("NODES_MISSING", "nodes are missing", "缺少节点")
+
+
+def log_name(platform: str) -> Phrase:
+    """A platform's log."""
+    return Phrase.of(
+        "LOG", "the log of {platform}", "{platform} 的日志", platform=f"platforms/{platform}"
+    )

@@ -109,7 +109,7 @@ def _rows_in(content: bytes) -> orders_pb2.OrderRows:
     try:
         return orders_pb2.OrderRows.FromString(content)
     except DecodeError:
-        raise columns.BatchUnreadable(what="its rows are not an OrderRows message") from None
+        raise columns.BatchUnreadable(what="NO_ROWS_MESSAGE") from None
 
 
 def _hash_of(rows: orders_pb2.OrderRows) -> bytes:

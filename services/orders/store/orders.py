@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from psycopg.rows import dict_row
 
 from services.kernel.periods import first_moment
+from services.kernel.phrases import Phrase
 from services.orderlog.entries import order_name
 from services.orders.domain.orders import Record
 from services.orders.domain.problems import RecordsChanged
@@ -145,7 +146,9 @@ def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except (sa.exc.DataError, psycopg.DataError) as error:
-        raise RecordsChanged(name=name, what="a moment cannot be read") from error
+        raise RecordsChanged(
+            name=name, what=Phrase("MOMENT", "a moment cannot be read", "有时间无法读取")
+        ) from error
 
 
 def _record(row: Mapping[Any, Any]) -> Record:
@@ -153,5 +156,10 @@ def _record(row: Mapping[Any, Any]) -> Record:
         state = State(row["state"])
     except ValueError:
         name = order_name(row["platform"], row["order_no"])
-        raise RecordsChanged(name=name, what=f"{row['state']} is not a state") from None
+        raise RecordsChanged(
+            name=name,
+            what=Phrase.of(
+                "STATE", "{state} is not a state", "{state} 不是订单状态", state=row["state"]
+            ),
+        ) from None
     return Record(**{**row, "state": state})

@@ -13,7 +13,7 @@ from services.kernel import names
 from services.kernel.identifiers import is_credit_code, is_division, spelling_key
 from services.kernel.money import Fen
 from services.kernel.periods import Month
-from services.kernel.problems import Malformed
+from services.kernel.problems import GivenTwice, Malformed
 from services.kernel.scheme import Industry
 from services.premiums.domain.bills import BillState
 from services.premiums.domain.experience import BenefitsCharged
@@ -32,8 +32,10 @@ def platform_code(text: str, field: str = "platform") -> str:
     if not is_credit_code(code):
         raise Malformed.of(
             field,
-            f"{code} is not a unified social credit code; check its characters",
-            f"{code} 不是统一社会信用代码; 请核对",
+            "NOT_A_CREDIT_CODE",
+            "{code} is not a unified social credit code; check its characters",
+            "{code} 不是统一社会信用代码; 请核对",
+            code=code,
         )
     caller().require_platform(code)
     return code
@@ -51,11 +53,7 @@ def bill_name(text: str, field: str = "bill") -> tuple[str, Month]:
     try:
         return code, Month.parse(month)
     except ValueError:
-        raise Malformed.of(
-            field,
-            f"write the month as 2025-07, not {month}",
-            f"请把月份写作 2025-07, 而不是 {month}",
-        ) from None
+        raise Malformed.form(field, "platforms/{credit_code}/premiumBills/2025-07") from None
 
 
 def base_term(request: premiums_pb2.AssignPremiumBaseRequest) -> Term:
@@ -101,8 +99,8 @@ def bill_filter(
 def industry(number: int, field: str = "industry") -> Industry:
     """One of the scheme's industries."""
     if number not in _INDUSTRIES:
-        choices = ", ".join(choice.name for choice in Industry)
-        raise Malformed.of(field, f"choose one of {choices}", f"请从 {choices} 中选择")
+        ", ".join(choice.name for choice in Industry)
+        raise Malformed.choice(field, Industry)
     return _INDUSTRIES[number]
 
 
@@ -116,6 +114,7 @@ def decimal(text: str, field: str) -> Decimal:
     if not number.is_finite() or number <= 0 or not isinstance(exponent, int) or exponent < -4:
         raise Malformed.of(
             field,
+            "NOT_A_RATE",
             "write a decimal above 0 with at most four places, such as 0.07",
             "请填写大于 0 且至多四位小数的数, 如 0.07",
         )
@@ -142,8 +141,9 @@ def reference(text: str, field: str) -> str:
     if not spelling_key(stripped):
         raise Malformed.of(
             field,
-            "write the letters and digits that the bank's statement shows",
-            "请填写银行对账单上的字母和数字",
+            "NO_LETTERS_OR_DIGITS",
+            "write the letters and digits of the original",
+            "请照原件填写其中的字母和数字",
         )
     return stripped
 
@@ -160,9 +160,11 @@ def declaration_rows(
     cells = []
     for index, row in enumerate(rows):
         if not is_division(row.pooling_area):
-            what = "write the pooling area as six digits, for example 440100"
             raise Malformed.of(
-                f"rows[{index}].pooling_area", what, "请填写六位行政区划代码, 如 440100"
+                f"rows[{index}].pooling_area",
+                "NOT_A_DIVISION",
+                "write a division code of six digits, such as 440106",
+                "请填写六位行政区划代码, 如 440106",
             )
         number = industry(row.industry, f"rows[{index}].industry").value
         cells.append((row.pooling_area, number, row.order_count))
@@ -180,9 +182,5 @@ def benefits_charged(rows: Sequence[premiums_pb2.RefixBandsRequest.Row]) -> list
         for index, row in enumerate(rows)
     ]
     if len({row.platform for row in charged}) < len(charged):
-        raise Malformed.of(
-            "rows",
-            "a platform is in more than one row; add the rows up",
-            "同一平台出现多行; 请合并",
-        )
+        raise GivenTwice.of("rows")
     return charged

@@ -63,12 +63,13 @@ def _tallies(event: order_events.OrderBatchRecorded) -> Iterator[Tally]:
     for index, tally in enumerate(event.tallies):
         field = f"tallies[{index}]"
         if tally.industry not in _INDUSTRIES:
-            raise Malformed.of(
-                f"{field}.industry", "it is not an industry of the scheme", "不是试点行业"
-            )
+            raise Malformed.choice(f"{field}.industry", Industry)
         if tally.platform not in {"", event.platform}:
             raise Malformed.of(
-                f"{field}.platform", "it is not the platform of the batch", "不是该批次的平台"
+                f"{field}.platform",
+                "OF_ANOTHER_PLATFORM",
+                "it is not the platform of the batch",
+                "不是该批次的平台",
             )
         day = date_from_wire(tally.service_date, f"{field}.service_date")
         yield Tally(platform, tally.pooling_area, tally.industry, day, tally.order_count)

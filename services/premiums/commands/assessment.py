@@ -10,6 +10,7 @@ from services.kernel.lawbook import UsedValues
 from services.kernel.money import share, total
 from services.kernel.names import id_from
 from services.kernel.periods import Month
+from services.kernel.phrases import Phrase
 from services.premiums import events
 from services.premiums.commands.receipts import publish_receipt
 from services.premiums.domain import assessment
@@ -119,20 +120,19 @@ async def estimate_premium(
 
 async def _require_silent(tx: Transaction, platform: str, month: Month) -> None:
     orders = await accrual_store.count_orders(tx, platform, month)
-    what = ""
+    what = None
     if await bill_store.find_any(tx, platform, month):
-        what, what_zh = "a bill", "账单"
+        what = Phrase("BILL", "a bill", "账单")
     elif await declaration_store.find_any(tx, platform, month):
-        what, what_zh = "a declaration", "申报"
+        what = Phrase("DECLARATION", "a declaration", "申报")
     elif orders:
-        what, what_zh = "orders, which the next assessment bills,", "订单"
+        what = Phrase("ORDERS", "orders, which the next assessment bills,", "订单")
     if what:
         raise PlatformNotSilent(
             field="bill",
             platform=f"platforms/{platform}",
             month=month,
             what=what,
-            what_zh=what_zh,
         )
 
 

@@ -105,8 +105,8 @@ async def apply_premium_credit(
             field="bill",
             platform=f"platforms/{platform}",
             bill=bill.name,
-            credit=f"{total(credit.values()).yuan} yuan",
-            owed=f"{owed.yuan} yuan",
+            credit=total(credit.values()).yuan,
+            owed=owed.yuan,
         )
     receipt = replace(apply_credit(bill, credit, today, rules), id=id_from(request_id, bill.name))
     await _add(tx, receipt, after_receipt(bill, receipt, rules), context)

@@ -40,7 +40,7 @@ async def assign_premium_base(tx: Transaction, term: Term, context: CommandConte
     registered = await registration_store.find_industries(tx, term.platform)
     if registered is not None and term.industry.value not in registered:
         raise IndustryNotRegistered(
-            field="industry", platform=f"platforms/{term.platform}", industry=term.industry.name
+            field="industry", platform=f"platforms/{term.platform}", industry=term.industry
         )
     return await _add(tx, term, context.now)
 

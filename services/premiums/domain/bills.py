@@ -30,7 +30,12 @@ LIFECYCLE = Lifecycle(
             BillState.ASSESSED: BillState.ASSESSED,
             BillState.PAID: BillState.ASSESSED,
         },
-    }
+    },
+    {
+        "receive": "登记收款",
+        "pay": "缴清",
+        "reverse": "冲销",
+    },
 )
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from services.kernel.law import Finding, Outcome, facts
 from services.kernel.periods import Month
-from services.kernel.problems import Malformed
+from services.kernel.problems import GivenTwice, Malformed
 from services.premiums.domain.law import TRUE_UP
 
 Cell: TypeAlias = tuple[str, int]  # pooling area, industry
@@ -50,11 +50,13 @@ def declared_counts(rows: Iterable[tuple[str, int, int]]) -> dict[Cell, int]:
     counts: dict[Cell, int] = {}
     for index, (area, industry, count) in enumerate(rows):
         if (area, industry) in counts:
-            what = "an earlier row has this pooling area and industry; add the rows up"
-            raise Malformed.of(f"rows[{index}]", what, "与前面某行的地区和行业相同; 请合并")
+            raise GivenTwice.of(f"rows[{index}]")
         if count < 0:
             raise Malformed.of(
-                f"rows[{index}].order_count", "write 0 or more orders", "请填写 0 或更多订单"
+                f"rows[{index}].order_count",
+                "BELOW_ZERO",
+                "write a count of 0 or more",
+                "请填写 0 或更大的数",
             )
         counts[area, industry] = count
     return counts

@@ -39,7 +39,7 @@ class BaseNotKnown(Problem):
         "platform reverse the orders."
     )
     message_zh = (
-        "{pooling_area} 在 {day} 没有 {industry} 的缴费基准额, 但平台 {platform} 有订单; "
+        "{pooling_area} 在 {day} 没有{industry}的缴费基准额, 但平台 {platform} 有订单; "
         "请补充参数或由平台冲销订单。"
     )
 
@@ -63,7 +63,7 @@ class BaseNotInLaw(Problem):
 
     kind, reason = Kind.MALFORMED, "BASE_NOT_IN_LAW"
     message = "{base} yuan is not a premium base of {industry} on {day}; choose one of {choices}."
-    message_zh = "{base} 元不是 {industry} 在 {day} 的缴费基准额; 可选: {choices}。"
+    message_zh = "{base} 元不是{industry}在 {day} 的缴费基准额; 可选: {choices}。"
 
 
 class BandNotInLaw(Problem):
@@ -79,7 +79,7 @@ class IndustryNotRegistered(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "INDUSTRY_NOT_REGISTERED"
     message = "{platform} is not registered for {industry}; register the industry first."
-    message_zh = "{platform} 未登记 {industry}; 请先办理行业登记。"
+    message_zh = "{platform} 未登记{industry}; 请先办理行业登记。"
 
 
 class TermInAssessedMonth(Problem):
@@ -129,9 +129,10 @@ class NoCredit(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "NO_CREDIT"
     message = (
-        "{platform} has {credit} of credit and owes {owed} on {bill}; there is nothing to set off."
+        "{platform} has {credit} yuan of credit and owes {owed} yuan on {bill}; there is nothing "
+        "to set off."
     )
-    message_zh = "{platform} 结余 {credit}, {bill} 应缴 {owed}; 无可抵缴。"
+    message_zh = "{platform} 结余 {credit} 元, {bill} 应缴 {owed} 元; 无可抵缴。"
 
 
 class DeclarationStillOpen(Problem):
@@ -155,7 +156,7 @@ class PlatformNotSilent(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "PLATFORM_NOT_SILENT"
     message = "{platform} has {what} for {month}; an estimate is for a platform that sent nothing."
-    message_zh = "{platform} 在 {month} 已有{what_zh}; 仅对未申报平台估算。"
+    message_zh = "{platform} 在 {month} 已有{what}; 仅对未申报平台估算。"
 
 
 class NoMonthBefore(Problem):

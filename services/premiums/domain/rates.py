@@ -110,7 +110,7 @@ def base_on(key: LineKey, day: date, terms: Sequence[Term], law: Law) -> tuple[D
         lawful = law.on(BASE_PARAMETERS.format(industry.key), day, key.where)
     except ParameterNotFound:
         raise BaseNotKnown(
-            industry=industry.name, pooling_area=key.pooling_area, day=day, platform=key.platform
+            industry=industry, pooling_area=key.pooling_area, day=day, platform=key.platform
         ) from None
     term = term_in_force(terms, TermKind.BASE, day, industry)
     if term is None or term.since < lawful.since:

@@ -73,9 +73,9 @@ def require_lawful_base(industry: Industry, base: Decimal, day: date, law: Law) 
         raise BaseNotInLaw(
             field="base_yuan",
             base=base,
-            industry=industry.name,
+            industry=industry,
             day=day,
-            choices=", ".join(map(str, choices)) or "none",
+            choices=tuple(choices),
         )
 
 
@@ -88,7 +88,7 @@ def require_lawful_band(band: Decimal, day: date, law: Law) -> None:
     """Raise BandNotInLaw unless the law knows this band on the day."""
     choices = bands(day, law)
     if band not in choices:
-        raise BandNotInLaw(field="band", band=band, day=day, choices=", ".join(map(str, choices)))
+        raise BandNotInLaw(field="band", band=band, day=day, choices=tuple(choices))
 
 
 def require_month_not_assessed(since: date, latest: Month | None) -> None:

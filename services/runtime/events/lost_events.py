@@ -67,7 +67,7 @@ class LostEventMustBeRedone(Problem):
     )
     message_zh = (
         "{name} 可能涉及资金, 不得仅予保留; 请重新办理产生该事件的业务,"
-        " 或在各方均已撤销其影响后以 TAKEN_BACK 处置。"
+        " 或在各方均已撤销其影响后按“已撤销影响”处置。"
     )
 
 

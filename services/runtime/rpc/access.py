@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from google.protobuf import descriptor_pool
 from oip.type.v1 import type_pb2
 
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Forbidden, Kind, Problem
 from services.kernel.scope import Scope
+from services.runtime.rpc.roles import role_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,6 +75,16 @@ class Unauthenticated(Problem):
     kind, reason = Kind.UNAUTHENTICATED, "UNAUTHENTICATED"
     message = "The call is not signed in: {what}; send `authorization: Bearer <token>`."
     message_zh = "未通过身份认证: {what}; 请在请求中携带有效令牌。"
+
+    @classmethod
+    def of(cls, case: str, en: str, zh: str, **facts: object) -> Unauthenticated:
+        """`Unauthenticated.of("EXPIRED", "the token has expired", "令牌已过期")`."""
+        return cls(what=Phrase(case, en, zh, facts))
+
+    @classmethod
+    def no_token(cls) -> Unauthenticated:
+        """The call carries no token."""
+        return cls.of("NO_TOKEN", "there is no token", "没有令牌")
 
 
 class NotInStaffRegister(Problem):
@@ -162,8 +174,12 @@ class Caller:
         """
         code = name.split("/")[1] if name.startswith("platforms/") else name
         if self.is_platform and code != self.platform:
-            what = f"this account acts for platform {self.platform} only"
-            raise Forbidden(what=what)
+            raise Forbidden.of(
+                "OTHER_PLATFORM",
+                "this account acts for platform {platform} only",
+                "该账号仅代表平台 {platform}",
+                platform=self.platform,
+            )
 
 
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -223,23 +239,14 @@ def as_service_alone() -> Iterator[None]:
         _original_token.reset(token)
 
 
-def role_of(text: str) -> int:
-    """The role written in lower case, as tokens carry it: `fund_officer`; ValueError if none."""
-    name = text.upper()
-    if name not in type_pb2.Access.Role.keys() or name == "ROLE_UNSPECIFIED":  # noqa: SIM118 - an enum wrapper is no mapping
-        message = f"{text} is not a role; the roles are {', '.join(role_names())}"
-        raise ValueError(message)
-    return type_pb2.Access.Role.Value(name)
-
-
-def role_names() -> list[str]:
-    """All roles as tokens carry them."""
-    return [name.lower() for name in type_pb2.Access.Role.keys()[1:]]
-
-
-def role_name(role: int) -> str:
-    """The role's name in lower case."""
-    return type_pb2.Access.Role.Name(cast("type_pb2.Access.Role.ValueType", role)).lower()
+def names_no_platform(role: int) -> Forbidden:
+    """The refusal of a token of a platform's role without a platform."""
+    return Forbidden.of(
+        "NO_PLATFORM",
+        "the token has the role {role} but names no platform",
+        "令牌具有{role}角色, 但未指明平台",
+        role=role_label(role),
+    )
 
 
 def describe(service: str) -> ServiceDescriptor:
@@ -311,9 +318,14 @@ def require_role(rule: type_pb2.Access | None, roles: frozenset[int]) -> frozens
     """The roles of a token that open a method. Raises Forbidden if there are none."""
     opening = roles.intersection(rule.roles) if rule else frozenset()
     if not opening:
-        names = ", ".join(role_name(role) for role in rule.roles) if rule else ""
-        what = f"this needs one of the roles {names}" if names else "no role may call this method"
-        raise Forbidden(what=what)
+        if not rule or not rule.roles:
+            raise Forbidden.of("NO_ROLE", "no role may call this method", "任何角色均不得调用")
+        raise Forbidden.of(
+            "ROLE_NEEDED",
+            "this needs one of the roles {roles}",
+            "须具有以下角色之一: {roles}",
+            roles=tuple(map(role_label, rule.roles)),
+        )
     return opening
 
 
@@ -328,16 +340,22 @@ def require_allowed(rule: type_pb2.Access | None, who: Caller) -> Caller:
     counting = {*(rule.roles if rule else opening), *PLATFORM_ROLES, type_pb2.Access.WORKER_AGENT}
     who = replace(who, roles=who.roles & counting)
     if who.is_platform and not who.platform:
-        what = "the token has the role platform but names no platform"
-        raise Forbidden(what=what)
+        raise names_no_platform(type_pb2.Access.PLATFORM)
     if type_pb2.Access.WORKER_AGENT in who.roles and not who.person:
-        what = "the token has the role worker_agent but names no person"
-        raise Forbidden(what=what)
+        raise Forbidden.of(
+            "NO_PERSON",
+            "the token has the role {role} but names no person",
+            "令牌具有{role}角色, 但未指明人员",
+            role=role_label(type_pb2.Access.WORKER_AGENT),
+        )
     if type_pb2.Access.OWN_AREA in scope or who.scope.everything:
         return who
     if who.areas and type_pb2.Access.PROVINCE in scope:
-        what = "this concerns the whole province, and your grant is for some areas only"
-        raise Forbidden(what=what)
+        raise Forbidden.of(
+            "WHOLE_PROVINCE",
+            "this concerns the whole province, and your grant is for some areas only",
+            "该事项涉及全省, 而您的授权仅限部分统筹地区",
+        )
     return replace(who, areas=frozenset())
 
 
@@ -348,14 +366,20 @@ def on_behalf(rule: type_pb2.Access, service: Caller, original: Caller) -> Calle
     none there is refused. Elsewhere the service decides, and the original caller is on record.
     """
     if not service.is_service or original.is_service:
-        what = "only a service carries a caller, and only a person or a platform is carried"
-        raise Forbidden(what=what)
+        raise Forbidden.of(
+            "NOT_CARRIED",
+            "only a service carries a caller, and only a person or a platform is carried",
+            "只有系统服务可以代办, 且只能代人员或平台办理",
+        )
     if OWN_SCOPES.isdisjoint(rule.scope):
         return replace(
             original, roles=service.roles, platform="", person="", asking_service=service.subject
         )
     roles = frozenset(role for role in original.roles if reaches(rule, role))
     if not roles or (original.is_platform and roles.isdisjoint(PLATFORM_ROLES)):
-        what = "the account that the service asks for has no records here"
-        raise Forbidden(what=what)
+        raise Forbidden.of(
+            "NO_RECORDS",
+            "the account that the service asks for has no records here",
+            "该服务所代账号在此没有记录",
+        )
     return replace(original, roles=roles, asking_service=service.subject)

@@ -27,7 +27,8 @@ from oip.type.v1 import type_pb2
 from services.kernel.lawbook import SHARED
 from services.kernel.parameters import load
 from services.kernel.periods import Month, civil_day
-from services.kernel.problems import Kind, OutOfRange, Problem
+from services.kernel.phrases import FieldPath
+from services.kernel.problems import FieldMissing, Kind, OutOfRange, Problem
 from services.runtime.rpc.wire import FIRST_YEAR
 
 if TYPE_CHECKING:
@@ -64,14 +65,6 @@ _INTEGERS = {
 }
 
 
-class FieldMissing(Problem):
-    """A field that a method needs is missing."""
-
-    kind, reason = Kind.MALFORMED, "FIELD_MISSING"
-    message = "{field_name} is missing; fill it in."
-    message_zh = "缺少 {field_name}; 请填写。"
-
-
 class TooLong(Problem):
     """A text or bytes are longer than the field takes."""
 
@@ -101,7 +94,7 @@ class UnknownChoice(Problem):
 
     kind, reason = Kind.MALFORMED, "UNKNOWN_CHOICE"
     message = "{field_name}: {number} is no value of {enum}; choose one that the proto names."
-    message_zh = "{field_name}: {enum} 没有取值 {number}; 请选择接口定义中的取值。"
+    message_zh = "{field_name} 没有取值 {number}; 请选择接口定义中的取值。"
 
 
 class NotInCalendar(Problem):
@@ -130,7 +123,7 @@ class _RefusedError(Exception):
     def problem(self) -> Problem:
         """The refusal with the path of the field, such as `rows[3].enrol_date`."""
         path = ".".join(self._steps).replace(".[", "[")
-        return self._problem(field=path, field_name=path, **self._facts)
+        return self._problem(field=path, field_name=FieldPath(path), **self._facts)
 
 
 def check_of(descriptor: Descriptor, today: Today) -> Callable[[Message], Message]:

@@ -133,7 +133,7 @@ def _bearers(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[str, str]:
         elif key == CALLER_KEY:
             original_bearer = original_bearer or bearer_in(value)
     if not bearer:
-        raise Unauthenticated(what="there is no token")
+        raise Unauthenticated.no_token()
     return bearer, original_bearer
 
 

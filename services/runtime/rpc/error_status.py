@@ -16,7 +16,8 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy import exc
 
-from services.kernel.problems import Kind, Problem
+from services.kernel.phrases import service_label
+from services.kernel.problems import Kind, Malformed, Problem
 from services.runtime.storage.database import Overloaded, sqlstate
 
 RETRY_SECONDS = 1
@@ -75,7 +76,7 @@ def as_problem(error: BaseException, service: str) -> Problem | None:
     if state in _RACED:
         return Raced()
     if state in _BUSY:
-        return Overloaded(service=service)
+        return Overloaded(service=service_label(service))
     # PostgreSQL's text holds every character but NUL, which psycopg refuses before it sends.
     if isinstance(error, exc.DataError) and "NUL" in str(error.orig):
         return Unreadable(field="request")
@@ -136,7 +137,9 @@ def _status_of_problem(problem: Problem, service: str) -> status_pb2.Status:
     )
     if problem.kind is Kind.MALFORMED:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=problem.field, description=_short(problem.sentence), reason=problem.reason
+            field=problem.field,
+            description=_short(problem.sentence),
+            reason=problem.facts["what"] if isinstance(problem, Malformed) else problem.reason,
         )
         _add(status, error_details_pb2.BadRequest(field_violations=[violation]))
     if problem.kind is Kind.OVERLOADED:

@@ -19,7 +19,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from services.runtime.base.refusals import StartRefusedError
-from services.runtime.rpc.access import OUTSIDE_REGISTER, role_of
+from services.runtime.rpc.access import OUTSIDE_REGISTER
+from services.runtime.rpc.roles import role_of
 
 # An issuer pins those that its tokens use, so that no header can choose another.
 ALGORITHMS = ("Ed25519", "ES256", "PS256", "RS256")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from oip.type.v1 import type_pb2
 
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Kind, Problem
 from services.runtime.rpc.access import PLATFORM_ROLES
 
@@ -61,10 +62,10 @@ class LimitReached(Problem):
 
     kind, reason = Kind.OVERLOADED, "LIMIT_REACHED"
     message = "The limit of {limit} {what} is reached; try again in {retry_seconds} s."
-    message_zh = "已达上限: {what_zh} {limit}; 请在 {retry_seconds} 秒后重试。"
+    message_zh = "已达上限: {what} {limit}; 请在 {retry_seconds} 秒后重试。"
 
 
-_WORDS = {
+_TITLES = {
     "streams": ("streams at a time", "并发数据流"),
     "calls": ("calls at a time", "并发请求"),
     "all": ("calls at a time of all platforms and workers together", "所有平台和人员并发请求"),
@@ -78,10 +79,8 @@ _WORDS = {
 
 def limit_reached(name: str, limit: int, retry_seconds: float = RETRY_SECONDS) -> LimitReached:
     """The refusal for one of the limits."""
-    what, what_zh = _WORDS[name]
-    return LimitReached(
-        what=what, what_zh=what_zh, limit=limit, retry_seconds=max(1, math.ceil(retry_seconds))
-    )
+    what = Phrase(name.upper(), *_TITLES[name])
+    return LimitReached(what=what, limit=limit, retry_seconds=max(1, math.ceil(retry_seconds)))
 
 
 def tenant_of(token: Token) -> Tenant:

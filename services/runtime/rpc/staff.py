@@ -23,11 +23,12 @@ from services.runtime.rpc.access import (
     Caller,
     NotInStaffRegister,
     Unauthenticated,
+    names_no_platform,
     reaches,
     require_role,
-    role_name,
 )
 from services.runtime.rpc.error_status import is_unavailable
+from services.runtime.rpc.roles import role_label
 from services.runtime.rpc.wire import date_from_wire
 from services.runtime.storage import staff_copy
 
@@ -185,7 +186,11 @@ class Admission:
         `certificate` is the SHA-256 of the client's certificate, if the connection has one.
         """
         if certificate is not None and token.certificate != certificate:
-            raise Unauthenticated(what="the token is not bound to this client's certificate")
+            raise Unauthenticated.of(
+                "OTHER_CERTIFICATE",
+                "the token is not bound to this client's certificate",
+                "令牌未与该客户端证书绑定",
+            )
 
     async def caller(self, token: Token, rule: type_pb2.Access | None) -> Caller:
         """The caller with a token. Raises Forbidden, NotInStaffRegister or Unauthenticated."""
@@ -229,12 +234,16 @@ def caller_of(
             raise NotInStaffRegister(subject=token.subject)
         return Caller(token.subject, outside, issuer=token.issuer, person=token.person)
     if entry.tokens_not_before is not None and token.issue_time < entry.tokens_not_before:
-        raise Unauthenticated(what="the sessions of this account were ended, so sign in again")
+        raise Unauthenticated.of(
+            "SESSIONS_ENDED",
+            "the sessions of this account were ended, so sign in again",
+            "该账号的会话已结束, 请重新登录",
+        )
     today = civil_day(now)
     grants = () if _is_absent(entry, today) else _in_force(entry.grants, token, today)
     roles = outside | {grant.role for grant in grants}
     if not opening & roles:
-        raise Forbidden(what=_why_not(token, entry, opening, today))
+        raise _why_not(token, entry, opening, today)
     used = [grant for grant in grants if grant.role in opening]
     is_platform = not roles.isdisjoint(PLATFORM_ROLES)
     return Caller(
@@ -287,27 +296,56 @@ def _limit_of(grants: Iterable[Grant]) -> int:
     return max(limits) if limits and all(limits) else 0
 
 
-def _why_not(token: Token, entry: StaffEntry, opening: frozenset[int], today: date) -> str:
-    """Which role does not count, and why."""
+def _why_not(token: Token, entry: StaffEntry, opening: frozenset[int], today: date) -> Forbidden:
+    """The refusal that says which role does not count, and why."""
     role = min(opening)
-    name = role_name(role)
+    title = role_label(role)
     if role in PLATFORM_ROLES and not token.platform:
-        return f"the token has the role {name} but names no platform"
+        return names_no_platform(role)
     grants = [
         grant
         for grant in entry.grants
         if grant.role == role and (not grant.platform or grant.platform == token.platform)
     ]
     if not grants:
-        place = f" for platform {token.platform}" if role in PLATFORM_ROLES else ""
-        return f"the staff register does not grant this account the role {name}{place}"
+        if role in PLATFORM_ROLES:
+            return Forbidden.of(
+                "NOT_GRANTED_FOR_PLATFORM",
+                "the staff register does not grant this account the role {role} for {platform}",
+                "名册未授予该账号 {platform} 的{role}角色",
+                role=title,
+                platform=f"platforms/{token.platform}",
+            )
+        return Forbidden.of(
+            "NOT_GRANTED",
+            "the staff register does not grant this account the role {role}",
+            "名册未授予该账号{role}角色",
+            role=title,
+        )
     for absence in entry.absences:
         if absence.include(today):
-            return f"the role {name} rests while its holder is absent, until {absence.until_date}"
+            return Forbidden.of(
+                "ABSENT",
+                "the role {role} rests while its holder is absent, until {day}",
+                "{role}角色在其本人离岗期间停用, 至 {day}",
+                role=title,
+                day=absence.until_date,
+            )
     coming = [grant.days.from_date for grant in grants if grant.days.from_date > today]
     if coming:
-        return f"the grant of the role {name} begins on {min(coming)}"
-    return f"the grant of the role {name} has ended"
+        return Forbidden.of(
+            "GRANT_TO_COME",
+            "the grant of the role {role} begins on {day}",
+            "{role}角色的授权自 {day} 起生效",
+            role=title,
+            day=min(coming),
+        )
+    return Forbidden.of(
+        "GRANT_ENDED",
+        "the grant of the role {role} has ended",
+        "{role}角色的授权已届满",
+        role=title,
+    )
 
 
 def _grant_of(grant: staff_pb2.RoleGrant) -> Grant:

@@ -11,7 +11,7 @@ from typing import Any
 from oip.claims.v1 import claims_pb2
 
 from services.kernel import names
-from services.kernel.problems import Malformed
+from services.kernel.problems import GivenTwice, Malformed
 from services.kernel.scheme import NearerKin, Relation, Survivor
 from services.runtime.rpc.wire import date_from_wire, date_to_wire, enum_number
 
@@ -22,11 +22,7 @@ def survivors_from_wire(
     """The survivors of a request; raises Malformed."""
     survivors = tuple(_checked(message) for message in messages)
     if len({survivor.survivor_id for survivor in survivors}) != len(survivors):
-        raise Malformed.of(
-            "survivors.survivor_id",
-            "choose a different id for each survivor",
-            "每名供养亲属请使用不同编号",
-        )
+        raise GivenTwice.of("survivors.survivor_id")
     return survivors
 
 
@@ -103,6 +99,7 @@ def _checked(message: claims_pb2.Survivor) -> Survivor:
     if len(message.support_document_hash) not in {0, sha256().digest_size}:
         raise Malformed.of(
             "survivors.support_document_hash",
+            "NOT_A_HASH",
             "give the 32 bytes of the SHA-256 of the document",
             "请提供文件的 SHA-256 (32 字节)",
         )
@@ -111,5 +108,5 @@ def _checked(message: claims_pb2.Survivor) -> Survivor:
 
 def _require_known(kind: type[Enum], number: int, field: str) -> None:
     if number not in {member.value for member in kind}:
-        choices = ", ".join(member.name for member in kind)
-        raise Malformed.of(field, f"choose one of {choices}", f"请从 {choices} 中选择")
+        ", ".join(member.name for member in kind)
+        raise Malformed.choice(field, kind)

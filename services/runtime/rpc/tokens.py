@@ -21,9 +21,11 @@ from joserfc.jwk import KeySet, OKPKey
 from joserfc.util import urlsafe_b64decode
 
 from services.kernel.identifiers import is_credit_code
+from services.kernel.phrases import Phrase
 from services.runtime.base.secret_files import write_once
-from services.runtime.rpc.access import OUTSIDE_REGISTER, Unauthenticated, role_name, role_of
+from services.runtime.rpc.access import OUTSIDE_REGISTER, Unauthenticated
 from services.runtime.rpc.issuers import RereadFile, TrustedIssuer
+from services.runtime.rpc.roles import role_label, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,14 +109,18 @@ class Verifier:
             claims = jwt.decode(token, issuer.key_set, algorithms=issuer.algorithms).claims
             claims_rule.validate(claims)
         except ExpiredTokenError:
-            raise Unauthenticated(what="the token has expired") from None
+            raise Unauthenticated.of("EXPIRED", "the token has expired", "令牌已过期") from None
         except (JoseError, ValueError, TypeError) as error:
-            what = f"the token is not valid ({type(error).__name__})"
-            raise Unauthenticated(what=what) from None
+            raise Unauthenticated.of(
+                "INVALID",
+                "the token is not valid ({error})",
+                "令牌无效 ({error})",
+                error=type(error).__name__,
+            ) from None
         _require_lifetime(claims, now)
         verified = _token_of(claims, issuer)
         if self._revoked is not None and verified.id in self._revoked.content:
-            raise Unauthenticated(what="the token was revoked")
+            raise Unauthenticated.of("REVOKED", "the token was revoked", "令牌已撤销")
         return int(claims["exp"]), verified
 
     def _issuer_of(self, token: str) -> TrustedIssuer:
@@ -125,9 +131,11 @@ class Verifier:
             issuer = self._issuers.get(claims.get("iss"))
             key_id = header.get("kid")
         except (ValueError, TypeError, AttributeError, binascii.Error):
-            raise Unauthenticated(what="the token is not valid") from None
+            raise Unauthenticated.of("INVALID", "the token is not valid", "令牌无效") from None
         if issuer is None:
-            raise Unauthenticated(what="the token's issuer is not trusted")
+            raise Unauthenticated.of(
+                "ISSUER", "the token's issuer is not trusted", "令牌的签发方不受信任"
+            )
         if key_id is not None and not issuer.has_key(key_id) and issuer.refresh(rereads=True):
             self._verified.clear()
         return issuer
@@ -137,10 +145,15 @@ def _require_lifetime(claims: dict[str, Any], now: int) -> None:
     """Raise Unauthenticated for a token for more than twelve hours, or of the future."""
     issued, expires = claims["iat"], claims["exp"]
     if issued > now + LEEWAY_SECONDS:
-        raise Unauthenticated(what="the token is not valid yet")
+        raise Unauthenticated.of("NOT_YET", "the token is not valid yet", "令牌尚未生效")
     if not 0 < expires - issued <= LONGEST_LIFETIME.total_seconds():
         hours = LONGEST_LIFETIME.total_seconds() / 3600
-        raise Unauthenticated(what=f"the token is valid for more than {hours:g} hours")
+        raise Unauthenticated.of(
+            "TOO_LONG",
+            "the token is valid for more than {hours} hours",
+            "令牌的有效期超过 {hours} 小时",
+            hours=f"{hours:g}",
+        )
 
 
 def _token_of(claims: dict[str, Any], issuer: TrustedIssuer) -> Token:
@@ -152,25 +165,40 @@ def _token_of(claims: dict[str, Any], issuer: TrustedIssuer) -> Token:
     if not isinstance(roles, list) or not all(
         isinstance(text, str) for text in (subject, identity, platform, person)
     ):
-        raise Unauthenticated(
-            what="the token's subject, roles, platform or person has a wrong form"
-        )
+        raise _wrong_form("subject, roles, platform or person", "账号、角色、平台或人员")
     if not 1 <= len(subject) <= SUBJECT_LENGTH_MAX or not subject.isprintable():
-        raise Unauthenticated(what="the token's subject has a wrong form")
+        raise _wrong_form("subject", "账号")
     # A platform sees rows by its code, and no other text may take the code's place.
     if platform and not is_credit_code(platform):
-        raise Unauthenticated(what="the token's platform is not a credit code")
+        raise _wrong_form("platform", "平台")
     if person and not _PERSON.fullmatch(person):
-        raise Unauthenticated(what="the token's person is not written as workers/{id}")
+        raise _wrong_form("person", "人员")
     try:
         numbers = frozenset(role_of(str(role)) for role in roles)
     except ValueError:
-        raise Unauthenticated(what="the token names an unknown role") from None
+        raise Unauthenticated.of(
+            "UNKNOWN_ROLE", "the token names an unknown role", "令牌含有未知角色"
+        ) from None
     for role in sorted(numbers & OUTSIDE_REGISTER - issuer.outside_register):
-        raise Unauthenticated(what=f"the token's issuer may not grant the role {role_name(role)}")
+        raise Unauthenticated.of(
+            "ISSUER_ROLE",
+            "the token's issuer may not grant the role {role}",
+            "令牌的签发方不得授予{role}角色",
+            role=role_label(role),
+        )
     issued = datetime.fromtimestamp(claims["iat"], UTC)
     return Token(
         issuer.name, subject, numbers, platform, person, issued, identity, _certificate_of(claims)
+    )
+
+
+def _wrong_form(part: str, part_zh: str) -> Unauthenticated:
+    """The refusal of a token with a part that cannot be read."""
+    return Unauthenticated.of(
+        "WRONG_FORM",
+        "the token's {part} has a wrong form",
+        "令牌的{part}格式有误",
+        part=Phrase(part, part, part_zh),
     )
 
 
@@ -188,7 +216,7 @@ def _certificate_of(claims: dict[str, Any]) -> bytes:
         text = claims.get("cnf", {}).get("x5t#S256", "")
         return urlsafe_b64decode(text.encode("ascii"))
     except (AttributeError, ValueError, binascii.Error):
-        raise Unauthenticated(what="the token's certificate has a wrong form") from None
+        raise _wrong_form("certificate", "证书") from None
 
 
 class Issuer:

@@ -49,13 +49,19 @@ def date_from_wire(message: date_pb2.Date, field: str) -> date:
         day = date(message.year, message.month, message.day)
     except ValueError:
         raise Malformed.of(
-            field, "write a whole date with year, month and day", "请填写完整的年、月、日"
+            field,
+            "NOT_A_DATE",
+            "write a whole date with year, month and day",
+            "请填写完整的年、月、日",
         ) from None
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise Malformed.of(
             field,
-            f"write a date between {FIRST_YEAR} and {LAST_YEAR}",
-            f"请填写 {FIRST_YEAR} 至 {LAST_YEAR} 年之间的日期",
+            "YEAR_OUT_OF_RANGE",
+            "write a year from {first} to {last}",
+            "请填写 {first} 至 {last} 年",
+            first=FIRST_YEAR,
+            last=LAST_YEAR,
         )
     return day
 
@@ -72,8 +78,10 @@ def moment_from_wire(message: Timestamp, field: str) -> datetime:
     if not message.seconds and not message.nanos:
         raise Malformed.of(
             field,
-            "write a moment, for example 2025-07-01T08:30:00Z",
-            "请填写时间, 如 2025-07-01T08:30:00Z",
+            "NOT_A_MOMENT",
+            "write a moment, for example {example}",
+            "请填写时间, 如 {example}",
+            example="2025-07-01T08:30:00Z",
         )
     nanos_ok = 0 <= message.nanos < 1_000_000_000
     try:
@@ -85,8 +93,11 @@ def moment_from_wire(message: Timestamp, field: str) -> datetime:
     if not nanos_ok or not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise Malformed.of(
             field,
-            f"write a moment between {FIRST_YEAR} and {LAST_YEAR}",
-            f"请填写 {FIRST_YEAR} 至 {LAST_YEAR} 年之间的时间",
+            "YEAR_OUT_OF_RANGE",
+            "write a year from {first} to {last}",
+            "请填写 {first} 至 {last} 年",
+            first=FIRST_YEAR,
+            last=LAST_YEAR,
         )
     return moment
 
@@ -105,6 +116,7 @@ def month_from_wire(message: type_pb2.Month, field: str) -> Month:
     if not FIRST_YEAR <= month.year <= LAST_YEAR:
         raise Malformed.of(
             field,
+            "NOT_A_MONTH",
             "write it as year and month, for example 2025 and 7",
             "请填写年和月, 如 2025 和 7",
         )

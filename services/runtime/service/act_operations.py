@@ -13,6 +13,7 @@ from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
 from services.kernel import names
 from services.kernel.periods import civil_day
+from services.kernel.phrases import Phrase
 from services.kernel.problems import NotFound
 from services.runtime.rpc.access import OPERATIONS_SERVICE, Caller, caller
 from services.runtime.rpc.paging import page_of
@@ -97,7 +98,7 @@ class ActOperations(operations_pb2_grpc.OperationsServiceServicer):
         if not pending.is_open(now):
             raise ActNotPending(pending_act=pending.name)
         if request.hash != pending.hash:
-            raise ActChanged(pending_act=pending.name, changed="the hash")
+            raise ActChanged(pending_act=pending.name, changed=Phrase("HASH", "the hash", "哈希值"))
         if not pending.method.startswith(f"{OPERATIONS_SERVICE}."):
             self._restoration.standing.require_current()
         own = IdempotentRequest(self._context, request, answer)

@@ -72,6 +72,16 @@ class SignerRoleMissing(Problem):
     message_zh = "{pending_act} 须由具有以下角色之一的人员签批: {roles}。"
 
 
+class SignerAreaMissing(Problem):
+    """The signer has the role, for other areas than those of the act."""
+
+    kind, reason = Kind.FORBIDDEN, "SIGNER_AREA_MISSING"
+    message = (
+        "{pending_act} has to be signed by a person with one of the roles {roles} for its areas."
+    )
+    message_zh = "{pending_act} 须由具有其统筹地区以下角色之一的人员签批: {roles}。"
+
+
 class MakerRoleMissing(Problem):
     """The person who made the act no longer has a role for it."""
 
@@ -97,7 +107,7 @@ class DayCapReached(Problem):
         "yuan a day of {member}; let another person act, or wait until tomorrow."
     )
     message_zh = (
-        "{title_zh}: {member} 今日已办 {before} 元, 再办 {amount} 元将超过每日限额 {cap} 元; "
+        "{title}: {member} 今日已办 {before} 元, 再办 {amount} 元将超过每日限额 {cap} 元; "
         "请由他人办理或次日办理。"
     )
 
@@ -107,4 +117,4 @@ class SumTooLarge(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "SUM_TOO_LARGE"
     message = "{title}: {amount} yuan are more than the maximum of {maximum} yuan; check the sum."
-    message_zh = "{title_zh}: {amount} 元超过单笔上限 {maximum} 元; 请核对金额。"
+    message_zh = "{title}: {amount} 元超过单笔上限 {maximum} 元; 请核对金额。"

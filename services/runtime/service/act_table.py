@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from services.kernel.money import Fen
-from services.runtime.rpc.access import role_name, role_of
+from services.kernel.phrases import Phrase
+from services.runtime.rpc.roles import role_label, role_name, role_of
 
 FILE = Path(__file__).with_name("second_signature.toml")
 
@@ -33,9 +34,9 @@ class ActRule:
         return amount is None or abs(amount.count) >= self.from_fen
 
     @property
-    def role_names(self) -> str:
+    def role_labels(self) -> tuple[Phrase, ...]:
         """The roles that may sign, for people."""
-        return ", ".join(sorted(role_name(role) for role in self.roles))
+        return tuple(role_label(role) for role in sorted(self.roles, key=role_name))
 
 
 def rule_on(act: str, day: date) -> ActRule | None:

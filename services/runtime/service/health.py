@@ -250,7 +250,7 @@ class Health:
                 "NO_STREAM",
                 f"NATS has no stream or consumer for the events of {producer}; run "
                 "`python -m services.migrate`.",
-                f"NATS 中缺少 {producer} 事件的流或消费者; 请运行 python -m services.migrate。",
+                f"NATS 中缺少 {producer} 事件的流或消费者; 请运行 `python -m services.migrate`。",
             )
         except (nats.errors.Error, TimeoutError, OSError):
             return _nats_silent()
@@ -281,13 +281,15 @@ class Health:
             try:
                 check()
             except (OSError, RuntimeError, ValueError, KeyError, TypeError, Problem) as error:
-                sentence = error.sentence if isinstance(error, Problem) else str(error)
+                text = text_zh = str(error)
+                if isinstance(error, Problem):
+                    text, text_zh = error.sentence, error.sentence_zh
                 faults.append(
                     Fault(
                         READINESS,
                         code,
-                        f"A file of keys or tokens is missing or unusable: {sentence}",
-                        f"密钥或令牌文件缺失或不可用: {sentence}",
+                        f"A file of keys or tokens is missing or unusable: {text}",
+                        f"密钥或令牌文件缺失或不可用: {text_zh}",
                     )
                 )
         return faults
@@ -355,7 +357,7 @@ def _not_migrated(service: str) -> Fault:
         READINESS,
         "SCHEMA_OLD",
         f"The schema of {service} is older than this program; run `python -m services.migrate`.",
-        f"{service} 的数据库结构版本过旧; 请运行 python -m services.migrate。",
+        f"{service} 的数据库结构版本过旧; 请运行 `python -m services.migrate`。",
     )
 
 
@@ -365,7 +367,7 @@ def _not_consumed(producer: str) -> Fault:
         "EVENTS_NOT_CONSUMED",
         f"Events of {producer} have been waiting for more than {LATE_SECONDS:g} seconds to be "
         "consumed; see `oip alarms list`, and the service's log for event_failed.",
-        f"{producer} 的事件已等待处理超过 {LATE_SECONDS:g} 秒; 请查看告警 (oip alarms list) "
+        f"{producer} 的事件已等待处理超过 {LATE_SECONDS:g} 秒; 请查看告警 (`oip alarms list`) "
         "和服务日志。",
     )
 

@@ -8,7 +8,7 @@ from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from oip.type.v1 import type_pb2
 
 from services.kernel import names
-from services.kernel.problems import Kind, Malformed, Problem
+from services.kernel.problems import Kind, Malformed, OutOfRange, Problem
 from services.runtime.base.log import logger
 from services.runtime.events import personal_fields
 from services.runtime.rpc.access import caller
@@ -92,11 +92,7 @@ class KeyOperations(operations_pb2_grpc.OperationsServiceServicer):
             log.warning("keys_refused", service=service, caller=who.subject)
             raise NotAConsumer(caller=who.subject, producer=service)
         if not 0 < len(request.keys) <= SHARED_COUNT_MAX:
-            raise Malformed.of(
-                "keys",
-                f"name 1 to {SHARED_COUNT_MAX:,} keys",
-                f"请写出 1 至 {SHARED_COUNT_MAX:,} 个密钥",
-            )
+            raise OutOfRange.of("keys", len(request.keys), 1, SHARED_COUNT_MAX)
         exchange = Exchange()
         try:
             wrapping = exchange.wrapping_key(
@@ -105,8 +101,11 @@ class KeyOperations(operations_pb2_grpc.OperationsServiceServicer):
         except ValueError:
             raise Malformed.of(
                 "public_key",
-                f"send a fresh X25519 public key of {PUBLIC_KEY_BYTES} bytes",
-                f"请发送新生成的 X25519 公钥 ({PUBLIC_KEY_BYTES} 字节)",
+                "NOT_A_PUBLIC_KEY",
+                "send a fresh {kind} public key of {length} bytes",
+                "请发送新生成的 {kind} 公钥 ({length} 字节)",
+                kind="X25519",
+                length=PUBLIC_KEY_BYTES,
             ) from None
         async with self._context.database.begin(who.scope) as tx:
             keys = await data_keys.list_of_persons(tx, self._context.cipher, request.keys)
@@ -153,10 +152,8 @@ class KeyOperations(operations_pb2_grpc.OperationsServiceServicer):
     ) -> operations_pb2.RewrapDataKeysResponse:
         """Some data keys, in one transaction."""
         if not 0 <= request.data_key_count_max <= REWRAP_COUNT_MAX:
-            raise Malformed.of(
-                "data_key_count_max",
-                f"write a number from 0 to {REWRAP_COUNT_MAX:,}",
-                f"请填写 0 至 {REWRAP_COUNT_MAX:,} 的数字",
+            raise OutOfRange.of(
+                "data_key_count_max", request.data_key_count_max, 0, REWRAP_COUNT_MAX
             )
         newest = self._context.cipher.wrapping_ids[-1]
         if request.wrapping_key != newest:

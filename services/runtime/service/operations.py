@@ -89,7 +89,7 @@ class OperationsApi(
     ) -> AsyncIterator[operations_pb2.EventEnvelope]:
         """Every event from a number on, page by page, so that no transaction stays open."""
         if request.from_seq < 1:
-            raise Malformed.of("from_seq", "sequences start at 1", "序号从 1 开始")
+            raise Malformed.of("from_seq", "BELOW_ONE", "sequences start at 1", "序号从 1 开始")
         epoch, from_seq = request.epoch, request.from_seq
         while True:
             async with self._context.database.begin() as tx:
@@ -368,11 +368,7 @@ def _parse_dead_letter_name(name: str) -> tuple[str, str, int]:
     (key,) = names.parse(name, "deadLetters")
     number = _parse_number(key)
     if number is None:
-        raise Malformed.of(
-            "name",
-            "write it as deadLetters/{producer}-{epoch}-{number}",
-            "请写作 deadLetters/{producer}-{epoch}-{number}",
-        )
+        raise Malformed.form("name", "deadLetters/{producer}-{epoch}-{number}")
     return number
 
 
@@ -382,11 +378,7 @@ def _parse_alarm_name(name: str) -> tuple[str, str, int, str]:
     rest, _, received = key.rpartition("-")
     number = _parse_number(rest)
     if number is None or not ALARM_HASH.fullmatch(received):
-        raise Malformed.of(
-            "name",
-            "write it as eventAlarms/{producer}-{epoch}-{number}-{hash}",
-            "请写作 eventAlarms/{producer}-{epoch}-{number}-{hash}",
-        )
+        raise Malformed.form("name", "eventAlarms/{producer}-{epoch}-{number}-{hash}")
     return *number, received
 
 

@@ -16,7 +16,7 @@ class NotBehind(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "DATABASE_NOT_BEHIND"
     message = "The database of {service} holds all that was published; no new epoch is needed."
-    message_zh = "{service} 的数据库与已发布内容一致; 无需开始新的序列。"
+    message_zh = "{service}的数据库与已发布内容一致; 无需开始新的序列。"
 
 
 class ReconciliationChanged(Problem):
@@ -27,7 +27,7 @@ class ReconciliationChanged(Problem):
         "What others hold of {service} has changed since this reconciliation;"
         " run `oip restore show` again and use its digest."
     )
-    message_zh = "自上次核对后各方持有的 {service} 事件已有变化; 请重新执行 `oip restore show`。"
+    message_zh = "自上次核对后各方持有的{service}事件已有变化; 请重新执行 `oip restore show`。"
 
 
 class TooMuchLost(Problem):
@@ -35,7 +35,7 @@ class TooMuchLost(Problem):
 
     kind, reason = Kind.TOO_LARGE, "TOO_MUCH_LOST"
     message = "More than {most} events of {service} are lost; restore a later copy of its database."
-    message_zh = "{service} 丢失的事件超过 {most} 个; 请恢复更近的数据库备份。"
+    message_zh = "{service}丢失的事件超过 {most} 个; 请恢复更近的数据库备份。"
 
 
 @dataclass(frozen=True)

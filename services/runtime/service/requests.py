@@ -221,9 +221,11 @@ class IdempotentRequest(Generic[A]):
         self.scope = caller().scope
         self._request_id: str = getattr(request, "request_id", "")
         if not _REQUEST_ID.fullmatch(self._request_id):
-            what = "write a new id of 1 to 128 letters, digits or . _ : / - for this request"
             raise Malformed.of(
-                "request_id", what, "请为此请求使用新的编号: 1 至 128 个字母、数字或 . _ : / -"
+                "request_id",
+                "WRONG_REQUEST_ID",
+                "write a new id of 1 to 128 letters, digits or . _ : / - for this request",
+                "请为此请求使用新的编号: 1 至 128 个字母、数字或 . _ : / -",
             )
 
     @property

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.kernel.phrases import service_label
 from services.runtime.base.log import logger
 from services.runtime.events import comparison, epochs, lost_events, outbox, stream_reader
 from services.runtime.events.comparison import STREAM, Consumption
@@ -178,12 +179,12 @@ class Restoration:
         NotBehind, and ReconciliationChanged unless `digest` is that of `current`.
         """
         if not current.differences:
-            raise NotBehind(service=self._service.name)
+            raise NotBehind(service=service_label(self._service.name))
         if digest != current.digest:
-            raise ReconciliationChanged(service=self._service.name)
+            raise ReconciliationChanged(service=service_label(self._service.name))
         if await epochs.lock_current(tx) != current.epoch:
             # Somebody else began an epoch since.
-            raise ReconciliationChanged(service=self._service.name)
+            raise ReconciliationChanged(service=service_label(self._service.name))
         ends: dict[str, int] = {}
         for row in current.consumptions:
             ends[row.epoch] = max(ends.get(row.epoch, 0), row.max_seq)
@@ -384,7 +385,7 @@ class Restoration:
             holders = tuple(sorted({*before.holders, *event.holders}))
             event = replace(before if before.payload is not None else event, holders=holders)
         elif len(lost) == LOST_COUNT_MAX:
-            raise TooMuchLost(service=self._service.name, most=LOST_COUNT_MAX)
+            raise TooMuchLost(service=service_label(self._service.name), most=LOST_COUNT_MAX)
         lost[key] = event
 
     def _stub(self, service: str) -> operations_pb2_grpc.OperationsServiceAsyncStub:

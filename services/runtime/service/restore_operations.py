@@ -7,6 +7,7 @@ import re
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
 from services.kernel import names
+from services.kernel.phrases import label
 from services.kernel.problems import Malformed, NotFound
 from services.runtime.events import inbox, lost_events
 from services.runtime.events.epochs import Epoch
@@ -117,8 +118,12 @@ class RestoreOperations(operations_pb2_grpc.OperationsServiceServicer):
         keys = [_parse_lost_event_name(name) for name in request.names]
         resolution = _RESOLUTIONS.get(int(request.resolution))
         if resolution is None:
-            raise Malformed.of(
-                "resolution", "write TAKEN_BACK or KEPT", "请填写 TAKEN_BACK 或 KEPT"
+            raise Malformed.choice(
+                "resolution",
+                (
+                    label("oip.operations.v1.LostEvent.Resolution", name)
+                    for name in ("TAKEN_BACK", "KEPT")
+                ),
             )
 
         async def work(tx: Transaction) -> operations_pb2.ResolveLostEventsResponse:
@@ -207,9 +212,5 @@ def _parse_lost_event_name(name: str) -> tuple[str, int, str]:
     (key,) = names.parse(name, "lostEvents")
     match = _LOST_EVENT.fullmatch(key)
     if match is None:
-        raise Malformed.of(
-            "names",
-            "write each as lostEvents/{epoch}-{number}-{hash}",
-            "请写作 lostEvents/{epoch}-{number}-{hash}",
-        )
+        raise Malformed.form("names", "lostEvents/{epoch}-{number}-{hash}")
     return match[1], int(match[2]), match[3]

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 from services.kernel.money import Fen
 from services.kernel.names import id_from
 from services.kernel.periods import civil_day
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Forbidden, Problem
 from services.runtime.base.failpoints import failpoint
 from services.runtime.rpc.access import (
@@ -41,6 +42,7 @@ from services.runtime.service.act_problems import (
     RequestIdReused,
     SecondSignatureNeeded,
     SignatureWithdrawn,
+    SignerAreaMissing,
     SignerIsMaker,
     SignerRoleMissing,
     SumTooLarge,
@@ -216,7 +218,7 @@ def needed_problem(pending: PendingAct, rule: ActRule) -> SecondSignatureNeeded:
     return SecondSignatureNeeded(
         pending_act=pending.name,
         hash=pending.hash.hex(),
-        roles=rule.role_names,
+        roles=rule.role_labels,
         expire_day=civil_day(pending.expire_time),
     )
 
@@ -239,7 +241,7 @@ def require_signer(pending: PendingAct, signer: Caller, day_rule: ActRule | None
     if signer.member == pending.maker.actor:
         raise SignerIsMaker(pending_act=pending.name)
     if day_rule is None or day_rule.roles.isdisjoint(signer.roles):
-        roles = day_rule.role_names if day_rule else ""
+        roles = day_rule.role_labels if day_rule else ()
         raise SignerRoleMissing(pending_act=pending.name, roles=roles)
 
 
@@ -286,9 +288,7 @@ async def _require_pending(
     signer = await held_by(tx, signing.signer, rule.roles if rule else frozenset(), day)
     require_signer(pending, signer, rule)
     if not signs_for(signer, pending):
-        raise SignerRoleMissing(
-            pending_act=pending.name, roles=f"{rule.role_names if rule else ''} for its areas"
-        )
+        raise SignerAreaMissing(pending_act=pending.name, roles=rule.role_labels if rule else ())
     if await staff_copy.is_account_of(tx, maker.issuer, maker.subject, signer.member):
         raise SignerIsMaker(pending_act=pending.name)
     return [maker, signer]
@@ -321,7 +321,7 @@ async def _settle(
         raise SignatureNeededError(act, rule)
     if signing is not None:
         if signing.pending.hash != act.hash:
-            changed = _changed(signing.pending, act.resources) or "the sum"
+            changed = _changed(signing.pending, act.resources) or Phrase("SUM", "the sum", "金额")
             raise ActChanged(pending_act=signing.pending.name, changed=changed)
         await pending_acts.insert_signature(tx, signing.pending, signing.signer, now)
         await failpoint("signatures.after_signature")
@@ -348,7 +348,10 @@ async def _count(
     if act.amount is None:
         return
     amount = Fen(abs(act.amount.count))
-    titles = {"title": rule.title, "title_zh": rule.title_zh, "amount": amount.yuan}
+    titles: dict[str, Any] = {
+        "title": Phrase(rule.act, rule.title, rule.title_zh),
+        "amount": amount.yuan,
+    }
     if rule.sum_max is not None and amount > rule.sum_max:
         raise SumTooLarge(maximum=rule.sum_max.yuan, **titles)
     # In the order of their names, so that two acts of the same persons wait for each other.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
+from services.kernel.phrases import service_label
 from services.kernel.problems import Kind, Problem
 from services.runtime.base.log import logger
 from services.runtime.storage.database import Overloaded
@@ -18,12 +19,12 @@ class DatabaseBehind(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "DATABASE_BEHIND"
     message = (
-        "The database of {service} is older than what the service has published ({difference});"
+        "The database of {service} is older than what the service has published;"
         " nothing can be changed until an administrator has run `oip restore show` and"
         " `oip restore begin-epoch`."
     )
     message_zh = (
-        "{service} 的数据库早于其已发布的内容 ({difference}); 请管理员先执行"
+        "{service}的数据库早于其已发布的内容; 请管理员先执行"
         " `oip restore show` 和 `oip restore begin-epoch`, 在此之前不得办理任何变更。"
     )
 
@@ -56,9 +57,9 @@ class Standing:
     def require_current(self) -> None:
         """Raise DatabaseBehind, or Overloaded before the first comparison."""
         if not self._is_compared:
-            raise Overloaded(service=self.service)
+            raise Overloaded(service=service_label(self.service))
         if self._differences:
-            raise DatabaseBehind(service=self.service, difference=self._differences[0])
+            raise DatabaseBehind(service=service_label(self.service))
 
     def compare_soon(self) -> None:
         """End the pause before the next comparison."""

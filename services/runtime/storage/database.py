@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kernel.phrases import service_label
 from services.kernel.problems import Forbidden, Kind, Problem
 from services.kernel.scope import EVERYTHING, Scope
 from services.runtime.storage.read_sessions import ReadSessions
@@ -75,7 +76,7 @@ class Overloaded(Problem):
 
     kind, reason = Kind.OVERLOADED, "OVERLOADED"
     message = "The {service} service is busy; wait a moment and send the same request again."
-    message_zh = "{service} 服务繁忙; 请稍候用同一请求重试。"
+    message_zh = "{service}服务繁忙; 请稍候用同一请求重试。"
 
 
 class RecordBusy(Problem):
@@ -254,7 +255,7 @@ class Database:
         try:
             return await connection
         except PoolTimeoutError as error:
-            raise Overloaded(service=self.service) from error
+            raise Overloaded(service=service_label(self.service)) from error
 
     @contextmanager
     def _problems(self) -> Iterator[None]:
@@ -389,8 +390,12 @@ def _as_problem(error: BaseException, service: str) -> Problem | None:
     if code in _LOCKED:
         return RecordBusy()
     if code == _NO_PRIVILEGE and _OTHERS_ROW in str(getattr(error, "orig", "")):
-        return Forbidden(what="the record belongs to another platform, person or area than yours")
+        return Forbidden.of(
+            "OTHERS_RECORD",
+            "the record belongs to another platform, person or area than yours",
+            "该记录属于其他平台、人员或统筹地区",
+        )
     if code in _FULL:
         log.error("database_full", service=service, sqlstate=code)
-        return Overloaded(service=service)
+        return Overloaded(service=service_label(service))
     return None

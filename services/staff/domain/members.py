@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import Enum
 
 from services.kernel import names
-from services.kernel.problems import Malformed, NotFound
+from services.kernel.problems import Malformed, NotFound, OutOfRange
 from services.staff.domain.problems import (
     AbsenceNotRecorded,
     AccountLinked,
@@ -135,8 +135,10 @@ class StaffMember:
         if len(self.accounts) == ACCOUNTS_MAX:
             raise Malformed.of(
                 "account",
-                f"a person has at most {ACCOUNTS_MAX} accounts",
-                f"每人至多 {ACCOUNTS_MAX} 个账号",
+                "TOO_MANY_ACCOUNTS",
+                "a person has at most {most} accounts",
+                "每人至多 {most} 个账号",
+                most=ACCOUNTS_MAX,
             )
         return replace(self, accounts=(*self.accounts, account))
 
@@ -189,9 +191,12 @@ def account_of(issuer: str, subject: str, field_name: str = "account") -> Accoun
     """An account as written. Raises Malformed if a part is missing or too long."""
     for part, text in (("issuer", issuer), ("subject", subject)):
         if not 1 <= len(text) <= TEXT_LENGTH_MAX or text != text.strip() or not text.isprintable():
-            what = f"write it as in the tokens, 1 to {TEXT_LENGTH_MAX} characters"
             raise Malformed.of(
-                f"{field_name}.{part}", what, f"请照令牌填写, 1 至 {TEXT_LENGTH_MAX} 个字符"
+                f"{field_name}.{part}",
+                "TEXT_LENGTH",
+                "write 1 to {most} characters, all of which can be seen",
+                "请填写 1 至 {most} 个可见字符",
+                most=TEXT_LENGTH_MAX,
             )
     return Account(issuer, subject)
 
@@ -200,9 +205,7 @@ def accounts_of(accounts: Sequence[Account]) -> tuple[Account, ...]:
     """The accounts of a new person, 1 to 10, each once; raises Malformed."""
     distinct = tuple(dict.fromkeys(accounts))
     if not 1 <= len(distinct) <= ACCOUNTS_MAX:
-        raise Malformed.of(
-            "accounts", f"name 1 to {ACCOUNTS_MAX} accounts", f"请填写 1 至 {ACCOUNTS_MAX} 个账号"
-        )
+        raise OutOfRange.of("accounts", len(distinct), 1, ACCOUNTS_MAX)
     return distinct
 
 
@@ -210,9 +213,12 @@ def display_name_of(text: str) -> str:
     """The name of a person, without outer blanks; raises Malformed."""
     stripped = text.strip()
     if not 1 <= len(stripped) <= DISPLAY_NAME_LENGTH_MAX or not stripped.isprintable():
-        what = f"write the person's name, 1 to {DISPLAY_NAME_LENGTH_MAX} characters"
         raise Malformed.of(
-            "display_name", what, f"请填写姓名, 1 至 {DISPLAY_NAME_LENGTH_MAX} 个字符"
+            "display_name",
+            "TEXT_LENGTH",
+            "write 1 to {most} characters, all of which can be seen",
+            "请填写 1 至 {most} 个可见字符",
+            most=DISPLAY_NAME_LENGTH_MAX,
         )
     return stripped
 
@@ -222,7 +228,10 @@ def identity_of(text: str) -> str:
     number = "".join(text.split()).upper()
     if not 1 <= len(number) <= IDENTITY_LENGTH_MAX or not number.isascii():
         raise Malformed.of(
-            "identity_number", "write the number of the identity document", "请填写证件号码"
+            "identity_number",
+            "NOT_AN_IDENTITY",
+            "write the number of the identity document",
+            "请填写证件号码",
         )
     return number
 
@@ -232,13 +241,17 @@ def absence_of(from_date: date, until_date: date) -> Absence:
     if until_date < from_date:
         raise Malformed.of(
             "absence.until_date",
+            "ENDS_BEFORE_IT_BEGINS",
             "the last day lies before the first",
             "结束日期早于开始日期; 请核对",
         )
     if (until_date - from_date).days >= ABSENCE_DAYS_MAX:
-        what = f"record at most {ABSENCE_DAYS_MAX} days; for longer, revoke the roles"
         raise Malformed.of(
-            "absence.until_date", what, f"至多登记 {ABSENCE_DAYS_MAX} 天; 更长请撤销角色"
+            "absence.until_date",
+            "ABSENCE_TOO_LONG",
+            "record at most {most} days; for longer, revoke the roles",
+            "至多登记 {most} 天; 更长请撤销角色",
+            most=ABSENCE_DAYS_MAX,
         )
     return Absence(from_date, until_date)
 

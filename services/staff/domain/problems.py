@@ -50,7 +50,7 @@ class RoleNotGrantable(Problem):
 
     kind, reason = Kind.MALFORMED, "ROLE_NOT_GRANTABLE"
     message = "The role {role} cannot be granted so: {what}."
-    message_zh = "无法授予角色 {role}: {what_zh}。"
+    message_zh = "无法授予角色 {role}: {what}。"
 
 
 class GrantRevoked(Problem):
@@ -90,4 +90,4 @@ class RegisterNotEmpty(Problem):
 
     kind, reason = Kind.NOT_ALLOWED_NOW, "REGISTER_NOT_EMPTY"
     message = "The staff register has members; use `oip staff register` and `oip staff grant`."
-    message_zh = "人员名册中已有人员; 请使用 oip staff register 和 oip staff grant。"
+    message_zh = "人员名册中已有人员; 请使用 `oip staff register` 和 `oip staff grant`。"

@@ -8,7 +8,8 @@ from datetime import date
 from enum import Enum
 
 from services.kernel.identifiers import is_credit_code, is_division
-from services.kernel.problems import Malformed
+from services.kernel.phrases import Phrase, label
+from services.kernel.problems import Malformed, OutOfRange
 from services.staff.domain.problems import RoleNotGrantable
 
 AREAS_MAX = 50
@@ -58,39 +59,43 @@ def grant_of(
         raise RoleNotGrantable(
             field="grant.role",
             role=role_number,
-            what="it is no role of the register",
-            what_zh="名册中没有该角色",
+            what=Phrase("NO_ROLE", "it is no role of the register", "名册中没有该角色"),
         ) from None
     if (role in OF_PLATFORMS) != bool(platform):
         raise RoleNotGrantable(
             field="grant.platform",
-            role=role.name,
-            what="roles of platforms name one platform, other roles none",
-            what_zh="平台角色须指明一个平台, 其他角色不得指明平台",
+            role=label("oip.type.v1.Access.Role", role.name),
+            what=Phrase(
+                "PLATFORM_OR_NONE",
+                "roles of platforms name one platform, other roles none",
+                "平台角色须指明一个平台, 其他角色不得指明平台",
+            ),
         )
     if platform and not is_credit_code(platform):
-        raise Malformed.of(
-            "grant.platform", "write it as platforms/{credit code}", "请写作 platforms/{信用代码}"
-        )
+        raise Malformed.form("grant.platform", "platforms/{credit_code}")
     if len(areas) > AREAS_MAX or not all(map(is_division, areas)):
         raise Malformed.of(
             "grant.areas",
-            f"write at most {AREAS_MAX} division codes of six digits",
-            f"请至多填写 {AREAS_MAX} 个六位行政区划代码",
+            "NOT_DIVISIONS",
+            "write at most {most} division codes of six digits",
+            "请至多填写 {most} 个六位行政区划代码",
+            most=AREAS_MAX,
         )
     if platform and areas:
-        raise Malformed.of(
-            "grant.areas", "a role of a platform has no areas", "平台角色没有统筹地区"
+        raise Malformed.leave_out(
+            "grant.areas",
+            "PLATFORM_ROLE_HAS_NO_AREAS",
+            "a role of a platform has no areas",
+            "平台角色没有统筹地区",
         )
     if not 0 <= day_limit_fen <= DAY_LIMIT_FEN_MAX:
-        raise Malformed.of(
-            "grant.day_limit_fen",
-            "write fen a day, from 0 to ten billion yuan",
-            "请填写每日限额 (分), 0 至一百亿元",
-        )
+        raise OutOfRange.of("grant.day_limit_fen", day_limit_fen, 0, DAY_LIMIT_FEN_MAX)
     from_date, until_date = days
     if until_date is not None and until_date < from_date:
         raise Malformed.of(
-            "grant.until_date", "the last day lies before the first", "结束日期早于开始日期; 请核对"
+            "grant.until_date",
+            "ENDS_BEFORE_IT_BEGINS",
+            "the last day lies before the first",
+            "结束日期早于开始日期; 请核对",
         )
     return NewGrant(role, tuple(sorted(set(areas))), platform, day_limit_fen, from_date, until_date)

@@ -10,7 +10,7 @@ from oip.operations.v1 import operations_pb2
 from oip.staff.v1 import staff_pb2
 from oip.type.v1 import type_pb2
 
-from services.runtime.rpc.access import role_of
+from services.runtime.rpc.roles import role_of
 from services.runtime.rpc.tokens import DEVELOPMENT_ISSUER
 from services.runtime.rpc.wire import enum_number
 from tests.integration.claims.conftest import enrol

@@ -11,8 +11,9 @@ import grpc
 import pytest
 from oip.operations.v1 import operations_pb2
 
-from services.runtime.rpc.access import describe, role_name, rule_in
+from services.runtime.rpc.access import describe, rule_in
 from services.runtime.rpc.client import RemoteProblem, problem_of
+from services.runtime.rpc.roles import role_name
 from services.runtime.rpc.tokens import DEVELOPMENT_ISSUER
 from services.runtime.service import signatures
 from services.runtime.service.act_table import all_rules, rule_on

@@ -18,15 +18,9 @@ from oip.claims.v1 import claims_pb2
 from oip.grading.v1 import grading_pb2
 from oip.type.v1.type_pb2 import Access
 
-from services.runtime.rpc.access import (
-    AREA_ROLES,
-    PLATFORM_ROLES,
-    role_name,
-    role_names,
-    role_of,
-    rule_in,
-)
+from services.runtime.rpc.access import AREA_ROLES, PLATFORM_ROLES, rule_in
 from services.runtime.rpc.client import problem_of
+from services.runtime.rpc.roles import role_name, role_names, role_of
 from tests.contract.test_access import METHODS, services_with
 from tests.integration.people.calls import NO_RECORD, calls
 from tests.integration.people.world import World, seed

@@ -54,11 +54,11 @@ async def test_a_problem_leaves_with_its_reason_facts_and_both_sentences(
     ("error", "code"),
     [
         (
-            Malformed.of("month", "write it as 2025-07", "请写作 2025-07"),
+            Malformed.of("month", "NOT_A_MONTH", "write it as 2025-07", "请写作 2025-07"),
             grpc.StatusCode.INVALID_ARGUMENT,
         ),
         (NotFound(name="claims/c1"), grpc.StatusCode.NOT_FOUND),
-        (Forbidden(what="x"), grpc.StatusCode.PERMISSION_DENIED),
+        (Forbidden.of("X", "x", "不可"), grpc.StatusCode.PERMISSION_DENIED),
         (Overloaded(service="echo"), grpc.StatusCode.RESOURCE_EXHAUSTED),
     ],
 )
@@ -89,7 +89,9 @@ async def details(work: Awaitable[Any]) -> dict[str, Any]:
 async def test_a_malformed_field_is_named_in_a_bad_request(
     echo_server: EchoServer, stub: EchoStub
 ) -> None:
-    echo_server.behave(Malformed.of("month", "write it as 2025-07", "请写作 2025-07"))
+    echo_server.behave(
+        Malformed.of("month", "NOT_A_MONTH", "write it as 2025-07", "请写作 2025-07")
+    )
 
     found = await details(send(stub, "Echo", "a"))
 

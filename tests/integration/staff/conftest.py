@@ -14,7 +14,7 @@ from services.enrolment.__main__ import SERVICE as ENROLMENT
 from services.runtime.base.clock import SetClock
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.rpc.access import role_of
+from services.runtime.rpc.roles import role_of
 from services.runtime.rpc.tokens import DEVELOPMENT_ISSUER
 from services.runtime.rpc.wire import enum_number
 from services.staff.__main__ import SERVICE as STAFF

@@ -10,7 +10,7 @@ from oip.staff.v1 import events_pb2, staff_pb2
 
 from services.kernel.periods import civil_day
 from services.kernel.problems import Problem
-from services.runtime.rpc.access import role_of
+from services.runtime.rpc.roles import role_of
 from services.runtime.rpc.wire import date_to_wire, enum_number
 from services.staff.bootstrap import register_from
 from tests.integration.staff.conftest import Staff, account, first_members

@@ -153,5 +153,5 @@ def test_an_event_that_is_not_allowed_says_which_state_it_needs(
     with pytest.raises(TransitionNotAllowed) as caught:
         moved(claim, event, FILED_ON)
 
-    assert state.name in caught.value.sentence
-    assert all(start.name in caught.value.sentence for start in LIFECYCLE.table[event])
+    assert caught.value.facts["state"] == state.name
+    assert all(start.name in caught.value.facts["needs"] for start in LIFECYCLE.table[event])

@@ -19,6 +19,7 @@ from services.grading.domain.items import search
 from services.grading.domain.law import LAW
 from services.grading.domain.problems import MeasurementWrong
 from services.grading.domain.standard import FOLDER, StandardFaulty, standard_on
+from services.kernel.phrases import Language
 from services.kernel.scheme import AppraisalLevel
 
 DAY = date(2025, 9, 1)
@@ -104,7 +105,7 @@ def test_a_family_explains_its_measures_in_both_languages(code: str) -> None:
     family = STANDARD.families[code]
 
     assert all(measure.en and measure.zh for measure in family.measures)
-    assert all(form and form_zh for form, form_zh in (m.form for m in family.measures))
+    assert all(m.form.text(language) for m in family.measures for language in Language)
     assert all(bool(step.assumed) == bool(step.assumed_zh) for step in family.steps)
 
 

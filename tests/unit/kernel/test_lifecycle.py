@@ -15,31 +15,39 @@ from services.kernel.money import Fen
 from services.kernel.problems import Kind, Malformed, NotFound
 
 
-class Lamp(Enum):
-    OFF = 1
-    ON = 2
+class State(Enum):
+    """States that the protos know, so there are words for them."""
+
+    ASSESSED = 1
+    PAID = 2
 
 
-LAMP = Lifecycle({"press": {Lamp.OFF: Lamp.ON, Lamp.ON: Lamp.OFF}, "break": {Lamp.ON: Lamp.OFF}})
+BILL = Lifecycle(
+    {
+        "pay": {State.ASSESSED: State.PAID, State.PAID: State.PAID},
+        "take_back": {State.PAID: State.ASSESSED},
+    },
+    {"pay": "缴清", "take_back": "冲销"},
+)
 
 
 def test_an_event_leads_where_the_table_says() -> None:
-    assert LAMP.after(Lamp.OFF, "press") is Lamp.ON
-    assert LAMP.after(Lamp.ON, "break") is Lamp.OFF
+    assert BILL.after(State.ASSESSED, "pay") is State.PAID
+    assert BILL.after(State.PAID, "take_back") is State.ASSESSED
 
 
 def test_what_the_table_does_not_allow_says_what_it_needs() -> None:
     with pytest.raises(TransitionNotAllowed) as caught:
-        LAMP.after(Lamp.OFF, "break")
+        BILL.after(State.ASSESSED, "take_back")
 
     assert caught.value.kind is Kind.NOT_ALLOWED_NOW
-    assert caught.value.facts == {"event": "break", "state": "OFF", "needs": "ON"}
-    assert "break needs ON, but the state is OFF" in caught.value.sentence
-    assert "OFF" in caught.value.sentence_zh
+    assert caught.value.facts == {"event": "take_back", "state": "ASSESSED", "needs": "PAID"}
+    assert "take back needs paid, but the state is assessed" in caught.value.sentence
+    assert "冲销要求状态为已缴清, 当前状态为已核定" in caught.value.sentence_zh
 
 
 def test_the_table_is_its_own_documentation() -> None:
-    assert "| break | ON | OFF |" in LAMP.diagram()
+    assert "| take_back | PAID | ASSESSED |" in BILL.diagram()
 
 
 def test_names_nest_and_come_apart() -> None:
@@ -76,10 +84,10 @@ def test_a_refusal_says_what_to_do_in_both_languages() -> None:
 
 
 def test_facts_are_text_that_people_can_read() -> None:
-    assert facts(grade=3, base=Fen(347380), lamp=Lamp.ON) == (
+    assert facts(grade=3, base=Fen(347380), state=State.PAID) == (
         ("grade", "3"),
         ("base", "347380 fen"),
-        ("lamp", "ON"),
+        ("state", "PAID"),
     )
 
 

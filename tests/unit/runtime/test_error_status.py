@@ -96,7 +96,7 @@ def test_the_domain_of_an_error_is_the_service() -> None:
 
 
 def test_a_status_always_fits_into_the_metadata_it_travels_in() -> None:
-    status = status_of(Malformed.of("rows", "x" * 100_000, "字" * 100_000), "orders")
+    status = status_of(Malformed.of("rows", "LONG", "x" * 100_000, "字" * 100_000), "orders")
 
     assert status.ByteSize() * 4 / 3 < 8 * 1024
 

@@ -9,7 +9,8 @@ from joserfc.jwk import OctKey, OKPKey
 from oip.type.v1 import type_pb2
 
 from services.runtime.base.clock import SetClock
-from services.runtime.rpc.access import Unauthenticated, role_names, role_of
+from services.runtime.rpc.access import Unauthenticated
+from services.runtime.rpc.roles import role_names, role_of
 from services.runtime.rpc.tokens import DEVELOPMENT_ISSUER, Issuer, file_source
 
 NOON = datetime(2025, 7, 1, 4, tzinfo=UTC)
