@@ -23,7 +23,7 @@ from services.cli.output import error_console, progress_bars
 from services.cli.steps import REQUEST_ID, Change, add_step
 from services.cli.tables import Row, show_rows
 from services.cli.values import Value, count_value, enum_value, text_value
-from services.cli.view import Format, view
+from services.cli.view import Format, say, view
 from services.kernel import names
 from services.runtime.rpc.wire import date_to_wire
 
@@ -98,7 +98,7 @@ def enrol(
     refused = list(_refused(rows, outcomes))
     _show_counts(outcomes)
     if refused or view().format is not Format.TABLE:
-        show_rows(refused, ("file_row", "worker_number", "status"))
+        show_rows(refused, ("file_row", "worker_number", "status", "text"))
     if refused:
         raise typer.Exit(EXIT_ROWS_REFUSED)
 
@@ -131,6 +131,7 @@ def _refused(rows: Sequence[EnrolRow], outcomes: Sequence[Outcome]) -> Iterator[
                 "file_row": count_value(place),
                 "worker_number": text_value(row.worker_number),
                 "status": _status(outcome.status),
+                "text": text_value(say(outcome.text, outcome.text_zh)),
             }
 
 

@@ -144,16 +144,18 @@ def _value_names(messages: Sequence[Message]) -> list[str]:
     if not messages:
         return []
     names = [field.name for field in fields_of(messages[0])]
-    other = "_zh" if language() is Language.EN else ""
-    both = [name for name in names if f"{name}_zh" in names]
-    if view().format is not Format.TABLE:
-        return names
-    return [name for name in names if name.removesuffix("_zh") not in both or _is(name, other)]
+    return list(in_language(names)) if view().format is Format.TABLE else names
 
 
-def _is(name: str, other: str) -> bool:
-    """Whether a name of a pair is in the language of the command."""
-    return not name.endswith("_zh") if other else name.endswith("_zh")
+def in_language(names: Sequence[str]) -> tuple[str, ...]:
+    """These fields; of two with the same text in two languages that of the command."""
+    chinese = language() is Language.ZH
+    pairs = {name for name in names if f"{name}_zh" in names}
+    return tuple(
+        name
+        for name in names
+        if name.removesuffix("_zh") not in pairs or name.endswith("_zh") is chinese
+    )
 
 
 def _with_owner(message: Message, owners: Sequence[str], index: int) -> dict[str, Any]:

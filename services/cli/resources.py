@@ -30,7 +30,7 @@ from services.cli.fields import (
     options_in,
     parameters_of,
 )
-from services.cli.messages import show_message, show_messages
+from services.cli.messages import in_language, show_message, show_messages
 from services.cli.operations import services_named
 from services.cli.refusals import Refused
 from services.cli.values import Field
@@ -304,7 +304,7 @@ class _Listing:
 
     def _columns(self, text: str | None) -> tuple[str, ...]:
         if not text:
-            return COLUMNS.get(self._method.group, ())
+            return in_language(COLUMNS.get(self._method.group, ()))
         names = tuple(part.strip() for part in text.split(","))
         known = self._method.rows_field.message_type.fields_by_name
         unknown = [name for name in names if name not in known]

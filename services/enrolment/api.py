@@ -275,9 +275,11 @@ def outcomes_to_wire(outcomes: Sequence[RowOutcome]) -> enrolment_pb2.EnrolWorke
                 index=outcome.index,
                 status=enum_number(outcome.status.value),
                 worker=outcome.worker,
-                text=SENTENCES.get(outcome.status, ""),
+                text=text,
+                text_zh=text_zh,
             )
             for outcome in outcomes
+            for text, text_zh in [SENTENCES.get(outcome.status, ("", ""))]
         ],
     )
 

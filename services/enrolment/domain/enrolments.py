@@ -26,11 +26,26 @@ class Status(Enum):
 
 
 SENTENCES = {
-    Status.BAD_WORKER_NUMBER: "Send the platform's own number of the worker, 1 to 64 characters.",
-    Status.BAD_DOCUMENT_NUMBER: "The document number is missing or its check character is wrong.",
-    Status.NUMBER_TWICE_IN_REQUEST: "The worker number appears twice, for different people.",
-    Status.EXISTS_WITH_DIFFERENT_PERSON: "This worker number belongs to another person.",
-    Status.EXISTS_WITH_DIFFERENT_NUMBER: "This person is enrolled under another worker number.",
+    Status.BAD_WORKER_NUMBER: (
+        "Send the platform's own number of the worker, 1 to 64 characters.",
+        "请填写平台自己的人员编号, 1 至 64 个字符。",
+    ),
+    Status.BAD_DOCUMENT_NUMBER: (
+        "The document number is missing or its check character is wrong.",
+        "证件号码缺失或校验位不符。",
+    ),
+    Status.NUMBER_TWICE_IN_REQUEST: (
+        "The worker number appears twice, for different people.",
+        "同一人员编号用于不同人员。",
+    ),
+    Status.EXISTS_WITH_DIFFERENT_PERSON: (
+        "This worker number belongs to another person.",
+        "该人员编号已属于其他人员。",
+    ),
+    Status.EXISTS_WITH_DIFFERENT_NUMBER: (
+        "This person is enrolled under another worker number.",
+        "该人员已以其他人员编号登记。",
+    ),
 }
 
 
