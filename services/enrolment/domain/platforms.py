@@ -60,10 +60,11 @@ def platform_of(credit_code: str, display_name: str, industry_numbers: Iterable[
             "请填写 1 至 {most} 个可见字符",
             most=DISPLAY_NAME_LENGTH_MAX,
         )
-    try:
-        industries = tuple(Industry(number) for number in sorted(set(industry_numbers)))
-    except ValueError:
-        industries = ()
-    if not industries:
+    numbers = sorted(set(industry_numbers))
+    if not numbers:
         raise FieldMissing.of("industries")
+    try:
+        industries = tuple(map(Industry, numbers))
+    except ValueError:
+        raise Malformed.choice("industries", Industry) from None
     return Platform(credit_code, stripped_name, industries)

@@ -195,8 +195,9 @@ def _impairments(messages: Iterable[grading_pb2.Opinion.Impairment]) -> tuple[Im
 
 def _care_items(numbers: Iterable[int], field: str) -> frozenset[CareItem]:
     items = list(numbers)
-    known = {item.value for item in CareItem}
-    if len(set(items)) != len(items) or not known.issuperset(items):
+    if not {item.value for item in CareItem}.issuperset(items):
+        raise Malformed.choice(field, CareItem)
+    if len(set(items)) != len(items):
         raise GivenTwice.of(field)
     return frozenset(CareItem(number) for number in items)
 

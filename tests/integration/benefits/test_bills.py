@@ -94,7 +94,7 @@ async def test_leading_zeros_and_the_institution_make_another_bill(
     [
         ({"number": ""}, "BILL_NOT_IDENTIFIED"),
         ({"number": "-"}, "MALFORMED"),
-        ({"number": "H-1", "institution": ""}, "MALFORMED"),
+        ({"number": "H-1", "institution": ""}, "FIELD_MISSING"),
         ({"number": "", "document_hash": b"short"}, "MALFORMED"),
         ({"expense_date": date_to_wire(date(2026, 7, 5))}, "OUT_OF_RANGE"),
         ({"expense_date": date_to_wire(date(2025, 8, 21))}, "OUT_OF_RANGE"),

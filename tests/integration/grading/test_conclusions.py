@@ -188,7 +188,7 @@ async def test_wrong_corrections_are_refused_and_change_nothing(client: StackCli
     assert await refusal(code=0) == "FIELD_MISSING"
     assert await refusal(reason=" ") == "FIELD_MISSING"
     assert await refusal(impairments=[ITEM_7] * 51) == "TOO_MANY_ITEMS"
-    assert await refusal(care_items=[grading_pb2.EATING] * 2) == "MALFORMED"
+    assert await refusal(care_items=[grading_pb2.EATING] * 2) == "GIVEN_TWICE"
     unknown = [grading_pb2.Opinion.Impairment(item="11.1")]
     assert await refusal(impairments=unknown) == "UNKNOWN_ITEM"
     assert await refusal(impairments=same, care_items=[grading_pb2.EATING]) == (

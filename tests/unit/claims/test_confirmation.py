@@ -217,8 +217,9 @@ def test_open_questions_are_named_in_both_languages() -> None:
     with pytest.raises(OpenFindings) as caught:
         determine(case, (), CALENDAR)
 
+    assert caught.value.facts["findings"] == "because_of_service, self_harm"
     assert "because_of_service, self_harm" in caught.value.sentence
-    assert "because_of_service、self_harm" in caught.value.sentence_zh
+    assert "是否因提供服务受到伤害、是否自残或自杀" in caught.value.sentence_zh
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from services.enrolment.domain.enrolments import (
 from services.enrolment.domain.platforms import platform_of
 from services.enrolment.domain.problems import NotACreditCode
 from services.enrolment.domain.workers import DocumentKind, mask
-from services.kernel.problems import Malformed
+from services.kernel.problems import Problem
 
 ADA, BO = "11010519491231002X", "320100199003071236"
 NOBODY = EnrolledWorkers({}, {})
@@ -101,12 +101,22 @@ def test_a_platform_needs_a_credit_code_whose_check_character_is_right() -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "industries"),
-    [("", [2]), ("x" * 201, [2]), ("Swift", []), ("Swift", [0]), ("Swift", [1, 9])],
+    ("name", "industries", "reason"),
+    [
+        ("", [2], "MALFORMED"),
+        ("x" * 201, [2], "MALFORMED"),
+        ("Swift", [], "FIELD_MISSING"),
+        ("Swift", [0], "MALFORMED"),
+        ("Swift", [1, 9], "MALFORMED"),
+    ],
 )
-def test_a_platform_needs_a_name_and_an_industry(name: str, industries: list[int]) -> None:
-    with pytest.raises(Malformed):
+def test_a_platform_needs_a_name_and_an_industry(
+    name: str, industries: list[int], reason: str
+) -> None:
+    with pytest.raises(Problem) as caught:
         platform_of("91110108MA01ABCD2H", name, industries)
+
+    assert caught.value.reason == reason
 
 
 def test_a_document_number_is_shown_by_its_last_four_characters() -> None:

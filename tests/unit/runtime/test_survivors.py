@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from oip.claims.v1 import claims_pb2
 
-from services.kernel.problems import Malformed
+from services.kernel.problems import GivenTwice, Malformed
 from services.kernel.scheme import NearerKin, Relation, Survivor
 from services.runtime.rpc.survivors import (
     survivor_from_json,
@@ -59,8 +59,9 @@ def test_what_cannot_be_is_refused_by_field(field: str, value: object, named: st
 def test_a_missing_birth_date_and_one_id_twice_are_refused() -> None:
     sister = survivor_to_wire(SISTER)
 
-    for messages in ([survivor_to_wire(UNKNOWN)], [sister, sister]):
-        with pytest.raises(Malformed):
-            survivors_from_wire(messages)
+    with pytest.raises(Malformed):
+        survivors_from_wire([survivor_to_wire(UNKNOWN)])
+    with pytest.raises(GivenTwice):
+        survivors_from_wire([sister, sister])
     assert survivors_from_wire([sister]) == (SISTER,)
     assert isinstance(sister, claims_pb2.Survivor)
