@@ -13,6 +13,7 @@ from typing import Any, cast
 import grpc
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from services.cli.connection import (
     EXIT_INTERRUPTED,
@@ -22,8 +23,10 @@ from services.cli.connection import (
     sentence_of,
     unanswered_request,
 )
-from services.cli.view import options_first, say
+from services.cli.usage import usage_zh
+from services.cli.view import language, options_first, say
 from services.client.channels import CallFailed, RemoteProblem, problem_of
+from services.kernel.phrases import Language
 from services.kernel.problems import Problem
 
 SECOND_SIGNATURE_NEEDED = "SECOND_SIGNATURE_NEEDED"
@@ -51,6 +54,11 @@ class ErrorReportingGroup(TyperGroup):
             _end(problem)
         except (Problem, Refused) as problem:
             _exit(sentence_of(problem), EXIT_REFUSED)
+        except TyperException as error:
+            sentence = usage_zh(error) if language() is Language.ZH else None
+            if sentence is None:
+                raise
+            _exit(sentence, EXIT_REFUSED)
         except KeyboardInterrupt:
             _exit(_interrupted(), EXIT_INTERRUPTED)
 

@@ -40,6 +40,31 @@ def test_the_language_is_that_of_the_locale_or_the_option(tmp_path: Path) -> Non
     assert chinese == option == "July 不是月份; 请写作 2025-07。\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("statement",), "缺少 MONTH; 用法见 `oip statement --help`。"),
+        (
+            ("claims", "list", "--colour", "red"),
+            "没有选项 --colour; 用法见 `oip claims list --help`。",
+        ),
+        (("claims", "forget"), "没有命令 forget; 用法见 `oip claims --help`。"),
+        (("statement", "2025-07", "x"), "多余的参数: x; 用法见 `oip statement --help`。"),
+        (
+            ("claims", "list", "--limit", "x"),
+            "--limit 的写法有误; 用法见 `oip claims list --help`。",
+        ),
+        (("evidence", "prove"), "缺少 ORDER; 用法见 `oip evidence prove --help`。"),
+    ],
+)
+def test_what_is_written_wrongly_is_said_in_chinese(
+    arguments: tuple[str, ...], sentence: str
+) -> None:
+    code, said = oip(*arguments, "--language", "zh")
+
+    assert (code, said) == (2, f"{sentence}\n")
+
+
 def test_options_may_stand_anywhere_but_not_after_two_dashes() -> None:
     assert options_first(["claims", "list", "--format", "json", "--language=zh"]) == [
         *("--format", "json", "--language=zh"),
