@@ -81,7 +81,6 @@ def _one_of(kinds: type[E], number: int, field: str) -> E:
     try:
         return kinds(number)
     except ValueError:
-        ", ".join(kind.name for kind in kinds)
         raise Malformed.choice(field, kinds) from None
 
 

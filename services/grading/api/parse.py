@@ -89,7 +89,6 @@ def _exclusion_code_of(number: int) -> ExclusionCode:
     try:
         return ExclusionCode(number)
     except ValueError:
-        ", ".join(code.name for code in ExclusionCode)
         raise Malformed.choice("code", ExclusionCode) from None
 
 

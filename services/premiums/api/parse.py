@@ -99,7 +99,6 @@ def bill_filter(
 def industry(number: int, field: str = "industry") -> Industry:
     """One of the scheme's industries."""
     if number not in _INDUSTRIES:
-        ", ".join(choice.name for choice in Industry)
         raise Malformed.choice(field, Industry)
     return _INDUSTRIES[number]
 

@@ -108,5 +108,4 @@ def _checked(message: claims_pb2.Survivor) -> Survivor:
 
 def _require_known(kind: type[Enum], number: int, field: str) -> None:
     if number not in {member.value for member in kind}:
-        ", ".join(member.name for member in kind)
         raise Malformed.choice(field, kind)
