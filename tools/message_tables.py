@@ -11,8 +11,9 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
 from services.__main__ import all_services
 from services.gateway.methods import described_methods, grpc_path_of
-from services.runtime.rpc.access import deadline_cap, is_change, role_name, rule_in
+from services.runtime.rpc.access import deadline_cap, is_change, rule_in
 from services.runtime.rpc.bounds import bounds_of
+from services.runtime.rpc.roles import role_name
 from services.runtime.rpc.service_config import service_config
 from tools.proto_comments import comments, event_names
 

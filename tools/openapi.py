@@ -17,7 +17,8 @@ from services.gateway.errors import CODES
 from services.gateway.methods import UPLOAD_PATH, described_methods, path_of
 from services.gateway.uploads import ARROW, NDJSON
 from services.runtime.base.settings import service_names
-from services.runtime.rpc.access import OPERATIONS_SERVICE, deadline_cap, role_name, rule_in
+from services.runtime.rpc.access import OPERATIONS_SERVICE, deadline_cap, rule_in
+from services.runtime.rpc.roles import role_name
 from tools.openapi_schemas import REFERENCE, Schemas
 from tools.proto_comments import comments
 

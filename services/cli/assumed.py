@@ -36,9 +36,10 @@ from services.kernel.lawbook import Law
 from services.kernel.parameter_check import parameter_files
 from services.kernel.parameters import load
 from services.kernel.periods import civil_day
-from services.kernel.phrases import label
+from services.kernel.phrases import Language, Phrase, label
 from services.runtime.base.clock import SystemClock
-from services.runtime.rpc.access import role_name, rule_of
+from services.runtime.rpc.access import rule_of
+from services.runtime.rpc.roles import role_label
 from services.runtime.rpc.wire import date_from_wire, date_to_wire
 from services.runtime.service.act_table import rule_on
 
@@ -380,11 +381,19 @@ def _shown(version: ParameterVersion) -> str:
 def _who(day: date) -> str:
     """Who has to confirm, by the access option of the method and the table of acts."""
     access = rule_of(CONFIRM)
-    roles = [role_name(role) for role in access.roles] if access else []
+    roles = [role_label(role) for role in access.roles] if access else []
     rule = rule_on(access.act, day) if access else None
-    signers = f", signed by a {rule.role_names} who is another person" if rule else ""
-    signers_zh = f", 并由另一名 {rule.role_names} 复核签批" if rule else ""
+    signers = signers_zh = ""
+    if rule:
+        signers = f", signed by {_any_of(rule.role_labels, Language.EN)} who is another person"
+        signers_zh = f", 并由另一名{_any_of(rule.role_labels, Language.ZH)}复核签批"
     return say(
-        f"Each has to be confirmed for the province by a {' or '.join(roles)}{signers}.",
-        f"每一项均须由 {' 或 '.join(roles)} 代表本省确认{signers_zh}。",
+        f"Each has to be confirmed for the province by {_any_of(roles, Language.EN)}{signers}.",
+        f"每一项均须由{_any_of(roles, Language.ZH)}代表本省确认{signers_zh}。",
     )
+
+
+def _any_of(roles: Iterable[Phrase], language: Language) -> str:
+    """`a fund_officer or an approver`, 基金管理人员或审批人员."""
+    titles = [role.text(language) for role in roles]
+    return "或".join(titles) if language is Language.ZH else "a " + " or a ".join(titles)

@@ -10,7 +10,7 @@ from oip.operations.v1 import operations_pb2
 from services.cli.connection import EXIT_CHECK_FAILED, connection_of, run
 from services.cli.tables import Row, show_rows
 from services.cli.values import count_value, text_value
-from services.cli.view import say
+from services.cli.view import language, say
 from services.runtime.events.streams import StreamUsage
 from services.runtime.service.delivery import deliveries, missing
 
@@ -44,8 +44,9 @@ def delivery(context: typer.Context) -> None:
 
     answers = run(call)
     show_rows((_row(service, answer) for service, answer in answers.items()), COLUMNS)
-    for sentence in missing(answers):
-        typer.echo(f"{sentence}.", err=True)
+    end = say(".", "。")
+    for phrase in missing(answers):
+        typer.echo(f"{phrase.text(language())}{end}", err=True)
     full = [service for service, answer in answers.items() if _usage(answer).is_nearly_full]
     for service in full:
         typer.echo(

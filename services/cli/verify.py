@@ -17,6 +17,7 @@ from services.cli.tables import show_rows
 from services.cli.values import text_value, truth_value
 from services.cli.view import say
 from services.client.channels import Channels
+from services.kernel.phrases import Phrase
 from services.runtime.service.delivery import deliveries, missing, wait_until_delivered
 
 Check: TypeAlias = operations_pb2.VerifyResponse.Check
@@ -100,7 +101,7 @@ def show_checks(rows: Iterable[tuple[str, Check]]) -> None:
 
 async def check_all(channels: Channels, names: list[str]) -> Verification:
     """The checks of each service, and what services must hold alike."""
-    undelivered: list[str] = []
+    undelivered: list[Phrase] = []
     try:
         await wait_until_delivered(channels, names, DELIVERY_SECONDS)
     except TimeoutError:
@@ -113,6 +114,6 @@ async def check_all(channels: Channels, names: list[str]) -> Verification:
         invariant="I6",
         text=DELIVERED_TEXT,
         holds=not undelivered,
-        detail="; ".join(undelivered) or f"{len(names)} services compared",
+        detail="; ".join(map(str, undelivered)) or f"{len(names)} services compared",
     )
     return Verification(checks, [delivered, *await cross_checks(channels, names)])

@@ -24,7 +24,7 @@ async def erasure_obstacles(channels: Channels, worker: str) -> list[Obstacle]:
     with as_service_alone():
         behind = missing(await deliveries(channels, HOLDERS))
         if behind:
-            raise EventsUnderWay(worker=worker, behind="; ".join(behind))
+            raise EventsUnderWay(worker=worker, behind=tuple(behind))
         request = operations_pb2.GetErasureObstaclesRequest(worker=worker)
         for service in HOLDERS:
             stub = channels.stub(operations_pb2_grpc.OperationsServiceStub, service)

@@ -22,6 +22,7 @@ from services.gateway.errors import (
 )
 from services.gateway.problems import ContentTypeUnknown, HeaderWrong, MethodIsPost
 from services.gateway.services import Places, Services, token_in
+from services.kernel.phrases import Phrase
 from services.runtime.base.log import logger
 from services.runtime.rpc.limits import MESSAGE_BYTES_MAX
 
@@ -39,6 +40,9 @@ log = logger("gateway")
 JSON, PROTO = "application/json", "application/proto"
 _CONTENT_TYPE = re.compile(
     r"(application/(?:json|proto))(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE
+)
+_MILLISECONDS = Phrase(
+    "MILLISECONDS", "a number of milliseconds of at most ten digits", "毫秒数(至多十位数字)"
 )
 _TIMEOUT = re.compile(r"[0-9]{1,10}", re.ASCII)
 # Nobody but the caller may keep an answer: it may show personal data.
@@ -137,7 +141,7 @@ def _codec_of(request: Request) -> str:
         raise ContentTypeUnknown(content_type=content_type[:80] or "-", accepted=JSON)
     version = request.headers.get("connect-protocol-version", "1")
     if version != "1":
-        raise HeaderWrong(header="Connect-Protocol-Version", form="1", form_zh=" 1")
+        raise HeaderWrong(header="Connect-Protocol-Version", form="1")
     return match[1].lower()
 
 
@@ -149,7 +153,6 @@ def _seconds_of(request: Request, cap: float) -> float:
     if not _TIMEOUT.fullmatch(text):
         raise HeaderWrong(
             header="Connect-Timeout-Ms",
-            form="a number of milliseconds of at most ten digits",
-            form_zh="毫秒数(至多十位数字)",
+            form=_MILLISECONDS,
         )
     return int(text) / 1000

@@ -24,6 +24,7 @@ from services.gateway.problems import (
     JsonUnreadable,
     JsonValueWrong,
 )
+from services.kernel.phrases import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,16 +42,22 @@ _RANGES = {
     FieldDescriptor.TYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.TYPE_UINT64: (0, 2**64 - 1),
 }
-OBJECT = ("an object", "对象")
-LIST = ("a list without nulls", "不含空值的列表")
-TEXT = ("a text", "文本")
-TRUTH = ("true or false", "true 或 false")
-INTEGER = ("a whole number within its range, as a number or as a text", "范围内的整数(数字或文本)")
-BYTES = ("bytes as a base64 text", "base64 文本")
-CHOICE = ("one of the names that /docs lists", "/docs 所列名称之一")
-MOMENT = ("a moment such as 2025-07-01T09:00:00Z", "时间, 例如 2025-07-01T09:00:00Z")
-DURATION = ("a duration such as 3600s", "时长, 例如 3600s")
-FITTING = ("as /docs describes it", "符合 /docs 的说明")
+OBJECT = Phrase("OBJECT", "an object", "对象")
+LIST = Phrase("LIST", "a list without nulls", "不含空值的列表")
+TEXT = Phrase("TEXT", "a text", "文本")
+TRUTH = Phrase("TRUTH", "true or false", "`true` 或 `false`")
+INTEGER = Phrase(
+    "INTEGER",
+    "a whole number within its range, as a number or as a text",
+    "范围内的整数(数字或文本)",
+)
+BYTES = Phrase("BYTES", "bytes as a base64 text", "base64 文本")
+CHOICE = Phrase("CHOICE", "one of the names that /docs lists", "`/docs` 所列名称之一")
+MOMENT = Phrase(
+    "MOMENT", "a moment such as 2025-07-01T09:00:00Z", "时间, 例如 `2025-07-01T09:00:00Z`"
+)
+DURATION = Phrase("DURATION", "a duration such as 3600s", "时长, 例如 `3600s`")
+FITTING = Phrase("FITTING", "as /docs describes it", "符合 `/docs` 的说明")
 
 
 def parse(content: bytes, message_class: type[Parsed]) -> Parsed:
@@ -136,7 +143,7 @@ def _field(descriptor: Any, name: str, path: str) -> FieldDescriptor:
             field=shown,
             field_name=shown,
             of=descriptor.full_name,
-            fields=", ".join(known.camelcase_name for known in descriptor.fields),
+            fields=tuple(known.camelcase_name for known in descriptor.fields),
         )
     return field
 
@@ -195,7 +202,7 @@ def _is_base64(value: Any) -> bool:
 
 
 def _require_well_known(
-    value: Any, path: str, *, of: type[Timestamp | Duration], form: tuple[str, str]
+    value: Any, path: str, *, of: type[Timestamp | Duration], form: Phrase
 ) -> None:
     try:
         of().FromJsonString(value if isinstance(value, str) else "")
@@ -210,6 +217,6 @@ _SPECIAL: dict[str, Callable[[Any, str], None]] = {
 }
 
 
-def _wrong(path: str, form: tuple[str, str]) -> JsonValueWrong:
+def _wrong(path: str, form: Phrase) -> JsonValueWrong:
     name = path or "request"
-    return JsonValueWrong(field=name, field_name=name, form=form[0], form_zh=form[1])
+    return JsonValueWrong(field=name, field_name=name, form=form)

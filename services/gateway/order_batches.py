@@ -12,6 +12,7 @@ from oip.orders.v1 import orders_pb2
 from services.gateway import json_messages
 from services.gateway.arrow_stream import record_batches
 from services.gateway.problems import BodyTooLarge, RowUnreadable
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Problem
 from services.runtime.rpc.limits import MESSAGE_BYTES_MAX
 
@@ -119,7 +120,5 @@ def _of_line(line: int, problem: Problem) -> RowUnreadable:
     return RowUnreadable(
         field=problem.field,
         line=line,
-        what=problem.sentence,
-        what_zh=problem.sentence_zh,
-        line_reason=problem.reason,
+        what=Phrase(problem.reason, problem.sentence, problem.sentence_zh),
     )

@@ -10,7 +10,7 @@ class MethodUnknown(Problem):
 
     kind, reason = Kind.NOT_FOUND, "METHOD_UNKNOWN"
     message = "There is no method {path}; /docs lists all methods."
-    message_zh = "不存在接口 {path}; 全部接口见 /docs。"
+    message_zh = "不存在接口 {path}; 全部接口见 `/docs`。"
 
 
 class NotOverJson(Problem):
@@ -82,7 +82,7 @@ class HeaderWrong(Problem):
 
     kind, reason = Kind.MALFORMED, "HEADER_WRONG"
     message = "The header {header} must be {form}; correct it or leave it out."
-    message_zh = "请求头 {header} 应为{form_zh}; 请更正或省略。"
+    message_zh = "请求头 {header} 应为 {form}; 请更正或省略。"
 
 
 class JsonUnreadable(Problem):
@@ -98,7 +98,7 @@ class JsonTooDeep(Problem):
 
     kind, reason = Kind.MALFORMED, "JSON_TOO_DEEP"
     message = "The JSON has too many levels; send the message that /docs describes."
-    message_zh = "JSON 嵌套层数过多; 请按 /docs 的说明发送。"
+    message_zh = "JSON 嵌套层数过多; 请按 `/docs` 的说明发送。"
 
 
 class JsonNameTwice(Problem):
@@ -122,7 +122,7 @@ class JsonValueWrong(Problem):
 
     kind, reason = Kind.MALFORMED, "JSON_VALUE_WRONG"
     message = "{field_name} must be {form}; correct it."
-    message_zh = "{field_name} 应为{form_zh}; 请更正。"
+    message_zh = "{field_name} 应为 {form}; 请更正。"
 
 
 class JsonOneOf(Problem):
@@ -162,4 +162,4 @@ class RowUnreadable(Problem):
 
     kind, reason = Kind.MALFORMED, "ROW_UNREADABLE"
     message = "Line {line}: {what}"
-    message_zh = "第 {line} 行: {what_zh}"
+    message_zh = "第 {line} 行: {what}"

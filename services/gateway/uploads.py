@@ -188,12 +188,11 @@ def _batches_of(request: Request, body: Body) -> AsyncIterator[OrderBatch]:
     query: Mapping[str, str] = request.query_params
     platform, run = query.get("platform", ""), query.get("run", "")
     if not platform.startswith("platforms/"):
-        raise Malformed.of(
-            "platform", "write it as platforms/{credit code}", "请写作 platforms/{代码}"
-        )
+        raise Malformed.form("platform", "platforms/{credit_code}")
     if not _RUN.fullmatch(run):
         raise Malformed.of(
             "run",
+            "NOT_A_RUN",
             "name the upload with 1 to 40 letters, digits, '.', '_' or '-'",
             "请以 1 至 40 个字母、数字、'.'、'_' 或 '-' 命名本次上传",
         )

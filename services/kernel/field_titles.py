@@ -280,6 +280,7 @@ TITLES: dict[str, str] = {
     "periodic": "按月支付",
     "phone": "电话",
     "pick_up_time": "取货或上客时间",
+    "place": "地点",
     "place_of_acceptance": "接单地",
     "place_of_injury": "受伤地",
     "platform": "平台企业",

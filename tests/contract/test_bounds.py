@@ -91,7 +91,7 @@ def test_a_refusal_names_the_path_of_the_field_in_both_languages() -> None:
 
     assert (problem.reason, problem.field) == ("UNSEEN_CHARACTER", "rows[2].worker_number")
     assert "rows[2].worker_number has the character U+202E" in problem.sentence
-    assert problem.sentence_zh.startswith("rows[2].worker_number 含有不可见的字符 U+202E")
+    assert problem.sentence_zh.startswith("行第 3 项的人员编号含有不可见的字符 U+202E")
 
 
 def test_a_text_with_lines_takes_lines_and_no_other_text_does() -> None:

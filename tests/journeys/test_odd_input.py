@@ -23,7 +23,6 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
 from services.demo.province import COMPANIES
 from services.kernel.problems import Kind, Problem
-from services.orders.commands.gaps import CLOCK_SECONDS
 from services.runtime.rpc.access import caller, rule_in
 from services.runtime.rpc.client import problem_of
 from services.runtime.rpc.roles import role_name

@@ -15,7 +15,7 @@ from google.type import date_pb2
 from oip.claims.v1 import claims_pb2
 
 from services.runtime.rpc import bounds
-from services.runtime.rpc.access import role_of
+from services.runtime.rpc.roles import role_of
 from services.runtime.rpc.wire import enum_number
 from tests.support import at_rest
 from tests.support.stack_client import StackClient

@@ -99,7 +99,10 @@ def pooling_area_of(text: str) -> str:
     """A division code, or empty for all areas."""
     if text and not is_division(text):
         raise Malformed.of(
-            "pooling_area", "write the six digits of its division code", "请填写六位行政区划代码"
+            "pooling_area",
+            "NOT_A_DIVISION_CODE",
+            "write the six digits of its division code",
+            "请填写六位行政区划代码",
         )
     return text
 

@@ -108,7 +108,8 @@ def _column(batch: pa.RecordBatch, names: list[str], field_name: str) -> Any:
     if pa.types.is_nested(column.type):
         kind = column.type
         key = kind.field(0).name if pa.types.is_struct(kind) and kind.num_fields else "0"
-        raise Unreadable(FileFault.NESTED_VALUE, column=".".join(names), field=field_name, key=key)
+        path = ".".join(names)
+        raise Unreadable(FileFault.NESTED_VALUE, column=path, field=field_name, key=key)
     return column
 
 

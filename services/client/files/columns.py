@@ -55,7 +55,7 @@ class Cell(Strict):
                 f"gives {' and '.join(sources) or 'nothing'}; give one of column, position and "
                 "constant",
                 f"给出了 {'、'.join(sources) or '空值'}; "
-                "请在 column、position、constant 中只给一个",
+                "请在 `column`、`position`、`constant` 中只给一个",
             )
         return self
 
@@ -83,7 +83,7 @@ def _as_cell(value: Any) -> Any:
     if not isinstance(value, dict | BaseModel):
         raise Bilingual(
             "is neither the header of a column nor a table such as { position = 3 }",
-            "既不是列名, 也不是 { position = 3 } 这样的表",
+            "既不是列名, 也不是 `{ position = 3 }` 这样的表",
         )
     return value
 
@@ -149,10 +149,12 @@ class Span(Strict):
         if (self.after is None) == (self.before is None):
             raise Bilingual(
                 "needs either after or before, with the name of a time",
-                "须在 after 与 before 中给出一个时间字段",
+                "须在 `after` 与 `before` 中给出一个时间字段",
             )
         if (self.seconds is None) == (self.minutes is None):
-            raise Bilingual("needs either seconds or minutes", "须在 seconds 与 minutes 中给出一个")
+            raise Bilingual(
+                "needs either seconds or minutes", "须在 `seconds` 与 `minutes` 中给出一个"
+            )
         return self
 
     @property
@@ -189,11 +191,11 @@ class Place(Strict):
     @model_validator(mode="after")
     def _is_complete(self) -> Place:
         if (self.lng is None) != (self.lat is None):
-            raise Bilingual("needs both lng and lat", "lng 与 lat 须同时给出")
+            raise Bilingual("needs both lng and lat", "`lng` 与 `lat` 须同时给出")
         if not self.cells():
             raise Bilingual(
                 "needs adcode, pooling_area, or lng and lat",
-                "须给出 adcode、pooling_area 或 lng 与 lat",
+                "须给出 `adcode`、`pooling_area` 或 `lng` 与 `lat`",
             )
         return self
 
@@ -272,8 +274,8 @@ class Columns(Strict):
             raise Bilingual(
                 "end_time is missing: nothing says when an order ended; name a column, or "
                 'state = { constant = "ACCEPTED" } if all orders are under way',
-                "缺少 end_time: 无法得知订单何时结束; 请指定列, "
-                '若全部订单仍在进行, 请写 state = { constant = "ACCEPTED" }',
+                "缺少 `end_time`: 无法得知订单何时结束; 请指定列, "
+                '若全部订单仍在进行, 请写 `state = { constant = "ACCEPTED" }`',
             )
         return self
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
+from services.kernel.phrases import FieldPath, Language, Phrase, fill
 from services.kernel.problems import Kind, Problem
 
 SHOWN_MAX = 60
@@ -45,15 +46,15 @@ class RowFault(IntEnum):
 
     def sentence_zh(self, field: str, value: str) -> str:
         """The same in Chinese."""
-        return _ROW[self][1].format(field=field, value=value)
+        title = FieldPath(field).text(Language.ZH)
+        return _ROW[self][1].format(field=field, title=title, value=value)
 
 
 _ROW: dict[RowFault, tuple[str, str]] = {
     RowFault.UNEVEN_ROW: (
         (
-            "The row has more or fewer cells than the others ({value}); write one cell for "
-            "each column "
-            "and put a cell that contains the separator in quotation marks."
+            "The row has more or fewer cells than the others ({value}); write one cell for each "
+            "column and put a cell that contains the separator in quotation marks."
         ),
         "该行单元格数与其他行不同 ({value}); 请每列写一个单元格, 含分隔符的单元格请加引号。",
     ),
@@ -65,39 +66,37 @@ _ROW: dict[RowFault, tuple[str, str]] = {
         "The row repeats the heading; remove it.",
         "该行重复了表头; 请删除。",
     ),
-    RowFault.EMPTY_CELL: ("{field} is empty; fill it in.", "{field} 为空; 请填写。"),
+    RowFault.EMPTY_CELL: ("{field} is empty; fill it in.", "{title}为空; 请填写。"),
     RowFault.UNKNOWN_WORD: (
         "{field} is {value}, which the mapping does not explain; add it under [words.{field}].",
-        "{field} 的值 {value} 在映射文件中没有说明; 请加入 [words.{field}]。",
+        "{title}的值 {value} 在映射文件中没有说明; 请加入 `[words.{field}]`。",
     ),
     RowFault.NOT_A_MOMENT: (
         (
-            "{field} is {value}, which is not a moment in the form that the mapping names; "
-            "correct the "
-            "cell, or the form."
+            "{field} is {value}, which is not a moment in the form that the mapping names; correct "
+            "the cell, or the form."
         ),
-        "{field} 的值 {value} 不符合映射文件规定的时间格式; 请更正单元格或格式。",
+        "{title}的值 {value} 不符合映射文件规定的时间格式; 请更正单元格或格式。",
     ),
     RowFault.MOMENT_WITHOUT_TIME: (
         "{field} is {value}, a day without a time; write the time of day.",
-        "{field} 的值 {value} 只有日期, 没有时刻; 请写明时刻。",
+        "{title}的值 {value} 只有日期, 没有时刻; 请写明时刻。",
     ),
     RowFault.MOMENT_WITHOUT_ZONE: (
         (
-            "{field} is {value}, without a time zone; name the zone of the file in the "
-            "mapping, such "
+            "{field} is {value}, without a time zone; name the zone of the file in the mapping, "
+            "such "
             'as zone = "Asia/Shanghai".'
         ),
-        '{field} 的值 {value} 没有时区; 请在映射文件中注明, 例如 zone = "Asia/Shanghai"。',
+        '{title}的值 {value} 没有时区; 请在映射文件中注明, 例如 `zone = "Asia/Shanghai"`。',
     ),
     RowFault.HOUR_EXISTS_TWICE: (
         (
             "{field} is {value}; the clocks went back, so this time exists twice on that day: "
-            "write it "
-            "with its offset from UTC, or say under [moments] which one is meant."
+            "write it with its offset from UTC, or say under [moments] which one is meant."
         ),
         (
-            "{field} 的值 {value} 因时钟回拨在当天出现两次; 请写明与 UTC 的时差, 或在 [moments] "
+            "{title}的值 {value} 因时钟回拨在当天出现两次; 请写明与 UTC 的时差, 或在 `[moments]` "
             "中规定取哪一次。"
         ),
     ),
@@ -106,77 +105,75 @@ _ROW: dict[RowFault, tuple[str, str]] = {
             "{field} is {value}; the clocks went forward, so this time does not exist on that day: "
             "check the zone of the file, or say under [moments] how it is meant."
         ),
-        "{field} 的值 {value} 因时钟拨快在当天不存在; 请核对时区, 或在 [moments] 中规定如何理解。",
+        "{title}的值 {value} 因时钟拨快在当天不存在; 请核对时区, 或在 `[moments]` 中规定如何理解。",
     ),
     RowFault.IMPLAUSIBLE_MOMENT: (
         (
             "{field} is {value}, which is not a moment of this century; check the form: seconds or "
             "milliseconds, the order of day and month."
         ),
-        "{field} 的值 {value} 不在本世纪内; 请核对格式: 秒或毫秒、日与月的顺序。",
+        "{title}的值 {value} 不在本世纪内; 请核对格式: 秒或毫秒、日与月的顺序。",
     ),
     RowFault.NOT_A_NUMBER: (
         "{field} is {value}, which is not a number; correct the cell.",
-        "{field} 的值 {value} 不是数字; 请更正单元格。",
+        "{title}的值 {value} 不是数字; 请更正单元格。",
     ),
     RowFault.CUT_NUMBER: (
         (
-            "{field} is {value}: a spreadsheet cut off the digits of the number; export it "
-            "from its "
-            "source as text."
+            "{field} is {value}: a spreadsheet cut off the digits of the number; export it from "
+            "its source as text."
         ),
-        "{field} 的值 {value} 已被电子表格截去末尾数字; 请从来源系统以文本格式重新导出。",
+        "{title}的值 {value} 已被电子表格截去末尾数字; 请从来源系统以文本格式重新导出。",
     ),
     RowFault.NUMBER_WITH_POINT: (
         (
             "{field} is {value}: a program made a fraction of the number, and leading zeros may be "
             "lost; export it from its source as text."
         ),
-        "{field} 的值 {value} 已被程序转成小数, 前导零可能丢失; 请从来源系统以文本格式重新导出。",
+        "{title}的值 {value} 已被程序转成小数, 前导零可能丢失; 请从来源系统以文本格式重新导出。",
     ),
     RowFault.LOST_ZEROS: (
         (
             "{field} is {value}, shorter than the digits that the mapping names: a spreadsheet "
-            "dropped "
-            "leading zeros; export it from its source as text."
+            "dropped leading zeros; export it from its source as text."
         ),
         (
-            "{field} 的值 {value} 短于映射文件规定的位数, 前导零已被电子表格删除; "
+            "{title}的值 {value} 短于映射文件规定的位数, 前导零已被电子表格删除; "
             "请从来源系统以文本格式重新导出。"
         ),
     ),
     RowFault.SPREADSHEET_ERROR: (
         "{field} is {value}, an error of a spreadsheet; correct the cell.",
-        "{field} 的值 {value} 是电子表格的错误值; 请更正单元格。",
+        "{title}的值 {value} 是电子表格的错误值; 请更正单元格。",
     ),
     RowFault.FORMULA_WITHOUT_VALUE: (
         (
             "{field} holds the formula {value} without its value; open and save the file in a "
             "spreadsheet program, or paste values in place of formulas."
         ),
-        "{field} 是没有计算结果的公式 {value}; 请用电子表格程序打开并保存, 或将公式粘贴为数值。",
+        "{title}是没有计算结果的公式 {value}; 请用电子表格程序打开并保存, 或将公式粘贴为数值。",
     ),
     RowFault.CONTROL_CHARACTER: (
         "{field} is {value}, with characters that cannot be printed; remove them.",
-        "{field} 的值 {value} 含有不可打印的字符; 请删除。",
+        "{title}的值 {value} 含有不可打印的字符; 请删除。",
     ),
     RowFault.TOO_LONG: (
         "{field} begins with {value} and is too long; shorten it.",
-        "{field} (开头为 {value}) 过长; 请缩短。",
+        "{title}(开头为 {value}) 过长; 请缩短。",
     ),
     RowFault.NOT_A_DIVISION: (
         (
             "{field} is {value}, which is not a division code of six digits; write the code, or "
             "explain the word under [words.place]."
         ),
-        "{field} 的值 {value} 不是六位行政区划代码; 请写代码, 或在 [words.place] 中说明该名称。",
+        "{title}的值 {value} 不是六位行政区划代码; 请写代码, 或在 `[words.place]` 中说明该名称。",
     ),
     RowFault.NOT_A_COORDINATE: (
         (
             "{field} is {value}, which is not a coordinate in degrees; check the cell, and whether "
             "longitude and latitude are swapped."
         ),
-        "{field} 的值 {value} 不是以度为单位的坐标; 请核对单元格, 并核对经纬度是否颠倒。",
+        "{title}的值 {value} 不是以度为单位的坐标; 请核对单元格, 并核对经纬度是否颠倒。",
     ),
 }
 
@@ -221,7 +218,7 @@ _FILE: dict[FileFault, tuple[str, str]] = {
             "{suffix} is not one of {known}; save it as one of these, or name its format in the "
             "mapping"
         ),
-        "{suffix} 不是支持的格式 ({known}); 请另存为其中一种, 或在映射文件中注明 format",
+        "{suffix} 不是支持的格式 ({known}); 请另存为其中一种, 或在映射文件中注明 `format`",
     ),
     FileFault.PACKED: ("{suffix} is not read compressed; unpack the file", "{suffix} 请先解压"),
     FileFault.LIBRARY_MISSING: (
@@ -229,7 +226,7 @@ _FILE: dict[FileFault, tuple[str, str]] = {
             "this kind of file needs a library that is not installed; run pip install "
             "'oip-client[{extra}]'"
         ),
-        "读取此类文件需要尚未安装的程序库; 请运行 pip install 'oip-client[{extra}]'",
+        "读取此类文件需要尚未安装的程序库; 请运行 `pip install 'oip-client[{extra}]'`",
     ),
     FileFault.EMPTY_FILE: ("it is empty, without even a header", "文件为空, 连表头也没有"),
     FileFault.NO_HEADER: (
@@ -252,7 +249,7 @@ _FILE: dict[FileFault, tuple[str, str]] = {
             "column {column} occurs twice, and the mapping takes {field} from it; name it by its "
             "position"
         ),
-        "列 {column} 出现两次, 而映射文件从该列取 {field}; 请改用列的位置 (position)",
+        "列 {column} 出现两次, 而映射文件从该列取 {field}; 请改用列的位置 (`position`)",
     ),
     FileFault.TOO_MANY_COLUMNS: (
         "it has {count} columns, more than {most}; keep those that the mapping names",
@@ -265,27 +262,25 @@ _FILE: dict[FileFault, tuple[str, str]] = {
     FileFault.DAYS_NOT_MOMENTS: (
         (
             "column {column}, from which the mapping takes {field}, holds days without a time; "
-            "name a "
-            "column of moments, or date and time together"
+            "name a column of moments, or date and time together"
         ),
-        "列 {column} (取作 {field}) 只有日期没有时刻; 请指定含时刻的列, 或同时指定 date 与 time",
+        "列 {column} (取作 {field}) 只有日期没有时刻; 请指定含时刻的列, 或指定 `date` 与 `time`",
     ),
     FileFault.NESTED_VALUE: (
         (
-            "{column}, from which the mapping takes {field}, holds an object or a list; name "
-            "the value "
-            "in it by its path, such as {column}.{key}"
+            "{column}, from which the mapping takes {field}, holds an object or a list; name the "
+            "value in it by its path, such as {column}.{key}"
         ),
-        "{column} (取作 {field}) 是对象或数组; 请用路径指明其中的值, 例如 {column}.{key}",
+        "{column} (取作 {field}) 是对象或数组; 请用路径指明其中的值, 例如 `{column}.{key}`",
     ),
     FileFault.NO_ARRAY: (
         (
-            "there is no array of orders at the path '{path}'; name its path in the mapping, "
-            "such as "
+            "there is no array of orders at the path '{path}'; name its path in the mapping, such "
+            "as "
             'path = "data.orders"; it has arrays at: {known}'
         ),
         (
-            "路径 '{path}' 处没有订单数组; 请在映射文件中注明, 例如 path = \"data.orders\"; "
+            '路径 `{path}` 处没有订单数组; 请在映射文件中注明, 例如 `path = "data.orders"`; '
             "文件中的数组: {known}"
         ),
     ),
@@ -297,7 +292,7 @@ _FILE: dict[FileFault, tuple[str, str]] = {
         "line {line} is not UTF-8; save the file as UTF-8, or name its encoding in the mapping, "
         'for example encoding = "gb18030" (known: ' + ENCODINGS + ")",
         "第 {line} 行不是 UTF-8; 请另存为 UTF-8, 或在映射文件中注明编码, "
-        '例如 encoding = "gb18030" (可用: ' + ENCODINGS + ")",
+        '例如 `encoding = "gb18030"` (可用: ' + ENCODINGS + ")",
     ),
     FileFault.WRONG_ENCODING: (
         "line {line} is not {encoding}, as the mapping says it is",
@@ -305,7 +300,7 @@ _FILE: dict[FileFault, tuple[str, str]] = {
     ),
     FileFault.LOOKS_LIKE_UTF16: (
         'it looks like UTF-16; name it in the mapping: encoding = "utf-16"',
-        '文件像是 UTF-16; 请在映射文件中注明: encoding = "utf-16"',
+        '文件像是 UTF-16; 请在映射文件中注明: `encoding = "utf-16"`',
     ),
     FileFault.LONG_LINE: (
         (
@@ -339,7 +334,7 @@ _FILE: dict[FileFault, tuple[str, str]] = {
             "{sentence} `oip orders check` lists more"
         ),
         (
-            "{total} 行中有 {count} 行有误, 超过百分之一; 首个: 第 {row} 行: {sentence_zh} "
+            "{total} 行中有 {count} 行有误, 超过百分之一; 首个: 第 {row} 行: {sentence} "
             "可用 `oip orders check` 查看更多"
         ),
     ),
@@ -370,8 +365,14 @@ class Unreadable(Exception):  # noqa: N818 - ends as a refusal, not as an error 
     def __init__(self, fault: FileFault, **facts: object) -> None:
         """Fill the phrases of the fault with the facts."""
         english, chinese = file_phrases(fault)
+        if isinstance(field := facts.get("field"), str):
+            facts = {**facts, "field": FieldPath(field)}
         self.fault = fault
-        self.reason = Reason(fault.value, english.format(**facts), chinese.format(**facts))
+        self.reason = Reason(
+            fault.value,
+            fill(english, facts, Language.EN),
+            fill(chinese, facts, Language.ZH),
+        )
         super().__init__(self.reason.what)
 
 
@@ -380,12 +381,12 @@ class OrderFileUnreadable(Problem):
 
     kind, reason = Kind.MALFORMED, "ORDER_FILE_UNREADABLE"
     message = "The file {file} cannot be read as orders: {what}."
-    message_zh = "文件 {file} 无法作为订单读取: {what_zh}。"
+    message_zh = "文件 {file} 无法作为订单读取: {what}。"
 
     @classmethod
     def of(cls, file: str, reason: Reason) -> OrderFileUnreadable:
-        """The refusal of a file for a reason; the fact `fault` is its code."""
-        return cls(file=file, fault=reason.fault, what=reason.what, what_zh=reason.what_zh)
+        """The refusal of a file for a reason; the code of `what` is its fault."""
+        return cls(file=file, what=Phrase(reason.fault, reason.what, reason.what_zh))
 
 
 def shown(value: object) -> str:

@@ -17,6 +17,7 @@ from services.client.files.json_files import read_json, read_ndjson
 from services.client.files.mapping import FileForm
 from services.client.files.pieces import Piece
 from services.client.files.text_streams import PACKINGS
+from services.kernel.phrases import Phrase
 
 KINDS = {
     ".csv": "csv",
@@ -57,6 +58,9 @@ def pieces(
         raise _refusal(error, kind, last) from error
 
 
+_NAME_NOT_UTF8 = Phrase("NAME_NOT_UTF8", "a name in it is not UTF-8", "其中有名称不是 UTF-8")
+
+
 def kind_of(path: Path, form: FileForm) -> str:
     """The kind of file: as the mapping says, or by its suffix. Raises Unreadable."""
     name = path.name.lower()
@@ -66,8 +70,8 @@ def kind_of(path: Path, form: FileForm) -> str:
     if kind is None:
         raise Unreadable(
             FileFault.UNKNOWN_KIND,
-            suffix=path.suffix or "no suffix",
-            known=", ".join(KINDS),
+            suffix=path.suffix or Phrase("NO_SUFFIX", "no suffix", "没有后缀的名称"),
+            known=tuple(KINDS),
         )
     if packing and kind not in TEXT_KINDS:
         raise Unreadable(FileFault.PACKED, suffix=suffix or kind)
@@ -90,7 +94,7 @@ def _refusal(error: Exception, kind: str, row: int) -> Unreadable:
     is_text = kind in TEXT_KINDS
     if isinstance(error, UnicodeDecodeError):
         # Names and time zones that are not UTF-8 fail only when they are used.
-        return Unreadable(FileFault.DAMAGED, kind=kind, reason="a name in it is not UTF-8")
+        return Unreadable(FileFault.DAMAGED, kind=kind, reason=_NAME_NOT_UTF8)
     if is_text and "straddling" in reason:
         return Unreadable(FileFault.LONG_LINE, mebibytes=ROW_BYTES_MAX >> 20, row=row)
     reason = re.sub(r"[Rr]ow #?(\d+)", r"row \1", reason)

@@ -92,7 +92,7 @@ def parse_form(text: str) -> Form:
         raise FormWrong(
             f'"{text}" has no month and day; write a form such as "%Y-%m-%d %H:%M:%S", or one of '
             f"{', '.join(UNITS)}",
-            f'"{text}" 没有月和日; 请写作 "%Y-%m-%d %H:%M:%S" 这样的格式, '
+            f'"{text}" 没有月和日; 请写作 `%Y-%m-%d %H:%M:%S` 这样的格式, '
             f"或 {', '.join(UNITS)} 之一",
         )
     if not {"hour", "minute"} <= known:

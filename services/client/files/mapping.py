@@ -16,12 +16,13 @@ from services.client.files.geojson import PolygonsWrong, read_polygons
 from services.client.files.mapping_faults import (
     Bilingual,
     MappingWrong,
-    phrases,
-    syntax_phrases,
+    rule_phrase,
+    syntax_phrase,
 )
 from services.client.files.moments import MomentRule
 from services.client.files.zones import Never, Twice, zone_of
 from services.kernel.identifiers import is_credit_code, is_division
+from services.kernel.phrases import Phrase
 
 INDUSTRIES = {"RIDE_HAILING": 1, "INSTANT_DELIVERY": 2, "SAME_CITY_FREIGHT": 3}
 STATES = {"ACCEPTED": 1, "COMPLETED": 2, "CANCELLED": 3, "REVERSED": 4}
@@ -56,7 +57,7 @@ def _zone(name: str) -> str:
     except ValueError:
         raise Bilingual(
             f'"{name}" is not a time zone; write one as "Asia/Shanghai" or "+08:00"',
-            f'"{name}" 不是时区; 请写作 "Asia/Shanghai" 或 "+08:00"',
+            f'"{name}" 不是时区; 请写作 `Asia/Shanghai` 或 `+08:00`',
         ) from None
     return name
 
@@ -170,7 +171,7 @@ class Places(Strict):
     def _centres_have_a_reach(self) -> Places:
         if bool(self.centres) != (self.within_km is not None):
             raise Bilingual(
-                "needs centres and within_km together", "centres 与 within_km 须同时给出"
+                "needs centres and within_km together", "`centres` 与 `within_km` 须同时给出"
             )
         return self
 
@@ -192,7 +193,7 @@ class FileMapping(Strict):
         if self.file.header == 0 and has_names:
             raise Bilingual(
                 "columns names headers, but [file] says that there is none; name positions",
-                "columns 使用了列名, 但 [file] 说明没有表头; 请改用位置 (position)",
+                "`columns` 使用了列名, 但 `[file]` 说明没有表头; 请改用位置 (`position`)",
             )
         return self
 
@@ -210,7 +211,7 @@ class FileMapping(Strict):
             except ValueError:
                 raise Bilingual(
                     f'columns.{name}.zone is not a time zone; write one as "Asia/Shanghai"',
-                    f'columns.{name}.zone 不是时区; 请写作 "Asia/Shanghai"',
+                    f"`columns.{name}.zone` 不是时区; 请写作 `Asia/Shanghai`",
                 ) from None
             self._require_year(name, moment, rule)
 
@@ -222,13 +223,13 @@ class FileMapping(Strict):
             raise Bilingual(
                 f'columns.{name}: nothing gives the year: neither the form "{rule.form.text}" nor '
                 "year under [moments]",
-                f'columns.{name}: 年份无从得知: 格式 "{rule.form.text}" 与 [moments] 中的 year '
-                "都没有给出",
+                f'`columns.{name}`: 年份无从得知: 格式 "{rule.form.text}" 与 `[moments]` 中的 '
+                "`year` 都没有给出",
             )
         if isinstance(moment, DayAndTime) and rule.form.unit_us:
             raise Bilingual(
                 f'columns.{name}: "{rule.form.text}" is one number, not a date and a time',
-                f'columns.{name}: "{rule.form.text}" 是一个数字, 不是日期加时刻',
+                f'`columns.{name}`: "{rule.form.text}" 是一个数字, 不是日期加时刻',
             )
 
     def _constants_are_known(self) -> None:
@@ -248,7 +249,7 @@ class FileMapping(Strict):
             ):
                 raise Bilingual(
                     f'columns.{name}: the constant "{cell.constant}" is not known',
-                    f'columns.{name}: 常量 "{cell.constant}" 无法识别',
+                    f'`columns.{name}`: 常量 "{cell.constant}" 无法识别',
                 )
         self._constant_places_are_known()
 
@@ -260,7 +261,7 @@ class FileMapping(Strict):
             if name in {"lng", "lat"} or not (is_division(word) or word in self.words.place):
                 raise Bilingual(
                     f'columns.place.{name}: the constant "{word}" is not a division code',
-                    f'columns.place.{name}: 常量 "{word}" 不是行政区划代码',
+                    f'`columns.place.{name}`: 常量 "{word}" 不是行政区划代码',
                 )
 
     def _places_are_found(self) -> None:
@@ -270,7 +271,7 @@ class FileMapping(Strict):
             raise Bilingual(
                 "columns.place has coordinates, but [places] names neither polygons nor centres "
                 "that say which pooling area they lie in",
-                "columns.place 给出了坐标, 但 [places] 既没有 polygons 也没有 centres, "
+                "`columns.place` 给出了坐标, 但 `[places]` 既没有 `polygons` 也没有 `centres`, "
                 "无法得知所在统筹地区",
             )
 
@@ -296,9 +297,10 @@ def load_mapping(path: Path) -> FileMapping:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "not UTF-8"
-        what, what_zh = f"it cannot be read ({why})", f"文件无法读取 ({why})"
-        raise MappingWrong(file=path.name, what=what, what_zh=what_zh) from error
+        reason = getattr(error, "strerror", None)
+        why = reason or Phrase("NOT_UTF8", "not UTF-8", "不是 UTF-8 编码")
+        what = Phrase.of("NOT_READ", "it cannot be read ({why})", "文件无法读取 ({why})", why=why)
+        raise MappingWrong(file=path.name, what=what) from error
     return parse_mapping(text, path)
 
 
@@ -307,8 +309,7 @@ def parse_mapping(text: str, path: Path) -> FileMapping:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        what, what_zh = syntax_phrases(error, text)
-        raise MappingWrong(file=path.name, what=what, what_zh=what_zh) from error
+        raise MappingWrong(file=path.name, what=syntax_phrase(error, text)) from error
     try:
         mapping = FileMapping.model_validate(content)
         polygons = mapping.places.polygons
@@ -319,7 +320,7 @@ def parse_mapping(text: str, path: Path) -> FileMapping:
         places = mapping.places.model_copy(update={"polygons": filled})
         return mapping.model_copy(update={"places": places})
     except ValidationError as error:
-        what, what_zh = phrases(error, content)
-        raise MappingWrong(file=path.name, what=what, what_zh=what_zh) from None
+        raise MappingWrong(file=path.name, what=rule_phrase(error, content)) from None
     except PolygonsWrong as wrong:
-        raise MappingWrong(file=path.name, what=wrong.what, what_zh=wrong.what_zh) from None
+        what = Phrase("POLYGONS", wrong.what, wrong.what_zh)
+        raise MappingWrong(file=path.name, what=what) from None

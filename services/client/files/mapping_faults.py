@@ -10,6 +10,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Kind, Problem
 
 _TWICE = re.compile(r"Cannot (?:overwrite|declare|mutate).*\(at (?:line (\d+)|end of document)")
@@ -20,7 +21,7 @@ class MappingWrong(Problem):
 
     kind, reason = Kind.MALFORMED, "MAPPING_WRONG"
     message = "The mapping {file} cannot be used: {what}."
-    message_zh = "映射文件 {file} 无法使用: {what_zh}。"
+    message_zh = "映射文件 {file} 无法使用: {what}。"
 
 
 class Bilingual(PydanticCustomError):  # noqa: N818 - the mapping is refused, not the program
@@ -59,8 +60,8 @@ _OTHER = ("has a form that is not read", "格式无法识别")
 _NOT_KEYS = frozenset({"$column", "$hash", "$day", "$span", "str", "int", "literal['row']"})
 
 
-def phrases(error: ValidationError, content: Mapping[str, Any]) -> tuple[str, str]:
-    """The first error of a mapping in both languages."""
+def rule_phrase(error: ValidationError, content: Mapping[str, Any]) -> Phrase:
+    """The first error of a mapping; the code is that of the rule it breaks."""
     first = error.errors()[0]
     key = ".".join(_keys(first["loc"], content))
     english, chinese = _PHRASES.get(first["type"], _OTHER)
@@ -68,7 +69,8 @@ def phrases(error: ValidationError, content: Mapping[str, Any]) -> tuple[str, st
     # Single quotes are Python's; a mapping is written with double ones.
     what = english.format(**facts).replace("'", '"') if first["type"] != "ours" else facts["what"]
     what_zh = chinese.format(**facts).replace("'", '"')
-    return (f"{key} {what}", f"{key} {what_zh}") if key else (what, what_zh)
+    code = "RULE_BROKEN" if first["type"] == "ours" else str(first["type"]).upper()
+    return Phrase(code, f"{key} {what}".strip(), f"{key} {what_zh}".strip())
 
 
 def _keys(place: Sequence[str | int], content: Any) -> list[str]:
@@ -85,15 +87,20 @@ def _keys(place: Sequence[str | int], content: Any) -> list[str]:
     return keys
 
 
-def syntax_phrases(error: tomllib.TOMLDecodeError, text: str) -> tuple[str, str]:
+def syntax_phrase(error: tomllib.TOMLDecodeError, text: str) -> Phrase:
     """What is wrong with a text that is not TOML; a key that is given twice is named."""
     twice = _TWICE.search(str(error))
     if twice is None:
-        return f"it is not TOML ({error})", f"不是 TOML 格式 ({error})"
+        return Phrase.of(
+            "NOT_TOML", "it is not TOML ({error})", "不是 TOML 格式 ({error})", error=str(error)
+        )
     lines = text.rstrip().splitlines()
     line = int(twice[1] or len(lines))
     key = lines[line - 1].partition("=")[0].strip()
-    return (
-        f"{key} is given a second time in line {line}; keep one",
-        f"第 {line} 行再次给出 {key}; 请只保留一个",
+    return Phrase.of(
+        "KEY_TWICE",
+        "{key} is given a second time in line {line}; keep one",
+        "第 {line} 行再次给出 {key}; 请只保留一个",
+        key=key,
+        line=line,
     )

@@ -34,6 +34,7 @@ from services.client.files.pieces import Piece
 from services.client.files.places import PlaceFinder
 from services.client.files.wrong_rows import SCHEMA, FieldFault, marks, without_columns
 from services.kernel.identifiers import is_credit_code
+from services.kernel.phrases import Phrase
 
 NUMBER_LENGTH_MAX = 64
 REASON_LENGTH_MAX = 200
@@ -41,6 +42,12 @@ HASH_LENGTH = 32
 REVISION_MAX = 2_147_483_647
 # An end that lies this far before its beginning is of the next year, where no year is written.
 _NEXT_YEAR_US = 300 * DAY_US
+
+_MOMENTS = Phrase(
+    "MOMENTS",
+    "moments, or name a form such as 'unix seconds' in the mapping",
+    "时间类型, 或在映射文件中注明形式, 例如 `unix seconds`",
+)
 
 
 class RowReader:
@@ -160,7 +167,7 @@ class RowReader:
                 column=self._named(name),
                 field=name,
                 kind=str(error)[:100],
-                needed="moments, or name a form such as 'unix seconds' in the mapping",
+                needed=_MOMENTS,
             ) from error
 
     def _in_next_year(

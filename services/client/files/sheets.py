@@ -142,7 +142,7 @@ def _sheet_name(names: Sequence[str], form: FileForm) -> str:
     if not form.sheet and names:
         return names[0]
     if form.sheet not in names:
-        raise Unreadable(FileFault.NO_SHEET, sheet=form.sheet, known=", ".join(names))
+        raise Unreadable(FileFault.NO_SHEET, sheet=form.sheet, known=tuple(names))
     return form.sheet
 
 

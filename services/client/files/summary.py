@@ -20,6 +20,7 @@ from services.client.files.faults import (
 from services.client.files.mapping import FileMapping
 from services.client.files.order_files import read_rows
 from services.client.files.places import PlaceBy
+from services.kernel.phrases import Phrase
 
 # A file with more wrong rows than both is refused: then the mapping is wrong, not the rows.
 WRONG_ROWS_FREE = 100
@@ -104,8 +105,7 @@ class FileSummary:
                 count=f"{self.wrong_count:,}",
                 total=f"{self.row_count:,}",
                 row=first.row,
-                sentence=first.sentence,
-                sentence_zh=first.sentence_zh,
+                sentence=Phrase(first.fault.name, first.sentence, first.sentence_zh),
             ).reason,
         )
 

@@ -71,6 +71,11 @@ class EvidenceBroken(Problem):
     message = "The evidence is not valid: {what}. Do not rely on it; export it again."
     message_zh = "证据不成立: {what}。请勿采信, 并重新导出。"
 
+    @classmethod
+    def of(cls, case: str, en: str, zh: str, **facts: object) -> EvidenceBroken:
+        """`EvidenceBroken.of("TIME", "its time is wrong", "时间有误")`."""
+        return cls(what=Phrase(case, en, zh, facts))
+
 
 @dataclass(frozen=True)
 class UnsignedStatements:
@@ -144,17 +149,15 @@ def verify_file(content: bytes, verifier_key: str = "") -> Evidence:
         require_keys(evidence, FILE_KEYS, THE_FILE)
         key = evidence["verifier_key"]
         if verifier_key and key != verifier_key.strip():
-            raise EvidenceBroken(
-                what=Phrase(
-                    "OTHER_KEY",
-                    "it is signed with another key than the expected one",
-                    "签名所用密钥与预期不符",
-                )
+            raise EvidenceBroken.of(
+                "OTHER_KEY",
+                "it is signed with another key than the expected one",
+                "签名所用密钥与预期不符",
             )
         _require_statements(evidence["unsigned"], CLAIM_STATEMENTS, THE_FILE)
         if not isinstance(evidence["proofs"], list) or not evidence["proofs"]:
-            raise EvidenceBroken(
-                what=Phrase("NO_PROOF", "it has no proof, so it proves nothing", "不含任何证明")
+            raise EvidenceBroken.of(
+                "NO_PROOF", "it has no proof, so it proves nothing", "不含任何证明"
             )
         proven = [_verify(proof, key) for proof in evidence["proofs"]]
     except (
@@ -166,13 +169,11 @@ def verify_file(content: bytes, verifier_key: str = "") -> Evidence:
         OverflowError,
         RecursionError,
     ) as error:
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "NOT_EVIDENCE",
-                "it is not an evidence file, or a damaged one ({error})",
-                "不是证据文件或已损坏",
-                error=error,
-            )
+        raise EvidenceBroken.of(
+            "NOT_EVIDENCE",
+            "it is not an evidence file, or a damaged one ({error})",
+            "不是证据文件或已损坏",
+            error=error,
         ) from error
     return Evidence(proven, key, evidence["unsigned"])
 
@@ -180,33 +181,27 @@ def verify_file(content: bytes, verifier_key: str = "") -> Evidence:
 def require_keys(content: object, keys: frozenset[str], where: Phrase) -> None:
     """Raise EvidenceBroken unless the content has exactly these keys."""
     if not isinstance(content, dict):
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "NO_NAMES",
-                "{where} is not made of names and values",
-                "{where}不由名称和值组成",
-                where=where,
-            )
+        raise EvidenceBroken.of(
+            "NO_NAMES",
+            "{where} is not made of names and values",
+            "{where}不由名称和值组成",
+            where=where,
         )
     if unknown := sorted(content.keys() - keys):
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "UNKNOWN_NAME",
-                "{where} has {name}, which belongs to no such file",
-                "{where}含有不属于该类文件的 {name}",
-                where=where,
-                name=repr(unknown[0]),
-            )
+        raise EvidenceBroken.of(
+            "UNKNOWN_NAME",
+            "{where} has {name}, which belongs to no such file",
+            "{where}含有不属于该类文件的 {name}",
+            where=where,
+            name=repr(unknown[0]),
         )
     if missing := sorted(keys - content.keys()):
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "NAME_MISSING",
-                "{where} has no {name}",
-                "{where}缺少 {name}",
-                where=where,
-                name=repr(missing[0]),
-            )
+        raise EvidenceBroken.of(
+            "NAME_MISSING",
+            "{where} has no {name}",
+            "{where}缺少 {name}",
+            where=where,
+            name=repr(missing[0]),
         )
 
 
@@ -256,65 +251,53 @@ def _verify(proof: dict[str, Any], verifier_key: str) -> Proven:
     leaf, root = from_base64(proof["leaf"]), from_base64(proof["batch_root"])
     record = decode_leaf(leaf)
     if _canonical(record) != _canonical(proof["record"]):
-        raise EvidenceBroken(
-            what=Phrase(
-                "OTHER_RECORD",
-                "a record does not say what its leaf says",
-                "某条记录与其叶节点不一致",
-            )
+        raise EvidenceBroken.of(
+            "OTHER_RECORD",
+            "a record does not say what its leaf says",
+            "某条记录与其叶节点不一致",
         )
     order = record["order_no"]
     if any(type(proof[place]) is not int for place in ("leaf_index", "leaf_count", "log_index")):
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "PLACES",
-                "the places of order {order} are not whole numbers",
-                "订单 {order} 的位置不是整数",
-                order=order,
-            )
+        raise EvidenceBroken.of(
+            "PLACES",
+            "the places of order {order} are not whole numbers",
+            "订单 {order} 的位置不是整数",
+            order=order,
         )
     path, log_path = path_in(proof["batch_path"]), path_in(proof["log_path"])
     count, hashed = proof["leaf_count"], tree.leaf_hash(leaf)
     if not tree.is_included(hashed, proof["leaf_index"], count, path, root):
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "NOT_IN_BATCH",
-                "order {order} does not lie in its batch",
-                "订单 {order} 不在其批次中",
-                order=order,
-            )
+        raise EvidenceBroken.of(
+            "NOT_IN_BATCH",
+            "order {order} does not lie in its batch",
+            "订单 {order} 不在其批次中",
+            order=order,
         )
     head = notes.open_note(proof["checkpoint"], verifier_key)
     taken = datetime.fromisoformat(proof["create_time"])
     if taken.isoformat() != proof["create_time"] or taken.utcoffset() != timedelta():
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "TIME",
-                "the time of order {order} is not written as it is in such files",
-                "订单 {order} 的时间写法不符",
-                order=order,
-            )
+        raise EvidenceBroken.of(
+            "TIME",
+            "the time of order {order} is not written as it is in such files",
+            "订单 {order} 的时间写法不符",
+            order=order,
         )
     entry = log_entry(count, taken, root, proof["order_batch"])
     hashed = tree.leaf_hash(entry)
     if not tree.is_included(hashed, proof["log_index"], head.size, log_path, head.root):
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "BATCH_NOT_IN_LOG",
-                "the batch of order {order} does not lie in the log",
-                "订单 {order} 的批次不在日志中",
-                order=order,
-            )
+        raise EvidenceBroken.of(
+            "BATCH_NOT_IN_LOG",
+            "the batch of order {order} does not lie in the log",
+            "订单 {order} 的批次不在日志中",
+            order=order,
         )
     platform = record["platform"]
     if not head.origin.endswith(f"/{platform}") or f"/{platform}/" not in proof["order_batch"]:
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "OTHER_PLATFORM",
-                "order {order} is of another platform than its log",
-                "订单 {order} 与其日志不属于同一平台",
-                order=order,
-            )
+        raise EvidenceBroken.of(
+            "OTHER_PLATFORM",
+            "order {order} is of another platform than its log",
+            "订单 {order} 与其日志不属于同一平台",
+            order=order,
         )
     return Proven(
         record,
@@ -334,24 +317,20 @@ def _canonical(value: object) -> str:
 def _require_statements(content: object, types: Mapping[str, type], where: Phrase) -> None:
     """Raise EvidenceBroken unless `unsigned` has known statements only, each of its type."""
     if not isinstance(content, dict):
-        raise EvidenceBroken(
-            what=Phrase.of(
-                "UNSIGNED_NO_NAMES",
-                "`unsigned` of {where} is not made of names and values",
-                "{where}的 `unsigned` 不由名称和值组成",
-                where=where,
-            )
+        raise EvidenceBroken.of(
+            "UNSIGNED_NO_NAMES",
+            "`unsigned` of {where} is not made of names and values",
+            "{where}的 `unsigned` 不由名称和值组成",
+            where=where,
         )
     for name, value in content.items():
         if name not in types or not isinstance(value, types[name]):
-            raise EvidenceBroken(
-                what=Phrase.of(
-                    "UNSIGNED_UNKNOWN",
-                    "`unsigned` of {where} has a {name} it cannot have",
-                    "{where}的 `unsigned` 含有不应有的 {name}",
-                    where=where,
-                    name=repr(name),
-                )
+            raise EvidenceBroken.of(
+                "UNSIGNED_UNKNOWN",
+                "`unsigned` of {where} has a {name} it cannot have",
+                "{where}的 `unsigned` 含有不应有的 {name}",
+                where=where,
+                name=repr(name),
             )
 
 

@@ -50,8 +50,10 @@ def order_of(worker: int, code: int, document_number: str, document_hash: bytes)
     if len(document_hash) != HASH_BYTES:
         raise Malformed.of(
             "document_hash",
-            f"send the SHA-256 of the paper, {HASH_BYTES} bytes",
-            f"请发送文件的 SHA-256 摘要 ({HASH_BYTES} 字节)",
+            "NOT_A_HASH",
+            "send the SHA-256 of the paper, {length} bytes",
+            "请发送文件的 SHA-256 摘要 ({length} 字节)",
+            length=HASH_BYTES,
         )
     return Order(worker, ErasureCode(code), document_number.strip(), document_hash)
 

@@ -144,13 +144,13 @@ def _unconsumed(
             )
         ]
     for epoch, closed_seq in answer.closed.items():
-        held = sum(position.seq for name, position in consumed if name == epoch)
-        if held < closed_seq:
+        seq = sum(position.seq for name, position in consumed if name == epoch)
+        if seq < closed_seq:
             return [
                 EventsNotConsumed(
                     producer=service_label(producer),
                     consumer=service_label(consumer),
-                    consumed=held,
+                    consumed=seq,
                     published=closed_seq,
                 )
             ]

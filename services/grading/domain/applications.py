@@ -188,7 +188,7 @@ def withdraw(appraisal: Appraisal, allowed: Collection[Applicant], days: Days) -
     choose the panel. Raises NotYourApplication and PanelDrawn.
     """
     if appraisal.applicant not in allowed:
-        raise NotYourApplication(applicant=appraisal.applicant.name)
+        raise NotYourApplication(applicant=appraisal.applicant)
     if appraisal.state is State.PANEL_DRAWN:
         raise PanelDrawn(appraisal=appraisal.name)
     state = LIFECYCLE.after(appraisal.state, "withdraw")

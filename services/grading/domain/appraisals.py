@@ -104,6 +104,8 @@ LIFECYCLE: Lifecycle[State] = Lifecycle(
         "request_documents": "一次性告知补正",
         "record_documents": "登记补正材料",
         "abandon": "按放弃申请终结",
+        "withdraw": "撤回申请",
+        "recuse": "专家自行回避",
         "exclude": "专家回避",
         "draw_panel": "抽取专家组",
         "record_opinion": "登记专家意见",

@@ -21,7 +21,7 @@ class NotYourApplication(Problem):
         "The {applicant} made this application; let the {applicant} withdraw it, or the committee "
         "on paper."
     )
-    message_zh = "该申请由 {applicant} 提出; 请由其本人撤回, 或由鉴定委员会代为登记。"
+    message_zh = "该申请由{applicant}提出; 请由其本人撤回, 或由鉴定委员会代为登记。"
 
 
 class PanelDrawn(Problem):

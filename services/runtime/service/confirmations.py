@@ -50,7 +50,7 @@ def _require_all(
 ) -> None:
     lacking = _names(version for version in versions if version.digest not in confirmed)
     if lacking:
-        raise ValuesNotConfirmed(act=act, parameters=", ".join(lacking))
+        raise ValuesNotConfirmed(act=act, parameters=tuple(lacking))
 
 
 def _names(versions: Iterable[ParameterVersion]) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 
+from services.kernel.phrases import Phrase, service_label
 from services.runtime.rpc.client import Channels
 
 POLL_SECONDS = 0.05
@@ -34,7 +35,7 @@ async def wait_until_delivered(
         if not behind and now == before:
             return
         if loop.time() > end:
-            raise TimeoutError("; ".join(behind) or "new events keep arriving")
+            raise TimeoutError("; ".join(map(str, behind)) or "new events keep arriving")
         before = now
         await asyncio.sleep(POLL_SECONDS)
 
@@ -51,31 +52,74 @@ async def deliveries(
     }
 
 
-def missing(deliveries: Mapping[str, operations_pb2.Delivery]) -> list[str]:
-    """A sentence for each service that is behind; none if all published events are consumed."""
-    sentences = []
+def missing(deliveries: Mapping[str, operations_pb2.Delivery]) -> list[Phrase]:
+    """A phrase for each service that is behind; none if all published events are consumed."""
+    phrases: list[Phrase] = []
     for name, delivery in deliveries.items():
-        if delivery.database_behind:
-            sentences.append(f"the database of {name} is older than what it has published")
-        waiting = delivery.written_count - delivery.published_seq
-        if waiting:
-            sentences.append(f"{name} has {waiting} events to publish")
+        phrases += _unpublished(name, delivery)
     for listener, delivery in deliveries.items():
-        consumed = {(row.producer, row.epoch): row for row in delivery.consumed}
         for producer in sorted({row.producer for row in delivery.consumed} & set(deliveries)):
-            for closed in deliveries[producer].closed_epochs:
-                row = consumed.get((producer, closed.epoch))
-                held = row.max_seq if row else 0
-                if held < closed.closed_seq:
-                    sentences.append(
-                        f"{listener} has consumed {held} of {closed.closed_seq} of {producer}"
-                        f" in its earlier epoch {closed.epoch}"
-                    )
-            epoch, published = deliveries[producer].epoch, deliveries[producer].published_seq
-            row = consumed.get((producer, epoch))
-            count, highest = (row.event_count, row.max_seq) if row else (0, 0)
-            if not count == highest == published:
-                sentences.append(f"{listener} has consumed {count} of {published} of {producer}")
-            elif row and row.fingerprint != deliveries[producer].fingerprint:
-                sentences.append(f"{listener} holds other events of {producer} than it published")
-    return sentences
+            phrases += _unconsumed(listener, delivery, producer, deliveries[producer])
+    return phrases
+
+
+def _unpublished(name: str, delivery: operations_pb2.Delivery) -> Iterator[Phrase]:
+    service = service_label(name)
+    if delivery.database_behind:
+        yield Phrase.of(
+            "DATABASE_BEHIND",
+            "the database of {service} is older than what it has published",
+            "{service}的数据库早于其已发布的内容",
+            service=service,
+        )
+    waiting = delivery.written_count - delivery.published_seq
+    if waiting:
+        yield Phrase.of(
+            "TO_PUBLISH",
+            "{service} has {count} events to publish",
+            "{service}有 {count} 条事件待发布",
+            service=service,
+            count=waiting,
+        )
+
+
+def _unconsumed(
+    listener: str,
+    delivery: operations_pb2.Delivery,
+    producer: str,
+    published: operations_pb2.Delivery,
+) -> Iterator[Phrase]:
+    rows = {row.epoch: row for row in delivery.consumed if row.producer == producer}
+    labels = {"listener": service_label(listener), "producer": service_label(producer)}
+    for closed in published.closed_epochs:
+        row = rows.get(closed.epoch)
+        seq = row.max_seq if row else 0
+        if seq < closed.closed_seq:
+            yield Phrase.of(
+                "TO_CONSUME_OF_EPOCH",
+                "{listener} has consumed {count} of {published} of {producer} in its earlier "
+                "epoch {epoch}",
+                "{listener}已处理{producer}较早序列 {epoch} 的 {published} 条事件中的 {count} 条",
+                count=seq,
+                published=closed.closed_seq,
+                epoch=closed.epoch,
+                **labels,
+            )
+    row = rows.get(published.epoch)
+    count, highest = (row.event_count, row.max_seq) if row else (0, 0)
+    if not count == highest == published.published_seq:
+        yield Phrase.of(
+            "TO_CONSUME",
+            "{listener} has consumed {count} of {published} of {producer}",
+            "{listener}已处理{producer} {published} 条事件中的 {count} 条",
+            count=count,
+            published=published.published_seq,
+            **labels,
+        )
+    elif row and row.fingerprint != published.fingerprint:
+        yield Phrase.of(
+            "OTHER_EVENTS",
+            "{listener} holds other events of {producer} than it published",
+            "{listener}所存{producer}的事件与其发布的不同",
+            **labels,
+        )

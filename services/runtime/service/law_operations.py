@@ -122,7 +122,10 @@ class LawOperations(operations_pb2_grpc.OperationsServiceServicer):
         day = date_from_wire(request.document_date, "document_date")
         if day > command.today:
             raise Malformed.of(
-                "document_date", "the document cannot be of a later day", "文件日期不得晚于今天"
+                "document_date",
+                "IN_FUTURE",
+                "the document cannot be of a later day",
+                "文件日期不得晚于今天",
             )
         document = request.document.strip()
 

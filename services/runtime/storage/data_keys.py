@@ -120,7 +120,7 @@ async def list_of_persons(
     )
     stored = rows.all()
     if destroyed := [row.id for row in stored if row.wrapped is None]:
-        raise DataKeyErased(keys=" ".join(destroyed))
+        raise DataKeyErased(keys=tuple(destroyed))
     return [_data_key(cipher, row) for row in stored]
 
 

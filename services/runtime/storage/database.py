@@ -378,8 +378,7 @@ async def _finish(work: Coroutine[Any, Any, None]) -> None:
 def _may_be_starting(error: OperationalError) -> bool:
     """Whether waiting may help: no server answers, or it reports that it is starting up.
 
-    For a refused connection the driver has no code, only the server's text, which begins with
-    FATAL.
+    A refused connection has no code, only the server's text, which begins with FATAL.
     """
     message = str(error.orig)
     return "FATAL" not in message or "starting up" in message or "shutting down" in message

@@ -7,7 +7,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from oip.grading.v1 import grading_pb2
 from oip.type.v1.type_pb2 import Access
 
-from services.runtime.rpc.access import PLATFORM_ROLES, role_names, role_of
+from services.runtime.rpc.access import PLATFORM_ROLES
+from services.runtime.rpc.roles import role_names, role_of
 from tests.integration.people.erasures import (
     Person,
     appraised,

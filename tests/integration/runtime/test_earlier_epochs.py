@@ -146,7 +146,7 @@ async def test_a_consumer_without_a_row_of_an_earlier_epoch_is_known_and_gets_it
             max_seq=1,
             fingerprint=answers["toy"].fingerprint,
         )
-        assert missing({**answers, "echo": lacking}) == [
+        assert list(map(str, missing({**answers, "echo": lacking}))) == [
             f"echo has consumed 0 of 2 of toy in its earlier epoch {found.epoch}"
         ]
 

@@ -16,7 +16,7 @@ def benefits(*consumed: Consumed) -> Delivery:
 
 
 def behind(first: Delivery, second: Delivery) -> list[str]:
-    return missing({"claims": first, "benefits": second})
+    return list(map(str, missing({"claims": first, "benefits": second})))
 
 
 def test_no_service_is_behind_when_all_is_consumed() -> None:

@@ -65,7 +65,9 @@ def test_all_ports_that_are_taken_are_named_together(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("OIP_FUND_ADDRESS", f"127.0.0.1:{taken[1]}")
 
         with pytest.raises(PortsTakenError) as caught:
-            require_free_ports(Settings(), [Settings().addresses["claims"], Settings().addresses["fund"]])
+            require_free_ports(
+                Settings(), [Settings().addresses["claims"], Settings().addresses["fund"]]
+            )
 
     assert all(str(port) in str(caught.value) for port in taken)
     assert "OIP_PORT_BASE" in str(caught.value)
