@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 from oip.operations.v1 import operations_pb2
 from rich.progress import Progress
-from rich.table import Table
 
 from services.cli.connection import Connection, Refused, connection_of, run
 from services.cli.operations import services_named, stub_of
-from services.cli.output import new_console, new_wide_console, progress_bars
+from services.cli.output import error_console, progress_bars
+from services.cli.tables import show_rows
+from services.cli.values import count_value, text_value, truth_value
+from services.cli.view import say
 from services.runtime.base.refusals import StartRefusedError
 from services.runtime.base.settings import Settings
 from services.runtime.storage.key_file import add_key, make_keys, wrap_file
@@ -48,7 +50,12 @@ def create(key_file: KeyFilePath = None) -> None:
         )
     with _refusals():
         make_keys(path, wrapper)
-    typer.echo(f"{path} has the key k1 and the key of the index.")
+    typer.echo(
+        say(
+            f"{path} has the key k1 and the key of the index.",
+            f"{path} 已含密钥 `k1` 和索引密钥。",
+        )
+    )
 
 
 @app.command()
@@ -66,7 +73,7 @@ def wrap(key_file: KeyFilePath = None) -> None:
         )
     with _refusals():
         count = wrap_file(path, wrapper_of(command))
-    typer.echo(f"{count} keys of {path} were wrapped.")
+    typer.echo(say(f"{count} keys of {path} were wrapped.", f"已封装 {path} 中的 {count} 个密钥。"))
 
 
 @app.command()
@@ -76,8 +83,12 @@ def new(key_file: KeyFilePath = None) -> None:
     with _refusals():
         key_id = add_key(path, wrapper)
     typer.echo(
-        f"{path} has the new key {key_id}. Give the file to every replica, then run"
-        f" `oip keys rotate --key {key_id}`."
+        say(
+            f"{path} has the new key {key_id}. Give the file to every replica, then run"
+            f" `oip keys rotate --key {key_id}`.",
+            f"{path} 已有新密钥 {key_id}。请将该文件分发到每个副本, 然后执行"
+            f" `oip keys rotate --key {key_id}`。",
+        )
     )
 
 
@@ -89,12 +100,17 @@ def show(
     """Show how many data keys each wrapping key wraps, the newest wrapping key last."""
     connection = connection_of(context)
     names = services_named(connection, service)
-    table = Table("service", "wrapping key", "data keys", "in the key file")
-    for name, keys in run(lambda: _all_keys(connection, names)):
-        for row in keys.wrapped:
-            found = "yes" if row.in_key_file else "NO"
-            table.add_row(name, row.wrapping_key, f"{row.data_key_count:,}", found)
-    new_wide_console().print(table)
+    rows = [
+        {
+            "service": text_value(name),
+            "wrapping_key": text_value(row.wrapping_key),
+            "data_key_count": count_value(row.data_key_count),
+            "in_key_file": truth_value(row.in_key_file),
+        }
+        for name, keys in run(lambda: _all_keys(connection, names))
+        for row in keys.wrapped
+    ]
+    show_rows(rows, ("service", "wrapping_key", "data_key_count", "in_key_file"))
 
 
 @app.command()
@@ -125,11 +141,15 @@ def rotate(
                     done += answer.rewrapped_count
                     bars.update(bar, completed=done, total=done + remaining_count)
 
-    with progress_bars(new_console()) as bars:
+    with progress_bars(error_console()) as bars:
         run(lambda: call(bars))
     typer.echo(
-        f"{key} wraps all data keys. Once `oip keys show` has no row with another key,"
-        " the older keys can be taken out of the key file."
+        say(
+            f"{key} wraps all data keys. Once `oip keys show` has no row with another key,"
+            " the older keys can be taken out of the key file.",
+            f"全部数据密钥已由 {key} 封装。待 `oip keys show` 不再显示其他密钥,"
+            " 即可从密钥文件中移除旧密钥。",
+        )
     )
 
 
@@ -138,8 +158,12 @@ def _refusals() -> Iterator[None]:
     """What is wrong with a key file or its command, as one sentence."""
     try:
         yield
-    except (StartRefusedError, ValueError, KeyError) as error:
-        raise Refused(str(error)) from error
+    except StartRefusedError as error:
+        raise Refused(str(error), error.sentence_zh) from error
+    except (ValueError, KeyError) as error:
+        raise Refused(
+            "The key file cannot be used: {what}.", "密钥文件无法使用: {what}。", what=error
+        ) from error
 
 
 async def _all_keys(

@@ -12,7 +12,6 @@ import typer
 from oip.enrolment.v1 import enrolment_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from rich.console import Console
-from rich.table import Table
 
 from services.cli.connection import (
     EXIT_ROWS_REFUSED,
@@ -23,10 +22,13 @@ from services.cli.connection import (
     run,
     sentence_of,
 )
-from services.cli.output import new_console
+from services.cli.output import console_for_sentences, print_sentence
 from services.cli.push import lost_zeros, placed_by_centre, wrong_rows
 from services.cli.push_files import REJECTED_HEADER, harmless
 from services.cli.refusals import unwritable
+from services.cli.tables import show_rows
+from services.cli.values import Value, count_value, text_value
+from services.cli.view import language, say
 from services.client.channels import problem_of
 from services.client.files.mapping import load_mapping
 from services.client.files.order_files import propose_mapping
@@ -34,8 +36,10 @@ from services.client.files.places import PlaceBy
 from services.client.files.reviews import FileReview, areas_by_count, review_file
 from services.client.files.summary import FileSummary
 from services.client.upload.workers import look_up_padded, look_up_workers
+from services.kernel.phrases import label
 from services.runtime.base.clock import SystemClock
 
+INDUSTRY, STATE = "oip.type.v1.Industry", "oip.orders.v1.OrderState"
 WRONG_ROWS_SHOWN = 10
 PLACES_SHOWN = 10
 NUMBERS_SHOWN = 5
@@ -63,9 +67,9 @@ def mapping(
         except OSError as error:
             raise unwritable(out, error) from error
     for guess in proposal.guessed:
-        typer.echo(f"Guessed: {guess}.", err=True)
+        typer.echo(say(f"Guessed: {guess.en}.", f"推测: {guess.zh}。"), err=True)
     for lack in proposal.missing:
-        typer.echo(f"Fill in {lack}.", err=True)
+        typer.echo(say(f"Fill in {lack.en}.", f"请填写 {lack.zh}。"), err=True)
 
 
 def check(
@@ -84,7 +88,7 @@ def check(
     Exit codes: 0 every row is an order, 4 some rows are wrong or their workers not enrolled, 2 the
     file would be refused.
     """
-    console = new_console()
+    console = console_for_sentences()
     review = review_file(file, load_mapping(mapping), SystemClock().now())
     _show(console, file, review)
     if wrong is not None:
@@ -99,39 +103,66 @@ def check(
 
 def _show(console: Console, file: Path, review: FileReview) -> None:
     summary = review.summary
-    say(
+    print_sentence(
         console,
-        f"{file.name}: {summary.row_count:,} rows, {review.order_count:,} orders, "
-        f"{summary.wrong_count:,} wrong.",
+        say(
+            f"{file.name}: {summary.row_count:,} rows, {review.order_count:,} orders, "
+            f"{summary.wrong_count:,} wrong.",
+            f"{file.name}: {summary.row_count:,} 行, {review.order_count:,} 个订单, "
+            f"{summary.wrong_count:,} 行有误。",
+        ),
     )
     for sentence in wrong_rows(summary):
-        say(console, f"  {sentence}")
+        print_sentence(console, f"  {sentence}")
     for row in islice(summary.wrong_rows(), WRONG_ROWS_SHOWN):
         sentence = row.sentence_zh if is_chinese() else row.sentence
-        say(console, f"  row {row.row:,}: {sentence}")
+        print_sentence(
+            console, say(f"  row {row.row:,}: {sentence}", f"  第 {row.row:,} 行: {sentence}")
+        )
     if not review.order_count:
         return
-    table = Table("platform", "industry", "state", "orders")
-    for (platform, industry, state), count in sorted(review.orders.items()):
-        table.add_row(platform, industry, state, f"{count:,}")
-    console.print(table)
-    say(console, f"Accepted from {review.first_day} to {review.last_day} (days in China).")
+    show_rows(
+        [
+            {
+                "platform": text_value(platform),
+                "industry": Value(label(INDUSTRY, industry).text(language()), industry),
+                "state": Value(label(STATE, state).text(language()), state),
+                "order_count": count_value(count),
+            }
+            for (platform, industry, state), count in sorted(review.orders.items())
+        ],
+        ("platform", "industry", "state", "order_count"),
+    )
+    print_sentence(
+        console,
+        say(
+            f"Accepted from {review.first_day} to {review.last_day} (days in China).",
+            f"接单日期: {review.first_day} 至 {review.last_day} (中国时间)。",
+        ),
+    )
     _show_places(console, review)
-    for sentence in review.suspicions():
-        say(console, sentence)
+    for remark in review.suspicions():
+        print_sentence(console, remark.text(language()))
 
 
 def _show_places(console: Console, review: FileReview) -> None:
     places = [
-        f"{count:,} in {code}" if code else f"{count:,} at no known place, which will be refused"
+        say(f"{count:,} in {code}", f"{code} {count:,} 个")
+        if code
+        else say(
+            f"{count:,} at no known place, which will be refused",
+            f"{count:,} 个没有可识别的地点, 将被拒收",
+        )
         for code, count in areas_by_count(review.areas)
     ]
     more = len(places) - PLACES_SHOWN
-    some = "; ".join(places[:PLACES_SHOWN]) + (f"; and {more:,} more places" if more > 0 else "")
-    say(console, f"Places: {some}.")
+    some = "; ".join(places[:PLACES_SHOWN])
+    if more > 0:
+        some += say(f"; and {more:,} more places", f"; 另有 {more:,} 处")
+    print_sentence(console, say(f"Places: {some}.", f"地点: {some}。"))
     by_centre = review.summary.places[PlaceBy.CENTRE]
     if by_centre:
-        say(console, placed_by_centre(by_centre))
+        print_sentence(console, placed_by_centre(by_centre))
 
 
 def _write_wrong(path: Path, summary: FileSummary) -> None:
@@ -165,10 +196,20 @@ def _ask(connection: Connection, console: Console, review: FileReview) -> int:
         problem = problem_of(error)
         if not problem.is_unreachable:
             raise
-        say(console, f"Workers and stored orders were not compared: {sentence_of(problem)}")
+        _say_not_compared(console, sentence_of(problem))
     except Refused as refusal:
-        say(console, f"Workers and stored orders were not compared: {sentence_of(refusal)}")
+        _say_not_compared(console, sentence_of(refusal))
     return 0
+
+
+def _say_not_compared(console: Console, sentence: str) -> None:
+    print_sentence(
+        console,
+        say(
+            f"Workers and stored orders were not compared: {sentence}",
+            f"未能核对人员登记和已存订单: {sentence}",
+        ),
+    )
 
 
 async def _compare(connection: Connection, console: Console, review: FileReview) -> int:
@@ -183,14 +224,18 @@ async def _compare(connection: Connection, console: Console, review: FileReview)
             numbers = review.examples.get(platform, [])
             stored = [number for number in numbers if await _is_stored(orders, platform, number)]
         unknown_count += len(unknown)
-        say(
+        some = f": {', '.join(unknown[:NUMBERS_SHOWN])}" if unknown else ""
+        print_sentence(
             console,
-            f"{platform}: {len(part.worker_numbers):,} workers, {len(unknown):,} not enrolled"
-            f"{': ' + ', '.join(unknown[:NUMBERS_SHOWN]) if unknown else ''}; of the first "
-            f"{len(numbers)} orders {len(stored)} are stored already.",
+            say(
+                f"{platform}: {len(part.worker_numbers):,} workers, {len(unknown):,} not enrolled"
+                f"{some}; of the first {len(numbers)} orders {len(stored)} are stored already.",
+                f"{platform}: {len(part.worker_numbers):,} 名人员, 其中 {len(unknown):,} 名未登记"
+                f"{some}; 前 {len(numbers)} 个订单中已存 {len(stored)} 个。",
+            ),
         )
         if padded:
-            say(console, lost_zeros(padded))
+            print_sentence(console, lost_zeros(padded))
     return unknown_count
 
 
@@ -206,8 +251,3 @@ async def _is_stored(
             return False
         raise
     return True
-
-
-def say(console: Console, sentence: str) -> None:
-    """A sentence as it is: not folded, nothing in it coloured."""
-    console.print(sentence, markup=False, highlight=False, soft_wrap=True)

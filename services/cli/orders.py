@@ -12,7 +12,7 @@ from services.cli.connection import (
     connection_of,
     run,
 )
-from services.cli.output import new_console
+from services.cli.output import console_for_sentences
 from services.cli.push import Push
 from services.client.files.mapping import load_mapping
 
@@ -36,7 +36,7 @@ def push(
     all files were sent and some rows were refused (FILE.rejected.csv lists each with its reason),
     2 refused or used wrongly, 3 a service could not be reached.
     """
-    upload = Push(connection_of(context), load_mapping(mapping), new_console())
+    upload = Push(connection_of(context), load_mapping(mapping), console_for_sentences())
     for file in files:
         upload.add(file)
     if not run(upload.send_all):

@@ -14,6 +14,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from services.cli.view import Format, view
+
 
 def new_console() -> Console:
     """A console on stdout; made by each command, so that it follows the streams of its caller."""
@@ -30,6 +32,16 @@ def new_wide_console() -> Console:
 def error_console() -> Console:
     """A console on stderr, for progress beside a result on stdout."""
     return Console(stderr=True)
+
+
+def console_for_sentences() -> Console:
+    """Where sentences go beside rows: on stdout with tables, else on stderr."""
+    return new_console() if view().format is Format.TABLE else error_console()
+
+
+def print_sentence(console: Console, sentence: str) -> None:
+    """A sentence as it is: not folded, nothing in it coloured."""
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 class RateColumn(ProgressColumn):

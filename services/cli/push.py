@@ -11,10 +11,9 @@ from pathlib import Path
 from oip.enrolment.v1 import enrolment_pb2_grpc
 from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from rich.console import Console
-from rich.table import Table
 
 from services.cli.connection import Connection, sentence_of
-from services.cli.output import progress_bars
+from services.cli.output import print_sentence, progress_bars
 from services.cli.push_files import (
     Receipt,
     Rejected,
@@ -24,6 +23,9 @@ from services.cli.push_files import (
     rejected_path,
     status_name,
 )
+from services.cli.tables import show_rows
+from services.cli.values import count_value, text_value
+from services.cli.view import Format, say, view
 from services.client.files.mapping import FileMapping
 from services.client.files.orders import orders_of
 from services.client.files.places import PlaceBy
@@ -82,7 +84,8 @@ class Push:
         if state.other_mapping:
             self._say(
                 f"The mapping of {path.name} differs from that of the interrupted push: "
-                "the whole file is sent again."
+                "the whole file is sent again.",
+                f"{path.name} 的映射文件与中断的推送不同: 将重新发送整个文件。",
             )
         summary = summarise_file(path, self._mapping)
         summary.require_few_wrong(path.name)
@@ -92,7 +95,10 @@ class Push:
         """Send the files one after the other; whether the service now stores every row."""
         for file in self._files:
             if not file.summary.row_count:
-                self._say(f"{file.path.name} has no orders; nothing was sent.")
+                self._say(
+                    f"{file.path.name} has no orders; nothing was sent.",
+                    f"{file.path.name} 没有订单; 未发送任何内容。",
+                )
                 continue
             file.state.save(file.path)
             with rejected_list(file.path) as rejected, progress_bars(self._console) as bars:
@@ -104,7 +110,12 @@ class Push:
                     async for batch in self._send(file, platform, part, rejected):
                         bars.update(bar, advance=batch.row_count)
             if file.was_changed:
-                file.refused.append(f"{file.path.name} was changed while it was sent.")
+                file.refused.append(
+                    say(
+                        f"{file.path.name} was changed while it was sent.",
+                        f"{file.path.name} 在发送期间发生了变化。",
+                    )
+                )
             file.state.finished = not file.refused
             file.state.save(file.path)
             self._show(file)
@@ -122,7 +133,7 @@ class Push:
             known = await look_up_workers(enrolment, platform, part.worker_numbers)
             padded = await look_up_padded(enrolment, platform, part.worker_numbers - known.keys())
             if padded:
-                self._say(lost_zeros(padded))
+                self._print(lost_zeros(padded))
             pieces = orders_of(file.path, self._mapping, platform)
             orders = (with_workers(piece, known) for piece in pieces)
             batches = split_into_batches(orders, f"{file.state.run}-{platform}")
@@ -165,33 +176,44 @@ class Push:
         )
         first, last = batch.file_rows[0], batch.file_rows[-1]
         file.refused.append(
-            f"Rows {first:,} to {last:,}, {batch.row_count:,} of {platform}, were refused as a "
-            f"whole ({problem.reason}): {sentence}"
+            say(
+                f"Rows {first:,} to {last:,}, {batch.row_count:,} of {platform}, were refused as a "
+                f"whole ({problem.reason}): {sentence}",
+                f"第 {first:,} 至 {last:,} 行 ({platform} 共 {batch.row_count:,} 行) 被整批拒收 "
+                f"({problem.reason}): {sentence}",
+            )
         )
 
     def _show(self, file: _File) -> None:
-        table = Table(*COUNTS, title=file.path.name, title_justify="left")
-        table.add_row(*(f"{file.counts[name]:,}" for name in COUNTS))
-        self._console.print(table)
+        self._print(file.path.name)
+        counts = {f"{name}_count": count_value(file.counts[name]) for name in COUNTS}
+        row = {"file": text_value(file.path.name), **counts}
+        show_rows([row], [*counts] if view().format is Format.TABLE else [*row])
         for reason, count in sorted(file.reasons.items()):
-            self._say(f"  {reason}: {count:,}")
+            self._print(f"  {reason}: {count:,}")
         for sentence in wrong_rows(file.summary):
-            self._say(f"  {sentence}")
+            self._print(f"  {sentence}")
         by_centre = file.summary.places[PlaceBy.CENTRE]
         if by_centre:
-            self._say(placed_by_centre(by_centre))
+            self._print(placed_by_centre(by_centre))
         for sentence in file.refused:
-            self._say(sentence)
+            self._print(sentence)
         if not file.is_stored:
             self._say(
                 f"Rows that were not stored are listed in {rejected_path(file.path).name}, next to "
-                "the file."
+                "the file.",
+                f"未存入的行列于 {rejected_path(file.path).name}, 与该文件在同一文件夹。",
             )
         if file.refused:
-            self._say("Push the file again to send what is missing.")
+            self._say(
+                "Push the file again to send what is missing.", "请重新推送该文件以补发所缺内容。"
+            )
 
-    def _say(self, sentence: str) -> None:
-        self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    def _say(self, en: str, zh: str) -> None:
+        self._print(say(en, zh))
+
+    def _print(self, sentence: str) -> None:
+        print_sentence(self._console, sentence)
 
 
 def _mark(path: Path) -> tuple[int, int]:
@@ -252,16 +274,20 @@ def wrong_rows(summary: FileSummary) -> list[str]:
 
 def placed_by_centre(count: int) -> str:
     """The sentence on orders whose pooling area is a guess."""
-    return (
+    return say(
         f"{count:,} orders have their pooling area from the nearest centre, which may be the wrong "
-        "one; name division codes or polygons in the mapping."
+        "one; name division codes or polygons in the mapping.",
+        f"{count:,} 个订单的统筹地区取自最近的中心点, 可能有误; "
+        "请在映射文件中使用行政区划代码或多边形。",
     )
 
 
 def lost_zeros(padded: Mapping[str, str]) -> str:
     """The sentence on worker numbers that are enrolled with more zeros."""
     some = ", ".join(f"{number} ({enrolled})" for number, enrolled in list(padded.items())[:3])
-    return (
+    return say(
         f"Workers are not enrolled as the file writes them, but with leading zeros: {some}; a "
-        "spreadsheet dropped the zeros: export the file from its source as text."
+        "spreadsheet dropped the zeros: export the file from its source as text.",
+        f"文件中的人员编号缺少登记时的前导零: {some}; 前导零已被电子表格删除: "
+        "请从来源系统以文本格式重新导出。",
     )

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from oip.orders.v1 import orders_pb2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.cli.connection import Refused
+from services.cli.refusals import Refused, os_words, unreadable
 from services.client.files.summary import RowWithFault
 
 REJECTED_HEADER = (
@@ -85,7 +85,7 @@ class State(BaseModel):
             with file.open("rb") as source:
                 digest = hashlib.file_digest(source, "sha256").hexdigest()
         except OSError as error:
-            raise Refused(f"{file} cannot be read ({error.strerror}); check its name.") from error
+            raise unreadable(file, error) from error
         fresh = cls(run=secrets.token_hex(6), digest=digest, mapping=mapping_digest)
         path = state_path(file)
         try:
@@ -93,11 +93,13 @@ class State(BaseModel):
         except FileNotFoundError:
             return fresh
         except OSError as error:
-            raise _unusable(path, "read", error) from error
+            raise unreadable(path, error) from error
         except ValidationError as error:
             raise Refused(
-                f"{path} is not the state of a push; move it away to send the file from its "
-                "beginning."
+                "{path} is not the state of a push; move it away to send the file from its "
+                "beginning.",
+                "{path} 不是推送的进度文件; 请将其移走, 文件将从头发送。",
+                path=path,
             ) from error
         if stored.finished or stored.digest != digest:
             return fresh
@@ -186,11 +188,10 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _unusable(path, "written", error) from error
-
-
-def _unusable(path: Path, how: str, error: OSError) -> Refused:
-    return Refused(
-        f"{path} cannot be {how} ({error.strerror}); free space or grant access, and push again: "
-        "what was sent stays stored."
-    )
+        raise Refused(
+            "{path} cannot be written: {what}; free space or grant access, and push again: what "
+            "was sent stays stored.",
+            "无法写入 {path}: {what}; 请清理磁盘或授予权限后重新推送: 已发送的内容仍有效。",
+            path=path,
+            what=os_words(error),
+        ) from error

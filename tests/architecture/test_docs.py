@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.__main__ import all_services
+from services.cli import connection
 from services.runtime.service.context import producer_of
 from tests.architecture.test_tidy import MODULES
 
@@ -39,6 +40,19 @@ ADR_LINES_MAX = 60
 
 def page_id(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def test_every_exit_code_of_the_command_line_is_on_its_pages() -> None:
+    codes = {value for name, value in vars(connection).items() if name.startswith("EXIT_")}
+    readme, page = (
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("README.md", "services/cli/README.md")
+    )
+
+    (sentence,) = re.findall(r"Exit codes of `oip`:(.*?)\n\n", readme, re.DOTALL)
+    assert {int(code) for code in re.findall(r"\b(\d+) [a-z]", sentence)} == {0, *codes}
+    (table,) = re.findall(r"## Exit codes\n(.*?)\n\n[^|]", page, re.DOTALL)
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == {0, *codes}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

@@ -44,8 +44,6 @@ _PATTERN = re.compile(r"\\[bdws.]|\|")
 _TYPED = re.compile(r"`[^`]*`|--[a-z-]+|OIP_[A-Z_]+|deploy/README\.md|\{[^{}]*\}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]+")
 
-# Texts of these files are for programmers and administrators, who read both languages.
-WITHOUT_CHINESE = {"law.py", "keys.py", "push.py", "push_files.py", "orders.py"}
 # A phrase with two sentences, after this number of other arguments.
 _PHRASES = {
     "Phrase": 1,
@@ -191,13 +189,40 @@ def test_each_placeholder_of_a_sentence_is_filled(path: Path) -> None:
 
 @pytest.mark.parametrize("path", _sources(), ids=lambda path: str(path.relative_to(SERVICES)))
 def test_what_the_command_line_refuses_is_said_in_both_languages(path: Path) -> None:
-    if "cli" not in path.parts or path.name in WITHOUT_CHINESE:
+    if path.relative_to(SERVICES).parts[0] != "cli":
         return
     wrong = [
         call.lineno for name, call in _calls(path) if name == "Refused" and len(call.args) != 2
     ]
 
     assert not wrong
+
+
+# Calls that print for people, with the number of arguments before the sentence.
+_PRINTS = {"typer.echo": 0, "console.print": 0, "_console.print": 0, "print_sentence": 1}
+
+
+def _is_english_alone(sentence: ast.expr) -> bool:
+    """Whether a text has words of one language, whatever that of the command is."""
+    text = _text(sentence) or ""
+    # A command stands alone on its line, as it is typed.
+    plain = "" if text.lstrip().startswith("oip ") else _TYPED.sub(" ", text)
+    return bool(re.search(r"[A-Za-z]{2}[^A-Za-z]+[A-Za-z]{2}|[a-z]{3}", plain))
+
+
+@pytest.mark.parametrize("path", _sources(), ids=lambda path: str(path.relative_to(SERVICES)))
+def test_what_the_command_line_prints_is_said_in_both_languages(path: Path) -> None:
+    if path.relative_to(SERVICES).parts[0] != "cli":
+        return
+    wrong = [
+        f"{call.lineno}: {ast.unparse(call.args[_PRINTS[name]])}"
+        for name, call in _calls(path)
+        if name in _PRINTS
+        and len(call.args) > _PRINTS[name]
+        and _is_english_alone(call.args[_PRINTS[name]])
+    ]
+
+    assert not wrong, "take it from say(english, chinese)"
 
 
 def _refused_enums() -> list[type[Enum]]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from services.client.files.cells import trimmed
 from services.client.files.forms import UNITS, parse_form
 from services.client.files.moments import MomentRule, read_moments
+from services.client.files.remarks import Remark
 
 _DAY = re.compile(
     r"\s*(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{8})\s*"
@@ -43,7 +44,7 @@ class FormGuess:
     is_known: bool = True
     needs_zone: bool = False
     needs_year: bool = False
-    note: str = ""
+    note: Remark | None = None
 
 
 def guess_form(values: Sequence[str]) -> FormGuess:
@@ -60,10 +61,13 @@ def guess_form(values: Sequence[str]) -> FormGuess:
     if not fitting:
         return FormGuess(is_known=False)
     form = fitting[0]
-    note = ""
+    note = None
     other = next((one for one in fitting[1:] if "%m/%d" in form and "%d/%m" in one), "")
     if other:
-        note = f'form "{form}" may as well be "{other}": no day of the first rows is after the 12th'
+        note = Remark(
+            f'form "{form}" may as well be "{other}": no day of the first rows is after the 12th',
+            f"时间格式 `{form}` 也可能是 `{other}`: 前几行的日期都不晚于 12 日",
+        )
     return FormGuess(form, needs_zone=True, needs_year=not parse_form(form).has_year, note=note)
 
 

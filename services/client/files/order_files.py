@@ -19,6 +19,8 @@ import pyarrow as pa
 
 from services.client.files.faults import FileFault, OrderFileUnreadable, Reason, Unreadable
 from services.client.files.mapping import FileMapping
+from services.client.files.remarks import Remark
+from services.kernel.phrases import Phrase
 
 # The reader's first line, before the table, and its last; any other line says what is wrong.
 TABLE, END = b"table\n", b"end\n"
@@ -31,8 +33,16 @@ class Proposal:
     """The text of a mapping, and what a person has to fill in or check."""
 
     text: str
-    missing: list[str] = field(default_factory=list)
-    guessed: list[str] = field(default_factory=list)
+    missing: list[Remark] = field(default_factory=list)
+    guessed: list[Remark] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, text: bytes) -> Proposal:
+        """The proposal that the proposing program wrote. Raises TypeError and ValueError."""
+        answer = json.loads(text)
+        missing = [Remark(**row) for row in answer.pop("missing", [])]
+        guessed = [Remark(**row) for row in answer.pop("guessed", [])]
+        return cls(**answer, missing=missing, guessed=guessed)
 
 
 def read_rows(path: Path, mapping: FileMapping) -> Iterator[pa.Table]:
@@ -78,7 +88,7 @@ def propose_mapping(path: Path) -> Proposal:
         check=False,
     )
     try:
-        return Proposal(**json.loads(ended.stdout))
+        return Proposal.read(ended.stdout)
     except (TypeError, ValueError):
         reason = _reason(ended.stdout, ended.returncode)
         raise OrderFileUnreadable.of(path.name, reason) from None
@@ -110,5 +120,8 @@ def _reason(line: bytes, exit_code: int) -> Reason:
         return Unreadable(FileFault.READER_STOPPED, end=end).reason
 
 
-def _end(code: int) -> str:
-    return f"was stopped by {signal.Signals(-code).name}" if code < 0 else "ended without an answer"
+def _end(code: int) -> Phrase:
+    if code >= 0:
+        return Phrase("NO_ANSWER", "ended without an answer", "没有给出结果")
+    name = signal.Signals(-code).name
+    return Phrase.of("STOPPED", "was stopped by {signal}", "被 {signal} 终止", signal=name)

@@ -18,6 +18,7 @@ import pyarrow as pa
 from services.client.files.faults import FileFault, Unreadable
 from services.client.files.form_guesses import FormGuess, guess_form, is_day, is_time
 from services.client.files.order_files import Proposal
+from services.client.files.remarks import Remark
 from services.client.files.samples import Sample, sample_of
 from services.client.files.vocabulary import (
     INDUSTRY_HINTS,
@@ -30,6 +31,7 @@ from services.kernel.identifiers import is_credit_code
 ZONE = "Asia/Shanghai"
 _MOMENTS = ("accept_time", "pick_up_time", "end_time")
 _WORDS_MAX = 30
+_UNITS_ZH = {"seconds": "秒数", "minutes": "分钟数"}
 _SHOWN_MAX = 40
 # Degrees of longitude and latitude that lie in China.
 _CHINA = ((73.0, 136.0), (3.0, 54.0))
@@ -46,8 +48,16 @@ class _Draft:
     moments: list[str] = field(default_factory=list)
     meanings: dict[str, list[str]] = field(default_factory=dict)
     places: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    guessed: list[str] = field(default_factory=list)
+    missing: list[Remark] = field(default_factory=list)
+    guessed: list[Remark] = field(default_factory=list)
+
+    def lacks(self, en: str, zh: str) -> None:
+        """Note what the file does not say."""
+        self.missing.append(Remark(en, zh))
+
+    def guesses(self, en: str, zh: str) -> None:
+        """Note what was guessed, and why."""
+        self.guessed.append(Remark(en, zh))
 
     def ref(self, name: str) -> str:
         """A column as the mapping names it: by header, or by position if that is not enough."""
@@ -100,7 +110,9 @@ def chosen_columns(names: Sequence[str]) -> dict[str, str]:
 def _platform(draft: _Draft) -> None:
     column = draft.chosen.get("platform")
     if column is None:
-        draft.missing.append("platform: your unified social credit code")
+        draft.lacks(
+            "platform: your unified social credit code", "`platform`: 本企业的统一社会信用代码"
+        )
         draft.columns.append('platform = { constant = "" }  # FILL IN: your credit code')
         return
     draft.columns.append(f"platform = {draft.ref(column)}  # {draft.examples(column)}")
@@ -111,7 +123,10 @@ def _platform(draft: _Draft) -> None:
         f'{json.dumps(word, ensure_ascii=False)} = ""  # FILL IN: the credit code'
         for word in labels[:_WORDS_MAX]
     ]
-    draft.missing.append("words.platform: the credit code behind each name")
+    draft.lacks(
+        "words.platform: the credit code behind each name",
+        "`words.platform`: 每个名称对应的统一社会信用代码",
+    )
 
 
 def _industry(draft: _Draft) -> None:
@@ -128,9 +143,14 @@ def _industry(draft: _Draft) -> None:
         draft.columns.append(
             f'industry = {{ constant = "{industry}" }}  # guessed from the headers: check it'
         )
-        draft.guessed.append(f"industry {industry}, from the words of the headers")
+        draft.guesses(
+            f"industry {industry}, from the words of the headers", f"行业 {industry}, 依据表头用词"
+        )
         return
-    draft.missing.append(f"industry: one of {', '.join(INDUSTRY_HINTS)}")
+    draft.lacks(
+        f"industry: one of {', '.join(INDUSTRY_HINTS)}",
+        f"`industry`: 以下之一: {'、'.join(INDUSTRY_HINTS)}",
+    )
     draft.columns.append(
         f'industry = {{ constant = "" }}  # FILL IN: one of {", ".join(INDUSTRY_HINTS)}'
     )
@@ -143,9 +163,14 @@ def _numbers(draft: _Draft) -> None:
             draft.columns.append(
                 'order_no = { hash = "row" }  # no column is a number of the order'
             )
-            draft.guessed.append("order_no is made of the whole row, since no column names it")
+            draft.guesses(
+                "order_no is made of the whole row, since no column names it",
+                "没有订单号列, `order_no` 由整行内容生成",
+            )
         elif column is None:
-            draft.missing.append(f"{name}: no column looks like the {what}")
+            draft.lacks(
+                f"{name}: no column looks like the {what}", f"`{name}`: 没有类似人员编号的列"
+            )
             draft.columns.append(f"# {name} = FILL IN: no column looks like the {what}")
         else:
             draft.columns.append(_number(draft, name, column))
@@ -159,7 +184,10 @@ def _number(draft: _Draft, name: str, column: str) -> str:
     has_zeros = any(value.startswith("0") for value in values)
     if len(widths) == 1 and has_zeros and all(value.isdecimal() for value in values):
         digits = widths.pop()
-        draft.guessed.append(f"{name} always has {digits} digits, as in the first rows")
+        draft.guesses(
+            f"{name} always has {digits} digits, as in the first rows",
+            f"`{name}` 固定为 {digits} 位数字, 依据前几行",
+        )
         ref = draft.ref(column)
         inner = ref[2:-2] if ref.startswith("{") else f"column = {ref}"
         return f"{name} = {{ {inner}, digits = {digits} }}{comment}"
@@ -177,7 +205,10 @@ def _moments(draft: _Draft) -> None:
         elif name == "end_time":
             _end(draft)
         elif name == "accept_time":
-            draft.missing.append("accept_time: no column looks like the time of acceptance")
+            draft.lacks(
+                "accept_time: no column looks like the time of acceptance",
+                "`accept_time`: 没有类似接单时间的列",
+            )
             draft.columns.append("# accept_time = FILL IN: no column looks like it")
     _forms(draft, guesses)
 
@@ -200,7 +231,10 @@ def _moment(draft: _Draft, name: str, column: str) -> tuple[str, FormGuess | Non
         line = f"{name} = {{ date = {draft.ref(column)}, time = {draft.ref(time)} }}{comment}"
         return line, guess_form(joined)
     if values and all(map(is_day, values)):
-        draft.missing.append(f"{name}: {column} holds days without a time; name another column")
+        draft.lacks(
+            f"{name}: {column} holds days without a time; name another column",
+            f"`{name}`: 列 {column} 只有日期没有时刻, 请另外指定列",
+        )
     return f"{name} = {draft.ref(column)}{comment}", guess_form(values)
 
 
@@ -208,7 +242,10 @@ def _end(draft: _Draft) -> None:
     """Without a column of the end: a length of time after the acceptance."""
     unit = next((unit for unit in ("seconds", "minutes") if unit in draft.chosen), None)
     if unit is None:
-        draft.missing.append("end_time: no column looks like the end of an order")
+        draft.lacks(
+            "end_time: no column looks like the end of an order",
+            "`end_time`: 没有类似订单结束时间的列",
+        )
         draft.columns.append("# end_time = FILL IN: no column looks like it")
         return
     column = draft.chosen[unit]
@@ -216,30 +253,40 @@ def _end(draft: _Draft) -> None:
         f'end_time = {{ after = "accept_time", {unit} = {draft.ref(column)} }}'
         f"  # {draft.examples(column)}"
     )
-    draft.guessed.append(f"end_time lies {unit} of {column} after accept_time")
+    draft.guesses(
+        f"end_time lies {unit} of {column} after accept_time",
+        f"`end_time` 为 `accept_time` 加上列 {column} 的{_UNITS_ZH[unit]}",
+    )
 
 
 def _forms(draft: _Draft, guesses: Sequence[FormGuess]) -> None:
     """What `[moments]` says: the form of most columns, the zone, the year."""
     known = Counter(guess.form for guess in guesses if guess.is_known)
     if any(not guess.is_known for guess in guesses):
-        draft.missing.append("moments.form: the form of the times was not recognised")
+        draft.lacks(
+            "moments.form: the form of the times was not recognised",
+            "`moments.form`: 未能识别时间格式",
+        )
         draft.moments.append('# form = FILL IN: such as "%d.%m.%Y %H:%M"')
     elif known and known.most_common(1)[0][0]:
         form = known.most_common(1)[0][0]
         draft.moments.append(f"form = {json.dumps(form, ensure_ascii=False)}")
-        draft.guessed.append(f'form "{form}", which all first rows have')
+        draft.guesses(
+            f'form "{form}", which all first rows have', f"时间格式 `{form}`, 前几行均如此"
+        )
         if len(known) > 1:
             forms = ", ".join(map(repr, known))
-            draft.missing.append(f"moments.form: columns differ: {forms}")
+            draft.lacks(
+                f"moments.form: columns differ: {forms}", f"`moments.form`: 各列格式不同: {forms}"
+            )
     for guess in guesses:
         draft.guessed += [guess.note] if guess.note else []
     if any(guess.needs_year for guess in guesses):
-        draft.missing.append("moments.year: the times have no year")
+        draft.lacks("moments.year: the times have no year", "`moments.year`: 时间中没有年份")
         draft.moments.append("# year = FILL IN: the times have none")
     if any(guess.needs_zone for guess in guesses):
         draft.moments.append(f'zone = "{ZONE}"  # guessed: the times name none, check it')
-        draft.guessed.append(f"zone {ZONE}, since the times name none")
+        draft.guesses(f"zone {ZONE}, since the times name none", f"时区 `{ZONE}`, 因时间中没有时区")
 
 
 def _state(draft: _Draft) -> None:
@@ -252,7 +299,10 @@ def _state(draft: _Draft) -> None:
     for word in labels[:_WORDS_MAX]:
         meaning = STATE_WORDS.get(plain_name(word))
         if meaning is None:
-            draft.missing.append(f"words.state: what {_printable(word)!r} means")
+            draft.lacks(
+                f"words.state: what {_printable(word)!r} means",
+                f"`words.state`: {_printable(word)!r} 的含义",
+            )
         if meaning != word.upper():
             comment = "" if meaning else "  # FILL IN: ACCEPTED, COMPLETED, CANCELLED or REVERSED"
             lines.append(f'{json.dumps(word, ensure_ascii=False)} = "{meaning or ""}"{comment}')
@@ -271,7 +321,9 @@ def _place(draft: _Draft) -> None:
     if has_coordinates:
         parts += [f"{name} = {draft.ref(chosen[name])}" for name in ("lng", "lat")]
     if not parts:
-        draft.missing.append("place: no column looks like a place of acceptance")
+        draft.lacks(
+            "place: no column looks like a place of acceptance", "`place`: 没有类似接单地的列"
+        )
         draft.columns.append(
             '# place = FILL IN: no column looks like it; { adcode = { constant = "440100" } }'
             " if all orders are of one pooling area"
@@ -288,7 +340,7 @@ def _coordinates(draft: _Draft, *, needs_areas: bool) -> None:
     scale = 1_000_000 if largest > 1000 else 1
     if scale > 1:
         draft.places.append(f"per_degree = {scale}  # the coordinates are whole numbers")
-        draft.guessed.append("coordinates count millionths of a degree")
+        draft.guesses("coordinates count millionths of a degree", "坐标以百万分之一度为单位")
     inside = [
         low < number / scale < high
         for one, (low, high) in zip(numbers, _CHINA, strict=True)
@@ -297,10 +349,14 @@ def _coordinates(draft: _Draft, *, needs_areas: bool) -> None:
     ]
     if inside and all(inside):
         draft.places.append('datum = "GCJ-02"  # guessed, as maps in China use; or WGS84, BD-09')
-        draft.guessed.append("datum GCJ-02, usual for coordinates of maps in China")
+        draft.guesses(
+            "datum GCJ-02, usual for coordinates of maps in China", "坐标系 `GCJ-02`, 国内地图通用"
+        )
     draft.places.append('# polygons = { file = "districts.geojson", code = "adcode" }')
     if needs_areas:
-        draft.missing.append("places: polygons or centres of the pooling areas")
+        draft.lacks(
+            "places: polygons or centres of the pooling areas", "`places`: 统筹地区的多边形或中心点"
+        )
         draft.places += [
             "# FILL IN polygons above, or centres:",
             "# within_km = 40.0",

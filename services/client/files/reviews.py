@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from services.client.files.cells import whole
 from services.client.files.mapping import INDUSTRIES, STATES, FileMapping
 from services.client.files.order_files import read_rows
+from services.client.files.remarks import Remark
 from services.client.files.summary import FileSummary
 
 SHANGHAI_US = 8 * 3_600_000_000
@@ -104,35 +105,50 @@ class FileReview:
         self.first_day = min(self.first_day or first, first)
         self.last_day = max(self.last_day or last, last)
 
-    def suspicions(self) -> list[str]:
+    def suspicions(self) -> list[Remark]:
         """Sentences on what looks wrong."""
-        said = []
+        remarks = []
         shift = shifted_hours(self.hours)
         if shift:
-            said.append(shift_sentence(self.hours, shift))
+            remarks.append(shift_remark(self.hours, shift))
         if self.order_count >= ORDERS_LEAST and self.at_midnight_count * 2 > self.order_count:
-            said.append(
-                f"{self.at_midnight_count:,} orders begin at midnight: the file may have days "
-                "instead of times."
+            remarks.append(
+                Remark(
+                    f"{self.at_midnight_count:,} orders begin at midnight: the file may have days "
+                    "instead of times.",
+                    f"{self.at_midnight_count:,} 个订单的接单时间为零点: 文件可能没有时刻。",
+                )
             )
         if self.future_count:
-            said.append(
-                f"{self.future_count:,} orders begin in the future and will be refused: check the "
-                "year, the zone and the form of the times."
+            remarks.append(
+                Remark(
+                    f"{self.future_count:,} orders begin in the future and will be refused: check "
+                    "the year, the zone and the form of the times.",
+                    f"{self.future_count:,} 个订单的接单时间晚于现在, 将被拒收: "
+                    "请核对年份、时区和时间格式。",
+                )
             )
         if self.backward_count:
-            said.append(
-                f"{self.backward_count:,} orders end before they begin and will be refused: check "
-                "which column is which."
+            remarks.append(
+                Remark(
+                    f"{self.backward_count:,} orders end before they begin and will be refused: "
+                    "check which column is which.",
+                    f"{self.backward_count:,} 个订单的结束时间早于接单时间, 将被拒收: "
+                    "请核对各列对应关系。",
+                )
             )
         if self.long_number_count >= _LONG_LEAST and (
             self.cut_number_count == self.long_number_count
         ):
-            said.append(
-                "All long order numbers end in zeros after 15 digits: a spreadsheet cut them off; "
-                "export the file from its source as text."
+            remarks.append(
+                Remark(
+                    "All long order numbers end in zeros after 15 digits: a spreadsheet cut them "
+                    "off; export the file from its source as text.",
+                    "所有较长的订单号在第 15 位之后均为零, 已被电子表格截断: "
+                    "请从来源系统以文本格式重新导出。",
+                )
             )
-        return said
+        return remarks
 
 
 def review_file(path: Path, mapping: FileMapping, now: datetime) -> FileReview:
@@ -167,18 +183,24 @@ def shifted_hours(hours: list[int]) -> int:
     return shift if abs(shift) >= SHIFT_LEAST else 0
 
 
-def shift_sentence(hours: list[int], shift: int) -> str:
+def shift_remark(hours: list[int], shift: int) -> Remark:
     """What a shift of hours looks like, and what to try."""
     start = (QUIET_FROM - shift) % 24
     end = (start + QUIET_HOURS) % 24
     quiet = sum(hours[(start + step) % 24] for step in range(QUIET_HOURS))
-    way = "earlier" if shift > 0 else "later"
-    is_utc = shift * HOUR_US == SHANGHAI_US
-    hint = 'zone = "UTC"' if is_utc else f"a zone where the clock shows {abs(shift)} hours {way}"
-    return (
+    if shift * HOUR_US == SHANGHAI_US:
+        hint, hint_zh = 'zone = "UTC"', '`zone = "UTC"`'
+    else:
+        way, way_zh = ("earlier", "早") if shift > 0 else ("later", "晚")
+        hint = f"a zone where the clock shows {abs(shift)} hours {way}"
+        hint_zh = f"比中国时间{way_zh} {abs(shift)} 小时的时区"
+    return Remark(
         f"Only {quiet:,} of {sum(hours):,} orders begin between {start:02d}:00 and {end:02d}:00 in "
         f"China, and elsewhere the night is quiet: the times look shifted by {shift:+d} hours; "
-        f"check zone in the mapping, for example {hint}."
+        f"check zone in the mapping, for example {hint}.",
+        f"{sum(hours):,} 个订单中只有 {quiet:,} 个的接单时间在中国时间 {start:02d}:00 至 "
+        f"{end:02d}:00 之间, 而通常夜间订单最少: 时间似乎偏移了 {shift:+d} 小时; "
+        f"请核对映射文件中的时区, 例如 {hint_zh}。",
     )
 
 

@@ -112,7 +112,9 @@ def load_keys(path: Path, wrapper: KeyWrapper = IN_THE_CLEAR) -> Keys:
     if wrong or len(keys.index) != INDEX_BYTES:
         raise KeyFileError(
             f"{path}: a key has the number of bytes of its suite, {AES_256_GCM.key_bytes} bytes for"
-            f" {AES_256_GCM.name}, and the key of the index {INDEX_BYTES}"
+            f" {AES_256_GCM.name}, and the key of the index {INDEX_BYTES}",
+            f"{path}: 密钥长度须符合其算法, 即 {AES_256_GCM.key_bytes} 字节, "
+            f"索引密钥 {INDEX_BYTES} 字节。",
         )
     return keys
 
@@ -161,7 +163,8 @@ def _content(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise KeyFileError(
-            f"there is no key file at {path}; put it there, or set OIP_KEYS_FILE"
+            f"there is no key file at {path}; put it there, or set OIP_KEYS_FILE",
+            f"没有密钥文件 {path}; 请放置该文件, 或设置 OIP_KEYS_FILE。",
         ) from error
     except (OSError, ValueError) as error:
         raise _unusable(path, error) from error
@@ -183,18 +186,21 @@ def _require_wrapped(path: Path, content: Mapping[str, Any], wrapper: KeyWrapper
         raise _unusable(path, error) from error
     if IN_THE_CLEAR.field in fields - {wrapper.field}:
         raise KeyFileError(
-            f"{path} has keys in the clear, and OIP_KEY_WRAP_COMMAND is set; run `oip keys wrap`"
+            f"{path} has keys in the clear, and OIP_KEY_WRAP_COMMAND is set; run `oip keys wrap`",
+            f"{path} 含有未封装的密钥, 而已设置 OIP_KEY_WRAP_COMMAND; 请执行 `oip keys wrap`。",
         )
     if fields - {wrapper.field}:
         raise KeyFileError(
-            f"the keys in {path} are wrapped by a command; set OIP_KEY_WRAP_COMMAND to it"
+            f"the keys in {path} are wrapped by a command; set OIP_KEY_WRAP_COMMAND to it",
+            f"{path} 中的密钥由命令封装; 请将 OIP_KEY_WRAP_COMMAND 设为该命令。",
         )
 
 
 def _unusable(path: Path, error: Exception) -> KeyFileError:
     return KeyFileError(
         f"{path} cannot be read as a key file ({type(error).__name__}); set OIP_KEYS_FILE to "
-        "the one of this deployment"
+        "the one of this deployment",
+        f"{path} 不是密钥文件 ({type(error).__name__}); 请将 OIP_KEYS_FILE 设为本系统的密钥文件。",
     )
 
 

@@ -67,7 +67,9 @@ class WrapCommand:
         clear = base64.b64encode(key)
         wrapped = self._run("wrap", clear)
         if self.unwrap(wrapped) != key:
-            raise self._error("unwrap", "does not give back what it wrapped")
+            raise self._error(
+                "unwrap", "does not give back what it wrapped", "未能还原所封装的密钥"
+            )
         return wrapped
 
     def unwrap(self, text: str) -> bytes:
@@ -76,7 +78,7 @@ class WrapCommand:
         try:
             return base64.b64decode(answer, validate=True)
         except binascii.Error:
-            raise self._error("unwrap", "writes no base64") from None
+            raise self._error("unwrap", "writes no base64", "的输出不是 base64") from None
 
     def _run(self, action: str, content: bytes) -> str:
         """The output of the command; what it prints as an error may hold keys and is not shown."""
@@ -90,21 +92,33 @@ class WrapCommand:
             )
             output = done.stdout[: OUTPUT_BYTES_MAX + 1].decode().strip()
         except OSError as error:
-            raise self._error(action, f"cannot be started ({error.strerror})") from error
+            raise self._error(
+                action, f"cannot be started ({error.strerror})", "无法启动"
+            ) from error
         except subprocess.TimeoutExpired:
-            raise self._error(action, f"takes more than {self._seconds:g} seconds") from None
+            raise self._error(
+                action, f"takes more than {self._seconds:g} seconds", f"超过 {self._seconds:g} 秒"
+            ) from None
         except UnicodeDecodeError:
-            raise self._error(action, "writes no text") from None
+            raise self._error(action, "writes no text", "的输出不是文本") from None
         if done.returncode:
-            raise self._error(action, f"ends with code {done.returncode}")
+            raise self._error(
+                action, f"ends with code {done.returncode}", f"以代码 {done.returncode} 结束"
+            )
         if not output or len(output) > OUTPUT_BYTES_MAX:
-            raise self._error(action, f"writes nothing, or more than {OUTPUT_BYTES_MAX} bytes")
+            raise self._error(
+                action,
+                f"writes nothing, or more than {OUTPUT_BYTES_MAX} bytes",
+                f"没有输出, 或超过 {OUTPUT_BYTES_MAX} 字节",
+            )
         return output
 
-    def _error(self, action: str, fault: str) -> KeyWrapError:
+    def _error(self, action: str, fault: str, fault_zh: str) -> KeyWrapError:
         return KeyWrapError(
             f"`{self._command[0]} … {action}` of OIP_KEY_WRAP_COMMAND {fault}; run it by hand to"
-            " see why"
+            " see why",
+            f"OIP_KEY_WRAP_COMMAND 的命令 `{self._command[0]} … {action}` {fault_zh}; "
+            "请手动执行以查明原因。",
         )
 
 

@@ -232,7 +232,9 @@ def test_a_word_that_the_mapping_does_not_explain_costs_its_row(tmp_path: Path) 
     assert wrong.sentence == (
         "platform is 'Z', which the mapping does not explain; add it under [words.platform]."
     )
-    assert wrong.sentence_zh == "platform 的值 'Z' 在映射文件中没有说明; 请加入 [words.platform]。"
+    assert wrong.sentence_zh == (
+        "平台企业的值 'Z' 在映射文件中没有说明; 请加入 `[words.platform]`。"
+    )
 
 
 @pytest.mark.parametrize(("wrong_count", "is_refused"), [(100, False), (101, True)])

@@ -271,7 +271,7 @@ async def test_a_list_that_cannot_be_written_is_one_sentence_before_anything_is_
     result = await push(pair, file)
 
     assert result.exit_code == 2
-    assert "one.parquet.rejected.csv cannot be written (Is a directory)" in result.output
+    assert "one.parquet.rejected.csv cannot be written: it is a folder" in result.output
     assert "Traceback" not in result.output
     assert totals(file)["received"] == 0
 
@@ -283,7 +283,7 @@ async def test_a_state_that_cannot_be_written_is_one_sentence(pair: Stack, tmp_p
     result = await push(pair, file)
 
     assert result.exit_code == 2
-    assert "one.parquet.push.json cannot be written (Is a directory)" in result.output
+    assert "one.parquet.push.json cannot be written: it is a folder" in result.output
     assert "Traceback" not in result.output
 
 

@@ -69,20 +69,21 @@ def test_times_of_utc_read_as_chinas_are_named_with_what_to_try() -> None:
         for _ in range(count)
     ]
 
-    (sentence,) = review_of(table(begun)).suspicions()
+    (remark,) = review_of(table(begun)).suspicions()
 
-    assert "the times look shifted by +8 hours" in sentence
-    assert 'zone = "UTC"' in sentence
+    assert "the times look shifted by +8 hours" in remark.en
+    assert 'zone = "UTC"' in remark.en
+    assert "偏移了 +8 小时" in remark.zh
 
 
 def test_days_futures_and_swapped_columns_are_named() -> None:
     midnight = datetime(2025, 7, 9, 16, 0, tzinfo=UTC)
     future = NOW + timedelta(days=1, minutes=7)
 
-    assert "begin at midnight" in review_of(table([midnight] * 200)).suspicions()[-1]
-    assert review_of(table([future])).suspicions()[0].startswith("1 orders begin in the future")
+    assert "begin at midnight" in review_of(table([midnight] * 200)).suspicions()[-1].en
+    assert review_of(table([future])).suspicions()[0].en.startswith("1 orders begin in the future")
     swapped = review_of(table([midnight], minutes=-9)).suspicions()
-    assert swapped[0].startswith("1 orders end before they begin")
+    assert swapped[0].en.startswith("1 orders end before they begin")
 
 
 def test_numbers_that_a_spreadsheet_cut_to_fifteen_digits_are_named() -> None:
@@ -90,7 +91,7 @@ def test_numbers_that_a_spreadsheet_cut_to_fifteen_digits_are_named() -> None:
     cut = [f"69234500000{number}000" for number in range(1000, 1006)]
     whole = [*cut[:5], "692345000001234567"]
 
-    assert "All long order numbers end in zeros" in review_of(table(begun, cut)).suspicions()[0]
+    assert "All long order numbers end in zeros" in review_of(table(begun, cut)).suspicions()[0].en
     assert review_of(table(begun, whole)).suspicions() == []
 
 
