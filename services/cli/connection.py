@@ -44,6 +44,8 @@ EXIT_REFUSED = 2
 EXIT_UNREACHABLE = 3
 EXIT_ROWS_REFUSED = 4
 EXIT_INTERRUPTED = 130
+# As a shell says of a program that SIGPIPE ended.
+EXIT_PIPE_CLOSED = 141
 
 _YUAN = re.compile(r"\d{1,13}(\.\d{1,2})?", re.ASCII)
 # The id of a request whose outcome is not known yet.

@@ -2,12 +2,14 @@
 
 Exit codes: 0 done, or stored until another person signs it, 1 a check failed, 2 refused or used
 wrongly, 3 a service could not be reached, 4 done, but some rows were refused, 130 stopped with
-Ctrl-C.
+Ctrl-C, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from typing import Any, cast
 
 import grpc
@@ -17,6 +19,7 @@ from typer.exceptions import TyperException
 
 from services.cli.connection import (
     EXIT_INTERRUPTED,
+    EXIT_PIPE_CLOSED,
     EXIT_REFUSED,
     EXIT_UNREACHABLE,
     Refused,
@@ -24,9 +27,9 @@ from services.cli.connection import (
     unanswered_request,
 )
 from services.cli.usage import usage_zh
-from services.cli.view import language, options_first, say
+from services.cli.view import language, language_in, options_first, say
 from services.client.channels import CallFailed, RemoteProblem, problem_of
-from services.kernel.phrases import Language
+from services.kernel.phrases import Language, service_label
 from services.kernel.problems import Problem
 
 SECOND_SIGNATURE_NEEDED = "SECOND_SIGNATURE_NEEDED"
@@ -38,7 +41,12 @@ class ErrorReportingGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the options that may stand anywhere to the front."""
-        return super().parse_args(ctx, options_first(args))
+        arguments = options_first(args)
+        try:
+            return super().parse_args(ctx, [*arguments])
+        except TyperException as error:
+            _exit_for_usage(error, language_in(arguments))
+            raise
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a refusal ends it without a traceback."""
@@ -55,12 +63,25 @@ class ErrorReportingGroup(TyperGroup):
         except (Problem, Refused) as problem:
             _exit(sentence_of(problem), EXIT_REFUSED)
         except TyperException as error:
-            sentence = usage_zh(error) if language() is Language.ZH else None
-            if sentence is None:
-                raise
-            _exit(sentence, EXIT_REFUSED)
+            _exit_for_usage(error, language())
+            raise
+        except BrokenPipeError:
+            _end_without_reader()
         except KeyboardInterrupt:
             _exit(_interrupted(), EXIT_INTERRUPTED)
+
+
+def _exit_for_usage(error: TyperException, language: Language) -> None:
+    """End with what is wrong in a command as it is written; in English the parser says it."""
+    sentence = usage_zh(error) if language is Language.ZH else None
+    if sentence is not None:
+        _exit(sentence, EXIT_REFUSED)
+
+
+def _end_without_reader() -> None:
+    """End as programs do whose output nobody reads any more: without a word."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(EXIT_PIPE_CLOSED)
 
 
 def _end(problem: RemoteProblem) -> None:
@@ -111,7 +132,7 @@ def _handshake_problem(error: grpc.RpcError) -> RemoteProblem | None:
         "TLS_HANDSHAKE_FAILED",
         f"{_of(error)} and the command line do not trust each other; check the authority, the "
         "certificate and the host name (--tls-authority, --tls-certificate, --tls-key).",
-        f"与{_of_zh(error)}双方证书互不信任; 请检查证书颁发机构、客户端证书和主机名 "
+        f"与{_of_zh(error)} 双方证书互不信任; 请检查证书颁发机构、客户端证书和主机名 "
         "(--tls-authority, --tls-certificate, --tls-key)。",
     )
 
@@ -133,7 +154,7 @@ def _named_problem(error: grpc.RpcError) -> RemoteProblem | None:
             problem.code,
             problem.reason,
             f"{_of(error)} did not answer in time; try again.",
-            f"{_of_zh(error)}未在时限内应答; 请重试。",
+            f"{_of_zh(error)} 未在时限内应答; 请重试。",
         )
     return None
 
@@ -145,7 +166,9 @@ def _of(error: grpc.RpcError) -> str:
 
 
 def _of_zh(error: grpc.RpcError) -> str:
-    return f" {error.service} 服务 ({error.address}) " if isinstance(error, CallFailed) else "服务"
+    if not isinstance(error, CallFailed):
+        return "服务"
+    return f"{service_label(error.service).text(Language.ZH)}服务 ({error.address})"
 
 
 def _exit(sentence: str, code: int) -> None:

@@ -116,9 +116,10 @@ def lines(finding: type_pb2.Finding, number: int, language: Language) -> Iterabl
     for version in finding.parameters:
         since = date_from_wire(version.since_date, "since_date")
         tag = f" [{version.tag}]" if version.tag else ""
+        from_day = f"自 {since}" if language is Language.ZH else f"since {since}"
         yield (
             f"     {parameter}: {version.name} = {version.value} "
-            f"(since {since}, {version.jurisdiction}, {version.source}{tag})"
+            f"({from_day}, {version.jurisdiction}, {version.source}{tag})"
         )
     if finding.arithmetic:
         yield f"     {arithmetic}: {finding.arithmetic}"

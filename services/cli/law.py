@@ -17,6 +17,7 @@ from services.cli.tables import Row, show_rows
 from services.cli.values import Value as Cell
 from services.cli.values import count_value, text_value, truth_value
 from services.cli.view import Format, say, view
+from services.kernel.law import Tag
 from services.kernel.parameter_check import (
     Places,
     check_tree,
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command()(explain)
 
 ROOT = Path(services.__file__).resolve().parent
+TAG_TITLES = {Tag.LAW: "法条", Tag.SEED: "设计依据", Tag.COMMON: "参照", Tag.ASSUMED: "暂定"}
 CELLS = (
     *("parameter", "value", "unit", "since", "until"),
     *("jurisdiction", "stands_in", "published", "tag", "source"),
@@ -238,7 +240,7 @@ def _pairs(parameter: Parameter, value: Value, day: date, where: str) -> dict[st
         if value.stands_in
         else "",
         say("published", "公布日期"): str(value.published),
-        say("tag", "依据类别"): value.tag.value,
+        say("tag", "依据类别"): say(value.tag.value, TAG_TITLES[value.tag]),
         say("source", "来源"): value.source,
     }
 

@@ -13,8 +13,9 @@ from typing import Any, TextIO
 from oip.orders.v1 import orders_pb2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.cli.refusals import Refused, os_words, unreadable
+from services.cli.refusals import Refused, unreadable
 from services.client.files.summary import RowWithFault
+from services.client.os_errors import os_words
 
 REJECTED_HEADER = (
     "file_row",

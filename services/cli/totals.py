@@ -124,6 +124,13 @@ def _from_options(lines: Iterable[str]) -> Totals:
     for text in lines:
         place, _, count = text.partition("=")
         area, _, industry = place.partition(":")
+        if not (area and industry and count):
+            raise Refused(
+                "{text} is not a line; write AREA:INDUSTRY=COUNT, such as {example}.",
+                "{text} 不是一行; 请写作 `地区:行业=数量`, 如 {example}。",
+                text=text,
+                example="440100:RIDE_HAILING=120",
+            )
         _add(totals, (area, industry, count))
     return totals
 

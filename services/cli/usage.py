@@ -8,6 +8,8 @@ from typing import Any
 from typer.exceptions import TyperException
 
 _COMMAND = re.compile(r"No such command '(.+)'\.")
+_CHOICES = re.compile(r"is not one of (.+)")
+_QUOTED = re.compile(r"'([^']+)'")
 _EXTRA = re.compile(r"Got unexpected extra arguments? ?(?:\(s\) )?\((.+)\)")
 
 
@@ -28,11 +30,9 @@ def usage_zh(error: TyperException) -> str | None:
     elif extra:
         sentence = f"多余的参数: {extra[1]}"
     else:
-        choices = getattr(getattr(parameter, "type", None), "choices", None)
         sentence = f"{name or '命令'} 的写法有误"
-        if choices:
-            written = "、".join(str(getattr(each, "value", each)) for each in choices)
-            sentence += f", 可选: {written}"
+        if choices := _CHOICES.search(error.message):
+            sentence += f", 可选: {'、'.join(_QUOTED.findall(choices[1]))}"
     context = facts.get("ctx")
     path = context.command_path if context is not None else "oip"
     return f"{sentence}; 用法见 `{path} --help`。"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
@@ -60,6 +60,16 @@ def language_of_locale() -> Language:
     names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     text = next(filter(None, names), "") or (locale.getlocale()[0] or "")
     return Language.ZH if text.startswith("zh") else Language.EN
+
+
+def language_in(arguments: Sequence[str]) -> Language:
+    """The language that the arguments name, before they are read; else that of the locale."""
+    for name, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        text = name.removeprefix("--language=") if "=" in name else value
+        if name.partition("=")[0] == "--language" and text in ANYWHERE["--language"]:
+            return Language(text)
+    named = os.environ.get("OIP_LANGUAGE", "")
+    return Language(named) if named in ANYWHERE["--language"] else language_of_locale()
 
 
 def options_first(arguments: Iterable[str]) -> list[str]:

@@ -50,7 +50,7 @@ def test_every_exit_code_of_the_command_line_is_on_its_pages() -> None:
     )
 
     (sentence,) = re.findall(r"Exit codes of `oip`:(.*?)\n\n", readme, re.DOTALL)
-    assert {int(code) for code in re.findall(r"\b(\d+) [a-z]", sentence)} == {0, *codes}
+    assert {int(code) for code in re.findall(r"\b(\d+)\s[a-z]", sentence)} == {0, *codes}
     (table,) = re.findall(r"## Exit codes\n(.*?)\n\n[^|]", page, re.DOTALL)
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == {0, *codes}
 

@@ -20,6 +20,7 @@ from string import Formatter
 import pytest
 
 import services
+from services.kernel.field_titles import TITLES
 from services.kernel.phrases import label_of
 from services.kernel.problems import Problem
 from tests.support.problems import all_problems
@@ -223,6 +224,24 @@ def test_what_the_command_line_prints_is_said_in_both_languages(path: Path) -> N
     ]
 
     assert not wrong, "take it from say(english, chinese)"
+
+
+@pytest.mark.parametrize("path", _sources(), ids=lambda path: str(path.relative_to(SERVICES)))
+def test_every_column_of_the_command_line_has_a_chinese_title(path: Path) -> None:
+    if path.relative_to(SERVICES).parts[0] != "cli":
+        return
+    without = {
+        key.value
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant)
+        and isinstance(value, ast.Call)
+        and re.search(r"(_value|^Value|^Cell)$", ast.unparse(value.func))
+        and key.value not in TITLES
+    }
+
+    assert not without, "add it to services/kernel/field_titles.py"
 
 
 def _refused_enums() -> list[type[Enum]]:

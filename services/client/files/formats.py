@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from services.client.files.json_files import read_json, read_ndjson
 from services.client.files.mapping import FileForm
 from services.client.files.pieces import Piece
 from services.client.files.text_streams import PACKINGS
+from services.client.os_errors import os_words
 from services.kernel.phrases import Phrase
 
 KINDS = {
@@ -42,6 +44,8 @@ def pieces(
 
     With `whole` each piece has all cells of a row as one text too.
     """
+    if path.is_dir():
+        raise Unreadable(FileFault.NOT_OPENED, reason=os_words(IsADirectoryError(errno.EISDIR, "")))
     kind = kind_of(path, form)
     last = 0
     try:
@@ -53,7 +57,7 @@ def pieces(
     except MemoryError as error:
         raise Unreadable(FileFault.MEMORY) from error
     except (IsADirectoryError, PermissionError) as error:
-        raise Unreadable(FileFault.NOT_OPENED, reason=error.strerror) from error
+        raise Unreadable(FileFault.NOT_OPENED, reason=os_words(error)) from error
     except (pa.ArrowException, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise _refusal(error, kind, last) from error
 

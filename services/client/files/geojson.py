@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from services.client.os_errors import os_words
 from services.kernel.identifiers import is_division
+from services.kernel.phrases import Language
 
 FILE_BYTES_MAX = 64 << 20
 _KINDS = frozenset({"Polygon", "MultiPolygon"})
@@ -45,8 +47,8 @@ def _content(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise PolygonsWrong(
-            f"{path.name}, the file of polygons, cannot be read ({error.strerror})",
-            f"多边形文件 {path.name} 无法读取 ({error.strerror})",
+            f"{path.name}, the file of polygons, cannot be read: {os_words(error)}",
+            f"多边形文件 {path.name} 无法读取: {os_words(error).text(Language.ZH)}",
         ) from error
     except ValueError as error:
         if isinstance(error, PolygonsWrong):

@@ -21,6 +21,7 @@ from services.client.files.mapping_faults import (
 )
 from services.client.files.moments import MomentRule
 from services.client.files.zones import Never, Twice, zone_of
+from services.client.os_errors import name_of, os_words
 from services.kernel.identifiers import is_credit_code, is_division
 from services.kernel.phrases import Phrase
 
@@ -297,10 +298,10 @@ def load_mapping(path: Path) -> FileMapping:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None)
-        why = reason or Phrase("NOT_UTF8", "not UTF-8", "不是 UTF-8 编码")
-        what = Phrase.of("NOT_READ", "it cannot be read ({why})", "文件无法读取 ({why})", why=why)
-        raise MappingWrong(file=path.name, what=what) from error
+        not_utf8 = Phrase("NOT_UTF8", "it is not UTF-8", "不是 UTF-8 编码")
+        why = os_words(error) if isinstance(error, OSError) else not_utf8
+        what = Phrase.of("NOT_READ", "it cannot be read: {why}", "文件无法读取: {why}", why=why)
+        raise MappingWrong(file=name_of(path), what=what) from error
     return parse_mapping(text, path)
 
 
@@ -309,7 +310,7 @@ def parse_mapping(text: str, path: Path) -> FileMapping:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise MappingWrong(file=path.name, what=syntax_phrase(error, text)) from error
+        raise MappingWrong(file=name_of(path), what=syntax_phrase(error, text)) from error
     try:
         mapping = FileMapping.model_validate(content)
         polygons = mapping.places.polygons
@@ -320,7 +321,7 @@ def parse_mapping(text: str, path: Path) -> FileMapping:
         places = mapping.places.model_copy(update={"polygons": filled})
         return mapping.model_copy(update={"places": places})
     except ValidationError as error:
-        raise MappingWrong(file=path.name, what=rule_phrase(error, content)) from None
+        raise MappingWrong(file=name_of(path), what=rule_phrase(error, content)) from None
     except PolygonsWrong as wrong:
         what = Phrase("POLYGONS", wrong.what, wrong.what_zh)
-        raise MappingWrong(file=path.name, what=what) from None
+        raise MappingWrong(file=name_of(path), what=what) from None

@@ -20,6 +20,7 @@ import pyarrow as pa
 from services.client.files.faults import FileFault, OrderFileUnreadable, Reason, Unreadable
 from services.client.files.mapping import FileMapping
 from services.client.files.remarks import Remark
+from services.client.os_errors import name_of
 from services.kernel.phrases import Phrase
 
 # The reader's first line, before the table, and its last; any other line says what is wrong.
@@ -74,7 +75,7 @@ def read_rows(path: Path, mapping: FileMapping) -> Iterator[pa.Table]:
             return
         reader.stdout.close()
         exit_code = reader.wait()
-    raise OrderFileUnreadable.of(path.name, _reason(line, exit_code))
+    raise OrderFileUnreadable.of(name_of(path), _reason(line, exit_code))
 
 
 def propose_mapping(path: Path) -> Proposal:
@@ -91,7 +92,7 @@ def propose_mapping(path: Path) -> Proposal:
         return Proposal.read(ended.stdout)
     except (TypeError, ValueError):
         reason = _reason(ended.stdout, ended.returncode)
-        raise OrderFileUnreadable.of(path.name, reason) from None
+        raise OrderFileUnreadable.of(name_of(path), reason) from None
 
 
 def _environment() -> dict[str, str]:

@@ -144,12 +144,13 @@ def _industry(draft: _Draft) -> None:
             f'industry = {{ constant = "{industry}" }}  # guessed from the headers: check it'
         )
         draft.guesses(
-            f"industry {industry}, from the words of the headers", f"行业 {industry}, 依据表头用词"
+            f"industry {industry}, from the words of the headers",
+            f"行业 `{industry}`, 依据表头",
         )
         return
     draft.lacks(
         f"industry: one of {', '.join(INDUSTRY_HINTS)}",
-        f"`industry`: 以下之一: {'、'.join(INDUSTRY_HINTS)}",
+        f"`industry`: 以下之一: `{'`、`'.join(INDUSTRY_HINTS)}`",
     )
     draft.columns.append(
         f'industry = {{ constant = "" }}  # FILL IN: one of {", ".join(INDUSTRY_HINTS)}'

@@ -271,11 +271,21 @@ def test_a_file_that_is_none_is_refused(
 def test_a_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "o.csv").mkdir()
 
-    assert refusal_of(tmp_path / "o.csv", MAP).fault in {"NOT_OPENED", "DAMAGED"}
+    assert refusal_of(tmp_path / "o.csv", MAP).fault == "NOT_OPENED"
     assert refusal_of(tmp_path / "none.csv", MAP).what == "there is no such file"
 
 
 # Files that change, and libraries that are missing.
+
+
+def test_a_folder_without_a_name_is_called_by_its_path() -> None:
+    with pytest.raises(OrderFileUnreadable) as refused:
+        list(read_rows(Path(), MAP))
+
+    assert refused.value.sentence == (
+        "The file . cannot be read as orders: it cannot be read (it is a folder)."
+    )
+    assert refused.value.sentence_zh == "文件 . 无法作为订单读取: 文件无法读取 (这是一个文件夹)。"
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ async def test_a_wrong_row_is_listed_in_both_languages_and_the_others_are_stored
         ("3", "WORKER_NOT_ENROLLED", "worker"),
     ]
     assert rejected[0]["text"].startswith("order_no is '6.92E+17': a spreadsheet cut off the digi")
-    assert rejected[0]["text_zh"].startswith("order_no 的值 '6.92E+17' 已被电子表格截去末尾数字")
+    assert rejected[0]["text_zh"].startswith("订单号的值 '6.92E+17' 已被电子表格截去末尾数字")
     assert rejected[2]["text_zh"] == "请先为该人员在本平台办理参保登记, 再重新报送。"
 
 

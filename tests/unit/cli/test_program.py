@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import main, settlement
-from services.cli.connection import new_request_id
+from services.cli.connection import EXIT_PIPE_CLOSED, new_request_id
 from services.cli.view import options_first
 
 runner = CliRunner()
@@ -63,6 +65,50 @@ def test_what_is_written_wrongly_is_said_in_chinese(
     code, said = oip(*arguments, "--language", "zh")
 
     assert (code, said) == (2, f"{sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (("--format", "xml", "--language", "zh", "status"), {}),
+        (("--format=xml", "--language=zh", "status"), {}),
+        (("--format", "xml", "status"), {"LC_ALL": "zh_CN.UTF-8"}),
+        (("--format", "xml", "status"), {"OIP_LANGUAGE": "zh"}),
+    ],
+)
+def test_an_option_before_the_command_is_refused_in_chinese(
+    arguments: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    code, said = oip(*arguments, environment=environment)
+
+    assert (code, said) == (
+        2,
+        "--format 的写法有误, 可选: table、csv、json; 用法见 `oip --help`。\n",
+    )
+
+
+def test_output_that_nobody_reads_ends_the_command_without_a_word() -> None:
+    command = [sys.executable, "-m", "services.cli.main", "law", "names"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+
+    assert (process.returncode, said) == (EXIT_PIPE_CLOSED, b"")
+
+
+@pytest.mark.parametrize("line", ["a", "440100=3", "440100:=3", "=", "440100:RIDE_HAILING="])
+def test_a_line_of_totals_that_is_none_is_shown_with_an_example(line: str) -> None:
+    arguments = ("orders", "declare", "2025-07-01", "--platform", "x", "--line", line)
+    code, said = oip(*arguments)
+    _, chinese = oip(*arguments, "--language", "zh")
+
+    assert code == 2
+    assert said == (
+        f"{line} is not a line; write AREA:INDUSTRY=COUNT, such as 440100:RIDE_HAILING=120.\n"
+    )
+    assert chinese.startswith(f"{line} 不是一行")
 
 
 def test_options_may_stand_anywhere_but_not_after_two_dashes() -> None:
