@@ -27,7 +27,8 @@ from services.runtime.rpc.wire import date_from_wire
 ROLES = ("fund_officer", "adjudicator", "appraiser")
 FORMS = (
     "awards/{id}, appraisals/{id}, claims/{id}, claims/{id}/determinations/{number}, "
-    "platforms/{credit code}/premiumBills/{month}, the same with /lines/{number}, "
+    "platforms/{credit code}/premiumBills/{month}, "
+    "platforms/{credit code}/premiumBills/{month}/lines/{number}, "
     "settlementPeriods/{month}"
 )
 

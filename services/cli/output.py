@@ -17,16 +17,17 @@ from rich.text import Text
 from services.cli.view import Format, view
 
 
+class OutputConsole(Console):
+    """A console that leaves the end of its reader to the program (error_report.py)."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while BrokenPipeError is handled; the library would end with the code 1."""
+        raise  # noqa: PLE0704
+
+
 def new_console() -> Console:
     """A console on stdout; made by each command, so that it follows the streams of its caller."""
-    return Console()
-
-
-def new_wide_console() -> Console:
-    """The same, but lines into a file or a pipe are not wrapped."""
-    console = Console()
-    console.soft_wrap = not console.is_terminal
-    return console
+    return OutputConsole()
 
 
 def error_console() -> Console:

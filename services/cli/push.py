@@ -29,6 +29,7 @@ from services.cli.view import Format, say, view
 from services.client.files.mapping import FileMapping
 from services.client.files.orders import orders_of
 from services.client.files.places import PlaceBy
+from services.client.files.regular_files import refuse_other_files
 from services.client.files.summary import FileSummary, PlatformPart, summarise_file
 from services.client.upload.batches import Batch, split_into_batches
 from services.client.upload.stream import Answer, send_batches
@@ -80,6 +81,7 @@ class Push:
 
     def add(self, path: Path) -> None:
         """Read and check a file. Raises a Problem or Refused if it cannot be sent."""
+        refuse_other_files(path)
         state, mark = State.of(path, self._mapping.digest), _mark(path)
         if state.other_mapping:
             self._say(

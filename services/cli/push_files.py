@@ -14,8 +14,8 @@ from oip.orders.v1 import orders_pb2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.cli.refusals import Refused, unreadable
+from services.client.error_words import os_words
 from services.client.files.summary import RowWithFault
-from services.client.os_errors import os_words
 
 REJECTED_HEADER = (
     "file_row",

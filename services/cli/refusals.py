@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.client.os_errors import os_words
+from services.client.error_words import os_words
 from services.kernel.phrases import Language, fill
 
 

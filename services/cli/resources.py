@@ -235,7 +235,7 @@ def _group_help(method: Method) -> str:
 
 def _list_command(method: Method) -> Any:
     fields = list(options_in(method.descriptor.input_type, (*PAGING, COUNT_ALL)))
-    limit = _option("limit", int, ROWS_SHOWN, "At most this many rows; 0 for all.")
+    limit = _option("limit", int, ROWS_SHOWN, "At most this many rows; 0 for all.", least=0)
     columns = _option("columns", str | None, None, "Fields of the resource, by commas.")
     arguments = [field.name for field in fields if is_required(field)]
     parameters = [*parameters_of(fields, arguments), *_service_option(method), limit, columns]
@@ -355,10 +355,12 @@ def _service_option(method: Method) -> list[inspect.Parameter]:
     return [_option("service", str | None, None, "Only this service; default: all.")]
 
 
-def _option(name: str, kind: Any, default: Any, text: str) -> inspect.Parameter:
+def _option(
+    name: str, kind: Any, default: Any, text: str, *, least: int | None = None
+) -> inspect.Parameter:
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[kind, typer.Option(f"--{name}", help=text)],
+        annotation=Annotated[kind, typer.Option(f"--{name}", help=text, min=least)],
     )

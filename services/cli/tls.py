@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 
-from services.client.os_errors import os_words
+from services.client.error_words import os_words
 from services.kernel.phrases import Phrase
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
+from string import Formatter
 
 from services.kernel.enum_labels import LABELS
 from services.kernel.field_titles import TITLES
@@ -28,7 +29,7 @@ _SERVICE_TITLES = {
 }
 
 # A blank between two Chinese characters, left where a word stands for a placeholder.
-_LOOSE = re.compile(r"(?<=[\u3400-\u9fff、。；，：]) (?=[\u3400-\u9fff])")
+_LOOSE = re.compile(r"^[\u3400-\u9fff、。；，：] [\u3400-\u9fff]$")
 
 
 class Language(Enum):
@@ -86,8 +87,33 @@ def fill(template: str, facts: Mapping[str, object], language: Language) -> str:
     """A sentence with its facts in place of the placeholders."""
     if not facts:
         return template
-    text = template.format_map({name: shown(fact, language) for name, fact in facts.items()})
-    return _LOOSE.sub("", text) if language is Language.ZH else text
+    if language is Language.EN:
+        return template.format_map({name: shown(fact, language) for name, fact in facts.items()})
+    text, after_words = "", False
+    for literal, name, _, _ in Formatter().parse(template):
+        text = _joined(text, literal, at_words=after_words)
+        if name is not None:
+            after_words = _is_words(facts[name])
+            text = _joined(text, shown(facts[name], language), at_words=after_words)
+    return text
+
+
+def _joined(text: str, more: str, *, at_words: bool) -> str:
+    """Two parts of a Chinese sentence. At words in place of a value no blank stays between them.
+
+    A value keeps the blanks around it and in it: it may be the name of a file.
+    """
+    if at_words and _LOOSE.search(text[-2:] + more[:1]):
+        return text[:-1] + more
+    if at_words and _LOOSE.search(text[-1:] + more[:2]):
+        return text + more[1:]
+    return text + more
+
+
+def _is_words(fact: object) -> bool:
+    if isinstance(fact, tuple):
+        return all(map(_is_words, fact))
+    return isinstance(fact, Phrase | FieldPath | Enum)
 
 
 def shown(fact: object, language: Language) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from services.client.error_words import library_words
 from services.client.files.columns import Ref
 from services.client.files.faults import FileFault, RowFault, Unreadable
 from services.client.files.mapping import FileForm
@@ -148,7 +149,7 @@ def read_head(stream: TextStream, form: FileForm, separator: str) -> CsvHead:
         row_offset = len(text[:position].encode())
         sample = [len(row) for row in islice(filter(None, rows), _SAMPLE_ROWS)]
     except csv.Error as error:
-        raise Unreadable(FileFault.DAMAGED, kind="csv", reason=str(error)) from error
+        raise Unreadable(FileFault.DAMAGED, kind="csv", reason=library_words(error)) from error
     counts = Counter(sample)
     # Of equally frequent lengths, that of the header.
     usual = (

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from services.client.error_words import NAME_NOT_UTF8
 from services.client.files.faults import FileFault, Unreadable
 from services.client.files.formats import pieces
 from services.client.files.mapping import FileMapping
@@ -48,8 +49,7 @@ def rows_of(path: Path, mapping: FileMapping) -> Iterator[pa.Table]:
         raise Unreadable(FileFault.MEMORY) from error
     except UnicodeDecodeError as error:
         # Names and time zones that are not UTF-8 fail only when they are used.
-        reason = "a name in it is not UTF-8"
-        raise Unreadable(FileFault.DAMAGED, kind=path.suffix, reason=reason) from error
+        raise Unreadable(FileFault.DAMAGED, kind=path.suffix, reason=NAME_NOT_UTF8) from error
     if _mark(path) != before:
         raise Unreadable(FileFault.CHANGED)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
+from services.client.error_words import NAME_NOT_UTF8, library_words, os_words
 from services.client.files.column_files import read_arrow, read_parquet
 from services.client.files.columns import Ref
 from services.client.files.csv_files import ROW_BYTES_MAX, read_csv
@@ -17,8 +16,8 @@ from services.client.files.faults import FileFault, Unreadable
 from services.client.files.json_files import read_json, read_ndjson
 from services.client.files.mapping import FileForm
 from services.client.files.pieces import Piece
+from services.client.files.regular_files import require_regular
 from services.client.files.text_streams import PACKINGS
-from services.client.os_errors import os_words
 from services.kernel.phrases import Phrase
 
 KINDS = {
@@ -32,7 +31,6 @@ KINDS = {
     ".json": "json",
 }
 TEXT_KINDS = frozenset({"csv", "tsv", "ndjson", "json"})
-_REASON_MAX = 200
 
 Reader = Callable[..., Iterator[Piece]]
 
@@ -44,8 +42,7 @@ def pieces(
 
     With `whole` each piece has all cells of a row as one text too.
     """
-    if path.is_dir():
-        raise Unreadable(FileFault.NOT_OPENED, reason=os_words(IsADirectoryError(errno.EISDIR, "")))
+    require_regular(path)
     kind = kind_of(path, form)
     last = 0
     try:
@@ -56,13 +53,12 @@ def pieces(
         raise Unreadable(FileFault.NO_FILE) from error
     except MemoryError as error:
         raise Unreadable(FileFault.MEMORY) from error
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:
+        if not error.errno:  # of a library
+            raise _refusal(error, kind, last) from error
         raise Unreadable(FileFault.NOT_OPENED, reason=os_words(error)) from error
-    except (pa.ArrowException, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (pa.ArrowException, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise _refusal(error, kind, last) from error
-
-
-_NAME_NOT_UTF8 = Phrase("NAME_NOT_UTF8", "a name in it is not UTF-8", "其中有名称不是 UTF-8")
 
 
 def kind_of(path: Path, form: FileForm) -> str:
@@ -94,15 +90,13 @@ def _reader(kind: str) -> Reader:
 
 def _refusal(error: Exception, kind: str, row: int) -> Unreadable:
     """What the error of a reader means for the file."""
-    reason = str(error).splitlines()[0][:_REASON_MAX] if str(error) else type(error).__name__
     is_text = kind in TEXT_KINDS
     if isinstance(error, UnicodeDecodeError):
         # Names and time zones that are not UTF-8 fail only when they are used.
-        return Unreadable(FileFault.DAMAGED, kind=kind, reason=_NAME_NOT_UTF8)
-    if is_text and "straddling" in reason:
+        return Unreadable(FileFault.DAMAGED, kind=kind, reason=NAME_NOT_UTF8)
+    if is_text and "straddling" in str(error):
         return Unreadable(FileFault.LONG_LINE, mebibytes=ROW_BYTES_MAX >> 20, row=row)
-    reason = re.sub(r"[Rr]ow #?(\d+)", r"row \1", reason)
-    return Unreadable(FileFault.DAMAGED, kind=kind, reason=reason)
+    return Unreadable(FileFault.DAMAGED, kind=kind, reason=library_words(error))
 
 
 _READERS: dict[str, Reader] = {

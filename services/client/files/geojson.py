@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from services.client.os_errors import os_words
+from services.client.error_words import os_words
 from services.kernel.identifiers import is_division
 from services.kernel.phrases import Language
 

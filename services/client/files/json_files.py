@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from services.client.error_words import library_words
 from services.client.files.columns import Ref
 from services.client.files.faults import FileFault, RowFault, Unreadable
 from services.client.files.mapping import FileForm
@@ -133,8 +134,7 @@ def _library() -> Any:
 
 
 def _damaged(error: Exception) -> Unreadable:
-    reason = str(error).splitlines()[0][:_SHOWN_MAX]
-    return Unreadable(FileFault.DAMAGED, kind="json", reason=reason)
+    return Unreadable(FileFault.DAMAGED, kind="json", reason=library_words(error))
 
 
 def _lines(stream: TextStream) -> Iterator[Row]:

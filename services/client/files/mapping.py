@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from services.client.error_words import name_of, os_words
 from services.client.files.columns import Columns, DayAndTime, Moment, Span, Strict
 from services.client.files.forms import FormWrong, parse_form
 from services.client.files.geojson import PolygonsWrong, read_polygons
@@ -21,7 +22,6 @@ from services.client.files.mapping_faults import (
 )
 from services.client.files.moments import MomentRule
 from services.client.files.zones import Never, Twice, zone_of
-from services.client.os_errors import name_of, os_words
 from services.kernel.identifiers import is_credit_code, is_division
 from services.kernel.phrases import Phrase
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from services.client.error_words import name_of
 from services.client.files.faults import FileFault, OrderFileUnreadable, Reason, Unreadable
 from services.client.files.mapping import FileMapping
 from services.client.files.remarks import Remark
-from services.client.os_errors import name_of
 from services.kernel.phrases import Phrase
 
 # The reader's first line, before the table, and its last; any other line says what is wrong.

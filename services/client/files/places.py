@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.client.error_words import library_words
 from services.client.files.cells import (
     as_texts,
     divisions_in,
@@ -179,7 +180,8 @@ def _shape(shapely: Any, geometry: str, file: str) -> Any:
     try:
         return shapely.from_geojson(geometry)
     except shapely.errors.ShapelyError as error:
-        raise Unreadable(FileFault.DAMAGED, kind="GeoJSON", reason=f"{file}: {error}") from error
+        said = library_words(f"{file}: {error}")
+        raise Unreadable(FileFault.DAMAGED, kind="GeoJSON", reason=said) from error
 
 
 def nearest_area(lng: Any, lat: Any, centres: tuple[Centre, ...], within_km: float) -> Any:

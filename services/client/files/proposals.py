@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from services.client.error_words import library_words
 from services.client.files.faults import FileFault, Unreadable
 from services.client.files.form_guesses import FormGuess, guess_form, is_day, is_time
 from services.client.files.order_files import Proposal
@@ -80,9 +81,8 @@ def propose(path: Path) -> Proposal:
     except MemoryError as error:
         raise Unreadable(FileFault.MEMORY) from error
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         kind = path.suffix.lstrip(".")
-        raise Unreadable(FileFault.DAMAGED, kind=kind, reason=reason) from error
+        raise Unreadable(FileFault.DAMAGED, kind=kind, reason=library_words(error)) from error
     draft = _Draft(sample, path.name, chosen_columns(sample.names))
     _platform(draft)
     _industry(draft)

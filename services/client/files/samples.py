@@ -20,6 +20,7 @@ from services.client.files.faults import FileFault, Unreadable
 from services.client.files.formats import kind_of
 from services.client.files.json_files import arrays_in, json_rows, paths_in, value_at
 from services.client.files.mapping import FileForm
+from services.client.files.regular_files import require_regular
 from services.client.files.text_streams import PACKINGS, TextStream
 from services.client.files.vocabulary import field_of
 
@@ -53,8 +54,7 @@ class Sample:
 
 def sample_of(path: Path) -> Sample:
     """The beginning of a file. Raises Unreadable."""
-    if not path.exists():
-        raise Unreadable(FileFault.NO_FILE)
+    require_regular(path)
     packing = path.suffix if path.suffix.lower() in PACKINGS else ""
     suffix = Path(path.name.removesuffix(packing)).suffix.lower()
     if suffix in _SUFFIXES_OF_TEXT:

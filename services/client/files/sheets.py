@@ -16,6 +16,7 @@ import pyarrow as pa
 from openpyxl import load_workbook
 from openpyxl.styles.numbers import is_datetime
 
+from services.client.error_words import library_words
 from services.client.files.cells import FORMULA_MARK
 from services.client.files.columns import Ref
 from services.client.files.faults import FileFault, Unreadable
@@ -33,7 +34,6 @@ from services.client.files.text_streams import EXPANSION_FREE_BYTES, EXPANSION_M
 _SHEET_PART = re.compile(r"xl/worksheets/[^/]+\.xml")
 _FORMULA = re.compile(rb"<f[ >/]")
 _CHUNK_BYTES = 1 << 20
-_REASON_MAX = 200
 
 Cells = Sequence[Any]
 
@@ -79,8 +79,7 @@ def rows_of_sheet(path: Path, form: FileForm) -> Generator[list[str | None], Non
     except (Unreadable, MemoryError, OSError):
         raise
     except Exception as error:  # a damaged workbook breaks the library in many ways
-        reason = str(error).splitlines()[0][:_REASON_MAX] if str(error) else type(error).__name__
-        raise Unreadable(FileFault.DAMAGED, kind="xlsx", reason=reason) from error
+        raise Unreadable(FileFault.DAMAGED, kind="xlsx", reason=library_words(error)) from error
 
 
 def _rows(path: Path, form: FileForm, closing_last: ExitStack) -> Iterator[list[str | None]]:

@@ -87,8 +87,27 @@ def test_an_option_before_the_command_is_refused_in_chinese(
     )
 
 
-def test_output_that_nobody_reads_ends_the_command_without_a_word() -> None:
-    command = [sys.executable, "-m", "services.cli.main", "law", "names"]
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("law", "names"),
+        ("law", "show", "disability_grant_months", "--on", "2025-07-01"),
+        ("orders", "mapping", "examples/orders.csv"),
+        (
+            "orders",
+            "check",
+            "examples/orders.csv",
+            "--offline",
+            "--mapping",
+            "examples/mapping.toml",
+        ),
+    ],
+    ids=" ".join,
+)
+def test_output_that_nobody_reads_ends_the_command_without_a_word(
+    arguments: tuple[str, ...],
+) -> None:
+    command = [sys.executable, "-m", "services.cli.main", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.close()
@@ -96,6 +115,13 @@ def test_output_that_nobody_reads_ends_the_command_without_a_word() -> None:
         said = process.stderr.read()
 
     assert (process.returncode, said) == (EXIT_PIPE_CLOSED, b"")
+
+
+def test_a_number_of_rows_below_none_is_refused(tmp_path: Path) -> None:
+    code, said = oip("--state-dir", str(tmp_path), "claims", "list", "--limit", "-1")
+
+    assert code == 2
+    assert "--limit" in said
 
 
 @pytest.mark.parametrize("line", ["a", "440100=3", "440100:=3", "=", "440100:RIDE_HAILING="])
