@@ -20,6 +20,7 @@ from services.cli.messages import show_messages
 from services.cli.values import text_of
 from services.cli.view import Format, say, view
 from services.client.channels import Channels
+from services.kernel.arithmetic_words import in_chinese
 from services.kernel.money import Fen
 from services.kernel.phrases import label
 from services.runtime.rpc.wire import date_from_wire
@@ -123,7 +124,8 @@ def lines(finding: type_pb2.Finding, number: int, language: Language) -> Iterabl
             f"({from_day}, {version.jurisdiction}, {version.source}{tag})"
         )
     if finding.arithmetic:
-        yield f"     {arithmetic}: {finding.arithmetic}"
+        said = finding.arithmetic
+        yield f"     {arithmetic}: {in_chinese(said) if language is Language.ZH else said}"
     if finding.outputs:
         yield f"     {outputs}: {_facts(finding.outputs)}"
 

@@ -34,8 +34,10 @@ from services.client.files.summary import FileSummary, PlatformPart, summarise_f
 from services.client.upload.batches import Batch, split_into_batches
 from services.client.upload.stream import Answer, send_batches
 from services.client.upload.workers import look_up_padded, look_up_workers, with_workers
+from services.kernel.phrases import FieldPath, Language, label
 
 PAGE_SIZE = 1000
+STATUS = "oip.orders.v1.OrderRejection.Status"
 COUNTS = ("received", "created", "exists", "conflict", "rejected")
 
 
@@ -192,7 +194,8 @@ class Push:
         row = {"file": text_value(file.path.name), **counts}
         show_rows([row], [*counts] if view().format is Format.TABLE else [*row])
         for reason, count in sorted(file.reasons.items()):
-            self._print(f"  {reason}: {count:,}")
+            title = label(STATUS, reason).zh
+            self._print(say(f"  {reason}: {count:,}", f"  {title}(`{reason}`): {count:,}"))
         for sentence in wrong_rows(file.summary):
             self._print(f"  {sentence}")
         by_centre = file.summary.places[PlaceBy.CENTRE]
@@ -269,7 +272,10 @@ async def _write_rows(
 def wrong_rows(summary: FileSummary) -> list[str]:
     """How many rows of the file are wrong, by fault and field; they are never sent."""
     return [
-        f"{fault.name}{f' ({field})' if field else ''}: {count:,}"
+        say(
+            f"{fault.name}{f' ({field})' if field else ''}: {count:,}",
+            f"{FieldPath(field).text(Language.ZH)} `{fault.name}`: {count:,}".lstrip(),
+        )
         for (fault, field), count in sorted(summary.faults.items())
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -122,6 +124,49 @@ def test_a_number_of_rows_below_none_is_refused(tmp_path: Path) -> None:
 
     assert code == 2
     assert "--limit" in said
+
+
+ENGLISH = re.compile(r"[A-Za-z]{3,}")
+TYPED = re.compile(r"`[^`]*`|[\w-]+\.(csv|json|toml)|[0-9A-Z]{18}|\b[A-Z_]{6,}\b|GCJ-02")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (
+            "orders",
+            "check",
+            "examples/orders.csv",
+            "--offline",
+            "--mapping",
+            "examples/mapping.toml",
+        ),
+        ("orders", "check", "few.csv", "--offline", "--mapping", "examples/mapping.toml"),
+        ("orders", "mapping", "few.csv", "--out", "draft.toml"),
+        ("orders", "push", "few.csv", "--mapping", "无.toml"),
+        ("keys", "create", "--key-file", "keys.json"),
+        ("keys", "new", "--key-file", "无.json"),
+        ("law", "check", "无"),
+        ("law", "show", "无", "--on", "2025-07-01"),
+        ("law", "show", "disability_grant_months", "--on", "2025-07-01", "--in", "999999"),
+        ("law", "missing", "--on", "2025-07-01", "--in", "130000", "--dir", "无"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:3]),
+)
+def test_nothing_is_english_in_a_chinese_session(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree("examples", tmp_path / "examples")
+    lines = (tmp_path / "examples/orders.csv").read_text(encoding="utf-8").splitlines()[:9]
+    wrong = lines[-1].replace("2025/7/1", "7/1").replace("已完成", "做完")
+    text = "\n".join([*lines[:-1], wrong])
+    (tmp_path / "few.csv").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    _, said = oip(*arguments, "--language", "zh")
+
+    assert re.search("[\u4e00-\u9fff]", said)
+    assert not ENGLISH.search(TYPED.sub("", said)), said
 
 
 @pytest.mark.parametrize("line", ["a", "440100=3", "440100:=3", "=", "440100:RIDE_HAILING="])
