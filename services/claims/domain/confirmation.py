@@ -230,10 +230,15 @@ def _require_possible_end(case: Case) -> None:
         return
     if certain < (diagnosed or case.claim.accident_time):
         raise Malformed.of(
-            field, "lies before the accident or the first diagnosis", "早于事故或初次诊断; 请核对"
+            field,
+            "BEFORE_DIAGNOSIS",
+            "lies before the accident or the first diagnosis; check both",
+            "早于事故或初次诊断; 请核对",
         )
     if enquiry.death_time is not None and certain > enquiry.death_time:
-        raise Malformed.of(field, "lies after the death", "晚于死亡时间; 请核对")
+        raise Malformed.of(
+            field, "AFTER_DEATH", "lies after the death; check both", "晚于死亡时间; 请核对"
+        )
 
 
 def _enrolled(case: Case) -> Answer:
