@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from google.protobuf import descriptor_pool
 from oip.type.v1 import type_pb2
 
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Forbidden, Kind, Problem
 from services.kernel.scope import Scope
 
@@ -73,6 +74,10 @@ class Unauthenticated(Problem):
     kind, reason = Kind.UNAUTHENTICATED, "UNAUTHENTICATED"
     message = "The call is not signed in: {what}; send `authorization: Bearer <token>`."
     message_zh = "未通过身份认证: {what}; 请在请求中携带有效令牌。"
+
+
+# `what` of a call without one.
+NO_TOKEN = Phrase.of("NO_TOKEN", "there is no token", "没有令牌")
 
 
 class NotInStaffRegister(Problem):
@@ -162,8 +167,14 @@ class Caller:
         """
         code = name.split("/")[1] if name.startswith("platforms/") else name
         if self.is_platform and code != self.platform:
-            what = f"this account acts for platform {self.platform} only"
-            raise Forbidden(what=what)
+            raise Forbidden(
+                what=Phrase.of(
+                    "OTHER_PLATFORM",
+                    "this account acts for platform {platform} only",
+                    "本账号仅代表平台 {platform}",
+                    platform=self.platform,
+                )
+            )
 
 
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -312,8 +323,16 @@ def require_role(rule: type_pb2.Access | None, roles: frozenset[int]) -> frozens
     opening = roles.intersection(rule.roles) if rule else frozenset()
     if not opening:
         names = ", ".join(role_name(role) for role in rule.roles) if rule else ""
-        what = f"this needs one of the roles {names}" if names else "no role may call this method"
-        raise Forbidden(what=what)
+        raise Forbidden(
+            what=Phrase.of(
+                "ROLE_NEEDED",
+                "this needs one of the roles {roles}",
+                "须有以下角色之一: {roles}",
+                roles=names,
+            )
+            if names
+            else Phrase.of("NO_ROLE", "no role may call this method", "任何角色均不得调用此接口")
+        )
     return opening
 
 
@@ -328,17 +347,36 @@ def require_allowed(rule: type_pb2.Access | None, who: Caller) -> Caller:
     counting = {*(rule.roles if rule else opening), *PLATFORM_ROLES, type_pb2.Access.WORKER_AGENT}
     who = replace(who, roles=who.roles & counting)
     if who.is_platform and not who.platform:
-        what = "the token has the role platform but names no platform"
-        raise Forbidden(what=what)
+        raise Forbidden(what=without_platform("platform"))
     if type_pb2.Access.WORKER_AGENT in who.roles and not who.person:
-        what = "the token has the role worker_agent but names no person"
-        raise Forbidden(what=what)
+        raise Forbidden(
+            what=Phrase.of(
+                "NO_PERSON",
+                "the token has the role worker_agent but names no person",
+                "令牌有角色 worker_agent, 但未指明人员",
+            )
+        )
     if type_pb2.Access.OWN_AREA in scope or who.scope.everything:
         return who
     if who.areas and type_pb2.Access.PROVINCE in scope:
-        what = "this concerns the whole province, and your grant is for some areas only"
-        raise Forbidden(what=what)
+        raise Forbidden(
+            what=Phrase.of(
+                "SOME_AREAS_ONLY",
+                "this concerns the whole province, and your grant is for some areas only",
+                "该事项涉及全省, 而您的授权仅限部分统筹地区",
+            )
+        )
     return replace(who, areas=frozenset())
+
+
+def without_platform(role: str) -> Phrase:
+    """A role of a platform needs the platform."""
+    return Phrase.of(
+        "NO_PLATFORM",
+        "the token has the role {role} but names no platform",
+        "令牌有角色 {role}, 但未指明平台",
+        role=role,
+    )
 
 
 def on_behalf(rule: type_pb2.Access, service: Caller, original: Caller) -> Caller:
@@ -348,14 +386,24 @@ def on_behalf(rule: type_pb2.Access, service: Caller, original: Caller) -> Calle
     none there is refused. Elsewhere the service decides, and the original caller is on record.
     """
     if not service.is_service or original.is_service:
-        what = "only a service carries a caller, and only a person or a platform is carried"
-        raise Forbidden(what=what)
+        raise Forbidden(
+            what=Phrase.of(
+                "CALLER_CARRIED_WRONGLY",
+                "only a service carries a caller, and only a person or a platform is carried",
+                "只有服务可以转达调用者, 且只能转达人员或平台",
+            )
+        )
     if OWN_SCOPES.isdisjoint(rule.scope):
         return replace(
             original, roles=service.roles, platform="", person="", asking_service=service.subject
         )
     roles = frozenset(role for role in original.roles if reaches(rule, role))
     if not roles or (original.is_platform and roles.isdisjoint(PLATFORM_ROLES)):
-        what = "the account that the service asks for has no records here"
-        raise Forbidden(what=what)
+        raise Forbidden(
+            what=Phrase.of(
+                "NO_RECORDS_HERE",
+                "the account that the service asks for has no records here",
+                "服务所代表的账号在此没有记录",
+            )
+        )
     return replace(original, roles=roles, asking_service=service.subject)

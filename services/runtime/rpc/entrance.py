@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from services.runtime.rpc.access import CALLER_KEY, Unauthenticated
+from services.runtime.rpc.access import CALLER_KEY, NO_TOKEN, Unauthenticated
 from services.runtime.rpc.quotas import TENANTS_MAX, LimitReached, Quotas, tenant_of
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _bearers(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[str, str]:
         elif key == CALLER_KEY:
             original_bearer = original_bearer or bearer_in(value)
     if not bearer:
-        raise Unauthenticated(what="there is no token")
+        raise Unauthenticated(what=NO_TOKEN)
     return bearer, original_bearer
 
 

@@ -16,6 +16,7 @@ from oip.staff.v1 import events_pb2
 from oip.type.v1 import type_pb2
 
 from services.kernel.periods import civil_day
+from services.kernel.phrases import Phrase
 from services.kernel.problems import Forbidden
 from services.runtime.rpc.access import (
     OUTSIDE_REGISTER,
@@ -26,6 +27,7 @@ from services.runtime.rpc.access import (
     reaches,
     require_role,
     role_name,
+    without_platform,
 )
 from services.runtime.rpc.error_status import is_unavailable
 from services.runtime.rpc.wire import date_from_wire
@@ -185,7 +187,13 @@ class Admission:
         `certificate` is the SHA-256 of the client's certificate, if the connection has one.
         """
         if certificate is not None and token.certificate != certificate:
-            raise Unauthenticated(what="the token is not bound to this client's certificate")
+            raise Unauthenticated(
+                what=Phrase.of(
+                    "OTHER_CERTIFICATE",
+                    "the token is not bound to this client's certificate",
+                    "令牌未绑定本客户端证书",
+                )
+            )
 
     async def caller(self, token: Token, rule: type_pb2.Access | None) -> Caller:
         """The caller with a token. Raises Forbidden, NotInStaffRegister or Unauthenticated."""
@@ -229,7 +237,13 @@ def caller_of(
             raise NotInStaffRegister(subject=token.subject)
         return Caller(token.subject, outside, issuer=token.issuer, person=token.person)
     if entry.tokens_not_before is not None and token.issue_time < entry.tokens_not_before:
-        raise Unauthenticated(what="the sessions of this account were ended, so sign in again")
+        raise Unauthenticated(
+            what=Phrase.of(
+                "SESSIONS_ENDED",
+                "the sessions of this account were ended, so sign in again",
+                "该账号的会话已终止, 请重新登录",
+            )
+        )
     today = civil_day(now)
     grants = () if _is_absent(entry, today) else _in_force(entry.grants, token, today)
     roles = outside | {grant.role for grant in grants}
@@ -287,27 +301,57 @@ def _limit_of(grants: Iterable[Grant]) -> int:
     return max(limits) if limits and all(limits) else 0
 
 
-def _why_not(token: Token, entry: StaffEntry, opening: frozenset[int], today: date) -> str:
+def _why_not(token: Token, entry: StaffEntry, opening: frozenset[int], today: date) -> Phrase:
     """Which role does not count, and why."""
     role = min(opening)
     name = role_name(role)
     if role in PLATFORM_ROLES and not token.platform:
-        return f"the token has the role {name} but names no platform"
+        return without_platform(name)
     grants = [
         grant
         for grant in entry.grants
         if grant.role == role and (not grant.platform or grant.platform == token.platform)
     ]
     if not grants:
-        place = f" for platform {token.platform}" if role in PLATFORM_ROLES else ""
-        return f"the staff register does not grant this account the role {name}{place}"
+        if role in PLATFORM_ROLES:
+            return Phrase.of(
+                "ROLE_NOT_GRANTED",
+                "the staff register does not grant this account the role {role} for platform"
+                " {platform}",
+                "人员登记簿未授予该账号平台 {platform} 的角色 {role}",
+                role=name,
+                platform=token.platform,
+            )
+        return Phrase.of(
+            "ROLE_NOT_GRANTED",
+            "the staff register does not grant this account the role {role}",
+            "人员登记簿未授予该账号角色 {role}",
+            role=name,
+        )
     for absence in entry.absences:
         if absence.include(today):
-            return f"the role {name} rests while its holder is absent, until {absence.until_date}"
+            return Phrase.of(
+                "HOLDER_ABSENT",
+                "the role {role} rests while its holder is absent, until {day}",
+                "角色 {role} 因本人缺勤暂停, 至 {day}",
+                role=name,
+                day=absence.until_date,
+            )
     coming = [grant.days.from_date for grant in grants if grant.days.from_date > today]
     if coming:
-        return f"the grant of the role {name} begins on {min(coming)}"
-    return f"the grant of the role {name} has ended"
+        return Phrase.of(
+            "GRANT_NOT_BEGUN",
+            "the grant of the role {role} begins on {day}",
+            "角色 {role} 的授权自 {day} 起生效",
+            role=name,
+            day=min(coming),
+        )
+    return Phrase.of(
+        "GRANT_ENDED",
+        "the grant of the role {role} has ended",
+        "角色 {role} 的授权已终止",
+        role=name,
+    )
 
 
 def _grant_of(grant: staff_pb2.RoleGrant) -> Grant:

@@ -21,6 +21,7 @@ from joserfc.jwk import KeySet, OKPKey
 from joserfc.util import urlsafe_b64decode
 
 from services.kernel.identifiers import is_credit_code
+from services.kernel.phrases import Phrase
 from services.runtime.base.secret_files import write_once
 from services.runtime.rpc.access import OUTSIDE_REGISTER, Unauthenticated, role_name, role_of
 from services.runtime.rpc.issuers import RereadFile, TrustedIssuer
@@ -54,6 +55,15 @@ class Token:
     issue_time: datetime
     id: str = ""
     certificate: bytes = b""
+
+
+_EXPIRED = Phrase.of("TOKEN_EXPIRED", "the token has expired", "令牌已过期")
+_REVOKED = Phrase.of("TOKEN_REVOKED", "the token was revoked", "令牌已吊销")
+_NOT_VALID = Phrase.of("TOKEN_NOT_VALID", "the token is not valid", "令牌无效")
+_TOO_EARLY = Phrase.of("TOKEN_TOO_EARLY", "the token is not valid yet", "令牌尚未生效")
+_ISSUER_UNKNOWN = Phrase.of(
+    "ISSUER_UNKNOWN", "the token's issuer is not trusted", "令牌签发方不受信任"
+)
 
 
 class Verifier:
@@ -107,14 +117,20 @@ class Verifier:
             claims = jwt.decode(token, issuer.key_set, algorithms=issuer.algorithms).claims
             claims_rule.validate(claims)
         except ExpiredTokenError:
-            raise Unauthenticated(what="the token has expired") from None
+            raise Unauthenticated(what=_EXPIRED) from None
         except (JoseError, ValueError, TypeError) as error:
-            what = f"the token is not valid ({type(error).__name__})"
-            raise Unauthenticated(what=what) from None
+            raise Unauthenticated(
+                what=Phrase.of(
+                    "TOKEN_NOT_VALID",
+                    "the token is not valid ({error})",
+                    "令牌无效 ({error})",
+                    error=type(error).__name__,
+                )
+            ) from None
         _require_lifetime(claims, now)
         verified = _token_of(claims, issuer)
         if self._revoked is not None and verified.id in self._revoked.content:
-            raise Unauthenticated(what="the token was revoked")
+            raise Unauthenticated(what=_REVOKED)
         return int(claims["exp"]), verified
 
     def _issuer_of(self, token: str) -> TrustedIssuer:
@@ -124,23 +140,39 @@ class Verifier:
             header, claims = (json.loads(urlsafe_b64decode(part)) for part in parts[:2])
             issuer = self._issuers.get(claims.get("iss"))
             key_id = header.get("kid")
-        except (ValueError, TypeError, AttributeError, binascii.Error):
-            raise Unauthenticated(what="the token is not valid") from None
+        except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
+            raise Unauthenticated(what=_NOT_VALID) from None
         if issuer is None:
-            raise Unauthenticated(what="the token's issuer is not trusted")
+            raise Unauthenticated(what=_ISSUER_UNKNOWN)
         if key_id is not None and not issuer.has_key(key_id) and issuer.refresh(rereads=True):
             self._verified.clear()
         return issuer
+
+
+def _wrong_form(claim: str) -> Phrase:
+    """A claim of the token is not written as it should be."""
+    return Phrase.of(
+        "CLAIM_WRONG",
+        "in the token {claim} is not written as it should be",
+        "令牌中的 {claim} 格式有误",
+        claim=claim,
+    )
 
 
 def _require_lifetime(claims: dict[str, Any], now: int) -> None:
     """Raise Unauthenticated for a token for more than twelve hours, or of the future."""
     issued, expires = claims["iat"], claims["exp"]
     if issued > now + LEEWAY_SECONDS:
-        raise Unauthenticated(what="the token is not valid yet")
+        raise Unauthenticated(what=_TOO_EARLY)
     if not 0 < expires - issued <= LONGEST_LIFETIME.total_seconds():
-        hours = LONGEST_LIFETIME.total_seconds() / 3600
-        raise Unauthenticated(what=f"the token is valid for more than {hours:g} hours")
+        raise Unauthenticated(
+            what=Phrase.of(
+                "TOKEN_TOO_LONG",
+                "the token is valid for more than {hours} hours",
+                "令牌有效期超过 {hours} 小时",
+                hours=f"{LONGEST_LIFETIME.total_seconds() / 3600:g}",
+            )
+        )
 
 
 def _token_of(claims: dict[str, Any], issuer: TrustedIssuer) -> Token:
@@ -152,22 +184,27 @@ def _token_of(claims: dict[str, Any], issuer: TrustedIssuer) -> Token:
     if not isinstance(roles, list) or not all(
         isinstance(text, str) for text in (subject, identity, platform, person)
     ):
-        raise Unauthenticated(
-            what="the token's subject, roles, platform or person has a wrong form"
-        )
+        raise Unauthenticated(what=_wrong_form("subject, roles, platform, person"))
     if not 1 <= len(subject) <= SUBJECT_LENGTH_MAX or not subject.isprintable():
-        raise Unauthenticated(what="the token's subject has a wrong form")
+        raise Unauthenticated(what=_wrong_form("subject"))
     # A platform sees rows by its code, and no other text may take the code's place.
     if platform and not is_credit_code(platform):
-        raise Unauthenticated(what="the token's platform is not a credit code")
+        raise Unauthenticated(what=_wrong_form("platform"))
     if person and not _PERSON.fullmatch(person):
-        raise Unauthenticated(what="the token's person is not written as workers/{id}")
+        raise Unauthenticated(what=_wrong_form("person"))
     try:
         numbers = frozenset(role_of(str(role)) for role in roles)
     except ValueError:
-        raise Unauthenticated(what="the token names an unknown role") from None
+        raise Unauthenticated(what=_wrong_form("roles")) from None
     for role in sorted(numbers & OUTSIDE_REGISTER - issuer.outside_register):
-        raise Unauthenticated(what=f"the token's issuer may not grant the role {role_name(role)}")
+        raise Unauthenticated(
+            what=Phrase.of(
+                "ROLE_NOT_OF_ISSUER",
+                "the token's issuer may not grant the role {role}",
+                "令牌签发方无权授予角色 {role}",
+                role=role_name(role),
+            )
+        )
     issued = datetime.fromtimestamp(claims["iat"], UTC)
     return Token(
         issuer.name, subject, numbers, platform, person, issued, identity, _certificate_of(claims)
@@ -188,7 +225,7 @@ def _certificate_of(claims: dict[str, Any]) -> bytes:
         text = claims.get("cnf", {}).get("x5t#S256", "")
         return urlsafe_b64decode(text.encode("ascii"))
     except (AttributeError, ValueError, binascii.Error):
-        raise Unauthenticated(what="the token's certificate has a wrong form") from None
+        raise Unauthenticated(what=_wrong_form("certificate")) from None
 
 
 class Issuer:
