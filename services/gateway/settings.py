@@ -6,8 +6,10 @@ Addresses of the services, TLS and the host to listen on are those of every proc
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.runtime.base.settings import require_address
 
 
 class GatewaySettings(BaseSettings):
@@ -37,3 +39,8 @@ class GatewaySettings(BaseSettings):
     body_seconds: float = Field(default=10.0, gt=0)
     first_batch_seconds: float = Field(default=60.0, gt=0)
     idle_seconds: float = Field(default=30.0, gt=0)
+
+    @field_validator("address", "intake_address")
+    @classmethod
+    def _require_addresses(cls, value: str) -> str:
+        return require_address(value) if value else value
