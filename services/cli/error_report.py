@@ -33,6 +33,8 @@ SECOND_SIGNATURE_NEEDED = "SECOND_SIGNATURE_NEEDED"
 # How Python keeps a byte of an argument that is no UTF-8.
 _FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
 _SHOWN_LENGTH = 60
+# What protobuf says of a number that a field of its type cannot hold.
+_TOO_LARGE = re.compile(r"Value out of range: (-?[0-9]{1,40})[0-9]*")
 _HANDSHAKE = re.compile("handshake|CERTIFICATE_VERIFY|SSL_ERROR", re.IGNORECASE)
 
 
@@ -57,7 +59,7 @@ class ErrorReportingGroup(TyperGroup):
             _end(problem)
         except (Problem, Refused) as problem:
             _exit(sentence_of(problem), EXIT_REFUSED)
-        except (StartRefusedError, ValidationError, UnicodeEncodeError) as error:
+        except (StartRefusedError, ValueError) as error:
             sentence = _of_environment(error)
             if not sentence:
                 raise
@@ -76,13 +78,18 @@ def _end(problem: RemoteProblem) -> None:
 
 
 def _of_environment(error: Exception) -> str:
-    """What is wrong with a setting or the bytes of an argument; empty for a fault of the program."""
+    """What is wrong with a setting or an argument; empty for a fault of the program."""
     if isinstance(error, StartRefusedError):
         return str(error)
     if isinstance(error, ValidationError) and error.title == Settings.__name__:
         return sentence_of_setting(error)
     if isinstance(error, UnicodeEncodeError) and _FOREIGN_BYTE.search(error.object):
         return _no_text(error.object)
+    if (found := _TOO_LARGE.fullmatch(str(error))) is not None:
+        return say(
+            f"{found[1]} is beyond what the field can hold; write a smaller number.",
+            f"{found[1]} 超出该字段的取值范围; 请填写较小的数。",
+        )
     return ""
 
 

@@ -16,7 +16,8 @@ from google.rpc import status_pb2
 from starlette.requests import Request
 
 from services.kernel.phrases import Phrase
-from services.runtime.rpc.access import NO_TOKEN, Unauthenticated
+from services.runtime.rpc.access import Unauthenticated
+from services.runtime.rpc.access_phrases import NO_TOKEN
 from services.runtime.rpc.client import ServiceChannels
 from services.runtime.rpc.entrance import bearer_in
 from services.runtime.rpc.quotas import Allowance, limit_reached

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, ClassVar, Protocol
 
-from services.kernel.phrases import Language, fill, metadata
+from services.kernel.phrases import Language, Phrase, fill, metadata
 
 
 class Ordered(Protocol):
@@ -110,6 +110,17 @@ class Forbidden(Problem):
     kind, reason = Kind.FORBIDDEN, "FORBIDDEN"
     message = "{what}; ask an administrator for the role, or use another account."
     message_zh = "无权办理: {what}; 请向管理员申请角色, 或使用其他账号。"
+
+
+def record_of_others() -> Forbidden:
+    """The refusal to store a record that is not the caller's."""
+    return Forbidden(
+        what=Phrase.of(
+            "RECORD_OF_OTHERS",
+            "the record belongs to another platform, person or area than yours",
+            "该记录属于其他平台、人员或统筹地区",
+        )
+    )
 
 
 class PlatformNotRegistered(Problem):

@@ -34,12 +34,21 @@ SCHEMA = pa.schema(
 )
 
 
+# Of what a caller has written and a sentence repeats.
+_SHOWN_LENGTH = 300
+
+
 class BatchUnreadable(Problem):
     """The batch does not have the form it declares."""
 
     kind, reason = Kind.MALFORMED, "BATCH_UNREADABLE"
     message = "The batch cannot be read: {what}; send it again as the proto describes it."
-    message_zh = "无法读取该批次: {what}; 请按接口定义重新发送。"
+    message_zh = "无法读取该批次: {what_zh}; 请按接口定义重新发送。"
+
+    @classmethod
+    def of(cls, what: str, what_zh: str) -> BatchUnreadable:
+        """What is wrong with its form, in both languages."""
+        return cls(what=what[:_SHOWN_LENGTH], what_zh=what_zh[:_SHOWN_LENGTH])
 
 
 class BatchSizeWrong(Problem):
@@ -106,11 +115,15 @@ def from_arrow(content: bytes | memoryview) -> Columns:
                     break
                 batches.append(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise BatchUnreadable(
-            what=f"it is not an Arrow IPC stream ({type(error).__name__})"
+        fault = type(error).__name__
+        raise BatchUnreadable.of(
+            f"it is not an Arrow IPC stream ({fault})", f"不是 Arrow IPC 流 ({fault})"
         ) from error
     if size > BYTES_MAX:
-        raise BatchUnreadable(what=f"unpacked it has more than {BYTES_MAX >> 20} MiB")
+        raise BatchUnreadable.of(
+            f"unpacked it has more than {BYTES_MAX >> 20} MiB",
+            f"解压后超过 {BYTES_MAX >> 20} MiB",
+        )
     check_size(count)
     return of_table(pa.Table.from_batches(batches))
 
@@ -158,12 +171,17 @@ def _check_schema(schema: pa.Schema) -> None:
     if names != sorted(SCHEMA.names):
         missing = sorted(set(SCHEMA.names) - set(names))
         unknown = sorted(set(names) - set(SCHEMA.names))
-        what = f"columns missing: {missing}, unknown or doubled: {unknown or names}"
-        raise BatchUnreadable(what=what[:300])
+        raise BatchUnreadable.of(
+            f"columns missing: {missing}, unknown or doubled: {unknown or names}",
+            f"缺少列: {missing}, 未知或重复的列: {unknown or names}",
+        )
     for field in schema:
         wanted = SCHEMA.field(field.name).type
         if field.type != wanted:
-            raise BatchUnreadable(what=f"column {field.name} is {field.type}, not {wanted}"[:300])
+            raise BatchUnreadable.of(
+                f"column {field.name} is {field.type}, not {wanted}",
+                f"列 {field.name} 的类型为 {field.type}, 应为 {wanted}",
+            )
 
 
 def check_size(count: int) -> None:

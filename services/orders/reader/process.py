@@ -109,7 +109,9 @@ def _rows_in(content: bytes) -> orders_pb2.OrderRows:
     try:
         return orders_pb2.OrderRows.FromString(content)
     except DecodeError:
-        raise columns.BatchUnreadable(what="its rows are not an OrderRows message") from None
+        raise columns.BatchUnreadable.of(
+            "its rows are not an OrderRows message", "rows 不是 OrderRows 消息"
+        ) from None
 
 
 def _hash_of(rows: orders_pb2.OrderRows) -> bytes:

@@ -15,9 +15,17 @@ from typing import TYPE_CHECKING, cast
 from google.protobuf import descriptor_pool
 from oip.type.v1 import type_pb2
 
-from services.kernel.phrases import Phrase
 from services.kernel.problems import Forbidden, Kind, Problem
 from services.kernel.scope import Scope
+from services.runtime.rpc.access_phrases import (
+    CALLER_CARRIED_WRONGLY,
+    NO_PERSON,
+    NO_RECORDS_HERE,
+    SOME_AREAS_ONLY,
+    needing,
+    of_platform_alone,
+    without_platform,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,10 +82,6 @@ class Unauthenticated(Problem):
     kind, reason = Kind.UNAUTHENTICATED, "UNAUTHENTICATED"
     message = "The call is not signed in: {what}; send `authorization: Bearer <token>`."
     message_zh = "未通过身份认证: {what}; 请在请求中携带有效令牌。"
-
-
-# `what` of a call without one.
-NO_TOKEN = Phrase.of("NO_TOKEN", "there is no token", "没有令牌")
 
 
 class NotInStaffRegister(Problem):
@@ -167,14 +171,7 @@ class Caller:
         """
         code = name.split("/")[1] if name.startswith("platforms/") else name
         if self.is_platform and code != self.platform:
-            raise Forbidden(
-                what=Phrase.of(
-                    "OTHER_PLATFORM",
-                    "this account acts for platform {platform} only",
-                    "本账号仅代表平台 {platform}",
-                    platform=self.platform,
-                )
-            )
+            raise Forbidden(what=of_platform_alone(self.platform))
 
 
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -323,16 +320,7 @@ def require_role(rule: type_pb2.Access | None, roles: frozenset[int]) -> frozens
     opening = roles.intersection(rule.roles) if rule else frozenset()
     if not opening:
         names = ", ".join(role_name(role) for role in rule.roles) if rule else ""
-        raise Forbidden(
-            what=Phrase.of(
-                "ROLE_NEEDED",
-                "this needs one of the roles {roles}",
-                "须有以下角色之一: {roles}",
-                roles=names,
-            )
-            if names
-            else Phrase.of("NO_ROLE", "no role may call this method", "任何角色均不得调用此接口")
-        )
+        raise Forbidden(what=needing(names))
     return opening
 
 
@@ -349,34 +337,12 @@ def require_allowed(rule: type_pb2.Access | None, who: Caller) -> Caller:
     if who.is_platform and not who.platform:
         raise Forbidden(what=without_platform("platform"))
     if type_pb2.Access.WORKER_AGENT in who.roles and not who.person:
-        raise Forbidden(
-            what=Phrase.of(
-                "NO_PERSON",
-                "the token has the role worker_agent but names no person",
-                "令牌有角色 worker_agent, 但未指明人员",
-            )
-        )
+        raise Forbidden(what=NO_PERSON)
     if type_pb2.Access.OWN_AREA in scope or who.scope.everything:
         return who
     if who.areas and type_pb2.Access.PROVINCE in scope:
-        raise Forbidden(
-            what=Phrase.of(
-                "SOME_AREAS_ONLY",
-                "this concerns the whole province, and your grant is for some areas only",
-                "该事项涉及全省, 而您的授权仅限部分统筹地区",
-            )
-        )
+        raise Forbidden(what=SOME_AREAS_ONLY)
     return replace(who, areas=frozenset())
-
-
-def without_platform(role: str) -> Phrase:
-    """A role of a platform needs the platform."""
-    return Phrase.of(
-        "NO_PLATFORM",
-        "the token has the role {role} but names no platform",
-        "令牌有角色 {role}, 但未指明平台",
-        role=role,
-    )
 
 
 def on_behalf(rule: type_pb2.Access, service: Caller, original: Caller) -> Caller:
@@ -386,24 +352,12 @@ def on_behalf(rule: type_pb2.Access, service: Caller, original: Caller) -> Calle
     none there is refused. Elsewhere the service decides, and the original caller is on record.
     """
     if not service.is_service or original.is_service:
-        raise Forbidden(
-            what=Phrase.of(
-                "CALLER_CARRIED_WRONGLY",
-                "only a service carries a caller, and only a person or a platform is carried",
-                "只有服务可以转达调用者, 且只能转达人员或平台",
-            )
-        )
+        raise Forbidden(what=CALLER_CARRIED_WRONGLY)
     if OWN_SCOPES.isdisjoint(rule.scope):
         return replace(
             original, roles=service.roles, platform="", person="", asking_service=service.subject
         )
     roles = frozenset(role for role in original.roles if reaches(rule, role))
     if not roles or (original.is_platform and roles.isdisjoint(PLATFORM_ROLES)):
-        raise Forbidden(
-            what=Phrase.of(
-                "NO_RECORDS_HERE",
-                "the account that the service asks for has no records here",
-                "服务所代表的账号在此没有记录",
-            )
-        )
+        raise Forbidden(what=NO_RECORDS_HERE)
     return replace(original, roles=roles, asking_service=service.subject)

@@ -27,8 +27,8 @@ from services.runtime.rpc.access import (
     reaches,
     require_role,
     role_name,
-    without_platform,
 )
+from services.runtime.rpc.access_phrases import without_platform
 from services.runtime.rpc.error_status import is_unavailable
 from services.runtime.rpc.wire import date_from_wire
 from services.runtime.storage import staff_copy

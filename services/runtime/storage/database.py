@@ -20,8 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kernel.phrases import Phrase
-from services.kernel.problems import Forbidden, Kind, Problem
+from services.kernel.problems import Kind, Problem, record_of_others
 from services.kernel.scope import EVERYTHING, Scope
 from services.runtime.storage.read_sessions import ReadSessions
 from services.runtime.storage.sessions import (
@@ -390,13 +389,7 @@ def _as_problem(error: BaseException, service: str) -> Problem | None:
     if code in _LOCKED:
         return RecordBusy()
     if code == _NO_PRIVILEGE and _OTHERS_ROW in str(getattr(error, "orig", "")):
-        return Forbidden(
-            what=Phrase.of(
-                "RECORD_OF_OTHERS",
-                "the record belongs to another platform, person or area than yours",
-                "该记录属于其他平台、人员或统筹地区",
-            )
-        )
+        return record_of_others()
     if code in _FULL:
         log.error("database_full", service=service, sqlstate=code)
         return Overloaded(service=service)

@@ -112,3 +112,16 @@ def test_a_setting_that_cannot_be_used_is_one_sentence(
 
     assert (code, said.count("\n")) == (2, 1)
     assert said.startswith(f"{variable} cannot be")
+
+
+def test_a_number_beyond_its_field_is_refused(tmp_path: Path) -> None:
+    number = str(2**63 - 1)
+    code, said = oip(
+        *("--state-dir", str(tmp_path), "--token", "x"),
+        *("awards", "index", "--cases", number),
+    )
+
+    assert (code, said) == (
+        2,
+        f"{number} is beyond what the field can hold; write a smaller number.\n",
+    )
