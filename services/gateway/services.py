@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from services.kernel.phrases import Phrase
 from services.runtime.rpc.access import Unauthenticated
-from services.runtime.rpc.access_phrases import NO_TOKEN
+from services.runtime.rpc.access_reasons import NO_TOKEN
 from services.runtime.rpc.client import ServiceChannels
 from services.runtime.rpc.entrance import bearer_in
 from services.runtime.rpc.quotas import Allowance, limit_reached

@@ -17,13 +17,13 @@ from oip.type.v1 import type_pb2
 
 from services.kernel.problems import Forbidden, Kind, Problem
 from services.kernel.scope import Scope
-from services.runtime.rpc.access_phrases import (
-    CALLER_CARRIED_WRONGLY,
+from services.runtime.rpc.access_reasons import (
     NO_PERSON,
     NO_RECORDS_HERE,
+    NOT_A_SERVICE,
     SOME_AREAS_ONLY,
-    needing,
     of_platform_alone,
+    roles_needed,
     without_platform,
 )
 
@@ -320,7 +320,7 @@ def require_role(rule: type_pb2.Access | None, roles: frozenset[int]) -> frozens
     opening = roles.intersection(rule.roles) if rule else frozenset()
     if not opening:
         names = ", ".join(role_name(role) for role in rule.roles) if rule else ""
-        raise Forbidden(what=needing(names))
+        raise Forbidden(what=roles_needed(names))
     return opening
 
 
@@ -352,7 +352,7 @@ def on_behalf(rule: type_pb2.Access, service: Caller, original: Caller) -> Calle
     none there is refused. Elsewhere the service decides, and the original caller is on record.
     """
     if not service.is_service or original.is_service:
-        raise Forbidden(what=CALLER_CARRIED_WRONGLY)
+        raise Forbidden(what=NOT_A_SERVICE)
     if OWN_SCOPES.isdisjoint(rule.scope):
         return replace(
             original, roles=service.roles, platform="", person="", asking_service=service.subject

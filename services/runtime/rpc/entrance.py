@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from services.runtime.rpc.access import CALLER_KEY, Unauthenticated
-from services.runtime.rpc.access_phrases import NO_TOKEN
+from services.runtime.rpc.access_reasons import NO_TOKEN
 from services.runtime.rpc.quotas import TENANTS_MAX, LimitReached, Quotas, tenant_of
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from services.runtime.rpc.access import (
     require_role,
     role_name,
 )
-from services.runtime.rpc.access_phrases import without_platform
+from services.runtime.rpc.access_reasons import without_platform
 from services.runtime.rpc.error_status import is_unavailable
 from services.runtime.rpc.wire import date_from_wire
 from services.runtime.storage import staff_copy

@@ -15,8 +15,8 @@ SOME_AREAS_ONLY = Phrase.of(
     "this concerns the whole province, and your grant is for some areas only",
     "该事项涉及全省, 而您的授权仅限部分统筹地区",
 )
-CALLER_CARRIED_WRONGLY = Phrase.of(
-    "CALLER_CARRIED_WRONGLY",
+NOT_A_SERVICE = Phrase.of(
+    "NOT_A_SERVICE",
     "only a service carries a caller, and only a person or a platform is carried",
     "只有服务可以转达调用者, 且只能转达人员或平台",
 )
@@ -37,7 +37,7 @@ def of_platform_alone(platform: str) -> Phrase:
     )
 
 
-def needing(roles: str) -> Phrase:
+def roles_needed(roles: str) -> Phrase:
     """The roles that open a method; empty for none."""
     if not roles:
         return Phrase.of("NO_ROLE", "no role may call this method", "任何角色均不得调用此接口")
