@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import grpc
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
@@ -31,8 +32,15 @@ from services.cli.view import language, language_in, options_first, say
 from services.client.channels import CallFailed, RemoteProblem, problem_of
 from services.kernel.phrases import Language, service_label
 from services.kernel.problems import Problem
+from services.runtime.base.refusals import StartRefusedError
+from services.runtime.base.settings import Settings, sentence_of_setting
 
 SECOND_SIGNATURE_NEEDED = "SECOND_SIGNATURE_NEEDED"
+# How Python keeps a byte of an argument that is no UTF-8.
+_FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
+_SHOWN_LENGTH = 60
+# What protobuf says of a number that a field of its type cannot hold.
+_TOO_LARGE = re.compile(r"Value out of range: (-?[0-9]{1,40})[0-9]*")
 _HANDSHAKE = re.compile("handshake|CERTIFICATE_VERIFY|SSL_ERROR", re.IGNORECASE)
 
 
@@ -67,6 +75,11 @@ class ErrorReportingGroup(TyperGroup):
             raise
         except BrokenPipeError:
             _end_without_reader()
+        except (StartRefusedError, ValueError) as error:
+            sentence = _of_environment(error)
+            if not sentence:
+                raise
+            _exit(sentence, EXIT_REFUSED)
         except KeyboardInterrupt:
             _exit(_interrupted(), EXIT_INTERRUPTED)
 
@@ -91,6 +104,30 @@ def _end(problem: RemoteProblem) -> None:
     if how := _how_to_repeat():
         sentence = f"{sentence}\n{how}"
     _exit(sentence, EXIT_UNREACHABLE)
+
+
+def _of_environment(error: Exception) -> str:
+    """What is wrong with a setting or an argument; empty for a fault of the program."""
+    if isinstance(error, StartRefusedError):
+        return str(error)
+    if isinstance(error, ValidationError) and error.title == Settings.__name__:
+        return sentence_of_setting(error)
+    if isinstance(error, UnicodeEncodeError) and _FOREIGN_BYTE.search(error.object):
+        return _no_text(error.object)
+    if (found := _TOO_LARGE.fullmatch(str(error))) is not None:
+        return say(
+            f"{found[1]} is beyond what the field can hold; write a smaller number.",
+            f"{found[1]} 超出该字段的取值范围; 请填写较小的数。",
+        )
+    return ""
+
+
+def _no_text(argument: str) -> str:
+    text = _FOREIGN_BYTE.sub("\ufffd", argument)[:_SHOWN_LENGTH]
+    return say(
+        f"{text} has bytes that are no text in UTF-8; write it again.",
+        f"{text} 含有不是 UTF-8 文本的字节; 请重新填写。",
+    )
 
 
 def _interrupted() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from services.gateway.calls import HEADERS, Calls
 from services.gateway.docs_page import OPENAPI_FILE, SECURITY_POLICY, docs_page
 from services.gateway.methods import UPLOAD_PATH, Methods
+from services.gateway.services import RefusedPeers
 from services.gateway.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 def application(services: Services, settings: GatewaySettings) -> Starlette:
     """The application: calls of all unary methods, uploads, the description, health."""
-    calls = Calls(Methods(services.names), services, settings)
+    refused = RefusedPeers(time.monotonic)
+    calls = Calls(Methods(services.names), services, settings, refused)
     page = docs_page(OPENAPI_FILE.read_text(encoding="utf-8"))
 
     async def docs(_request: Request) -> Response:
@@ -49,7 +52,7 @@ def application(services: Services, settings: GatewaySettings) -> Starlette:
             Route("/docs", docs),
             Route("/openapi.json", openapi),
             Route("/health", health),
-            Route(UPLOAD_PATH, Uploads(services, settings)),
+            Route(UPLOAD_PATH, Uploads(services, settings, refused)),
             Route(
                 "/{path:path}",
                 calls.answer,

@@ -21,9 +21,10 @@ from services.gateway.errors import (
     status_of_error,
 )
 from services.gateway.problems import ContentTypeUnknown, HeaderWrong, MethodIsPost
-from services.gateway.services import Places, Services, token_in
+from services.gateway.services import PeerPlaces, Places, RefusedPeers, Services, token_in
 from services.kernel.phrases import Phrase
 from services.runtime.base.log import logger
+from services.runtime.rpc.interceptors import DeadlinePassed
 from services.runtime.rpc.limits import MESSAGE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -55,11 +56,19 @@ CONVERSIONS_AT_ONCE = 2
 class Calls:
     """The endpoint of all unary methods."""
 
-    def __init__(self, methods: Methods, services: Services, settings: GatewaySettings) -> None:
+    def __init__(
+        self,
+        methods: Methods,
+        services: Services,
+        settings: GatewaySettings,
+        refused: RefusedPeers,
+    ) -> None:
         self._methods = methods
         self._services = services
         self._settings = settings
         self._places = Places("everybody", settings.calls)
+        self._peers = PeerPlaces(settings.calls_per_peer)
+        self._refused = refused
         self._conversions = asyncio.Semaphore(CONVERSIONS_AT_ONCE)
 
     async def answer(self, request: Request) -> Response:
@@ -69,7 +78,7 @@ class Calls:
         body = Body(request, MESSAGE_BYTES_MAX, self._settings.body_seconds)
         began = asyncio.get_running_loop().time()
         try:
-            with self._places.place():
+            with self._peers.place(request), self._places.place():
                 method = self._methods.find(path)
                 service, seconds = method.service, float(method.cap_seconds)
                 codec = _codec_of(request)
@@ -84,6 +93,7 @@ class Calls:
                 log.exception("json_call_failed", path=path[:200])
             status = status_of_error(error, service, path, seconds)
             log.info("json_call_refused", path=path[:200], code=code_of(status))
+            await asyncio.sleep(self._refused.seconds_to_hold(request, status))
             await body.drain(error)
             return refusal(request, status, closes=body.is_open)
         taken = round(asyncio.get_running_loop().time() - began, 4)
@@ -155,4 +165,6 @@ def _seconds_of(request: Request, cap: float) -> float:
             header="Connect-Timeout-Ms",
             form=_MILLISECONDS,
         )
+    if not int(text):
+        raise DeadlinePassed(most_seconds="0")
     return int(text) / 1000

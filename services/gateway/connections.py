@@ -34,6 +34,7 @@ class _BoundedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _peer = ""
     _head_timer: asyncio.TimerHandle | None = None
+    _answer_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -50,6 +51,7 @@ class _BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self._answer_taken()
         self.peers[self._peer] -= 1
         if not self.peers[self._peer]:
             del self.peers[self._peer]
@@ -58,6 +60,8 @@ class _BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        if self._is_idle:
+            self._await_head()  # also for line breaks, which begin no request
         super().data_received(data)
         if not self._in_head:
             return
@@ -81,6 +85,30 @@ class _BoundedProtocol(HttpToolsProtocol):
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         super().timeout_keep_alive_handler()
+
+    def pause_writing(self) -> None:
+        """A caller that takes nothing of its answer for so long loses the connection."""
+        super().pause_writing()
+        self._answer_timer = self.loop.call_later(self.settings.idle_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._answer_taken()
+        super().resume_writing()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether the answer to the last request is complete and no other has begun."""
+        return (
+            self._head_timer is None
+            and not self._in_head
+            and self.cycle is not None
+            and self.cycle.response_complete
+        )
+
+    def _answer_taken(self) -> None:
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
+            self._answer_timer = None
 
     def _await_head(self) -> None:
         self._head_came()

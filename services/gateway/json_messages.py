@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -42,6 +43,8 @@ _RANGES = {
     FieldDescriptor.TYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.TYPE_UINT64: (0, 2**64 - 1),
 }
+# Of a name that is shown to the caller.
+SHOWN_LENGTH = 60
 OBJECT = Phrase("OBJECT", "an object", "对象")
 LIST = Phrase("LIST", "a list without nulls", "不含空值的列表")
 TEXT = Phrase("TEXT", "a text", "文本")
@@ -58,6 +61,9 @@ MOMENT = Phrase(
 )
 DURATION = Phrase("DURATION", "a duration such as 3600s", "时长, 例如 `3600s`")
 FITTING = Phrase("FITTING", "as /docs describes it", "符合 `/docs` 的说明")
+NAMES = Phrase(
+    "NAMES", "an object whose names have no half of a character", "名称中不含半个字符的对象"
+)
 
 
 def parse(content: bytes, message_class: type[Parsed]) -> Parsed:
@@ -101,9 +107,11 @@ def dump_value(value: Any) -> bytes:
 
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
+    if not all(map(_is_text, value)):
+        raise _wrong("request", NAMES)
     if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise JsonNameTwice(field="request", name=next(n for n in names if names.count(n) > 1))
+        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise JsonNameTwice(field="request", name=name[:SHOWN_LENGTH])
     return value
 
 
@@ -137,7 +145,7 @@ def _field(descriptor: Any, name: str, path: str) -> FieldDescriptor:
         name
     ) or descriptor.fields_by_name.get(name)
     if field is None:
-        short = name[:60] or '""'
+        short = name[:SHOWN_LENGTH] or '""'
         shown = f"{path}.{short}" if path else short
         raise JsonFieldUnknown(
             field=shown,
@@ -172,7 +180,7 @@ def _require_value(value: Any, field: FieldDescriptor, path: str) -> None:
 
 def _require_choice(value: Any, field: FieldDescriptor, path: str) -> None:
     if isinstance(value, str) and field.enum_type is not None:
-        if value in field.enum_type.values_by_name:
+        if _is_text(value) and value in field.enum_type.values_by_name:
             return
     elif _is_integer(value, *_RANGES[FieldDescriptor.TYPE_INT32]):
         return  # the service says whether the proto names it

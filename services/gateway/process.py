@@ -11,14 +11,17 @@ from services.gateway.server import serving
 from services.gateway.settings import GatewaySettings
 from services.runtime.base import log as logs
 from services.runtime.base.log import logger
-from services.runtime.base.settings import Settings
+from services.runtime.base.settings import Settings, sentence_of_setting
 from services.runtime.service.serve import (
     EXIT_FAILED,
     arm_watchdog,
     keep_what_is_loaded,
     stop_signal,
 )
-from services.runtime.service.start_refusals import sentence_of, settings_or_exit
+from services.runtime.service.start_refusals import (
+    sentence_of,
+    settings_or_exit,
+)
 
 log = logger("gateway")
 
@@ -35,9 +38,7 @@ def gateway_settings_or_exit() -> GatewaySettings:
     try:
         return GatewaySettings()
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        sys.exit(f"OIP_GATEWAY_{name} cannot be used: {first['msg']}")
+        sys.exit(sentence_of_setting(error, "OIP_GATEWAY_"))
 
 
 async def _run(settings: Settings, gateway_settings: GatewaySettings) -> int:

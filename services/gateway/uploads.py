@@ -27,8 +27,8 @@ from services.gateway.calls import HEADERS, refusal
 from services.gateway.errors import error_of, is_fault, language_of, status_of_error
 from services.gateway.methods import UPLOAD_PATH
 from services.gateway.order_batches import OrderBatch, batches_of_arrow, batches_of_lines
-from services.gateway.problems import ContentTypeUnknown, MethodIsPost
-from services.gateway.services import Places, Services, token_in
+from services.gateway.problems import BodyTooSlow, ContentTypeUnknown, MethodIsPost
+from services.gateway.services import PeerPlaces, Places, RefusedPeers, Services, token_in
 from services.gateway.settings import GatewaySettings
 from services.kernel.problems import Malformed
 from services.orderlog.columns import ROWS_MAX, BatchSizeWrong
@@ -46,10 +46,14 @@ _HEAD = {**HEADERS, "content-type": NDJSON}
 class Uploads:
     """The endpoint of uploads, an ASGI application: it answers while the body still comes."""
 
-    def __init__(self, services: Services, settings: GatewaySettings) -> None:
+    def __init__(
+        self, services: Services, settings: GatewaySettings, refused: RefusedPeers
+    ) -> None:
         self._services = services
         self._settings = settings
         self._places = Places("streams", settings.uploads)
+        self._peers = PeerPlaces(settings.uploads_per_peer)
+        self._refused = refused
         self._seconds = float(deadline_cap(rule_of(UPLOAD_PATH)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +65,7 @@ class Uploads:
         writer = _Writer(send, self._settings.idle_seconds)
         language = language_of(request.headers.get("accept-language", ""))
         try:
-            with self._places.place():
+            with self._peers.place(request):
                 await writer.write_all(self._lines(request, body, language))
         except ClientDisconnect:
             return
@@ -69,6 +73,7 @@ class Uploads:
             if is_fault(error):
                 log.exception("upload_failed")
             status = status_of_error(error, "orders", UPLOAD_PATH, self._seconds)
+            await asyncio.sleep(self._refused.seconds_to_hold(request, status))
             await body.drain(error)
             if not writer.has_begun:
                 await refusal(request, status, closes=body.is_open)(scope, receive, send)
@@ -82,18 +87,19 @@ class Uploads:
         batches = _batches_of(request, body)
         token = token_in(request.headers.get("authorization", ""))
         upload = _Upload(batches)
-        # The service waits only seconds for the first batch of a stream.
-        if not await upload.load_first():
-            raise BatchSizeWrong(most=ROWS_MAX)
-        stream = self._services.stream(
-            UPLOAD_PATH, upload.messages(), token=token, seconds=self._seconds
-        )
-        try:
-            async for content in stream:
-                answer = orders_pb2.UploadOrdersResponse.FromString(content)
-                yield _line(upload.sent.popleft(), answer, language)
-        finally:
-            stream.cancel()
+        # The service waits only seconds for the first batch of a stream, and nobody knows before
+        # whether the token is good: who has not sent a batch holds none of the places of all.
+        await upload.load_first(self._settings.first_batch_seconds)
+        with self._places.place():
+            stream = self._services.stream(
+                UPLOAD_PATH, upload.messages(), token=token, seconds=self._seconds
+            )
+            try:
+                async for content in stream:
+                    answer = orders_pb2.UploadOrdersResponse.FromString(content)
+                    yield _line(upload.sent.popleft(), answer, language)
+            finally:
+                stream.cancel()
         if upload.failure is not None:
             raise upload.failure
         yield {"end": {"batchCount": upload.count}}
@@ -109,10 +115,15 @@ class _Upload:
         self.count = 0
         self.failure: Exception | None = None
 
-    async def load_first(self) -> bool:
-        """Wait for the first batch; false for a body without any."""
-        self._next = await anext(self._batches, None)
-        return self._next is not None
+    async def load_first(self, seconds: float) -> None:
+        """Wait for the first batch. Raises BodyTooSlow, or BatchSizeWrong for a body without."""
+        try:
+            async with asyncio.timeout(seconds):
+                self._next = await anext(self._batches, None)
+        except TimeoutError:
+            raise BodyTooSlow(seconds=f"{seconds:g}") from None
+        if self._next is None:
+            raise BatchSizeWrong(most=ROWS_MAX)
 
     async def messages(self) -> AsyncIterator[bytes]:
         """The messages of the stream. What the body refuses is raised after the answers."""
@@ -169,8 +180,11 @@ class _Writer:
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         body = json_messages.dump_value(line) + b"\n"
         # A caller that reads nothing for so long ends its upload.
-        async with asyncio.timeout(self._idle_seconds):
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        try:
+            async with asyncio.timeout(self._idle_seconds):
+                await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        except TimeoutError:
+            raise ClientDisconnect from None
 
     async def _close(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})

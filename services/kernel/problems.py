@@ -168,7 +168,7 @@ class Forbidden(Problem):
 
     kind, reason = Kind.FORBIDDEN, "FORBIDDEN"
     message = "{what}; ask an administrator for the role, or use another account."
-    message_zh = "无权办理: {what}。"
+    message_zh = "无权办理: {what}; 请向管理员申请角色, 或使用其他账号。"
 
     @classmethod
     def of(cls, case: str, en: str, zh: str, **facts: object) -> Forbidden:

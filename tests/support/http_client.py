@@ -41,8 +41,15 @@ class HttpClient:
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A new connection."""
-        place = urlsplit(self.url)
-        return await asyncio.open_connection(place.hostname, place.port)
+        return await asyncio.open_connection(*self.place)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port of the server."""
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
 
     async def post(
         self, path: str, body: bytes | Iterable[bytes], headers: Mapping[str, str]

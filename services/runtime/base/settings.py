@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.runtime.base.tenant_limits import Limits
 
 ADDRESS = "_address"
 HEALTH_PORT_OFFSET = 1_000
+PORT_MAX = 65_535
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9a-fA-F:.%]+\]|[^:/\s\[\]]+):([0-9]{1,5})")
 
 
 class Environment(Enum):
@@ -45,7 +49,7 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".local")
     quiet: bool = False
     # The division code of the province that this deployment serves.
-    province: str = "440000"
+    province: str = Field(default="440000", pattern=r"^[1-9][0-9]0000$")
 
     database_url: str = ""
     enrolment_database_url: str = ""
@@ -56,12 +60,12 @@ class Settings(BaseSettings):
     benefits_database_url: str = ""
     fund_database_url: str = ""
     staff_database_url: str = ""
-    pool_size: int = 8
+    pool_size: int = Field(default=8, ge=1)
 
     nats_url: str = ""
     # The URL of the server's monitoring; default: port 8222 of the first server's host.
     nats_monitor_url: str = ""
-    nats_replicas: int = 1
+    nats_replicas: int = Field(default=1, ge=1, le=5)
     # The private key (PEM) of this process as a user of NATS (base/nats_keys.py), or, where one
     # process has several users, the folder of their keys, `{user}.pem`.
     nats_key_file: Path | None = None
@@ -83,7 +87,7 @@ class Settings(BaseSettings):
     staff_address: str = ""
 
     # The port of this process for probes; default: 1,000 above that of the service.
-    health_port: int = 0
+    health_port: int = Field(default=0, ge=0, le=PORT_MAX)
     # What callers may have under way, by tenant (base/tenant_limits.py).
     limits: Limits = Limits()
 
@@ -113,6 +117,17 @@ class Settings(BaseSettings):
 
     # Risks that production runs with although it would refuse them (service/risks.py), by commas.
     accepted_risks: str = ""
+
+    @field_validator("*")
+    @classmethod
+    def _require_form(cls, value: object, info: ValidationInfo) -> object:
+        name = info.field_name or ""
+        if name.endswith(ADDRESS):
+            return require_address(str(value))
+        if value and name == "nats_url":
+            for url in str(value).split(","):
+                _require_nats(url.strip())
+        return value
 
     def database_of(self, service: str) -> str:
         """The database URL of a service: its own, or the common one."""
@@ -169,6 +184,34 @@ class Settings(BaseSettings):
     def signing_key_path(self) -> Path:
         """The file of the private token key."""
         return self.signing_key_file or self.state_dir / "keys" / "signing.json"
+
+
+def sentence_of_setting(error: ValidationError, prefix: str = "OIP_") -> str:
+    """The sentence for the first variable of the environment that has no possible value."""
+    first = error.errors(include_url=False)[0]
+    name = "__".join(str(part) for part in first["loc"]).upper()
+    return f"{prefix}{name} cannot be used: {first['msg']}"
+
+
+def require_address(text: str) -> str:
+    """An address as it is; raises ValueError unless it is written as `host:port`."""
+    parts = _HOST_AND_PORT.fullmatch(text)
+    if parts is None or int(parts[1]) > PORT_MAX:
+        message = f"{text!r} is not written as host:port"
+        raise ValueError(message)
+    return text
+
+
+def _require_nats(url: str) -> None:
+    """Raise ValueError unless a URL names a NATS server."""
+    try:
+        parts = urlsplit(url)
+        is_server = parts.scheme in {"nats", "tls"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_server = False
+    if not is_server:
+        message = "write it as nats://host:port or tls://host:port"
+        raise ValueError(message)
 
 
 def service_names() -> tuple[str, ...]:

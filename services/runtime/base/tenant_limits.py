@@ -6,7 +6,9 @@ worker for whom an agent calls, a person of staff, or another service.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 GIB = 1 << 30
 
@@ -59,3 +61,10 @@ class Limits(BaseModel):
     # and how long at most.
     held_calls: int = Field(default=1024, ge=0)
     hold_seconds: float = Field(default=10.0, ge=0)
+
+    @model_validator(mode="after")
+    def _leave_some_to_all(self) -> Self:
+        if self.reserved_calls >= self.calls:
+            message = "RESERVED_CALLS must be smaller than CALLS: the others need some too"
+            raise ValueError(message)
+        return self

@@ -23,6 +23,7 @@ from nats.js import JetStreamContext
 
 from services.runtime.base.nats_keys import NatsKey, NatsKeyError, load_key, load_or_make_key
 from services.runtime.base.nats_users import MIGRATION, inbox_prefix
+from services.runtime.base.refusals import StartRefusedError
 from services.runtime.base.settings import Environment, Settings
 from services.runtime.events import streams
 from services.runtime.events.envelope import Envelope, stream_of
@@ -64,6 +65,10 @@ STATUS_HEADERS = ("Status", "Description")
 STORED_PREFIX = b"$JS.ACK."
 
 log = structlog.get_logger(part="bus")
+
+
+class NatsAuthorityError(StartRefusedError):
+    """The file of the servers' authority is missing or unusable."""
 
 
 class StreamFullError(RuntimeError):
@@ -281,6 +286,7 @@ async def connect(
     path = settings.nats_key_path(user)
     is_dev = settings.environment is Environment.DEV
     key = load_or_make_key(path) if is_dev else load_key(path)
+    tls = _transport_security(settings)
     await check_sync(settings)
     bus: Bus | None = None
 
@@ -314,7 +320,7 @@ async def connect(
                 settings.nats_url.split(","),
                 nkeys_seed_str=key.public,
                 inbox_prefix=inbox_prefix(user),
-                tls=_transport_security(settings),
+                tls=tls,
                 name=f"oip_{user}",
                 connect_timeout=CONNECT_SECONDS,
                 max_reconnect_attempts=-1,
@@ -337,9 +343,16 @@ async def connect(
 
 def _transport_security(settings: Settings) -> ssl.SSLContext | None:
     """The trusted authority of the servers; None for those of the system."""
-    if settings.nats_authority_file is None:
+    path = settings.nats_authority_file
+    if path is None:
         return None
-    return ssl.create_default_context(cafile=settings.nats_authority_file)
+    try:
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise NatsAuthorityError(
+            f"the authority of the NATS servers cannot be read at {path}; set"
+            " OIP_NATS_AUTHORITY_FILE to a PEM file with their certificate"
+        ) from error
 
 
 async def migrate_streams(settings: Settings, producers: Mapping[str, Sequence[str]]) -> None:

@@ -69,6 +69,7 @@ _TITLES = {
     "streams": ("streams at a time", "并发数据流"),
     "calls": ("calls at a time", "并发请求"),
     "all": ("calls at a time of all platforms and workers together", "所有平台和人员并发请求"),
+    "address": ("calls at a time from one address", "同一地址并发请求"),
     "everybody": ("calls at a time of all callers together", "全部并发请求"),
     "rate": ("calls per second", "每秒请求"),
     "batches": ("batches per minute", "每分钟批次"),

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.rpc import status_pb2
 from grpc_status import rpc_status
 
+from services.kernel.problems import Kind, Problem
 from services.runtime.base.log import logger
 from services.runtime.rpc.error_status import status_of
 from services.runtime.rpc.quotas import Allowance, TenantKind
 
 if TYPE_CHECKING:
-    from services.kernel.problems import Problem
     from services.runtime.base.tenant_limits import Limits
     from services.runtime.rpc.quotas import Tenant
     from services.runtime.rpc.tokens import Token
@@ -47,12 +46,13 @@ NO_OTHER_TRY = ("grpc-retry-pushback-ms", "-1")
 # Of how many callers and connections something is kept.
 KEPT_MAX = 10_000
 
-_METHOD_UNKNOWN = rpc_status.to_status(
-    status_pb2.Status(
-        code=grpc.StatusCode.UNIMPLEMENTED.value[0],
-        message="There is no such method; check the address and the path.",
-    )
-)
+
+class MethodNotServed(Problem):
+    """No method of the service has the path of the call."""
+
+    kind, reason = Kind.NOT_FOUND, "METHOD_NOT_SERVED"
+    message = "There is no such method; check the address and the path."
+    message_zh = "不存在该接口; 请核对地址和路径。"
 
 
 class Connections:
@@ -96,6 +96,9 @@ class RefusedCalls:
         self._limits = limits
         self._connections = connections
         self._statuses: dict[str, grpc.Status] = {}
+        not_served = status_of(MethodNotServed(), service)
+        not_served.code = grpc.StatusCode.UNIMPLEMENTED.value[0]
+        self._method_unknown = rpc_status.to_status(not_served)
         self._at_once: dict[Tenant | str, Allowance] = {}
         self._held: set[asyncio.Future[None]] = set()
         self._held_on: Counter[str] = Counter()
@@ -122,7 +125,7 @@ class RefusedCalls:
 
     def refuse_unknown(self, method: str) -> Handler:
         """A handler that refuses a method which nobody serves."""
-        return self._handler(Refusal("method_unknown", method, _METHOD_UNKNOWN))
+        return self._handler(Refusal("method_unknown", method, self._method_unknown))
 
     def _handler(self, refusal: Refusal) -> Handler:
         """As a stream, because gRPC would await the request of a unary call."""

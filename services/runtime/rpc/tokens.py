@@ -130,7 +130,7 @@ class Verifier:
             header, claims = (json.loads(urlsafe_b64decode(part)) for part in parts[:2])
             issuer = self._issuers.get(claims.get("iss"))
             key_id = header.get("kid")
-        except (ValueError, TypeError, AttributeError, binascii.Error):
+        except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
             raise Unauthenticated.of("INVALID", "the token is not valid", "令牌无效") from None
         if issuer is None:
             raise Unauthenticated.of(

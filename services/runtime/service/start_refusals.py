@@ -6,21 +6,39 @@ import sys
 
 import nats.errors
 from pydantic import ValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from services.runtime.base.refusals import StartRefusedError
-from services.runtime.base.settings import Settings
+from services.runtime.base.settings import (
+    Settings,
+    sentence_of_setting,
+    service_names,
+)
 from services.runtime.storage.sessions import as_psycopg
 
 
 def settings_or_exit() -> Settings:
     """The settings of the environment; ends the process if one has no possible value."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        sys.exit(f"OIP_{name} cannot be used: {first['msg']}")
+        sys.exit(sentence_of_setting(error))
+    for name in ("database_url", *(f"{service}_database_url" for service in service_names())):
+        url = getattr(settings, name)
+        if url and not _is_database(url):
+            sys.exit(
+                f"OIP_{name.upper()} cannot be used: write it as"
+                " postgresql://login:password@host:5432/database"
+            )
+    return settings
+
+
+def _is_database(url: str) -> bool:
+    try:
+        return make_url(url).get_backend_name() == "postgresql"
+    except (ArgumentError, ValueError):
+        return False
 
 
 def sentence_of(error: BaseException, settings: Settings, service: str = "") -> str | None:

@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import os
+import select
 import shlex
+import signal
 import subprocess
+import time
 from typing import Protocol
 
 from services.runtime.base.refusals import StartRefusedError
 
 COMMAND_SECONDS = 20.0
 OUTPUT_BYTES_MAX = 16_384
+_UNREADABLE = "OIP_KEY_WRAP_COMMAND cannot be read as a command ({error}); write it as in a shell"
 
 
 class KeyWrapError(StartRefusedError):
@@ -59,13 +65,21 @@ class WrapCommand:
     field = "wrapped"
 
     def __init__(self, command: str, *, seconds: float = COMMAND_SECONDS) -> None:
-        self._command = shlex.split(command)
+        """Raises KeyWrapError for a text that names no command."""
+        try:
+            self._command = shlex.split(command)
+        except ValueError as error:
+            raise KeyWrapError(_UNREADABLE.format(error=error)) from None
+        if not self._command:
+            raise KeyWrapError(_UNREADABLE.format(error="it is blank"))
         self._seconds = seconds
 
     def wrap(self, key: bytes) -> str:
         """What the command makes of a key, once it has given the key back."""
         clear = base64.b64encode(key)
         wrapped = self._run("wrap", clear)
+        if clear.decode() in wrapped:
+            raise self._error("wrap", "writes the key as it is", "原样输出了密钥")
         if self.unwrap(wrapped) != key:
             raise self._error(
                 "unwrap", "does not give back what it wrapped", "未能还原所封装的密钥"
@@ -83,29 +97,32 @@ class WrapCommand:
     def _run(self, action: str, content: bytes) -> str:
         """The output of the command; what it prints as an error may hold keys and is not shown."""
         try:
-            done = subprocess.run(  # noqa: S603 - the operator's own command, without a shell
+            process = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
                 [*self._command, action],
-                input=content + b"\n",
-                capture_output=True,
-                timeout=self._seconds,
-                check=False,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
-            output = done.stdout[: OUTPUT_BYTES_MAX + 1].decode().strip()
         except OSError as error:
             raise self._error(
                 action, f"cannot be started ({error.strerror})", "无法启动"
             ) from error
-        except subprocess.TimeoutExpired:
-            raise self._error(
-                action, f"takes more than {self._seconds:g} seconds", f"超过 {self._seconds:g} 秒"
-            ) from None
-        except UnicodeDecodeError:
-            raise self._error(action, "writes no text", "的输出不是文本") from None
-        if done.returncode:
-            raise self._error(
-                action, f"ends with code {done.returncode}", f"以代码 {done.returncode} 结束"
-            )
-        if not output or len(output) > OUTPUT_BYTES_MAX:
+        with process:
+            try:
+                output = _exchange(process, content + b"\n", self._seconds).decode().strip()
+            except TimeoutError:
+                raise self._error(
+                    action,
+                    f"takes more than {self._seconds:g} seconds",
+                    f"超过 {self._seconds:g} 秒",
+                ) from None
+            except UnicodeDecodeError:
+                raise self._error(action, "writes no text", "的输出不是文本") from None
+        code = process.returncode
+        if code > 0 or (code and output):
+            raise self._error(action, f"ends with code {code}", f"以代码 {code} 结束")
+        if not output:
             raise self._error(
                 action,
                 f"writes nothing, or more than {OUTPUT_BYTES_MAX} bytes",
@@ -120,6 +137,42 @@ class WrapCommand:
             f"OIP_KEY_WRAP_COMMAND 的命令 `{self._command[0]} … {action}` {fault_zh}; "
             "请手动执行以查明原因。",
         )
+
+
+def _exchange(process: subprocess.Popen[bytes], content: bytes, seconds: float) -> bytes:
+    """What a command writes until it ends; nothing if it writes too much. Raises TimeoutError.
+
+    A command that does not end by itself is killed, with all that it has started.
+    """
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(content)
+        process.stdin.close()
+    written = b""
+    try:
+        written = _read(process, time.monotonic() + seconds)
+    except (subprocess.TimeoutExpired, TimeoutError):
+        raise TimeoutError from None
+    finally:
+        if not written:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return written
+
+
+def _read(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    assert process.stdout is not None
+    written = b""
+    while len(written) <= OUTPUT_BYTES_MAX:
+        left = max(0.0, deadline - time.monotonic())
+        if not select.select([process.stdout], [], [], left)[0]:
+            raise TimeoutError
+        piece = os.read(process.stdout.fileno(), OUTPUT_BYTES_MAX)
+        if not piece:
+            process.wait(left)
+            return written
+        written += piece
+    return b""
 
 
 def wrapper_of(command: str) -> KeyWrapper:

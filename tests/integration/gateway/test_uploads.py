@@ -261,3 +261,24 @@ async def test_the_head_of_an_upload(
 def pieces(body: bytes, size: int) -> Iterator[bytes]:
     for start in range(0, len(body), size):
         yield body[start : start + size]
+
+
+async def test_who_has_not_sent_a_batch_keeps_nobody_out(intake: Intake) -> None:
+    """Nobody has looked at its token yet: a few such uploads would close the door for all."""
+    settings, addresses = intake.orders.stack.settings, intake.orders.stack.addresses
+    limits = {"uploads": 1, "uploads_per_peer": 2, "first_batch_seconds": 1.0}
+    async with gateway(settings, addresses, **limits) as http:
+        reader, writer = await http.connect()
+        head = "content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n"
+        writer.write(
+            f"POST {path_of('slow')} HTTP/1.1\r\n{head}authorization: Bearer a\r\n\r\n".encode()
+        )
+        writer.write(b"1\r\n{\r\n")
+        await asyncio.sleep(0.2)
+        body = lines(numbered("beside", 1))
+        beside = await http.post(path_of("beside"), body, intake.headers(NDJSON))
+        slow = await asyncio.wait_for(read_answer(reader), 5)
+        writer.close()
+
+    assert answer_lines(beside)[-1] == {"end": {"batchCount": 1}}
+    assert (slow.status, slow.reason) == (408, "BODY_TOO_SLOW")

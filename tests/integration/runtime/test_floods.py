@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from services.runtime.base.tenant_limits import Limits, TenantLimits
 from services.runtime.rpc import refused_calls, server
-from services.runtime.rpc.client import CLIENT_OPTIONS
+from services.runtime.rpc.client import CLIENT_OPTIONS, problem_of
 from services.runtime.rpc.refused_calls import AT_ONCE_MAX, AT_ONCE_PER_SECOND
 from tests.support.echo import CAP_SECONDS, EchoStub, Text, add_echo_to_server
 from tests.support.echo_server import ADJUDICATOR, ISSUER, EchoServer, send
@@ -185,3 +185,17 @@ async def test_a_connection_on_which_nobody_speaks_is_closed(
                 await send(EchoStub(channel), "Echo", "a")
                 await asyncio.sleep(1.5)
     await echo.server.stop(0)
+
+
+async def test_a_method_that_does_not_exist_is_refused_in_both_languages(small: EchoServer) -> None:
+    async with grpc.aio.insecure_channel(small.address) as channel:
+        method: Any = channel.unary_unary("/oip.test.v1.EchoService/Nothing")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await method(b"", timeout=CAP_SECONDS)
+
+    problem = problem_of(caught.value)
+    assert (problem.code, problem.reason) == (
+        grpc.StatusCode.UNIMPLEMENTED,
+        "METHOD_NOT_SERVED",
+    )
+    assert "接口" in problem.sentence_zh

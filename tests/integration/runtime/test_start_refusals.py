@@ -131,6 +131,19 @@ async def test_a_server_that_lets_anybody_connect_is_refused(
     assert "open-nats" in said
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_an_authority_that_cannot_be_read_is_named_and_not_the_server(
+    service: ProductionService, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "nats-authority.pem"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    said = await refusal(service, OIP_NATS_AUTHORITY_FILE=str(path))
+
+    assert str(path) in said
+    assert "OIP_NATS_AUTHORITY_FILE" in said
+
+
 @contextmanager
 def open_nats(folder: Path) -> Any:
     """A nats-server without users."""

@@ -231,3 +231,39 @@ def test_completion_knows_the_commands() -> None:
 
     assert code == 0
     assert shown.split() == ["payment-runs", "payment-instructions"]
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    """A shell passes any byte on; Python keeps one that is no UTF-8 as half a character."""
+    state = ("--state-dir", str(tmp_path), "--token", "x")
+    for arguments in (["claims", "show", "\udcff"], ["claims", "list", "--columns", "\udcff"]):
+        code, said = oip(*state, *arguments)
+
+        assert (code, said.count("\n")) == (2, 1)
+        assert "no text in UTF-8" in said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("OIP_LIMITS__CALLS", "0"), ("OIP_KEY_WRAP_COMMAND", "'kms")]
+)
+def test_a_setting_that_cannot_be_used_is_one_sentence(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    key_file = str(tmp_path / "columns.json")
+    code, said = oip("keys", "create", "--key-file", key_file, environment={variable: value})
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith(f"{variable} cannot be")
+
+
+def test_a_number_beyond_its_field_is_refused(tmp_path: Path) -> None:
+    number = str(2**63 - 1)
+    code, said = oip(
+        *("--state-dir", str(tmp_path), "--token", "x"),
+        *("awards", "index", "--cases", number),
+    )
+
+    assert (code, said) == (
+        2,
+        f"{number} is beyond what the field can hold; write a smaller number.\n",
+    )

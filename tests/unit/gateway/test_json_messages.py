@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -56,6 +57,9 @@ def refusal(of: type[Message], value: Any) -> tuple[str, str]:
         (Sign, {"hash": "AAAAA"}, "JSON_VALUE_WRONG", "hash"),
         (Sign, {"hash": 1}, "JSON_VALUE_WRONG", "hash"),
         (Upload, {"rows": {"rows": []}, "arrowIpc": ""}, "JSON_ONE_OF", "arrowIpc"),
+        (Enrol, {"rows": [{"documentKind": "\ud800"}]}, "JSON_VALUE_WRONG", "rows[0].documentKind"),
+        (Enrol, {"rows": [{"phone": "\ud800"}]}, "JSON_VALUE_WRONG", "rows[0].phone"),
+        (Enrol, {"rows": [{"\ud800": 1}]}, "JSON_VALUE_WRONG", "request"),
         (Create, {"survivors": [{"alone": "true"}]}, "JSON_VALUE_WRONG", "survivors[0].alone"),
         (Create, {"deathDate": "2025-07-10"}, "JSON_VALUE_WRONG", "deathDate"),
     ],
@@ -64,6 +68,18 @@ def test_what_does_not_fit_is_refused_with_its_field(
     of: type[Message], value: Any, reason: str, field: str
 ) -> None:
     assert refusal(of, value) == (reason, field)
+
+
+def test_a_name_twice_is_found_at_once_among_many() -> None:
+    """Comparing each name with each would take minutes, before anybody looks at the token."""
+    text = ",".join(f'"{number}":1' for number in range(50_000))
+    begin = time.monotonic()
+    with pytest.raises(Problem) as caught:
+        json_messages.parse(f'{{{text},"49999":2}}'.encode(), Enrol)
+
+    assert caught.value.reason == "JSON_NAME_TWICE"
+    assert "49999" in caught.value.sentence
+    assert time.monotonic() - begin < 5
 
 
 def test_names_in_both_spellings_nulls_and_all_forms_of_a_value_are_read() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import re
+
+import pyarrow as pa
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from oip.orders.v1 import orders_pb2 as pb
 
 from services.kernel.problems import Problem
-from services.orderlog.columns import ROWS_MAX, check_size
+from services.orderlog.columns import ROWS_MAX, SCHEMA, check_size, from_arrow
 from tests.support.platforms import SWIFT
 from tests.support.uploads import as_rows, row
 
@@ -47,3 +51,17 @@ def test_a_batch_has_at_least_one_row_and_no_more_than_it_may(count: int, reason
     with pytest.raises(Problem) as caught:
         check_size(count)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("kind", ["nothing", "columns", "types"])
+def test_what_is_wrong_with_a_stream_is_said_in_both_languages(kind: str) -> None:
+    sink = io.BytesIO()
+    fields = [("order_no", pa.int8())] if kind == "columns" else [*SCHEMA.remove(0)]
+    schema = pa.schema([SCHEMA.field(0).with_type(pa.null()), *fields])
+    if kind != "nothing":
+        pa.ipc.new_stream(sink, schema).close()
+    with pytest.raises(Problem) as caught:
+        from_arrow(sink.getvalue())
+
+    assert caught.value.reason == "BATCH_UNREADABLE"
+    assert not re.search("[a-z]+ [a-z]+ [a-z]+", caught.value.sentence_zh)

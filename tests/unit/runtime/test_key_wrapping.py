@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import stat
 import sys
@@ -144,6 +145,9 @@ def test_a_running_service_takes_a_new_key_without_waiting_for_the_command(
         ("#!/bin/sh\necho '***'\n", "writes no base64"),
         ("#!/bin/sh\necho AAAA\n", "does not give back what it wrapped"),
         ("#!/bin/sh\nsleep 60\n", "takes more than 0.5 seconds"),
+        ("#!/bin/sh\nsleep 60 &\necho AAAA\n", "takes more than 0.5 seconds"),
+        ("#!/bin/sh\nexec yes\n", "writes nothing, or more than"),
+        ("#!/bin/sh\nexec cat\n", "writes the key as it is"),
         ("#!/nowhere\n", "cannot be started"),
     ],
 )
@@ -156,6 +160,21 @@ def test_a_command_that_fails_is_named_with_what_it_does(
 
     assert "OIP_KEY_WRAP_COMMAND" in str(caught.value)
     assert not (tmp_path / "columns.json").exists()
+
+
+@pytest.mark.parametrize("command", [" ", "'kms", "kms \\"])
+def test_a_setting_that_names_no_command_is_refused(command: str) -> None:
+    with pytest.raises(KeyWrapError, match="OIP_KEY_WRAP_COMMAND cannot be read as a command"):
+        wrapper_of(command)
+
+
+def test_a_command_that_writes_on_and_on_takes_no_memory(tmp_path: Path) -> None:
+    wrapper = WrapCommand(script(tmp_path, "#!/bin/sh\nexec yes\n"), seconds=2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(KeyWrapError):
+        wrapper.wrap(bytes(32))
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 def test_without_a_command_keys_stand_in_the_clear(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Refused:
     async def call(self, tenant: Tenant | None = SWIFT, context: Context | None = None) -> float:
         begin = time.monotonic()
         if tenant is None:
-            handler = self.calls.refuse(Unauthenticated(what="there is no token"), "/a/B")
+            handler = self.calls.refuse(Unauthenticated.no_token(), "/a/B")
         else:
             handler = self.calls.refuse(limit_reached("rate", 50), "/a/B", TOKEN, tenant)
         refuse: Any = handler

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway.process import gateway_settings_or_exit
 from services.runtime.base.settings import Environment, Settings
 from services.runtime.base.tenant_limits import Limits
 from services.runtime.service.ports import PortsTakenError, require_free_ports
+from services.runtime.service.start_refusals import settings_or_exit
 
 
 def test_without_an_environment_everything_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,3 +101,56 @@ def test_probes_have_a_port_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Non
     assert Settings().health_port_of(0) == 0
     monkeypatch.setenv("OIP_HEALTH_PORT", "9000")
     assert Settings().health_port_of(21002) == 9000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OIP_DATABASE_URL", "garbage", "postgresql://login:password@host:5432/database"),
+        ("OIP_CLAIMS_DATABASE_URL", "postgresql://u:p@[::1/x", "postgresql://login"),
+        ("OIP_DATABASE_URL", "mysql://host/oip", "postgresql://login"),
+        ("OIP_NATS_URL", "garbage", "nats://host:port"),
+        ("OIP_NATS_URL", "nats://a:4222,http://b", "nats://host:port"),
+        ("OIP_NATS_URL", "nats://a:99999", "nats://host:port"),
+        ("OIP_NATS_REPLICAS", "0", "greater than or equal to 1"),
+        ("OIP_CLAIMS_ADDRESS", "nonsense", "host:port"),
+        ("OIP_CLAIMS_ADDRESS", "127.0.0.1:1x", "host:port"),
+        ("OIP_CLAIMS_ADDRESS", "127.0.0.1:99999", "host:port"),
+        ("OIP_HEALTH_PORT", "99999", "less than or equal to 65535"),
+        ("OIP_HEALTH_PORT", "-1", "greater than or equal to 0"),
+        ("OIP_POOL_SIZE", "0", "greater than or equal to 1"),
+        ("OIP_PROVINCE", "xyz", "match pattern"),
+        ("OIP_LIMITS__PLATFORM__CALLS", "0", "greater than or equal to 1"),
+    ],
+)
+def test_a_value_that_no_process_can_use_is_one_sentence_with_the_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit) as caught:
+        settings_or_exit()
+
+    assert str(caught.value).startswith(f"{variable} cannot be used: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_reserve_leaves_some_calls_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OIP_LIMITS__RESERVED_CALLS", "256")
+    with pytest.raises(SystemExit, match=r"OIP_LIMITS cannot be used: .*RESERVED_CALLS"):
+        settings_or_exit()
+
+
+@pytest.mark.parametrize("address", ["gateway", "127.0.0.1:1x", ":51080", "a:b:1", "h:70000"])
+def test_an_address_of_the_gateway_is_host_and_port(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("OIP_GATEWAY_ADDRESS", address)
+    with pytest.raises(SystemExit, match=r"OIP_GATEWAY_ADDRESS cannot be used: .*host:port"):
+        gateway_settings_or_exit()
+
+
+def test_addresses_of_hosts_and_of_both_families_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in ("claims:51004", "[::1]:51004", "10.0.0.1:0", "claims.oip.svc:51004"):
+        monkeypatch.setenv("OIP_CLAIMS_ADDRESS", address)
+        assert settings_or_exit().claims_address == address

@@ -1,5 +1,7 @@
 import json
+import re
 import stat
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -164,3 +166,28 @@ def test_roles_are_written_in_lower_case() -> None:
     assert role_of("fund_approver") == type_pb2.Access.FUND_APPROVER
     with pytest.raises(ValueError, match="is not a role"):
         role_of("role_unspecified")
+
+
+@pytest.mark.parametrize("deep", ["[" * 3_000, "[" * 3_000 + "]" * 3_000])
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_token_with_too_many_levels_is_refused(issuer: Issuer, deep: str, part: int) -> None:
+    parts = issuer.issue("li", ["adjudicator"]).split(".")
+    parts[part] = urlsafe_b64encode(deep.encode()).decode()
+
+    with pytest.raises(Unauthenticated):
+        issuer.verifier().verify(".".join(parts))
+
+
+def test_what_is_wrong_with_a_token_is_said_in_both_languages(
+    issuer: Issuer, clock: SetClock
+) -> None:
+    verifier = issuer.verifier()
+    late = issuer.issue("li", ["adjudicator"], lifetime=timedelta(minutes=5))
+    clock.set(NOON + timedelta(minutes=6))
+    wrong = issuer.issue("li", ["adjudicator"], "no credit code")
+    for token in (late, wrong, wrong[:-6] + "AAAAAA", "a.b.c"):
+        with pytest.raises(Unauthenticated) as caught:
+            verifier.verify(token)
+
+        assert caught.value.facts["what"].isupper()
+        assert not re.search("[a-z]+ [a-z]+ [a-z]+", caught.value.sentence_zh)
