@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     @classmethod
     def _require_form(cls, value: object, info: ValidationInfo) -> object:
         name = info.field_name or ""
-        if name.endswith(ADDRESS):
+        if value and name.endswith(ADDRESS):
             return require_address(str(value))
         if value and name == "nats_url":
             for url in str(value).split(","):
