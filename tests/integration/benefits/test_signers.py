@@ -104,7 +104,7 @@ async def test_areas_are_those_of_the_grants_that_sign_the_act(client: StackClie
         )
     )
 
-    assert problem.reason == "SIGNER_ROLE_MISSING"
+    assert problem.reason == "SIGNER_AREA_MISSING"
     assert await award_count(client) == 0
 
 

@@ -67,7 +67,7 @@ async def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(client: Stack
     for arguments, sentence in (
         (("statement", "July"), "July is not a month; write it as 2025-07."),
         (("settlement", "approve", "2025-07", "--hash", "12"), "The hash has 64 hexadecimal"),
-        (("settlement", "close", "2025-07"), "This is not possible now: close needs APPROVED,"),
+        (("settlement", "close", "2025-07"), "This is not possible now: close needs approved,"),
     ):
         code, out, stderr = await oip(client, "li", *arguments)
         assert (code, out) == (2, ""), arguments

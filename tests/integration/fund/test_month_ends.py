@@ -74,7 +74,7 @@ async def test_a_producer_that_cannot_be_reached_stands_in_the_way(
 
     assert problem.metadata["reasons"] == "PRODUCER_UNREACHABLE"
     assert f"The {producer} service cannot be reached" in problem.sentence
-    assert f"无法连接 {producer} 服务" in problem.sentence_zh
+    assert f"({producer})服务; 请启动后重新提交" in problem.sentence_zh
     assert [obstacle.reason for obstacle in tried.obstacles] == ["PRODUCER_UNREACHABLE"]
     producers.unreachable = set()
     assert (await propose(client, JULY)).state == pb.SettlementPeriod.PROPOSED
@@ -176,7 +176,7 @@ async def test_sums_that_the_fund_did_not_post_stand_in_the_way(
     problem = await refusal(client)
 
     assert problem.metadata["reasons"] == "SUMS_DIFFER"
-    assert "counted 0.50 yuan of PaymentInstructed in 2025-07" in problem.sentence
+    assert "counted 0.50 yuan of payments instructed in 2025-07" in problem.sentence
     assert "the ledger has 0.90 yuan" in problem.sentence
 
 

@@ -213,7 +213,7 @@ async def test_an_end_cut_out_of_everything_shows_outside_alone(log: StackClient
         await stub.GetLogConsistency(
             pb.GetLogConsistencyRequest(platform=platform, first_size=kept.size)
         )
-    assert "from 1 to 4" in str(refused.value.details())
+    assert "within 1 to 4" in str(refused.value.details())
 
 
 async def delivered(client: StackClient) -> operations_pb2.Delivery:
