@@ -17,7 +17,6 @@ from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.settings import Settings
 from services.runtime.embedded import NatsServer
-from services.runtime.embedded.processes import free_port
 from services.runtime.events.event_keys import load_or_make_signer
 from services.runtime.events.jetstream import migrate_streams
 from services.runtime.rpc.certificates import thumbprint
@@ -27,6 +26,7 @@ from services.runtime.storage.key_file import load_or_make_keys
 from tests.support.authorities import Authority
 from tests.support.databases import Databases
 from tests.support.issuers import issuers_file
+from tests.support.ports import reserved_port
 
 
 @dataclass
@@ -110,31 +110,31 @@ async def production_service(
     issuer = Issuer.at(tmp_path / "signing.json", tmp_path / "jwks.json", SystemClock())
     bound = issuer.issue("services/enrolment", ["service"], certificate=thumbprint(certificate))
     (tmp_path / "token").write_text(bound)
-    address = f"localhost:{free_port()}"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "OIP_ENVIRONMENT": "production",
-        "OIP_STATE_DIR": str(tmp_path / "nothing"),
-        "OIP_ENROLMENT_DATABASE_URL": await databases.login(
-            await databases.fresh("enrolment"), "enrolment"
-        ),
-        "OIP_NATS_URL": nats_server.url,
-        "OIP_NATS_MONITOR_URL": nats_server.monitor_url,
-        "OIP_NATS_KEY_FILE": str(migration.nats_key_path("enrolment")),
-        "OIP_ENROLMENT_ADDRESS": address,
-        "OIP_HEALTH_PORT": str(free_port()),
-        "OIP_KEYS_FILE": str(tmp_path / "columns.json"),
-        "OIP_EVENT_KEY_FILE": str(tmp_path / "enrolment.pem"),
-        "OIP_EVENT_TRUST_DIR": str(tmp_path / "trust"),
-        "OIP_ISSUERS_FILE": str(issuers_file(tmp_path / "jwks.json")),
-        "OIP_TOKEN_FILE": str(tmp_path / "token"),
-        "OIP_TLS_CERTIFICATE_FILE": str(tmp_path / "certificate.pem"),
-        "OIP_TLS_KEY_FILE": str(tmp_path / "key.pem"),
-        "OIP_TLS_CLIENT_AUTHORITY_FILE": str(tmp_path / "authority.pem"),
-    }
-    made = ProductionService(address, authority, issuer, environment)
-    yield made
-    if made.process is not None and made.process.returncode is None:
-        made.process.kill()
-        await made.process.wait()
+    with reserved_port() as port, reserved_port() as health_port:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "OIP_ENVIRONMENT": "production",
+            "OIP_STATE_DIR": str(tmp_path / "nothing"),
+            "OIP_ENROLMENT_DATABASE_URL": await databases.login(
+                await databases.fresh("enrolment"), "enrolment"
+            ),
+            "OIP_NATS_URL": nats_server.url,
+            "OIP_NATS_MONITOR_URL": nats_server.monitor_url,
+            "OIP_NATS_KEY_FILE": str(migration.nats_key_path("enrolment")),
+            "OIP_ENROLMENT_ADDRESS": f"localhost:{port}",
+            "OIP_HEALTH_PORT": str(health_port),
+            "OIP_KEYS_FILE": str(tmp_path / "columns.json"),
+            "OIP_EVENT_KEY_FILE": str(tmp_path / "enrolment.pem"),
+            "OIP_EVENT_TRUST_DIR": str(tmp_path / "trust"),
+            "OIP_ISSUERS_FILE": str(issuers_file(tmp_path / "jwks.json")),
+            "OIP_TOKEN_FILE": str(tmp_path / "token"),
+            "OIP_TLS_CERTIFICATE_FILE": str(tmp_path / "certificate.pem"),
+            "OIP_TLS_KEY_FILE": str(tmp_path / "key.pem"),
+            "OIP_TLS_CLIENT_AUTHORITY_FILE": str(tmp_path / "authority.pem"),
+        }
+        made = ProductionService(f"localhost:{port}", authority, issuer, environment)
+        yield made
+        if made.process is not None and made.process.returncode is None:
+            made.process.kill()
+            await made.process.wait()
