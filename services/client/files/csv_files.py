@@ -78,7 +78,7 @@ class _UnevenRows:
         elif len(cells) == self.usual and not surplus:
             self.repaired[row.number] = [*cells, *[""] * (count - len(cells))]
         else:
-            value = f"{len(cells)}: {row.text[:_SHOWN_MAX]!r}"
+            value = f"{len(cells)}: {row.text[:_SHOWN_MAX]}"
             self.wrong[row.number] = WrongRow(row.number, RowFault.UNEVEN_ROW, value)
         return "skip" if len(self.wrong) <= WRONG_ROWS_MAX else "error"
 

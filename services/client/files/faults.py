@@ -312,8 +312,8 @@ _FILE: dict[FileFault, tuple[str, str]] = {
     ),
     FileFault.OPEN_QUOTE: (
         (
-            "a quotation mark in row {row} is never closed, so that all rows after it are taken for "
-            "text of one cell; close it, or remove it"
+            "a quotation mark in row {row} is never closed, so that all rows after it are text of "
+            "one cell; close it, or remove it"
         ),
         "第 {row} 行的引号没有闭合, 其后各行均被当作同一单元格的内容; 请补上或删除引号",
     ),
