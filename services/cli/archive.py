@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -41,8 +42,17 @@ def archive(
     request = orders_pb2.GetOrderArchiveRequest(
         platform=f"platforms/{platform}", month=month_to_wire(month_of(month))
     )
+    is_new = not to.exists()
     _require_empty(to)
-    _show(run(lambda: _fetch(connection, request, to, key)))
+    try:
+        content = run(lambda: _fetch(connection, request, to, key))
+    except BaseException:
+        if is_new:
+            # A folder with a part of the archive stays.
+            with suppress(OSError):
+                to.rmdir()
+        raise
+    _show(content)
     typer.echo(
         say(
             f"Archived and checked in {to}. Keep two copies, each with its {MANIFEST}.",
@@ -106,7 +116,7 @@ async def _fetch(
     async with connection.channels("administrator") as channels:
         stub = channels.stub(orders_pb2_grpc.OrderServiceStub, "orders")
         with progress:
-            bar = progress.add_task("records", total=None)
+            bar = progress.add_task(say("records", "记录"), total=None)
             return await write_archive(
                 stub.GetOrderArchive(request, timeout=STREAM_SECONDS),
                 folder,

@@ -11,7 +11,7 @@ from oip.grading.v1 import grading_pb2
 from services.cli.apis import GRADING
 from services.cli.connection import all_pages, connection_of, new_request_id
 from services.cli.fields import choice_in
-from services.cli.messages import show_messages, show_result
+from services.cli.messages import in_language, show_messages, show_result
 from services.cli.refusals import Refused
 from services.cli.resources import COLUMNS
 from services.cli.steps import REQUEST_ID, Change, add_step
@@ -154,7 +154,7 @@ def search(
         GRADING,
         lambda stub: all_pages(stub.SearchImpairmentItems, request, "items"),
     )
-    show_messages(found, COLUMNS["items"])
+    show_messages(found, in_language(COLUMNS["items"]))
 
 
 def _care_items(texts: Iterable[str]) -> list[grading_pb2.CareItem.ValueType]:

@@ -9,7 +9,16 @@ import typer
 from google.protobuf.message import Message
 from oip.type.v1 import type_pb2
 
-from services.cli.tables import Row, as_csv, as_lines, as_pairs, print_json, show_rows, width
+from services.cli.tables import (
+    Row,
+    as_csv,
+    as_lines,
+    as_pairs,
+    nothing_shown,
+    print_json,
+    show_rows,
+    width,
+)
 from services.cli.values import Field, fields_of, is_value, text_value, title, value_of
 from services.cli.view import Format, language, view
 from services.kernel.phrases import Language
@@ -52,7 +61,7 @@ def show_message(message: Message) -> None:
         names = _value_names([message])
         typer.echo(as_csv([row_of(message, names)], names), nl=False)
     else:
-        typer.echo("\n".join(lines_of(message)))
+        typer.echo("\n".join(lines_of(message)) or nothing_shown())
 
 
 def show_result(message: Message) -> None:

@@ -22,6 +22,7 @@ from services.cli.fields import choice_in, choices_in
 from services.cli.messages import show_message
 from services.cli.refusals import not_a_choice
 from services.cli.steps import REQUEST_ID
+from services.cli.view import say
 from services.runtime.rpc.roles import role_names, role_of
 from services.runtime.rpc.wire import date_to_wire, enum_number
 
@@ -58,8 +59,8 @@ def register(
     request = staff_pb2.RegisterStaffMemberRequest(
         request_id=new_request_id("staff", request_id),
         display_name=display_name,
-        identity_number=_identity_number(),
         accounts=[_account_of(text) for text in account],
+        identity_number=_identity_number(),
     )
     _show(context, lambda stub: stub.RegisterStaffMember(request))
 
@@ -78,9 +79,9 @@ def invite(  # noqa: PLR0917 - typer calls it by name
         request_id=new_request_id("staff", request_id),
         platform=f"platforms/{platform}",
         display_name=display_name,
-        identity_number=_identity_number(),
         account=_account_of(account),
         until_date=_day(until),
+        identity_number=_identity_number(),
     )
     _show(context, lambda stub: stub.InviteColleague(request), platform)
 
@@ -215,7 +216,15 @@ def _show(
 
 def _identity_number() -> str:
     """The number, without showing it; an argument would stay in the shell's history."""
-    return getpass.getpass("Identity number: ") if _has_terminal() else input()
+    try:
+        if _has_terminal():
+            return getpass.getpass(say("Identity number: ", "证件号码: "))
+        return input()
+    except EOFError:
+        raise Refused(
+            "There is no identity number on the standard input; write it there as one line.",
+            "标准输入中没有证件号码; 请写入一行。",
+        ) from None
 
 
 def _has_terminal() -> bool:

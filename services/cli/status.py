@@ -15,7 +15,8 @@ from services.cli.tables import Row, show_rows
 from services.cli.values import NOTHING, count_value, text_value, truth_value
 from services.cli.view import Format, say, view
 from services.client.channels import Channels, problem_of
-from services.runtime.rpc.roles import role_name
+from services.kernel.phrases import Language, shown
+from services.runtime.rpc.roles import role_label, role_name
 
 ANSWER_SECONDS = 5.0
 COLUMNS = (
@@ -58,11 +59,16 @@ async def _caller(channels: Channels) -> str:
         member = await stub.GetOwnStaffMember(request, timeout=ANSWER_SECONDS)
     except grpc.RpcError:
         return ""
-    roles = sorted(role_name(grant.role) for grant in member.grants if not grant.revocation_code)
-    role_list = ", ".join(roles)
+    return sentence_of_caller(member)
+
+
+def sentence_of_caller(member: staff_pb2.StaffMember) -> str:
+    """Who calls, with each of the roles once: a person may have one for several platforms."""
+    held = {grant.role for grant in member.grants if not grant.revocation_code}
+    roles = tuple(role_label(role) for role in sorted(held, key=role_name))
     return say(
-        f"You are {member.name} ({member.display_name}): {role_list}.",
-        f"当前人员: {member.name} ({member.display_name}): {role_list}。",
+        f"You are {member.name} ({member.display_name}): {shown(roles, Language.EN)}.",
+        f"当前人员: {member.name} ({member.display_name}): {shown(roles, Language.ZH)}。",
     )
 
 

@@ -45,11 +45,16 @@ def show_rows(
     elif form is Format.CSV:
         typer.echo(as_csv(rows_shown, columns), nl=False)
     elif not rows_shown:
-        typer.echo(nothing or say("There are none.", "没有记录。"))
+        typer.echo(nothing or nothing_shown())
     else:
         if heading:
             typer.echo(heading)
         typer.echo("\n".join(as_lines(rows_shown, columns, width(), totals=totals)))
+
+
+def nothing_shown() -> str:
+    """The sentence for an answer that has nothing in it."""
+    return say("There are none.", "没有记录。")
 
 
 def print_json(content: Any) -> None:

@@ -126,7 +126,7 @@ TITLES: dict[str, str] = {
     "disburse_date": "拨付日期",
     "dismissal": "不予处理理由",
     "dismissal_code": "不予处理代码",
-    "display_name": "名称",
+    "display_name": "显示名称",
     "distinct_from": "不同于",
     "document": "文件",
     "document_date": "文件日期",

@@ -37,6 +37,8 @@ _SAMPLE_ROWS = 100
 _SHOWN_MAX = 200
 # Of the standard library's parser, which reads headers and uneven rows; the default is 128 KiB.
 csv.field_size_limit(ROW_BYTES_MAX)
+# A row after the last one: where a quotation mark is never closed, it is taken for text of a cell.
+_END = "\x1eend of the file\x1e"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)?")
 
 
@@ -62,9 +64,13 @@ class _UnevenRows:
     named: int
     repaired: dict[int, list[str]] = field(default_factory=dict)
     wrong: dict[int, WrongRow] = field(default_factory=dict)
+    at_end: bool = False
 
     def add(self, row: Any) -> str:
         """Take a row that the parser leaves out; "error" ends it."""
+        if row.text == _END:
+            self.at_end = True
+            return "skip"
         cells, count = _cells(row.text, self.form, self.separator), row.expected_columns
         surplus = cells[count:]
         if surplus and (not any(surplus) or len(cells) <= self.named):
@@ -72,9 +78,34 @@ class _UnevenRows:
         elif len(cells) == self.usual and not surplus:
             self.repaired[row.number] = [*cells, *[""] * (count - len(cells))]
         else:
-            value = f"{len(cells)}: {row.text[:_SHOWN_MAX]!r}"
+            value = f"{len(cells)}: {row.text[:_SHOWN_MAX]}"
             self.wrong[row.number] = WrongRow(row.number, RowFault.UNEVEN_ROW, value)
         return "skip" if len(self.wrong) <= WRONG_ROWS_MAX else "error"
+
+
+class _EndedStream:
+    """The text of a file, and after it a row that marks its end."""
+
+    closed = False
+
+    def __init__(self, stream: TextStream) -> None:
+        self._stream = stream
+        self._end = f"\n{_END}\n".encode()
+
+    def read(self, count: int = -1) -> bytes:
+        """The next bytes, at most `count`; none at the end."""
+        if content := self._stream.read(count):
+            return content
+        taken = len(self._end) if count < 0 else count
+        content, self._end = self._end[:taken], self._end[taken:]
+        return content
+
+    def close(self) -> None:
+        """Nothing: the stream stays with its owner."""
+
+    def readable(self) -> bool:
+        """It is a file that is read."""
+        return True
 
 
 def separator_of(path: Path, form: FileForm) -> str:
@@ -109,6 +140,10 @@ def read_csv(
             wrong = _taken_before(uneven, first)
             columns = {ref: table[f"c{place}"].combine_chunks() for ref, place in places.items()}
             yield Piece(columns, rows, _joined(table) if whole else None, wrong)
+        # A row of one cell is a row like the others where there is one column alone.
+        if count > 1 and not uneven.at_end:
+            last = max([first - 1, *uneven.repaired, *uneven.wrong])
+            raise Unreadable(FileFault.OPEN_QUOTE, row=last)
         if uneven.repaired or uneven.wrong:
             yield _rest(uneven, places, used, whole=whole)
     finally:
@@ -180,7 +215,7 @@ def _batches(
     try:
         # One thread: rows are then counted, so that a faulty row can be named.
         with pyarrow.csv.open_csv(
-            stream,
+            _EndedStream(stream) if count > 1 else stream,
             pyarrow.csv.ReadOptions(
                 block_size=ROW_BYTES_MAX, use_threads=False, column_names=names
             ),

@@ -275,4 +275,4 @@ def _text(value: Any, path: str, field_name: str) -> str | None:
 
 
 def _shown(row: Any) -> str:
-    return repr(row if isinstance(row, str) else json.dumps(row, default=str)[:_SHOWN_MAX])
+    return row if isinstance(row, str) else json.dumps(row, default=str)[:_SHOWN_MAX]

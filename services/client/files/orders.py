@@ -37,7 +37,9 @@ def orders_of(path: Path, mapping: FileMapping, platform: str) -> Iterator[pa.Ta
     order under way. Raises OrderFileUnreadable.
     """
     for piece in read_rows(path, mapping):
-        is_own = pc.and_(pc.is_null(piece["fault"]), pc.equal(piece["platform"], platform))
+        # A row whose platform is not known has none, and is nobody's.
+        is_platform = pc.fill_null(pc.equal(piece["platform"], platform), fill_value=False)
+        is_own = pc.and_(pc.is_null(piece["fault"]), is_platform)
         rows = piece if pc.all(is_own).as_py() else piece.filter(is_own)
         if rows.num_rows:
             yield rows.select(COLUMNS)

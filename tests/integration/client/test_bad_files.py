@@ -206,6 +206,29 @@ def test_utf_16_without_its_mark_is_named(tmp_path: Path) -> None:
     assert refusal_of(path, MAP).fault == "LOOKS_LIKE_UTF16"
 
 
+@pytest.mark.parametrize("after", [1, 20_000])
+def test_a_quotation_mark_that_is_never_closed_does_not_swallow_the_rows_after_it(
+    tmp_path: Path, after: int
+) -> None:
+    """In a column that the mapping does not name, too: nobody sees what stands there."""
+    head = "".join(f"{ROW.format(no=number)},\n" for number in range(2))
+    broken = f'{ROW.format(no=2)},"the customer left\n'
+    tail = "".join(f"{ROW.format(no=number)},\n" for number in range(3, 3 + after))
+    path = write(tmp_path / "o.csv", f"{HEADER},remarks\n{head}{broken}{tail}")
+
+    refused = refusal_of(path, MAP)
+
+    assert refused.fault in {"OPEN_QUOTE", "LONG_LINE"}
+    assert "quotation mark" in refused.what
+    assert after > 1 or "a quotation mark in row 3 is never closed" in refused.what
+
+
+def test_a_closed_quotation_mark_at_the_end_of_a_file_is_none(tmp_path: Path) -> None:
+    text = f'{HEADER},remarks\n{ROW.format(no=1)},"left\nlate"'
+
+    assert sum(table.num_rows for table in rows_of(write(tmp_path / "o.csv", text), MAP)) == 1
+
+
 @pytest.mark.parametrize("name", ["o.csv", "o.ndjson"])
 def test_a_line_without_end_is_named(tmp_path: Path, name: str) -> None:
     long = "x" * (2 * MIB + 1)
@@ -221,15 +244,15 @@ def test_a_line_without_end_is_named(tmp_path: Path, name: str) -> None:
     assert "there is no end of the line within 1 MiB after row " in refused.what
 
 
-def test_a_quotation_mark_that_is_never_closed_costs_no_more_than_what_it_holds(
+def test_a_quotation_mark_that_is_never_closed_is_named_where_its_row_is_uneven(
     tmp_path: Path,
 ) -> None:
     path = write(tmp_path / "o.csv", f"{HEADER}\n" + rows(1, '"2', 3))
 
-    found = content_of(path, MAP)
+    refused = refusal_of(path, MAP)
 
-    assert found.column("order_no") == ["1"]
-    assert found.wrong == [(2, "UNEVEN_ROW", "")]
+    assert refused.fault == "OPEN_QUOTE"
+    assert "a quotation mark in row 2 is never closed" in refused.what
 
 
 @pytest.mark.parametrize(

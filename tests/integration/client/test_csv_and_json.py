@@ -9,6 +9,7 @@ import pytest
 
 from services.client.files.csv_files import ROW_BYTES_MAX
 from services.client.files.mapping import load_mapping
+from services.client.files.summary import summarise_file
 from tests.support.order_files import (
     content_of,
     mapping_of,
@@ -196,6 +197,12 @@ def test_numbers_keep_their_digits_and_a_wrong_line_costs_itself(tmp_path: Path)
         (2, "NOT_AN_OBJECT", ""),
         (3, "NOT_AN_OBJECT", ""),
     ]
+
+
+def test_a_line_that_is_no_object_is_quoted_once(tmp_path: Path) -> None:
+    summary = summarise_file(ndjson(tmp_path, json.dumps(OBJECT), "[1, 2]"), MAP)
+
+    assert "('[1, 2]')" in next(summary.wrong_rows()).sentence
 
 
 def test_a_key_that_no_row_has_is_missing(tmp_path: Path) -> None:

@@ -262,6 +262,17 @@ def test_one_wrong_row_in_a_hundred_is_borne(tmp_path: Path) -> None:
     assert not summarise_file(csv(tmp_path, *sound, *wrong), MAP).is_refused
 
 
+def test_a_row_of_an_unknown_platform_is_nobodys_even_where_all_others_are_of_one(
+    tmp_path: Path,
+) -> None:
+    stranger = ROW.format(no=2).replace("A,", "Somebody else,", 1)
+    file = csv(tmp_path, ROW.format(no=1), stranger)
+
+    sent = pa.concat_tables(orders_of(file, MAP, SWIFT))
+
+    assert sent["file_row"].to_pylist() == [1]
+
+
 @pytest.mark.parametrize("kind", ["parquet", "csv", "arrow", "ndjson"])
 def test_a_file_takes_no_more_memory_than_a_few_pieces(tmp_path: Path, kind: str) -> None:
     table, path = orders_table(100_000), tmp_path / f"o.{kind}"

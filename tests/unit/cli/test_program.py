@@ -10,11 +10,16 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from oip.staff.v1 import staff_pb2
+from oip.type.v1 import type_pb2
 from typer.testing import CliRunner
 
-from services.cli import main, settlement
+from services.cli import archive, main, settlement
 from services.cli.connection import EXIT_PIPE_CLOSED, new_request_id
-from services.cli.view import options_first
+from services.cli.refusals import Refused
+from services.cli.status import sentence_of_caller
+from services.cli.view import Format, options_first, set_view
+from services.kernel.phrases import Language
 
 runner = CliRunner()
 
@@ -218,6 +223,59 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert code == 130
     assert "run the same command again to go on" in shown
     assert "--request-id close-17" in shown
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("register", "Li", "issuer li"), ("invite", "91350100M000100Y43", "Li", "issuer li")],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_identity_number_that_nobody_writes_is_refused(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    command = ("--state-dir", str(tmp_path), "staff", *arguments)
+
+    code, said = oip(*command)
+    _, chinese = oip(*command, "--language", "zh")
+
+    assert code == 2
+    assert said == (
+        "There is no identity number on the standard input; write it there as one line.\n"
+    )
+    assert chinese == "标准输入中没有证件号码; 请写入一行。\n"
+
+
+def test_an_archive_that_is_not_received_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        message = "{what}"
+        raise Refused(message, message, what="no batches")
+
+    monkeypatch.setattr(archive, "_fetch", refuse)
+    to = tmp_path / "july"
+    command = ("orders", "archive", "2025-07", "--platform", "x", "--key", "k", "--to", str(to))
+
+    assert oip("--state-dir", str(tmp_path), *command) == (2, "no batches\n")
+    assert not to.exists()
+
+
+def test_a_caller_has_each_role_once_and_by_its_title() -> None:
+    roles = [type_pb2.Access.PLATFORM, type_pb2.Access.PLATFORM, type_pb2.Access.ADJUDICATOR]
+    member = staff_pb2.StaffMember(
+        name="staffMembers/p1",
+        display_name="Li",
+        grants=[staff_pb2.RoleGrant(role=role) for role in roles],
+    )
+    member.grants.add(role=type_pb2.Access.APPRAISER, revocation_code=1)
+
+    english = sentence_of_caller(member)
+    set_view(Language.ZH, Format.TABLE)
+    chinese = sentence_of_caller(member)
+    set_view(None, Format.TABLE)
+
+    assert english == "You are staffMembers/p1 (Li): adjudicator, platform."
+    assert chinese == "当前人员: staffMembers/p1 (Li): 审核人员、平台企业。"
 
 
 def test_completion_knows_the_commands() -> None:

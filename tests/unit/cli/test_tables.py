@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
+from oip.orders.v1 import orders_pb2
 
 from services.cli import messages, tables, values
 from services.cli.resources import COLUMNS, Method, methods
@@ -185,3 +186,23 @@ def test_a_column_that_is_empty_everywhere_is_left_out() -> None:
     rows = [{"name": values.text_value("a"), "reason": values.text_value("")}]
 
     assert not re.search("reason", "\n".join(tables.as_lines(rows, ("name", "reason"), 80)))
+
+
+@pytest.mark.parametrize("method", list(methods()), ids=lambda method: method.full_name)
+@pytest.mark.usefixtures("language")
+def test_no_two_columns_of_a_table_have_one_title(method: Method) -> None:
+    is_list = method.verb == "list"
+    resource = method.rows_field.message_type if is_list else method.descriptor.output_type
+    columns = COLUMNS.get(method.group, ()) if is_list else ()
+    names = columns or [field.name for field in resource.fields if values.is_value(field)]
+
+    titles = [values.title(name) for name in messages.in_language(names)]
+
+    assert sorted(titles) == sorted(set(titles))
+
+
+@pytest.mark.usefixtures("most")
+def test_an_answer_with_nothing_in_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    messages.show_message(orders_pb2.FindOrdersResponse())
+
+    assert capsys.readouterr().out == "There are none.\n"
