@@ -59,9 +59,10 @@ class _SigningChannel:
                         if not await self._sign(self._service, problem):
                             raise
                     except grpc.RpcError as refusal:
-                        if refusal is error or problem_of(refusal).reason != "ACT_CHANGED":
+                        if refusal is error or not _is_overtaken(problem_of(refusal)):
                             raise
-                        # Others were faster: the maker reads again and makes the request anew.
+                        # Others were faster, or the maker itself with a request of which it never
+                        # got the answer: it makes the request anew, under the same next id.
                         again = type(request)()
                         again.CopyFrom(request)
                         again.request_id = f"{request.request_id}-{attempt}"
@@ -69,3 +70,7 @@ class _SigningChannel:
             return await call(request, **options)
 
         return call_and_sign
+
+
+def _is_overtaken(problem: RemoteProblem) -> bool:
+    return problem.reason == "ACT_CHANGED" or problem.code is grpc.StatusCode.ALREADY_EXISTS
