@@ -311,11 +311,8 @@ _FILE: dict[FileFault, tuple[str, str]] = {
         "第 {row} 行之后 {mebibytes} MiB 内没有换行; 请每行写一个订单, 并检查引号是否成对",
     ),
     FileFault.OPEN_QUOTE: (
-        (
-            "a quotation mark in row {row} is never closed, so that all rows after it are text of "
-            "one cell; close it, or remove it"
-        ),
-        "第 {row} 行的引号没有闭合, 其后各行均被当作同一单元格的内容; 请补上或删除引号",
+        "a quotation mark in row {row} is never closed; close it, or remove it",
+        "第 {row} 行的引号没有闭合; 请补上或删除引号",
     ),
     FileFault.DAMAGED: (
         "it is not a valid {kind} file ({reason})",

@@ -244,9 +244,7 @@ def test_a_line_without_end_is_named(tmp_path: Path, name: str) -> None:
     assert "there is no end of the line within 1 MiB after row " in refused.what
 
 
-def test_a_quotation_mark_that_is_never_closed_is_named_where_its_row_is_uneven(
-    tmp_path: Path,
-) -> None:
+def test_an_uneven_row_with_an_open_quotation_mark_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "o.csv", f"{HEADER}\n" + rows(1, '"2', 3))
 
     refused = refusal_of(path, MAP)
