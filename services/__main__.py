@@ -17,11 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 from services.gateway.process import gateway_settings_or_exit
-from services.gateway.server import RunningGateway, listen_address
+from services.gateway.server import listen_address
 from services.gateway.server import serving as serving_gateway
 from services.runtime.base import log as logs
 from services.runtime.base.settings import Settings
 from services.runtime.service.context import Service
+from services.runtime.service.http_server import RunningHttp
 from services.runtime.service.serve import (
     EXIT_FAILED,
     arm_watchdog,
@@ -53,7 +54,7 @@ async def register_members(running: Stack, content: bytes) -> None:
 
 
 @contextlib.asynccontextmanager
-async def gateway(running: Stack, *, any_port: bool = False) -> AsyncIterator[RunningGateway]:
+async def gateway(running: Stack, *, any_port: bool = False) -> AsyncIterator[RunningHttp]:
     """The JSON door before a stack, in the same process."""
     address = "127.0.0.1:0" if any_port else ""
     settings = gateway_settings_or_exit()
@@ -108,7 +109,7 @@ async def _register_developers(running: Stack) -> None:
     await running.wait_until_delivered()
 
 
-def _show(running: Stack, door: RunningGateway) -> None:
+def _show(running: Stack, door: RunningHttp) -> None:
     table = Table("service", "gRPC address", "probes")
     for name, address in running.addresses.items():
         table.add_row(name, address, running.contexts[name].health_address())

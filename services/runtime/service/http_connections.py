@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-if TYPE_CHECKING:
-    from services.gateway.settings import GatewaySettings
 
 HEAD_BYTES_MAX = 32 * 1024
 _TEXT = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
@@ -21,13 +19,22 @@ _HEAD_TOO_LARGE = (
 )
 
 
-def bounded(settings: GatewaySettings) -> type[HttpToolsProtocol]:
+@dataclass(frozen=True)
+class HttpLimits:
+    """Connections of all callers and of one address; the time for the head of a request."""
+
+    connections: int
+    connections_per_peer: int
+    head_seconds: float
+
+
+def bounded(limits: HttpLimits) -> type[HttpToolsProtocol]:
     """The protocol of a server with these bounds; its connections are counted together."""
-    return type("BoundedProtocol", (_BoundedProtocol,), {"settings": settings, "peers": Counter()})
+    return type("BoundedProtocol", (_BoundedProtocol,), {"limits": limits, "peers": Counter()})
 
 
 class _BoundedProtocol(HttpToolsProtocol):
-    settings: ClassVar[GatewaySettings]
+    limits: ClassVar[HttpLimits]
     peers: ClassVar[Counter[str]]
 
     _in_head = False
@@ -41,8 +48,8 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._peer = self.client[0] if self.client else ""
         self.peers[self._peer] += 1
         if (
-            len(self.connections) > self.settings.connections
-            or self.peers[self._peer] > self.settings.connections_per_peer
+            len(self.connections) > self.limits.connections
+            or self.peers[self._peer] > self.limits.connections_per_peer
         ):
             transport.write(_FULL)
             transport.close()
@@ -112,7 +119,7 @@ class _BoundedProtocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._head_came()
-        self._head_timer = self.loop.call_later(self.settings.head_seconds, self.transport.abort)
+        self._head_timer = self.loop.call_later(self.limits.head_seconds, self.transport.abort)
 
     def _head_came(self) -> None:
         if self._head_timer is not None:
@@ -125,6 +132,6 @@ class _BoundedProtocol(HttpToolsProtocol):
             super().send_400_response(msg)
 
 
-def options(settings: GatewaySettings) -> dict[str, Any]:
+def options(limits: HttpLimits) -> dict[str, Any]:
     """The options of uvicorn for these bounds."""
-    return {"http": bounded(settings), "ws": "none", "lifespan": "off", "server_header": False}
+    return {"http": bounded(limits), "ws": "none", "lifespan": "off", "server_header": False}
