@@ -16,8 +16,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from services.console.process import console_settings_or_exit
+from services.console.server import listen_address as console_address
+from services.console.server import serving as serving_console
 from services.gateway.process import gateway_settings_or_exit
-from services.gateway.server import listen_address
+from services.gateway.server import listen_address as gateway_address
 from services.gateway.server import serving as serving_gateway
 from services.runtime.base import log as logs
 from services.runtime.base.settings import Settings
@@ -31,6 +34,7 @@ from services.runtime.service.serve import (
 )
 from services.runtime.service.stack import Stack, stack
 from services.runtime.service.start_refusals import sentence_of, settings_or_exit
+from services.runtime.storage.migrate import migrate
 from services.staff import bootstrap
 from services.staff.domain.problems import RegisterNotEmpty
 
@@ -64,6 +68,18 @@ async def gateway(running: Stack, *, any_port: bool = False) -> AsyncIterator[Ru
         yield door
 
 
+@contextlib.asynccontextmanager
+async def pages(running: Stack, *, any_port: bool = False) -> AsyncIterator[RunningHttp]:
+    """The console before a stack, in the same process, with a schema of its own."""
+    await migrate(running.settings.database_of("console"), ["console"])
+    address = "127.0.0.1:0" if any_port else ""
+    settings = console_settings_or_exit()
+    async with serving_console(
+        running.settings, settings, running.addresses, running.clock, address=address
+    ) as browser_pages:
+        yield browser_pages
+
+
 async def serve(settings: Settings) -> int:
     """Run until a signal stops it; the exit code."""
     stop = stop_signal()
@@ -84,12 +100,15 @@ async def serve(settings: Settings) -> int:
             on_crash=on_crash,
             on_stage=on_stage,
             prepare=_register_developers,
-            further_addresses=[listen_address(settings, gateway_settings_or_exit())],
+            further_addresses=[
+                gateway_address(settings, gateway_settings_or_exit()),
+                console_address(settings, console_settings_or_exit()),
+            ],
         )
         running = await lifetime.__aenter__()
     try:
-        async with gateway(running) as door:
-            _show(running, door)
+        async with gateway(running) as door, pages(running) as browser_pages:
+            _show(running, door, browser_pages)
             keep_what_is_loaded()
             await stop.wait()
             console.print("stopping")
@@ -109,11 +128,12 @@ async def _register_developers(running: Stack) -> None:
     await running.wait_until_delivered()
 
 
-def _show(running: Stack, door: RunningHttp) -> None:
+def _show(running: Stack, door: RunningHttp, browser_pages: RunningHttp) -> None:
     table = Table("service", "gRPC address", "probes")
     for name, address in running.addresses.items():
         table.add_row(name, address, running.contexts[name].health_address())
     console.print(table)
+    console.print(f"Pages       {browser_pages.url}  (in the browser)", soft_wrap=True)
     console.print(f"JSON        {door.url}  (all calls: {door.url}/docs)", soft_wrap=True)
     console.print(f"PostgreSQL  {_without_password(running.settings.database_url)}", soft_wrap=True)
     console.print(f"NATS        {_without_password(running.settings.nats_url)}", soft_wrap=True)

@@ -25,8 +25,9 @@ class Environment(Enum):
     PRODUCTION = "production"
 
 
-# How far the JSON door is from the first port.
+# How far the JSON door and the pages are from the first port.
 GATEWAY_OFFSET = 79
+CONSOLE_OFFSET = 89
 
 
 class Settings(BaseSettings):
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     benefits_database_url: str = ""
     fund_database_url: str = ""
     staff_database_url: str = ""
+    console_database_url: str = ""
     pool_size: int = Field(default=8, ge=1)
 
     nats_url: str = ""
@@ -146,6 +148,11 @@ class Settings(BaseSettings):
     def default_gateway_address(self) -> str:
         """Where the JSON door listens on this machine, unless OIP_GATEWAY_ADDRESS is set."""
         return f"127.0.0.1:{self.port_base + GATEWAY_OFFSET}"
+
+    @property
+    def default_console_address(self) -> str:
+        """Where the pages are on this machine, unless OIP_CONSOLE_ADDRESS is set."""
+        return f"127.0.0.1:{self.port_base + CONSOLE_OFFSET}"
 
     def health_port_of(self, port: int) -> int:
         """The port for probes of the service that listens on `port`; 0 takes a free one."""

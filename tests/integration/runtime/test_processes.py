@@ -33,7 +33,10 @@ class Dev:
             "OIP_STATE_DIR": str(state_dir),
             "PYTHONPATH": os.pathsep.join(sys.path),
             "LC_ALL": "C.UTF-8",
-            **{f"OIP_{name.upper()}_ADDRESS": "127.0.0.1:0" for name in (*NAMES, "gateway")},
+            **{
+                f"OIP_{name.upper()}_ADDRESS": "127.0.0.1:0"
+                for name in (*NAMES, "gateway", "console")
+            },
         }
         self.process: subprocess.Popen[str] | None = None
         self.children: list[psutil.Process] = []

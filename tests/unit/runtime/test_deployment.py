@@ -6,6 +6,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+from services.console.settings import ConsoleSettings
 from services.gateway.settings import GatewaySettings
 from services.runtime.base.nats_users import nats_users, users_file
 from services.runtime.base.settings import Settings
@@ -127,7 +128,7 @@ def test_only_orders_gets_the_key_of_the_logs() -> None:
     holders = [name for name, text in services.items() if "OIP_ORDER_LOG_KEY_FILE" in text]
     mounted = [name for name, text in services.items() if "secretName: oip-order-log" in text]
 
-    assert len(services) == 10
+    assert len(services) == 11
     assert holders == mounted == ["orders", "orders-intake"]
     folder = re.search(r"name: order-log, mountPath: ([\w/-]+), readOnly: true", KUBERNETES)
     assert folder is not None
@@ -141,13 +142,17 @@ def test_probes_ask_for_the_names_that_the_health_service_has() -> None:
     names = dict(re.findall(r"(\w+)Probe: {grpc: {port: \d+, service: (\w+)}", KUBERNETES))
 
     assert names == {"liveness": LIVENESS, "readiness": READINESS}
-    assert KUBERNETES.count("service: readiness}") == KUBERNETES.count("service: liveness}") == 10
+    assert KUBERNETES.count("service: readiness}") == KUBERNETES.count("service: liveness}") == 11
     assert not re.search(r"Probe: {grpc: {port: \d+}", KUBERNETES)
 
 
 def test_probes_ask_a_port_that_is_not_the_service_s() -> None:
     ports = {int(port) for port in re.findall(r"Probe: {grpc: {port: (\d+)", KUBERNETES)}
-    addresses = (*Settings().addresses.values(), Settings().default_gateway_address)
+    addresses = (
+        *Settings().addresses.values(),
+        Settings().default_gateway_address,
+        Settings().default_console_address,
+    )
     served = {int(address.rpartition(":")[2]) for address in addresses}
 
     assert ports == {Settings().health_port_of(port) for port in served}
@@ -158,7 +163,7 @@ def test_every_service_has_a_login_of_its_own() -> None:
     logins = set(re.findall(r"postgresql://(\w+)_login:", COMPOSE))
     secrets = set(re.findall(r"name: oip-database-(\w+)}", KUBERNETES))
 
-    assert logins == secrets == set(Settings().addresses)
+    assert logins == secrets == {*Settings().addresses, "console"}
     script = (DEPLOY / "logins.sh").read_text(encoding="utf-8")
     assert set(re.findall(r"^login (\w+) ", script, re.MULTILINE)) == logins
 
@@ -189,8 +194,9 @@ def test_queries_about_orders_have_more_weight_than_intake() -> None:
 
 
 def test_the_gateway_gets_neither_a_database_nor_a_key() -> None:
-    compose = COMPOSE.split("\n  gateway:\n", 1)[1].split("\nsecrets:")[0]
+    compose = COMPOSE.split("\n  gateway:\n", 1)[1].split("\n  console:\n")[0]
     kubernetes = KUBERNETES.split("metadata: {name: gateway}", 1)[1]
+    kubernetes = kubernetes.split("metadata: {name: console}")[0]
 
     assert "secrets" not in compose
     assert re.findall(r"secretName: ([\w-]+)", kubernetes) == ["oip-tls-gateway"]
@@ -209,9 +215,31 @@ def test_every_setting_of_the_gateway_is_in_the_page_for_operators() -> None:
     assert missing == []
 
 
+def test_the_console_gets_its_sessions_and_no_key() -> None:
+    compose = COMPOSE.split("\n  console:\n", 1)[1].split("\nsecrets:")[0]
+    kubernetes = KUBERNETES.split("metadata: {name: console}", 1)[1]
+
+    assert "secrets" not in compose
+    assert re.findall(r"secretName: ([\w-]+)", kubernetes) == ["oip-tls-console"]
+    assert re.findall(r"secretRef: \{name: ([\w-]+)", kubernetes) == ["oip-database-console"]
+
+
+def test_every_setting_of_the_console_is_in_the_page_for_operators() -> None:
+    missing = [
+        name
+        for name in ConsoleSettings.model_fields
+        if f"OIP_CONSOLE_{name.upper()}`" not in README
+    ]
+
+    assert missing == []
+
+
 def test_the_name_of_a_service_gives_the_addresses_of_all_its_replicas() -> None:
     documents = [each for each in KUBERNETES.split("---\n") if "kind: Service\n" in each]
     single = [each for each in documents if "clusterIP: None" not in each]
 
-    assert len(documents) == 10
-    assert [re.findall(r"metadata: \{name: (\w+)", each) for each in single] == [["gateway"]]
+    assert len(documents) == 11
+    assert [re.findall(r"metadata: \{name: (\w+)", each) for each in single] == [
+        ["gateway"],
+        ["console"],
+    ]

@@ -1,0 +1,119 @@
+"""The pages in Debian's Chromium: nothing is refused, cut or wider than the window.
+
+Without Chromium these tests are skipped; the pictures stay in build/screenshots to be looked at.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from services.demo.staff import platform_account
+from services.kernel.periods import SHANGHAI
+from tests.console.conftest import ProvinceConsole
+
+CHROMIUM = shutil.which("chromium")
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+WIDTHS = {"desk": 1200, "phone": 390}
+# By person: the pages that people open first.
+PAGES: dict[str, tuple[str, ...]] = {
+    "adjudicator-1": (
+        "/",
+        "/claims?tab=all",
+        "/claims/{claim}",
+        "/claims/{claim}/accept",
+        "/claims/{claim}/determine",
+        "/signatures",
+        "/records",
+        "/records/evidence?claim=claims%2F{claim}",
+    ),
+}
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+Tab: TypeAlias = tuple[Page, list[str]]
+
+
+@pytest.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        await browser.close()
+
+
+async def opened(chromium: Browser, url: str, width: int, language: str) -> Tab:
+    """A tab that notes what the browser refuses."""
+    context = await chromium.new_context(viewport={"width": width, "height": 900})
+    page = await context.new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.on("requestfailed", lambda request: refused.append(request.url))
+    await page.goto(f"{url}/sign-in")
+    if language == "en":
+        await page.click("button[name=language]")
+    return page, refused
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", WIDTHS)
+async def test_pages_fit_and_nothing_is_refused(
+    chromium: Browser, province: ProvinceConsole, width: str, language: str
+) -> None:
+    province.clock.set(datetime(2025, 7, 10, 9, 0, tzinfo=SHANGHAI))
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    own = province.platforms[0]
+    values = {"claim": province.claims[0], "platform": own}
+    for account, paths in PAGES.items():
+        named = platform_account(own) if account == "platform" else account
+        page, refused = await opened(chromium, province.url, WIDTHS[width], language)
+        await page.click(f'button[value^="{named}|"]')
+        for path in paths:
+            answer = await page.goto(province.url + path.format(**values))
+            assert answer is not None
+            assert answer.status == 200, path
+            name = path.partition("?")[0].format(claim="claim", platform="own").strip("/")
+            file = f"{account}-{name.replace('/', '-') or 'home'}-{language}-{width}.png"
+            await page.screenshot(path=SCREENSHOTS / file, full_page=True)
+            wide = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            assert not wide, f"{path} is wider than the window"
+            labels = await page.evaluate(UNLABELLED)
+            assert labels == [], path
+        assert refused == []
+        await page.context.close()
+
+
+# What a screen reader could not name: fields, pictures, links without words.
+UNLABELLED = """() => [
+  ...[...document.querySelectorAll('input:not([type=hidden]),select,textarea')]
+      .filter(e => !e.labels || !e.labels.length),
+  ...[...document.querySelectorAll('svg[role=img]')].filter(e => !e.querySelector('title')),
+  ...[...document.querySelectorAll('a,button')].filter(e => !e.textContent.trim()),
+  ...[...document.querySelectorAll('th')].filter(e => !e.textContent.trim()),
+].map(e => e.outerHTML.slice(0, 120))"""
+
+
+async def test_a_claim_is_accepted_with_the_keyboard_alone(
+    chromium: Browser, province: ProvinceConsole
+) -> None:
+    page, _ = await opened(chromium, province.url, 1200, "zh")
+    await page.click('button[value^="adjudicator-1|"]')
+    await page.goto(f"{province.url}/claims/{province.claims[1]}/accept")
+    await page.keyboard.press("Tab")
+    skip = await page.evaluate("document.activeElement.getAttribute('href')")
+    assert skip == "#main-content"
+    await page.focus("button[value=check]")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("button[value=send]")
+    await page.focus("button[value=send]")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".govuk-notification-banner")
+    await page.context.close()
