@@ -32,6 +32,7 @@ from services.console.settings import ConsoleSettings
 from services.console.sign_in import Door
 from services.console.static_files import static_file
 from services.console.texts import language_of
+from services.console.uploads import Uploads
 from services.console.visit import CSRF, Visit
 from services.kernel.problems import Problem
 from services.runtime.base.clock import Clock
@@ -60,6 +61,7 @@ class Console:
         self.door = door
         self.clock = clock
         self.templates = Templates()
+        self.uploads = Uploads(settings.uploads)
         # The address in the browser, known once the server listens.
         self.url = settings.url.rstrip("/")
 
@@ -183,6 +185,7 @@ class Console:
             self.backend,
             self.templates,
             self.clock,
+            self.uploads,
             session,
             self.door.credentials.token_of(session) if session else "",
             navigation=navigation.of(roles),

@@ -68,7 +68,7 @@ def _environment(language: Language) -> Environment:
         yuan=lambda fen: fen_cell(fen).text,
         moment=moment_text,
         day=day_text,
-        month=month_text,
+        month_of=month_text,
         resource=name_cell,
         short=short_name,
         page_of=page_of,

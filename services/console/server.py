@@ -74,7 +74,10 @@ async def serving(
             address or listen_address(settings, console_settings),
         ) as running:
             console.url = console.url or running.url
-            yield running
+            try:
+                yield running
+            finally:
+                await console.uploads.close()
     finally:
         await backend.close()
         await database.close()

@@ -54,6 +54,8 @@ class Target:
     initial: Mapping[str, Sequence[str]] = field(default_factory=dict)
     asks: tuple[Ask, ...] = ()
     service: str = ""
+    # Further hidden fields of the form, which are no fields of the request.
+    carried: Mapping[str, str] = field(default_factory=dict)
 
 
 def new_request_id() -> str:

@@ -21,6 +21,7 @@ _OWN_TITLES: dict[str, Text] = {
     "display_name": ("name", "名称"),
     "remaining_days": ("working days left", "剩余工作日"),
     "request_json": ("request", "请求内容"),
+    "place": ("place of acceptance", "接单地"),
     "preview_json": ("result", "预览结果"),
 }
 

@@ -42,7 +42,6 @@ VALUE_MESSAGES = {
 PAGES_OF = {
     "claims": "/claims/{id}",
     "settlementPeriods": "/fund/settlement/{id}",
-    "premiumBills": "/bills/{name}",
     "appraisals": "/appraisals/{id}",
 }
 RECORDS_OF = {
@@ -114,8 +113,8 @@ def page_of(name: str) -> str:
     parts = name.split("/")
     collection = parts[-2]
     if len(parts) == 2 and collection in PAGES_OF:
-        return PAGES_OF[collection].format(id=quote(parts[1], safe=""), name=quote(name))
-    if collection == "bills":
+        return PAGES_OF[collection].format(id=quote(parts[1], safe=""))
+    if collection == "premiumBills":
         return f"/bills/{quote(name)}"
     if collection in RECORDS_OF:
         return f"/records/{RECORDS_OF[collection]}/show?name={quote(name, safe='')}"

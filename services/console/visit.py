@@ -20,6 +20,7 @@ from services.console.backend import Backend
 from services.console.rendering import Templates
 from services.console.sessions import Person, Session
 from services.console.texts import Text, say
+from services.console.uploads import Uploads
 from services.kernel.periods import civil_day
 from services.kernel.phrases import Language
 from services.kernel.problems import Problem
@@ -41,6 +42,7 @@ class Visit:
     backend: Backend
     templates: Templates
     clock: Clock
+    uploads: Uploads
     session: Session | None
     token: str = ""
     # The fields of a posted form, in order; and its files.

@@ -183,7 +183,7 @@ def filled(path: str, province: ProvinceConsole, claim: str = "", platform: str 
         "month": "2025-07",
         "platform": code,
         "batch": "none",
-        "name:path": f"platforms/{code}/bills/2025-07",
+        "name:path": f"platforms/{code}/premiumBills/2025-07",
     }
     is_claim = path.startswith("/claims")
     values["id"] = (claim or province.claims[0]) if is_claim else "0123456789abcdef"

@@ -17,7 +17,8 @@ from services.console.acts import waiting_acts
 from services.console.pages import Page
 from services.console.values import day_text, moment_text, month_text
 from services.console.visit import Visit, or_none, together
-from services.runtime.rpc.wire import date_to_wire
+from services.kernel.periods import Month
+from services.runtime.rpc.wire import date_to_wire, month_to_wire
 
 State = claims_pb2.Claim.State
 
@@ -101,7 +102,13 @@ async def _platform(visit: Visit) -> list[Card]:
         orders.ListOrderBatches(
             orders_pb2.ListOrderBatchesRequest(platform=platform, page_size=1, newest_first=True)
         ),
-        orders.ListOrderGaps(orders_pb2.ListOrderGapsRequest(platform=platform, page_size=100)),
+        orders.ListOrderGaps(
+            orders_pb2.ListOrderGapsRequest(
+                platform=platform,
+                month=month_to_wire(Month(visit.today.year, visit.today.month)),
+                page_size=100,
+            )
+        ),
         premiums.ListPremiumBills(
             premiums_pb2.ListPremiumBillsRequest(
                 platform=platform,
@@ -111,7 +118,7 @@ async def _platform(visit: Visit) -> list[Card]:
         ),
     )
     last = batches.order_batches[0] if batches and batches.order_batches else None
-    gap_count = len(gaps.order_gaps) if gaps else 0
+    gap_count = len(gaps.gaps) if gaps else 0
     unpaid = list(bills.bills) if bills else []
     due = min((day_text(bill.due_date) for bill in unpaid), default="")
     return [
