@@ -14,7 +14,8 @@ from services.console.backend import Backend, refusal_of
 from services.console.sessions import Person, Session
 from services.kernel.periods import civil_day
 from services.runtime.base.clock import Clock
-from services.runtime.rpc.access import PLATFORM_ROLES, role_name
+from services.runtime.rpc.access import PLATFORM_ROLES
+from services.runtime.rpc.roles import role_name
 from services.runtime.rpc.tokens import DEVELOPMENT_ISSUER, Issuer
 from services.runtime.rpc.wire import date_from_wire
 

@@ -12,7 +12,8 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from services.runtime.rpc.access import role_name, rule_in
+from services.runtime.rpc.access import rule_in
+from services.runtime.rpc.roles import role_name
 
 
 @cache

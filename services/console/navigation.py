@@ -19,6 +19,7 @@ _ITEMS: tuple[tuple[frozenset[str], str, Text], ...] = (
     (PLATFORM, "/platform", ("Overview", "企业概况")),
     (PLATFORM, "/uploads", ("Orders", "订单上传")),
     (PLATFORM, "/workers", ("Workers", "参保人员")),
+    (PLATFORM, "/claims", ("Claims", "伤害申请")),
     (PLATFORM | FUND_READERS, "/bills", ("Bills", "缴费账单")),
     (COMMITTEE, "/appraisals", ("Appraisals", "劳动能力鉴定")),
     (FUND_READERS, "/fund", ("Month", "月度办理")),

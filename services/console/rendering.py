@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader
 
-from services.console.texts import HTML_LANGUAGES, Text, count_of, say, title_of
+from services.console.texts import HTML_LANGUAGES, Text, count_of, plain_title_of, say, title_of
 from services.console.values import (
     Formatter,
     day_text,
@@ -60,6 +60,7 @@ def _environment(language: Language) -> Environment:
         text=text,
         count=count,
         title=lambda name: title_of(name, language),
+        plain_title=lambda name: plain_title_of(name, language),
         html_language=HTML_LANGUAGES[language],
         is_chinese=language is Language.ZH,
         value=formatter.of,

@@ -51,6 +51,12 @@ def title_of(name: str, language: Language) -> str:
     return f"{text[:1].upper()}{text[1:]}{unit}"
 
 
+def plain_title_of(name: str, language: Language) -> str:
+    """The title of an amount without its unit, where the table says it once."""
+    title = title_of(name, language)
+    return title.removesuffix("（元）").removesuffix(" (yuan)")
+
+
 def count_of(count: int, singular: str, plural: str, chinese: str, language: Language) -> str:
     """A count with its noun: `count_of(2, "claim", "claims", "件申请", language)`."""
     if language is Language.ZH:

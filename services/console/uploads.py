@@ -28,6 +28,7 @@ from starlette.datastructures import UploadFile
 from services.client.files.mapping import FileMapping, parse_mapping
 from services.client.files.order_files import Proposal, propose_mapping
 from services.client.files.orders import orders_of
+from services.client.files.remarks import Remark
 from services.client.files.summary import FileSummary, summarise_file
 from services.client.upload.batches import Batch, split_into_batches
 from services.client.upload.stream import send_batches
@@ -83,8 +84,8 @@ class Upload:
     size: int
     begun: datetime
     mapping_text: str = ""
-    missing: tuple[str, ...] = ()
-    guessed: tuple[str, ...] = ()
+    missing: tuple[Remark, ...] = ()
+    guessed: tuple[Remark, ...] = ()
     state: str = "mapping"
     mapping: FileMapping | None = None
     summary: FileSummary | None = None
@@ -190,7 +191,7 @@ def _propose(upload: Upload, proposal: Proposal) -> None:
     """The proposal, with what the console knows filled in: whose file it is."""
     own = f'platform = {{ constant = "{upload.owner[1]}" }}'
     upload.mapping_text = _by_code(proposal.text.replace(_OWN, own))
-    upload.missing = tuple(lack for lack in proposal.missing if not lack.startswith("platform:"))
+    upload.missing = tuple(lack for lack in proposal.missing if not lack.en.startswith("platform:"))
     upload.guessed = tuple(proposal.guessed)
 
 

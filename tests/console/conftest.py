@@ -35,7 +35,7 @@ MARKUP = '<script>alert("1")</script><img src=x onerror=alert(2)>\'"𠀀'
 
 @dataclass
 class ProvinceConsole:
-    """A stack with two days of orders and three claims, and its console."""
+    """A stack with some days of orders and four claims, and its console."""
 
     stack: Stack
     actors: Actors
@@ -43,7 +43,7 @@ class ProvinceConsole:
     plan: Scenario
     url: str = ""
     workers: dict[str, int] = field(default_factory=dict)
-    # Of workers of the first and of the second company.
+    # The third is of a worker of the second company, the others of the first.
     claims: list[str] = field(default_factory=list)
     browsers: list[Browser] = field(default_factory=list)
 
@@ -101,7 +101,7 @@ async def province(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pr
 
 
 async def _file_claims(province: ProvinceConsole) -> None:
-    """A claim of a worker of each of the first two companies, and a second one of the first."""
+    """Claims of workers of the first company, but the third, which is of the second company."""
     trips = province.plan.trips()
     first, second = province.platforms[:2]
     chosen = {}
@@ -109,9 +109,9 @@ async def _file_claims(province: ProvinceConsole) -> None:
         key = (trip.platform, trip.worker)
         if trip.platform in {first, second} and key not in chosen:
             chosen[key] = trip
-    of_first = [trip for (platform, _), trip in chosen.items() if platform == first][:2]
+    of_first = [trip for (platform, _), trip in chosen.items() if platform == first][:3]
     of_second = [trip for (platform, _), trip in chosen.items() if platform == second][:1]
-    for trip in (*of_first, *of_second):
+    for trip in (*of_first[:2], *of_second, *of_first[2:]):
         worker = f"workers/{province.workers[trip.worker]}"
         stub = province.actors.at(
             claims_pb2_grpc.ClaimServiceStub, "claims", "worker_agent", worker=worker

@@ -183,6 +183,7 @@ def filled(path: str, province: ProvinceConsole, claim: str = "", platform: str 
         "month": "2025-07",
         "platform": code,
         "batch": "none",
+        "upload": "none",
         "name:path": f"platforms/{code}/premiumBills/2025-07",
     }
     is_claim = path.startswith("/claims")

@@ -22,7 +22,7 @@ from services.console.pages import SIGNERS, Page
 from services.console.steps import Step, Target, request_id_of, take
 from services.console.values import EMPTY, Cell, fen_cell, moment_text, text_cell
 from services.console.visit import Visit
-from services.runtime.rpc.access import role_name
+from services.runtime.rpc.roles import role_name
 
 State = operations_pb2.PendingAct.State
 

@@ -118,7 +118,8 @@ async def one_upload(visit: Visit) -> Response:
             (name, label("oip.type.v1.Industry", name).text(visit.language))
             for name in INDUSTRY_HINTS
         ],
-        missing=_missing(visit, upload),
+        missing=[lack.text(visit.language) for lack in upload.missing],
+        guessed=[guess.text(visit.language) for guess in upload.guessed],
         faults=_faults(visit, upload),
     )
 
@@ -185,16 +186,6 @@ def _source(visit: Visit, source: Any) -> str:
         f"{_FORM_WORDS.get(key, title_of(key, visit.language)) if zh else key}{between}{value}"
         for key, value in source.items()
     )
-
-
-def _missing(visit: Visit, upload: Upload) -> list[str]:
-    """What a person has to fill in, by the field that each sentence begins with."""
-    if visit.language.value == "en":
-        return list(upload.missing)
-    return [
-        f"{title_of(lack.partition(':')[0].rpartition('.')[2], visit.language)}：请补充"
-        for lack in upload.missing
-    ]
 
 
 def _faults(visit: Visit, upload: Upload) -> list[tuple[str, str]]:
