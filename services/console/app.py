@@ -61,7 +61,7 @@ class Console:
         self.door = door
         self.clock = clock
         self.templates = Templates()
-        self.uploads = Uploads(settings.uploads)
+        self.uploads = Uploads(settings.uploads, settings.upload_mebibytes)
         # The address in the browser, known once the server listens.
         self.url = settings.url.rstrip("/")
 

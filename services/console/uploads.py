@@ -34,6 +34,7 @@ from services.client.upload.batches import Batch, split_into_batches
 from services.client.upload.stream import send_batches
 from services.client.upload.workers import look_up_workers, with_workers
 from services.console.backend import refusal_of
+from services.console.security import BodyTooLargeError
 from services.console.texts import Text
 from services.kernel.problems import Problem
 from services.runtime.base.log import logger
@@ -117,8 +118,9 @@ class Upload:
 class Uploads:
     """The uploads of this process."""
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, mebibytes: int) -> None:
         self._at_once = at_once
+        self._mebibytes = mebibytes
         self._by_id: dict[str, Upload] = {}
         self._folder: Path | None = None
 
@@ -133,7 +135,12 @@ class Uploads:
         return sorted(own, key=lambda upload: upload.begun, reverse=True)
 
     async def take(self, file: UploadFile, owner: tuple[str, str], now: datetime) -> Upload:
-        """Store a file and propose how it is read. Raises OrderFileUnreadable."""
+        """Store a file and propose how it is read.
+
+        Raises OrderFileUnreadable, and BodyTooLargeError for a file above the size.
+        """
+        if (file.size or 0) > self._mebibytes * 1024 * 1024:
+            raise BodyTooLargeError(self._mebibytes)
         self._drop_old(now)
         key = secrets.token_hex(8)
         folder = self._root() / key

@@ -40,13 +40,13 @@ VALUE_MESSAGES = {
 }
 # The page of a resource, by the collection in its name; others are records.
 PAGES_OF = {
+    "awards": "/awards/{id}",
     "claims": "/claims/{id}",
     "settlementPeriods": "/fund/settlement/{id}",
     "appraisals": "/appraisals/{id}",
 }
 RECORDS_OF = {
     "accidentReports": "accident-reports",
-    "awards": "awards",
     "ledgerTransactions": "ledger-transactions",
     "orderBatches": "order-batches",
     "paymentRuns": "payment-runs",

@@ -12,7 +12,7 @@ from oip.grading.v1 import grading_pb2, grading_pb2_grpc
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from starlette.responses import Response
 
-from services.console.pages import ADJUDICATOR, PLATFORM, Page
+from services.console.pages import ADJUDICATOR, FUND_OFFICER, PLATFORM, Page
 from services.console.pictures import order_time_line
 from services.console.steps import done_text
 from services.console.texts import Text
@@ -175,4 +175,4 @@ def _history(visit: Visit, history: Any) -> list[Entry]:
     return entries
 
 
-PAGES = (Page("/claims/{id}", page, ADJUDICATOR | PLATFORM),)
+PAGES = (Page("/claims/{id}", page, ADJUDICATOR | PLATFORM | FUND_OFFICER),)

@@ -18,8 +18,10 @@ from services.console.backend import refusal_of
 from services.console.forms import Ask
 from services.console.listings import Column, Listing, show
 from services.console.pages import ADJUDICATOR, FUND_READERS, PLATFORM, Page
+from services.console.steps import done_text
 from services.console.texts import Text
 from services.console.values import EMPTY, Cell, Formatter, moment_text, text_cell
+from services.console.views.reports import FILE, REPORT
 from services.console.visit import Visit, together
 from services.kernel.identifiers import is_credit_code
 from services.runtime.rpc.wire import date_to_wire
@@ -156,7 +158,14 @@ async def queue(visit: Visit) -> Response:
         (each, visit.address(tab=each.key, page_token=None, done=None), count)
         for each, count in zip(TABS, counts, strict=True)
     ]
-    return await show(visit, listing, "claims.html", tabs=tabs, chosen=tab, back="", done="")
+    return await show(
+        visit, listing, "claims.html", tabs=tabs, chosen=tab, back="", done=_done(visit)
+    )
+
+
+def _done(visit: Visit) -> str:
+    """What a platform has just reported or filed."""
+    return done_text(visit, (REPORT, FILE))
 
 
 async def _count(visit: Visit, tab: Tab) -> int:
