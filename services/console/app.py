@@ -117,17 +117,22 @@ class Console:
         except ClientDisconnect:
             return Response(status_code=499)
         except BodyTooLargeError as error:
-            visit = self._visit(request, None)
+            visit = self._known(request)
             sentence = visit.say(
                 f"More than {error.mebibytes} MiB cannot be sent at once; split the file.",
                 f"单次最多发送 {error.mebibytes} MiB，请拆分文件后再上传。",
             )
             return failures.failure(visit, 413, sentence)
         except HTTPException as error:
-            return failures.failure(self._visit(request, None), error.status_code)
+            return failures.failure(self._known(request), error.status_code)
         except Exception:
             log.exception("page_failed", path=request.url.path[:200])
-            return failures.failure(self._visit(request, None), 500)
+            return failures.failure(self._known(request), 500)
+
+    def _known(self, request: Request) -> Visit:
+        """The visit as far as it came: with the person, and with what was entered."""
+        visit = getattr(request.state, "visit", None)
+        return visit if isinstance(visit, Visit) else self._visit(request, None)
 
     def _page(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -135,7 +140,8 @@ class Console:
             if request.method == "POST" and not is_own_origin(request, self.url):
                 return self._foreign(request)
             limit = self.settings.upload_mebibytes if page.takes_file else None
-            visit = await self._with_form(self._visit(request, session), limit)
+            request.state.visit = self._visit(request, session)
+            visit = request.state.visit = await self._with_form(request.state.visit, limit)
             if session is None or session.person is None:
                 return await sign_in.needed(visit, self.door, self.sessions, self.is_secure)
             if visit.is_post and not has_token(visit.entry(CSRF), session.csrf):
@@ -155,6 +161,9 @@ class Console:
             return failures.of_error(visit, error)
         except Problem as problem:
             return failures.of_problem(visit, problem)
+        finally:
+            for file in visit.files.values():
+                await file.close()
 
     def _foreign(self, request: Request) -> Response:
         visit = self._visit(request, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from services.kernel.periods import SHANGHAI
@@ -95,6 +95,36 @@ def _colour(order: Any) -> str:
 
 def _clock(moment: datetime) -> str:
     return f"{moment.astimezone(SHANGHAI):%H:%M}"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Bills that are equally old: how many, and how much is owed."""
+
+    days: str
+    count: int
+    fen: int
+    width: float
+    colour: str
+
+
+def ageing(bills: Sequence[Any], today: date) -> Sequence[Bucket]:
+    """What is owed, by the days since it was due."""
+    bounds = ((0, "0"), (30, "1–30"), (60, "31–60"), (90, "61–90"), (10**6, "> 90"))
+    sums: dict[str, list[int]] = {name: [] for _, name in bounds}
+    for bill in bills:
+        owed = bill.premium_fen - bill.received_fen
+        due = date(bill.due_date.year, bill.due_date.month, bill.due_date.day)
+        late = max(0, (today - due).days)
+        if owed > 0:
+            sums[next(name for most, name in bounds if late <= most)].append(owed)
+    largest = max((sum(owed) for owed in sums.values()), default=0)
+    colours = ("grey", "blue", "orange", "orange", "red")
+    return [
+        Bucket(name, len(owed), sum(owed), round(sum(owed) / largest * 560, 1), colour)
+        for (name, owed), colour in zip(sums.items(), colours, strict=True)
+        if largest
+    ]
 
 
 @dataclass(frozen=True)

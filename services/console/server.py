@@ -91,6 +91,9 @@ def _door(settings: Settings, console: ConsoleSettings, backend: Backend, clock:
                 "set OIP_CONSOLE_OIDC_CLIENT_ID, and OIP_CONSOLE_URL to the https:// address at "
                 "which browsers reach the console"
             )
+        is_clear = not console.oidc_issuer.startswith("https://")
+        if is_clear and settings.environment is not Environment.DEV:
+            raise StartRefusedError("OIP_CONSOLE_OIDC_ISSUER has to begin with https://")
         return Door(backend, provider=Provider(console, clock))
     if settings.environment is not Environment.DEV:
         raise StartRefusedError("set OIP_CONSOLE_OIDC_ISSUER to the identity provider")

@@ -55,7 +55,7 @@ class ProvinceConsole:
     async def signed_in(self, account: str, platform: str = "") -> Browser:
         """A new browser of a person."""
         browser = self.browser()
-        assert (await browser.sign_in(account, platform)).status == 200
+        assert (await browser.sign_in(account, platform)).status == 303
         return browser
 
     @property

@@ -69,11 +69,10 @@ class Browser:
         return await self.post(page.path, hidden | named)
 
     async def sign_in(self, account: str, platform: str = "") -> Shown:
-        """Sign in as a person of a development stack."""
+        """Sign in as a person of a development stack; the answer leads to the home page."""
         page = await self.get("/sign-in")
-        return await self.post(
-            "/sign-in", {"csrf": page.hidden("csrf"), "person": f"{account}|{platform}"}
-        )
+        fields = {"csrf": page.hidden("csrf"), "person": f"{account}|{platform}"}
+        return await self.post("/sign-in", fields, follow=False)
 
     async def close(self) -> None:
         """End all connections."""

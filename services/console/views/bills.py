@@ -10,6 +10,7 @@ from starlette.responses import Response
 from services.console.forms import Ask
 from services.console.listings import Column, Listing, show
 from services.console.pages import FUND_OFFICER, FUND_READERS, PLATFORM, Page
+from services.console.pictures import ageing
 from services.console.steps import Step, Target, done_text, take
 from services.console.values import Cell, Formatter, fen_cell, name_cell, text_cell
 from services.console.visit import Visit, or_none, together
@@ -105,7 +106,16 @@ async def bills(visit: Visit) -> Response:
         nothing=("No bill was made yet.", "尚无账单。"),
         fixed=fixed,
     )
-    return await show(visit, listing, back="", done="")
+    if visit.query("as") or visit.person.platform:
+        return await show(visit, listing, back="", done="", buckets=())
+    stub = visit.stub(premiums_pb2_grpc.PremiumServiceStub, "premiums")
+    unpaid = await or_none(
+        stub.ListPremiumBills(
+            premiums_pb2.ListPremiumBillsRequest(states=[State.ASSESSED], page_size=1000)
+        )
+    )
+    buckets = ageing(list(unpaid.bills) if unpaid else [], visit.today)
+    return await show(visit, listing, "bills.html", back="", done="", buckets=buckets)
 
 
 async def bill_page(visit: Visit) -> Response:

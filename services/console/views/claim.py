@@ -12,6 +12,7 @@ from oip.grading.v1 import grading_pb2, grading_pb2_grpc
 from oip.operations.v1 import operations_pb2, operations_pb2_grpc
 from starlette.responses import Response
 
+from services.console.clock_picture import clock_picture
 from services.console.pages import ADJUDICATOR, FUND_OFFICER, PLATFORM, Page
 from services.console.pictures import order_time_line
 from services.console.steps import done_text
@@ -32,6 +33,7 @@ _BEFORE_END = (
     State.STAYED,
     State.PENDING,
 )
+_STANDING = (*_BEFORE_END[:-1], State.DETERMINED)
 # The steps that a state leads to: the address, the label, whether it is the usual next one.
 _OFFERS: tuple[tuple[tuple[int, ...], str, Text, bool], ...] = (
     ((State.FILED, State.EVIDENCE_REQUESTED), "accept", ("Accept", "受理"), True),
@@ -42,6 +44,7 @@ _OFFERS: tuple[tuple[tuple[int, ...], str, Text, bool], ...] = (
     ((State.PENDING,), "answer", ("Answer: same accident?", "判断是否同一事故"), True),
     (_BEFORE_END, "document", ("Add a document", "添加材料"), False),
     (_BEFORE_END, "death", ("Record a death", "登记死亡"), False),
+    (_STANDING, "merge", ("Merge another claim into it", "并入其他申请"), False),
     ((State.DETERMINED,), "serve", ("Record the service", "登记送达"), True),
     ((State.DETERMINED,), "revoke", ("Withdraw the determination", "撤销结论"), False),
 )
@@ -93,6 +96,7 @@ async def page(visit: Visit) -> Response:
         appraisals=appraisals or [],
         awards=awards or [],
         line=order_time_line(list(claim.orders), moment),
+        clock=clock_picture(claim.time_limit, visit.today) if claim.step else None,
         offers=_offers(visit, claim),
         done=done_text(visit, (*STEPS.values(), *ANSWERS, DETERMINE)),
     )

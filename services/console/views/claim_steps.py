@@ -18,6 +18,8 @@ from services.console.visit import Visit, or_none
 CLAIMS = "oip.claims.v1.ClaimService"
 ACCIDENTS = "oip.claims.v1.AccidentService"
 
+_SAME_CODES = ("OTHER_TIME_REPORTED", "SAME_INJURY", "FILED_TWICE")
+
 STEPS: dict[str, Step] = {
     step.name: step
     for step in (
@@ -151,7 +153,31 @@ SAME = Step(
     ),
     done=("The filing is answered.", "申请件已判断。"),
 )
-ANSWERS = (SAME,)
+MERGE = Step(
+    "merged",
+    f"{ACCIDENTS}.MergeClaims",
+    ("Which claim is about the same accident?", "哪个申请属于同一事故？"),
+    (
+        (
+            "It ends here: its determination is withdrawn; its filings and documents count for "
+            "this claim."
+        ),
+        "该申请就此终结：其结论撤销，申请件和材料并入本申请。",
+    ),
+    (
+        Ask(
+            "merged_claim",
+            ("The claim that ends", "并入的申请"),
+            ("As claims/{number}.", "格式：claims/{编号}。"),
+            required=True,
+        ),
+        Ask("code", ("Why", "理由类别"), required=True, choices=_SAME_CODES),
+        Ask("reason", ("In words", "理由说明")),
+    ),
+    done=("The claims are merged.", "申请已合并。"),
+    effect=("A second person signs the merger.", "合并须经另一人复核签批。"),
+)
+ANSWERS = (SAME, MERGE)
 
 
 async def load(visit: Visit) -> Any:
@@ -235,7 +261,14 @@ async def answer(visit: Visit) -> Response:
     return await take(visit, SAME, target)
 
 
+async def merge(visit: Visit) -> Response:
+    """Merge another claim of the person into this one."""
+    claim = await load(visit)
+    return await take(visit, MERGE, target_of(visit, claim, "claim"))
+
+
 PAGES = (
+    Page("/claims/{id}/merge", merge, ADJUDICATOR, takes_form=True),
     Page("/claims/{id}/answer", answer, ADJUDICATOR, takes_form=True),
     *(
         Page(

@@ -168,7 +168,10 @@ def _done(visit: Visit) -> str:
     return done_text(visit, (REPORT, FILE))
 
 
-async def _count(visit: Visit, tab: Tab) -> int:
+async def _count(visit: Visit, tab: Tab) -> int | None:
+    """How much work waits in a tab; nothing for what is done, which only grows."""
+    if not tab.states or tab.newest_first:
+        return None
     stub = visit.stub(claims_pb2_grpc.ClaimServiceStub, "claims")
     request = claims_pb2.ListClaimsRequest(
         states=list(tab.states),  # type: ignore[arg-type]
