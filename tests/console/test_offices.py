@@ -1,4 +1,4 @@
-"""A platform's pages and the fund office's month."""
+"""A platform's pages, and what the fund office types wrongly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import csv
 import html
 import io
 import re
-from datetime import date, datetime
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import pytest
@@ -171,68 +171,12 @@ async def test_a_day_is_declared_and_shows_in_the_calendar(province: ProvinceCon
     assert "oip-calendar__day--" in done.text
 
 
-async def test_the_month_is_billed_received_and_closed_by_two_persons(
-    province: ProvinceConsole,
-) -> None:
-    await province.stack.wait_until_delivered()
-    province.clock.set(datetime(2025, 8, 1, 9, 0, tzinfo=SHANGHAI))
-    officer = await province.signed_in("officer-li")
-    assert "核定" in (await officer.get("/fund?month=2025-07")).text
-    page = await officer.get("/fund/2025-07/assess")
-    done = await officer.send(await officer.send(page, stage="check"), stage="send")
-    assert "保费已核定" in done.text, done.text
-
-    code = province.platforms[0]
-    bill = f"/bills/platforms/{code}/premiumBills/2025-07"
-    own = await platform(province)
-    assert (await own.get(bill)).status == 200
-    other = f"/bills/platforms/{province.platforms[1]}/premiumBills/2025-07"
-    assert (await own.get(other)).status in {403, 404}
-    await _receive(officer, bill)
-    assert "入账" in (await officer.get(bill)).text
-
-    await province.stack.wait_until_delivered()
-    trial = await officer.get("/fund/settlement/2025-07")
-    assert "试算" in trial.text
-    page = await officer.get("/fund/settlement/2025-07/propose")
-    proposed = await officer.send(await officer.send(page, stage="check"), stage="send")
-    if proposed.path != "/fund/settlement/2025-07":
-        assert proposed.status == 400
-        return
-    approver = await province.signed_in("chief-wu")
-    page = await approver.get("/fund/settlement/2025-07/approve")
-    await approver.send(await approver.send(page, stage="check"), stage="send")
-    page = await officer.get("/fund/settlement/2025-07/close")
-    closed = await officer.send(await officer.send(page, stage="check"), stage="send")
-    assert "已结账" in closed.text
-    assert "一致" in (await officer.get("/fund/settlement/2025-07/replay")).text
-
-
-async def _receive(officer: Browser, bill: str) -> None:
-    """Record a small payment."""
-    page = await officer.get(f"{bill}/receive")
-    check = await officer.send(
-        page,
-        receipt_date=date(2025, 8, 1).isoformat(),
-        amount_fen="1.23",
-        bank_reference="PAGE-1",
-        receiving_account="6222000000000001",
-        stage="check",
-    )
-    assert "1.23" in check.text
-    done = await officer.send(check, stage="send")
-    assert done.status == 200, done.text
-
-
 @pytest.mark.parametrize("amount", ["1,2,3.999", "-", "1e9", "９９９", "9" * 30])
 async def test_an_amount_that_is_none_is_said_next_to_its_field(
     province: ProvinceConsole, amount: str
 ) -> None:
     officer = await province.signed_in("officer-li")
-    code = province.platforms[0]
-    page = await officer.get(f"/bills/platforms/{code}/premiumBills/2025-07/receive")
-    if page.status == 404:
-        page = await officer.get("/fund/payments/2025-07/disburse")
+    page = await officer.get("/fund/payments/2025-07/disburse")
     answer = await officer.send(page, amount_fen=amount, stage="check")
 
     assert answer.status == 400

@@ -183,7 +183,8 @@ LISTING = Listing(
 
 async def queue(visit: Visit) -> Response:
     """The appraisals: of a specialist those of own panels."""
-    return await show(visit, LISTING, back="", done="")
+    done = done_text(visit, (OPEN,))
+    return await show(visit, LISTING, "appraisals.html", back="", done=done)
 
 
 async def _load(visit: Visit) -> Any:
@@ -294,7 +295,79 @@ def _opinion_page(visit: Visit, target: Target, form: Any) -> Response:
     )
 
 
+SPECIALISTS = Listing(
+    f"{GRADING}.ListSpecialists",
+    "specialists",
+    ("Specialists", "鉴定专家"),
+    (
+        Column("name"),
+        Column("field", ("Field", "专业")),
+        Column("provincial"),
+        Column("term_first_date"),
+        Column("term_last_date"),
+    ),
+    nothing=("No specialist is registered.", "尚无专家。"),
+)
+REGISTER = Step(
+    "specialist",
+    f"{GRADING}.RegisterSpecialist",
+    ("Which specialist joins the pool?", "登记哪位专家？"),
+    asks=(
+        Ask("specialist_number", ("Number", "专家编号"), required=True),
+        Ask("field", ("Field", "专业"), required=True),
+        Ask(
+            "member",
+            ("Person of the staff register", "名册人员"),
+            ("As staffMembers/{number}.", "格式：staffMembers/{编号}。"),
+            required=True,
+        ),
+        Ask("provincial", ("Of the province's committee", "省级鉴定专家")),
+    ),
+    done=("The specialist is registered.", "专家已登记。"),
+    effect=("A second person signs it.", "须经另一人复核签批。"),
+)
+OPEN = Step(
+    "opened",
+    f"{GRADING}.OpenAppraisal",
+    ("Who applies for which appraisal?", "由谁申请何种鉴定？"),
+    ("After treatment, when the injury is stable.", "治疗终结、伤情相对稳定后申请。"),
+    (
+        Ask("claim", hint=("As claims/{number}.", "格式：claims/{编号}。"), required=True),
+        Ask("level", ("Level", "鉴定级别")),
+        Ask("applicant", ("Applicant", "申请人")),
+        Ask("inability", ("Why the worker cannot apply", "本人不能申请的原因")),
+    ),
+    done=("The appraisal is opened.", "已受理鉴定申请。"),
+)
+APPLICANTS = frozenset({"appraiser", "platform", "fund_officer"})
+
+
+async def specialists(visit: Visit) -> Response:
+    """The pool of specialists."""
+    done = done_text(visit, (REGISTER,))
+    return await show(visit, SPECIALISTS, "specialists.html", back="/appraisals", done=done)
+
+
+async def register(visit: Visit) -> Response:
+    """Register a specialist."""
+    target = Target(visit.say("Specialists", "鉴定专家"), "/specialists")
+    return await take(visit, REGISTER, target)
+
+
+async def apply(visit: Visit) -> Response:
+    """Apply for an appraisal."""
+    claim = visit.query("claim")
+    back = "/appraisals" if visit.has_role("appraiser") else "/"
+    target = Target(
+        visit.say("Appraisals", "劳动能力鉴定"), back, initial={"claim": [claim] if claim else []}
+    )
+    return await take(visit, OPEN, target)
+
+
 PAGES = (
+    Page("/specialists", specialists, APPRAISER | {"administrator"}),
+    Page("/specialists/register", register, APPRAISER | {"administrator"}, takes_form=True),
+    Page("/applications/appraisal", apply, APPLICANTS, takes_form=True),
     Page("/appraisals", queue, COMMITTEE),
     Page("/appraisals/{id}", appraisal_page, READERS),
     Page("/appraisals/{id}/opinion", opinion, SPECIALIST, takes_form=True),
