@@ -12,7 +12,7 @@ from services.console.settings import ConsoleSettings
 from services.runtime.base import log as logs
 from services.runtime.base.clock import SystemClock
 from services.runtime.base.log import logger
-from services.runtime.base.settings import Settings
+from services.runtime.base.settings import Settings, sentence_of_setting
 from services.runtime.service.serve import (
     EXIT_FAILED,
     arm_watchdog,
@@ -36,9 +36,7 @@ def console_settings_or_exit() -> ConsoleSettings:
     try:
         return ConsoleSettings()
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        sys.exit(f"OIP_CONSOLE_{name} cannot be used: {first['msg']}")
+        sys.exit(sentence_of_setting(error, "OIP_CONSOLE_"))
 
 
 async def _run(settings: Settings, console_settings: ConsoleSettings) -> int:

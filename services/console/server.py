@@ -60,6 +60,7 @@ async def serving(
         console_settings.connections,
         console_settings.connections_per_peer,
         console_settings.head_seconds,
+        console_settings.idle_seconds,
     )
     try:
         await database.check()

@@ -38,6 +38,7 @@ class ConsoleSettings(BaseSettings):
     connections: int = Field(default=1024, ge=1)
     connections_per_peer: int = Field(default=256, ge=1)
     head_seconds: float = Field(default=10.0, gt=0)
+    idle_seconds: float = Field(default=30.0, gt=0)
     # How large an uploaded file may be.
     upload_mebibytes: int = Field(default=50, ge=1)
     # How many uploaded files are read and sent at a time.

@@ -37,6 +37,7 @@ async def serving(
         gateway_settings.connections,
         gateway_settings.connections_per_peer,
         gateway_settings.head_seconds,
+        gateway_settings.idle_seconds,
     )
     try:
         async with serving_http(

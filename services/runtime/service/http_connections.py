@@ -21,11 +21,13 @@ _HEAD_TOO_LARGE = (
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """Connections of all callers and of one address; the time for the head of a request."""
+    """Connections of all callers and of one address; the times for a head and for an answer."""
 
     connections: int
     connections_per_peer: int
     head_seconds: float
+    # How long an answer may wait for a caller who does not take it.
+    idle_seconds: float
 
 
 def bounded(limits: HttpLimits) -> type[HttpToolsProtocol]:
@@ -96,7 +98,7 @@ class _BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """A caller that takes nothing of its answer for so long loses the connection."""
         super().pause_writing()
-        self._answer_timer = self.loop.call_later(self.settings.idle_seconds, self.transport.abort)
+        self._answer_timer = self.loop.call_later(self.limits.idle_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         self._answer_taken()
