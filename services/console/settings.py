@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.runtime.base.settings import require_address
 
 
 class ConsoleSettings(BaseSettings):
@@ -43,3 +45,8 @@ class ConsoleSettings(BaseSettings):
     upload_mebibytes: int = Field(default=50, ge=1)
     # How many uploaded files are read and sent at a time.
     uploads: int = Field(default=4, ge=1)
+
+    @field_validator("address")
+    @classmethod
+    def _require_address(cls, value: str) -> str:
+        return require_address(value) if value else value
