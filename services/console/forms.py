@@ -290,7 +290,8 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _date(text: str) -> Message:
+def day_of(text: str) -> Message:
+    """A day as it is typed. Raises UnreadableError."""
     try:
         day: Message = date_to_wire(date.fromisoformat(text))
     except ValueError:
@@ -322,7 +323,7 @@ def _moment(text: str) -> Message:
 
 
 _READERS: Mapping[str, Callable[[str], Message]] = {
-    "google.type.Date": _date,
+    "google.type.Date": day_of,
     "google.protobuf.Timestamp": _moment,
     "oip.type.v1.Month": _month,
 }

@@ -222,14 +222,7 @@ async def step(visit: Visit) -> Response:
         target = replace(target, initial={"items": [lines] if lines else []})
     if chosen.name == "serve":
         target = replace(target, initial={"service_date": [visit.today.isoformat()]})
-    if chosen.name == "death":
-        target = replace(target, initial={"death_date": _given(claim)})
     return await take(visit, chosen, target)
-
-
-def _given(claim: Any) -> list[str]:
-    day = claim.death_date
-    return [f"{day.year:04d}-{day.month:02d}-{day.day:02d}"] if day.year else []
 
 
 async def answer(visit: Visit) -> Response:
@@ -279,5 +272,6 @@ PAGES = (
             takes_file=name == "document",
         )
         for name in STEPS
+        if name != "death"  # views/deaths.py, which also asks for survivors
     ),
 )
