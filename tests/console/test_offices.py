@@ -95,7 +95,6 @@ async def test_a_file_is_mapped_checked_sent_and_its_refused_rows_listed(
         ("orders.parquet", b"PAR1" + b"\x00" * 64 + b"PAR1"),
         ("orders.csv", b""),
         ("orders.xlsx", b"not a workbook"),
-        ("../../etc/passwd", b"root"),
     ],
 )
 async def test_a_file_that_is_none_is_refused_with_a_sentence(
@@ -106,6 +105,14 @@ async def test_a_file_that_is_none_is_refused_with_a_sentence(
 
     assert page.status == 400
     assert "请检查以下内容" in page.text
+
+
+async def test_the_name_of_a_file_is_words_alone(province: ProvinceConsole) -> None:
+    browser = await platform(province)
+    page = await upload(browser, "../../etc/passwd<b>.csv", orders_file(province, "NA"))
+
+    assert page.status == 200
+    assert "passwd&lt;b&gt;.csv" in page.text
 
 
 async def test_a_mapping_names_no_file_of_the_server(province: ProvinceConsole) -> None:
@@ -163,10 +170,13 @@ async def test_workers_are_enrolled_from_a_list_with_an_outcome_for_each(
 async def test_a_day_is_declared_and_shows_in_the_calendar(province: ProvinceConsole) -> None:
     browser = await platform(province)
     page = await browser.get("/platform/declare?day=2025-07-02")
-    check = await browser.send(page, service_date="2025-07-02", order_count="999", stage="check")
-    done = await browser.send(check, stage="send")
+    counts = re.findall(r'name="(count\.[\d.]+)" value="(\d+)"', page.text)
+    wrong = await browser.send(page, stage="send", **dict(counts), new__0="many")
+    assert wrong.status == 400
+    entries = {**dict(counts), "new.0.area": "440300", "new.0.industry": "2", "new.0": "999"}
+    done = await browser.send(page, stage="send", **entries)
 
-    assert done.path == "/platform"
+    assert done.path == "/platform", done.text
     assert "已申报" in done.text
     assert "oip-calendar__day--" in done.text
 

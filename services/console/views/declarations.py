@@ -20,7 +20,7 @@ from services.console.visit import Visit
 from services.kernel.periods import Month
 from services.runtime.rpc.wire import enum_number, month_to_wire
 
-_COUNT = re.compile(r"[0-9][0-9,]{0,12}", re.ASCII)
+COUNT = re.compile(r"[0-9][0-9,]{0,12}", re.ASCII)
 PLATFORM_ADMINISTRATOR = frozenset({"platform_administrator"})
 INVITE = Step(
     "invited",
@@ -98,7 +98,7 @@ async def _lines(visit: Visit, month: Month) -> list[Line]:
                 formatter.enum(described, industry).text,
                 count,
                 text,
-                visit.is_post and not _COUNT.fullmatch(text),
+                visit.is_post and not COUNT.fullmatch(text),
             )
         )
     return lines

@@ -1,10 +1,10 @@
-"""A platform's overview: its month day by day, gaps, the next bill; declaring a day."""
+"""A platform's overview: its month day by day, gaps, the last bills."""
 
 from __future__ import annotations
 
 import calendar
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -13,9 +13,7 @@ from oip.orders.v1 import orders_pb2, orders_pb2_grpc
 from oip.premiums.v1 import premiums_pb2, premiums_pb2_grpc
 from starlette.responses import Response
 
-from services.console.forms import Ask
 from services.console.pages import PLATFORM, Page
-from services.console.steps import Step, Target, done_text, take
 from services.console.values import day_text, moment_text
 from services.console.visit import Visit, together
 from services.kernel.periods import Month
@@ -29,23 +27,6 @@ _COLOURS = {
     Kind.SURPLUS: "orange",
     Kind.LATE_ARRIVALS: "orange",
 }
-DECLARE = Step(
-    "declared",
-    "oip.orders.v1.OrderService.DeclareOrderTotals",
-    ("How many orders did you have on a day?", "某日共有多少订单？"),
-    (
-        (
-            "By your own books, all industries and areas together. The agency compares it with the "
-            "orders that it holds."
-        ),
-        "以本企业台账为准，合计全部行业和地区。经办机构将与已接收订单核对。",
-    ),
-    (
-        Ask("service_date", ("Day", "日期"), required=True),
-        Ask("order_count", ("Orders", "订单数"), required=True),
-    ),
-    done=("The day is declared.", "已申报。"),
-)
 
 
 @dataclass(frozen=True)
@@ -99,7 +80,7 @@ async def overview(visit: Visit) -> Response:
         company=company,
         worker_count=workers.total_count if workers else None,
         bills=list(bills.bills) if bills else [],
-        done=done_text(visit, (DECLARE,)),
+        done=visit.say("The day is declared.", "已申报。") if visit.query("done") else "",
     )
 
 
@@ -155,21 +136,4 @@ def _day(visit: Visit, day: date, held: dict[str, int], gaps: dict[str, list[Any
     return Day(day.day, name, count, of_day, colour, day > visit.today)
 
 
-async def declare(visit: Visit) -> Response:
-    """Declare the orders of a day."""
-    target = Target(
-        visit.person.platform,
-        "/platform",
-        {"platform": f"platforms/{visit.person.platform}"},
-        initial={"service_date": [visit.query("day")] if visit.query("day") else []},
-    )
-    if visit.is_post and visit.entry("stage") == "send":
-        month = visit.entry("service_date")[:7]
-        target = replace(target, back=f"/platform?month={month}")
-    return await take(visit, DECLARE, target)
-
-
-PAGES = (
-    Page("/platform", overview, PLATFORM),
-    Page("/platform/declare", declare, PLATFORM, takes_form=True),
-)
+PAGES = (Page("/platform", overview, PLATFORM),)
