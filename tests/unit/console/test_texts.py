@@ -10,6 +10,7 @@ import pytest
 from services.console.pages import all_pages
 from services.console.rendering import FOLDER
 from services.console.texts import count_of, language_of, title_of
+from services.console.views.records import resources
 from services.kernel.phrases import Language
 
 TEMPLATES = sorted(FOLDER.glob("*.html"))
@@ -54,3 +55,9 @@ def test_every_address_is_that_of_one_page() -> None:
     paths = [page.path for page in all_pages()]
 
     assert sorted(set(paths)) == sorted(paths)
+
+
+def test_every_kind_of_record_is_named_in_both_languages() -> None:
+    unnamed = [key for key, kind in resources().items() if kind.title[0] == kind.title[1]]
+
+    assert unnamed == []
