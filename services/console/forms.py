@@ -315,7 +315,7 @@ def _moment(text: str) -> Message:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise UnreadableError(
-            "Write the time as 2025-07-01T08:30.", "请按 2025-07-01T08:30 的格式填写时间。"
+            "Write the time as 2025-07-01 08:30.", "请按 2025-07-01 08:30 的格式填写时间。"
         ) from None
     message = Timestamp()
     message.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI))

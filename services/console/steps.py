@@ -55,7 +55,7 @@ class Target:
     asks: tuple[Ask, ...] = ()
     service: str = ""
     # Further hidden fields of the form, which are no fields of the request.
-    carried: Mapping[str, str] = field(default_factory=dict)
+    further: Mapping[str, str] = field(default_factory=dict)
 
 
 def new_request_id() -> str:

@@ -176,7 +176,7 @@ LISTING = Listing(
         Column("grade", ("Grade", "等级")),
         Column("care_dependence"),
     ),
-    (Ask("states"), Ask("claim", hint=("As claims/{number}.", "格式：claims/{编号}。"))),
+    (Ask("states"), Ask("claim", hint=("As `claims/{number}`.", "格式：`claims/{编号}`。"))),
     nothing=("No appraisal is here.", "没有鉴定。"),
 )
 
@@ -198,21 +198,21 @@ async def appraisal_page(visit: Visit) -> Response:
     appraisal = await _load(visit)
     number = visit.path("id")
     seats = {seat.name: seat for seat in appraisal.panel}
-    given = {opinion.specialist for opinion in appraisal.opinions}
+    with_opinion = {opinion.specialist for opinion in appraisal.opinions}
     own = next((seat for seat in appraisal.panel if seat.member == visit.person.member), None)
     offers = [
         (f"/appraisals/{number}/{name}", visit.say(*label), place == 0)
         for place, (states, name, label, roles) in enumerate(_OFFERS)
         if appraisal.state in states
         and not visit.person.role_set.isdisjoint(roles)
-        and not (name == "opinion" and (own is None or own.name in given))
+        and not (name == "opinion" and (own is None or own.name in with_opinion))
     ]
     return visit.page(
         "appraisal.html",
         appraisal=appraisal,
         number=number,
         state=_state(visit, appraisal),
-        seats=[(seat, name in given) for name, seat in seats.items()],
+        seats=[(seat, name in with_opinion) for name, seat in seats.items()],
         offers=offers,
         parts_shown=parts_of(
             appraisal,
@@ -268,7 +268,7 @@ async def opinion(visit: Visit) -> Response:
         return visit.page(
             "step_check.html",
             step=OPINION,
-            target=replace(target, carried={"items": visit.entry("items")}),
+            target=replace(target, further={"items": visit.entry("items")}),
             form=form,
             answers=[
                 ("items", visit.say("Items", "条目"), "、".join(items)),
@@ -318,7 +318,7 @@ REGISTER = Step(
         Ask(
             "member",
             ("Person of the staff register", "名册人员"),
-            ("As staffMembers/{number}.", "格式：staffMembers/{编号}。"),
+            ("As `staffMembers/{number}`.", "格式：`staffMembers/{编号}`。"),
             required=True,
         ),
         Ask("provincial", ("Of the province's committee", "省级鉴定专家")),
@@ -332,7 +332,7 @@ OPEN = Step(
     ("Who applies for which appraisal?", "由谁申请何种鉴定？"),
     ("After treatment, when the injury is stable.", "治疗终结、伤情相对稳定后申请。"),
     (
-        Ask("claim", hint=("As claims/{number}.", "格式：claims/{编号}。"), required=True),
+        Ask("claim", hint=("As `claims/{number}`.", "格式：`claims/{编号}`。"), required=True),
         Ask("level", ("Level", "鉴定级别")),
         Ask("applicant", ("Applicant", "申请人")),
         Ask("inability", ("Why the worker cannot apply", "本人不能申请的原因")),

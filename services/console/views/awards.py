@@ -109,8 +109,8 @@ LISTING = Listing(
     (
         Ask("kinds"),
         Ask("states"),
-        Ask("claim", hint=("As claims/{number}.", "格式：claims/{编号}。")),
-        Ask("worker", hint=("As workers/{number}.", "格式：workers/{编号}。")),
+        Ask("claim", hint=("As `claims/{number}`.", "格式：`claims/{编号}`。")),
+        Ask("worker", hint=("As `workers/{number}`.", "格式：`workers/{编号}`。")),
     ),
     nothing=("No award is here.", "没有待遇。"),
 )

@@ -176,7 +176,7 @@ async def reverse(visit: Visit) -> Response:
     name = visit.query("receipt") or visit.entry("receipt")
     bill = visit.path("name")
     target = Target(
-        name, f"/bills/{bill}", {"name": name}, carried={"receipt": name} if name else {}
+        name, f"/bills/{bill}", {"name": name}, further={"receipt": name} if name else {}
     )
     return await take(visit, REVERSE, target)
 

@@ -168,7 +168,7 @@ MERGE = Step(
         Ask(
             "merged_claim",
             ("The claim that ends", "并入的申请"),
-            ("As claims/{number}.", "格式：claims/{编号}。"),
+            ("As `claims/{number}`.", "格式：`claims/{编号}`。"),
             required=True,
         ),
         Ask("code", ("Why", "理由类别"), required=True, choices=_SAME_CODES),

@@ -121,7 +121,7 @@ COLUMNS = (
 )
 FILTERS = (
     Ask("pooling_area", hint=("A division code such as 440100.", "行政区划代码，如 440100。")),
-    Ask("worker", hint=("As workers/{number}.", "格式：workers/{编号}。")),
+    Ask("worker", hint=("As `workers/{number}`.", "格式：`workers/{编号}`。")),
     Ask("due_by_date", ("Due by", "期限截止")),
 )
 LISTING = Listing(

@@ -63,7 +63,7 @@ def _day(visit: Visit) -> date:
 
 
 class Industry:
-    """An industry of the company: its number and its words."""
+    """An industry of the company: its number and its text."""
 
     def __init__(self, visit: Visit, number: int) -> None:
         self.number = number
@@ -85,37 +85,39 @@ async def _lines(visit: Visit, day: date, industries: list[Industry]) -> list[Li
         month=month_to_wire(Month(day.year, day.month)),
         page_size=1000,
     )
-    held: dict[tuple[str, int], int] = {}
+    order_counts: dict[tuple[str, int], int] = {}
     while True:
         answer = await stub.ListOrderTallies(request)
         for tally in answer.tallies:
             place = (tally.pooling_area, int(tally.industry))
             is_of_day = tally.service_date == date_to_wire(day)
-            held[place] = held.get(place, 0) + (tally.order_count if is_of_day else 0)
+            order_counts[place] = order_counts.get(place, 0) + (
+                tally.order_count if is_of_day else 0
+            )
         request.page_token = answer.next_page_token
         if not request.page_token:
             break
-    words = {each.number: each.text for each in industries}
+    texts = {each.number: each.text for each in industries}
     return [
-        *(_line(visit, place, words, count) for place, count in sorted(held.items())),
-        *(_new_line(visit, f"new.{number}", words) for number in range(NEW_LINES)),
+        *(_line(visit, place, texts, count) for place, count in sorted(order_counts.items())),
+        *(_new_line(visit, f"new.{number}", texts) for number in range(NEW_LINES)),
     ]
 
 
-def _line(visit: Visit, place: tuple[str, int], words: dict[int, str], held_count: int) -> Line:
+def _line(visit: Visit, place: tuple[str, int], texts: dict[int, str], order_count: int) -> Line:
     area, industry = place
     key = f"count.{area}.{industry}"
-    declared = visit.entry(key, str(held_count)).strip()
+    declared = visit.entry(key, str(order_count)).strip()
     is_wrong = visit.is_post and not COUNT.fullmatch(declared)
-    return Line(key, area, industry, words.get(industry, ""), held_count, declared, is_wrong)
+    return Line(key, area, industry, texts.get(industry, ""), order_count, declared, is_wrong)
 
 
-def _new_line(visit: Visit, key: str, words: dict[int, str]) -> Line:
+def _new_line(visit: Visit, key: str, texts: dict[int, str]) -> Line:
     area, count = visit.entry(f"{key}.area").strip(), visit.entry(key).strip()
     industry = visit.entry(f"{key}.industry")
     chosen = int(industry) if industry.isascii() and industry.isdecimal() else 0
     is_empty = not (area or count)
-    is_right = bool(_AREA.fullmatch(area) and COUNT.fullmatch(count) and chosen in words)
+    is_right = bool(_AREA.fullmatch(area) and COUNT.fullmatch(count) and chosen in texts)
     return Line(key, area, chosen, "", 0, count, visit.is_post and not is_empty and not is_right)
 
 

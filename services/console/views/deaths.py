@@ -126,7 +126,7 @@ def _check_page(visit: Visit, target: Target, form: Form, survivors: list[Any]) 
     return visit.page(
         "step_check.html",
         step=DEATH,
-        target=replace(target, carried=kept),
+        target=replace(target, further=kept),
         form=form,
         answers=[*form.answers(), *described],
         request_id=steps.request_id_of(visit),

@@ -83,11 +83,11 @@ async def declare(visit: Visit) -> Response:
 
 
 async def _lines(visit: Visit, month: Month) -> list[Line]:
-    held = await _held(visit, month)
+    order_counts = await _held(visit, month)
     formatter = Formatter(visit.language)
     described = premiums_pb2.PremiumLine.DESCRIPTOR.fields_by_name["industry"].enum_type
     lines = []
-    for (area, industry), count in sorted(held.items()):
+    for (area, industry), count in sorted(order_counts.items()):
         key = f"count.{area}.{industry}"
         text = visit.entry(key, str(count)).strip()
         lines.append(
@@ -112,15 +112,15 @@ async def _held(visit: Visit, month: Month) -> dict[tuple[str, int], int]:
         month=month_to_wire(month),
         page_size=1000,
     )
-    held: dict[tuple[str, int], int] = {}
+    order_counts: dict[tuple[str, int], int] = {}
     while True:
         answer = await stub.ListAccruals(request)
         for row in answer.accruals:
             place = (row.pooling_area, int(row.industry))
-            held[place] = held.get(place, 0) + row.order_count
+            order_counts[place] = order_counts.get(place, 0) + row.order_count
         request.page_token = answer.next_page_token
         if not request.page_token:
-            return held
+            return order_counts
 
 
 async def _declare(visit: Visit, month: Month, lines: list[Line]) -> Any:

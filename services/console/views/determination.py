@@ -235,7 +235,7 @@ async def _findings_page(
         target=target,
         tasks=tasks,
         facts=[each for each in form.answers() if each[2]],
-        carried=form.hidden(),
+        further=form.hidden(),
         preview=preview,
         is_open=bool(preview.open_questions or wrong),
         request_id=steps.request_id_of(visit),

@@ -111,7 +111,7 @@ async def _tallies(stub: Any, platform: str, month: Month) -> dict[str, int]:
 
 
 def _weeks(
-    visit: Visit, month: Month, held: dict[str, int], gaps: list[Any]
+    visit: Visit, month: Month, order_counts: dict[str, int], gaps: list[Any]
 ) -> list[list[Day | None]]:
     """The weeks of a month, Monday first; nothing for days of other months."""
     by_day: dict[str, list[Any]] = defaultdict(list)
@@ -120,17 +120,19 @@ def _weeks(
     weeks = calendar.Calendar().monthdayscalendar(month.year, month.month)
     return [
         [
-            _day(visit, date(month.year, month.month, number), held, by_day) if number else None
+            _day(visit, date(month.year, month.month, number), order_counts, by_day)
+            if number
+            else None
             for number in week
         ]
         for week in weeks
     ]
 
 
-def _day(visit: Visit, day: date, held: dict[str, int], gaps: dict[str, list[Any]]) -> Day:
+def _day(visit: Visit, day: date, order_counts: dict[str, int], gaps: dict[str, list[Any]]) -> Day:
     name = day.isoformat()
     of_day = tuple(gaps.get(name, ()))
-    count = held.get(name, 0)
+    count = order_counts.get(name, 0)
     colours = {_COLOURS.get(gap.kind, "orange") for gap in of_day}
     colour = "red" if "red" in colours else "orange" if colours else "green" if count else ""
     return Day(day.day, name, count, of_day, colour, day > visit.today)

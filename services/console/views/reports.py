@@ -20,7 +20,7 @@ REPORT = Step(
         "请立即报告已知情况。系统随即保全该人员当日的订单记录。",
     ),
     (
-        Ask("worker", hint=("As workers/{number}.", "格式：workers/{编号}。"), required=True),
+        Ask("worker", hint=("As `workers/{number}`.", "格式：`workers/{编号}`。"), required=True),
         Ask("accident_time", ("When", "事故时间"), required=True),
         Ask(
             "place_of_injury",

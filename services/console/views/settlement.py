@@ -225,7 +225,7 @@ async def period_step(visit: Visit) -> Response:
             target,
             fixed=fixed | {"hash": _bytes(shown_hash)},
             details=[*details, (visit.say("Hash", "哈希值"), text_cell(shown_hash))],
-            carried={"hash": shown_hash},
+            further={"hash": shown_hash},
         )
     return await take(visit, chosen, target)
 

@@ -17,7 +17,7 @@ from services.console.visit import Visit
 
 PREMIUMS = "oip.premiums.v1.PremiumService"
 _PLATFORM = Ask(
-    "platform", hint=("As platforms/{code}.", "格式：platforms/{信用代码}。"), required=True
+    "platform", hint=("As `platforms/{code}`.", "格式：`platforms/{信用代码}`。"), required=True
 )
 STEPS: dict[str, Step] = {
     step.name: step

@@ -188,8 +188,8 @@ def _rows(text: str) -> Iterator[NewWorker]:
 def _worker(row: dict[str, str], place: int) -> NewWorker:
     kinds = enrolment_pb2.DocumentKind
     kind = row["document_kind"].upper() or "CITIZEN_NUMBER"
-    words = {"身份证": "CITIZEN_NUMBER", "护照": "PASSPORT", "居住证": "RESIDENCE_PERMIT"}
-    kind = words.get(kind, kind)
+    kind_names = {"身份证": "CITIZEN_NUMBER", "护照": "PASSPORT", "居住证": "RESIDENCE_PERMIT"}
+    kind = kind_names.get(kind, kind)
     if kind not in kinds.keys():  # noqa: SIM118 - of a protobuf enum, which is no mapping
         raise FileWrongError(
             f"Row {place}: {kind} is no kind of document.", f"第 {place} 行：证件类型 {kind} 无效。"
