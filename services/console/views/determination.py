@@ -34,6 +34,7 @@ QUESTIONS: dict[str, Text] = {
     "public_interest": ("In the public interest?", "是否维护公共利益"),
     "way_home": ("On a reasonable way home?", "是否在合理返家途中"),
     "old_injury": ("Did the old injury relapse?", "是否旧伤复发"),
+    "other_law": ("A situation that a law names?", "是否属于法律、行政法规规定的其他情形"),
     "missing": ("Missing after an accident?", "是否事故后下落不明"),
     "harm": ("Did the accident cause the harm?", "伤害是否由事故造成"),
     "intentional_crime": ("Did a crime cause it?", "是否因故意犯罪造成"),
@@ -86,6 +87,13 @@ DETERMINE = Step(
             ("Sudden illness: first diagnosis", "突发疾病：初次诊断时间"),
         ),
         Ask("enquiry.death_time", ("Sudden illness: death", "突发疾病：死亡时间")),
+        Ask(
+            "enquiry.irreversible_time",
+            (
+                "Sudden illness: when death could not be averted any more",
+                "突发疾病：医疗机构认定死亡不可逆转的时间",
+            ),
+        ),
         Ask(
             "enquiry.spot_or_direct",
             (
