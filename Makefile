@@ -3,9 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 V := .venv/bin
 PROTOS := $(shell find protos/oip -name '*.proto')
-# Processes that run test files, each with its own servers: two a core, since they wait for
-# the disk and for each other half of the time.
-CORES ?= 4
+# Processes that run test files, each with its own servers: more than cores, since they
+# wait for each other part of the time.
+CORES ?= 3
 # Where tests stand that need no server; those that do are marked `server`.
 UNIT := tests/architecture tests/contract tests/properties tests/rules tests/unit
 export PYTHONPATH := .:protos/gen
@@ -56,7 +56,8 @@ unit: setup ## what needs no server: units, rules, properties, house rules
 
 test: setup .venv/bin/oip ## all tests but the fault series and the benchmarks
 	rm -rf build/reached
-	$(V)/python tools/in_memory.py $(V)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder --durations=20 $(addprefix --ignore=tests/,benchmarks faults wired)
+	$(V)/python tools/in_memory.py $(V)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder --durations=20 $(addprefix --ignore=tests/,benchmarks console faults wired)
+	$(V)/pytest -q -n 2 --dist loadfile tests/console
 	$(V)/pytest -q tests/wired
 
 journeys: setup .venv/bin/oip ## the whole-system tests alone

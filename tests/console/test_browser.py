@@ -75,6 +75,7 @@ async def opened(chromium: Browser, url: str, width: int, language: str) -> Tab:
     """A tab that notes what the browser refuses."""
     context = await chromium.new_context(viewport={"width": width, "height": 900})
     page = await context.new_page()
+    page.set_default_timeout(120_000)  # milliseconds; other tests use the machine, too
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text))
     page.on("requestfailed", lambda request: refused.extend(failed(request)))

@@ -116,7 +116,7 @@ async def test_it_serves_over_tls_with_tokens_that_are_bound_to_its_certificate(
     assert reasons == ["UNAUTHENTICATED"] * 2
     assert code == 0, shown
     events = [json.loads(line)["event"] for line in shown.splitlines() if line.startswith("{")]
-    assert {"gateway_serving", "gateway_stopped"} <= set(events)
+    assert {"http_serving", "http_stopped"} <= set(events)
     assert "Traceback" not in shown
     assert (await service.stop())[0] == 0
 
