@@ -25,9 +25,9 @@ from oip.type.v1 import type_pb2
 
 from services.cli.connection import day_of, fen_of, month_of
 from services.cli.refusals import Refused, not_a_choice, unreadable
-from services.cli.values import FEN, NUMBERS, Field
 from services.kernel.enum_labels import LABELS
 from services.kernel.periods import SHANGHAI
+from services.runtime.rpc.message_fields import FEN, NUMBERS, Field
 from services.runtime.rpc.wire import date_to_wire, month_to_wire
 
 PAGING = ("page_size", "page_token")

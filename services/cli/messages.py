@@ -19,9 +19,10 @@ from services.cli.tables import (
     show_rows,
     width,
 )
-from services.cli.values import Field, fields_of, is_value, text_value, title, value_of
+from services.cli.values import fields_of, text_value, title, value_of
 from services.cli.view import Format, language, view
 from services.kernel.phrases import Language
+from services.runtime.rpc.message_fields import Field, is_value
 
 INDENT = 2
 # Columns of findings in a resource; `oip law explain` shows them whole.

@@ -33,10 +33,10 @@ from services.cli.fields import (
 from services.cli.messages import in_language, show_message, show_messages
 from services.cli.operations import services_named
 from services.cli.refusals import Refused
-from services.cli.values import Field
 from services.cli.view import say
 from services.client.channels import Channels, problem_of
 from services.runtime.rpc.access import rule_in
+from services.runtime.rpc.message_fields import Field
 from services.runtime.rpc.roles import role_name
 
 OPERATIONS = "oip.operations.v1.OperationsService"

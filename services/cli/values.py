@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -18,25 +18,15 @@ from services.kernel.field_titles import TITLES
 from services.kernel.money import Fen
 from services.kernel.periods import SHANGHAI
 from services.kernel.phrases import Language, label
-
-# A descriptor of a field: the two implementations of protobuf have no common type.
-Field: TypeAlias = Any
-
-FEN = "_fen"
-NUMBERS = {
-    FieldDescriptor.CPPTYPE_INT32,
-    FieldDescriptor.CPPTYPE_INT64,
-    FieldDescriptor.CPPTYPE_UINT32,
-    FieldDescriptor.CPPTYPE_UINT64,
-}
-# Messages that are one value.
-VALUE_MESSAGES = {
-    "google.type.Date",
-    "google.protobuf.Timestamp",
-    "google.protobuf.Duration",
-    "oip.type.v1.Month",
-    "oip.type.v1.Provision",
-}
+from services.runtime.rpc.message_fields import (
+    FEN,
+    NUMBERS,
+    Field,
+    day_text,
+    is_value,
+    month_text,
+    provision_text,
+)
 
 
 @dataclass(frozen=True)
@@ -90,9 +80,7 @@ def moment_value(moment: Timestamp) -> Value:
 
 def day_value(day: Date) -> Value:
     """A day; nothing if not set."""
-    if not day.year:
-        return NOTHING
-    return text_value(f"{day.year:04d}-{day.month:02d}-{day.day:02d}")
+    return text_value(day_text(day)) if day.year else NOTHING
 
 
 def enum_value(field: Field, number: int) -> Value:
@@ -106,11 +94,6 @@ def enum_value(field: Field, number: int) -> Value:
     if known.name in LABELS.get(enum.full_name, {}):
         return Value(label(enum.full_name, known.name).text(language()), known.name)
     return text_value(known.name)
-
-
-def is_value(field: Field) -> bool:
-    """Whether a field is one value or a list of values, not a message with parts."""
-    return field.message_type is None or field.message_type.full_name in VALUE_MESSAGES
 
 
 def value_of(message: Message, field: Field) -> Value:
@@ -150,9 +133,9 @@ def _message_value(message: Any) -> Value:
     if isinstance(message, Date):
         return day_value(message)
     if isinstance(message, type_pb2.Month):
-        return text_value(f"{message.year:04d}-{message.month:02d}") if message.year else NOTHING
+        return text_value(month_text(message)) if message.year else NOTHING
     if isinstance(message, type_pb2.Provision):
-        return text_value(f"{message.instrument} {message.article}".strip())
+        return text_value(provision_text(message))
     return Value(f"{message.seconds} s", message.seconds, is_number=True)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from google.protobuf.message import Message
 
 from services.console.texts import say, title_of
-from services.console.values import Cell, Formatter, is_value
+from services.console.values import Cell, Formatter
 from services.kernel.phrases import Language
+from services.runtime.rpc.message_fields import is_value
 
 FINDING = "oip.type.v1.Finding"
 # As deep as a message of the protos goes, and no deeper.

@@ -15,12 +15,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from oip.type.v1 import type_pb2
 from starlette.datastructures import UploadFile
 
-from services.console.texts import FEN, Text, say, title_of
-from services.console.values import NUMBERS, Field, Formatter
+from services.console.texts import Text, say, title_of
+from services.console.values import Formatter
 from services.kernel.enum_labels import LABELS
 from services.kernel.money import Fen
 from services.kernel.periods import SHANGHAI, Month
 from services.kernel.phrases import Language
+from services.runtime.rpc.message_fields import FEN, NUMBERS, Field
 from services.runtime.rpc.wire import date_to_wire, month_to_wire
 
 _YUAN = re.compile(r"-?\d{1,13}(\.\d{1,2})?", re.ASCII)

@@ -15,12 +15,12 @@ from services.console.values import (
     day_text,
     fen_cell,
     moment_text,
-    month_text,
     name_cell,
     page_of,
     short_name,
 )
 from services.kernel.phrases import Language, label
+from services.runtime.rpc.message_fields import month_text
 
 FOLDER = Path(__file__).with_name("templates")
 GOVUK = "govuk_frontend_jinja"

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from services.kernel.field_titles import TITLES
 from services.kernel.phrases import Language
+from services.runtime.rpc.message_fields import FEN
 
 # A text in English and in Chinese.
 Text: TypeAlias = tuple[str, str]
@@ -13,7 +14,6 @@ Text: TypeAlias = tuple[str, str]
 LANGUAGES = {"zh": Language.ZH, "en": Language.EN}
 # What the attribute `lang` of a page says.
 HTML_LANGUAGES = {Language.ZH: "zh-CN", Language.EN: "en"}
-FEN = "_fen"
 # Titles of fields on pages, where the name of the field says less.
 _OWN_TITLES: dict[str, Text] = {
     "name": ("number", "编号"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import quote
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -16,28 +16,20 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from oip.type.v1 import type_pb2
 
-from services.console.texts import FEN
 from services.kernel.enum_labels import LABELS
 from services.kernel.money import Fen
 from services.kernel.periods import SHANGHAI
 from services.kernel.phrases import Language, label
+from services.runtime.rpc import message_fields
+from services.runtime.rpc.message_fields import (
+    FEN,
+    NUMBERS,
+    Field,
+    is_value,
+    month_text,
+    provision_text,
+)
 
-# A descriptor of a field: the two implementations of protobuf have no common type.
-Field: TypeAlias = Any
-
-NUMBERS = {
-    FieldDescriptor.CPPTYPE_INT32,
-    FieldDescriptor.CPPTYPE_INT64,
-    FieldDescriptor.CPPTYPE_UINT32,
-    FieldDescriptor.CPPTYPE_UINT64,
-}
-VALUE_MESSAGES = {
-    "google.type.Date",
-    "google.protobuf.Timestamp",
-    "google.protobuf.Duration",
-    "oip.type.v1.Month",
-    "oip.type.v1.Provision",
-}
 # The page of a resource, by the collection in its name; others are records.
 PAGES_OF = {
     "awards": "/awards/{id}",
@@ -134,14 +126,7 @@ def day_text(day: Date | date | None) -> str:
     """A day; empty if it is not set."""
     if isinstance(day, date):
         return day.isoformat()
-    if day is None or not day.year:
-        return ""
-    return f"{day.year:04d}-{day.month:02d}-{day.day:02d}"
-
-
-def month_text(month: type_pb2.Month) -> str:
-    """A month; empty if it is not set."""
-    return f"{month.year:04d}-{month.month:02d}" if month.year else ""
+    return message_fields.day_text(day) if day is not None else ""
 
 
 class Formatter:
@@ -210,13 +195,8 @@ class Formatter:
         if isinstance(message, type_pb2.Month):
             return text_cell(month_text(message))
         if isinstance(message, type_pb2.Provision):
-            return text_cell(f"{message.instrument} {message.article}".strip())
+            return text_cell(provision_text(message))
         return Cell(f"{message.seconds} s", message.seconds, is_number=True)
-
-
-def is_value(field: Field) -> bool:
-    """Whether a field is one value or a list of values, not a message with parts."""
-    return field.message_type is None or field.message_type.full_name in VALUE_MESSAGES
 
 
 def value_fields(message: Any, without: Iterable[str] = ()) -> list[str]:

@@ -15,9 +15,10 @@ from starlette.responses import Response
 
 from services.console.acts import waiting_acts
 from services.console.pages import Page
-from services.console.values import day_text, moment_text, month_text
+from services.console.values import day_text, moment_text
 from services.console.visit import Visit, or_none, together
 from services.kernel.periods import Month
+from services.runtime.rpc.message_fields import month_text
 from services.runtime.rpc.wire import date_to_wire, month_to_wire
 
 State = claims_pb2.Claim.State

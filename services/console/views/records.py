@@ -23,9 +23,10 @@ from services.console.forms import Ask, Form, entered_in
 from services.console.listings import Column, Listing, show
 from services.console.methods import all_methods, has_field, request_of, roles_of
 from services.console.pages import Page
-from services.console.values import Cell, is_value, name_cell, text_cell, value_fields
+from services.console.values import Cell, name_cell, text_cell, value_fields
 from services.console.visit import Visit
 from services.kernel.enum_labels import LABELS
+from services.runtime.rpc.message_fields import is_value
 
 _PAGING = {"page_size", "page_token", "count_all", "newest_first"}
 # The columns of a list that has more fields than a table can show.

@@ -18,6 +18,7 @@ from services.cli import messages, tables, values
 from services.cli.resources import COLUMNS, Method, methods
 from services.cli.view import Format, set_view
 from services.kernel.phrases import Language
+from services.runtime.rpc import message_fields
 
 LISTS = [method for method in methods() if method.verb == "list"]
 LONG = "91350100M000100Y43"
@@ -43,7 +44,7 @@ def filled(method: Method, number: int) -> Any:
     """A resource whose values are as long as they get."""
     message: Any = message_factory.GetMessageClass(method.rows_field.message_type)()
     for place, field in enumerate(message.DESCRIPTOR.fields):
-        if not values.is_value(field):
+        if not message_fields.is_value(field):
             continue
         value = content_of(field, f"{field.name}s/{LONG}/part{number}x{place}-{'0123456789' * 5}")
         if field.is_repeated:
@@ -68,8 +69,8 @@ def content_of(field: Any, text: str) -> Any:
         return True
     if field.type == FieldDescriptor.TYPE_BYTES:
         return bytes(range(32))
-    if field.cpp_type in values.NUMBERS:
-        return AMOUNT if field.name.endswith(values.FEN) else 2_000_000_000
+    if field.cpp_type in message_fields.NUMBERS:
+        return AMOUNT if field.name.endswith(message_fields.FEN) else 2_000_000_000
     return text
 
 
@@ -194,7 +195,7 @@ def test_no_two_columns_of_a_table_have_one_title(method: Method) -> None:
     is_list = method.verb == "list"
     resource = method.rows_field.message_type if is_list else method.descriptor.output_type
     columns = COLUMNS.get(method.group, ()) if is_list else ()
-    names = columns or [field.name for field in resource.fields if values.is_value(field)]
+    names = columns or [field.name for field in resource.fields if message_fields.is_value(field)]
 
     titles = [values.title(name) for name in messages.in_language(names)]
 
